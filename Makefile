@@ -1,0 +1,59 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Both need Python 3.11+, make and a
+# package index; everything else goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO ?= demo
+
+.PHONY: demo test test-fast check format models constraints clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    simulate a small DESI release, find and explain its odd spectra   ($(DEMO)/)"
+	@echo "make test    the whole test suite"
+	@echo "make check   format, lint, types, layer contracts"
+	@echo "make models  train the shipped models anew (about an hour on two cores)"
+
+# torch first and pinned: resolved together with the rest, pip may pick another build of several GB.
+$(VENV)/application: pyproject.toml constraints.txt
+	@echo "Making the environment in $(VENV) (about two minutes) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) "$$(grep '^torch==' constraints.txt)"
+	@$(PIP) --editable ".[s3,http]"
+	@touch $@
+
+$(VENV)/development: $(VENV)/application
+	@$(PIP) --editable ".[s3,http,test]"
+	@touch $@
+
+demo: $(VENV)/application
+	@$(BIN)/whyspec demo --directory $(DEMO)
+
+test: $(VENV)/development
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/development
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(VENV)/development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/development
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+models: $(VENV)/application
+	$(BIN)/python -m models.pretrained.make
+
+constraints: $(VENV)/development
+	@sed '/^[^#]/,$$d' constraints.txt > constraints.new
+	@$(BIN)/pip freeze --exclude-editable | grep -viE '^(pip|setuptools|whyspec)' | sed 's/+cpu//' >> constraints.new
+	@mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) $(DEMO) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""Everything that computes or moves data: readers, occlusion, the store, clustering, query."""

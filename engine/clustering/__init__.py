@@ -1,0 +1,1 @@
+"""Clusters of explanations: rest-frame features, principal axes, k-means, stability."""

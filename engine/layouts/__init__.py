@@ -1,0 +1,1 @@
+"""Layouts: which files a release holds and how they belong together."""

@@ -1,0 +1,1 @@
+"""Inverse multiscale occlusion: which wavelengths, at which scale, make a spectrum odd."""

@@ -1,0 +1,87 @@
+"""Windows: the pieces of a spectrum that are pasted, and to which pixels their effect belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """All windows of one width over a spectrum of N pixels.
+
+    Attributes
+    ----------
+    window : the nominal width in pixels.
+    start, stop : (n,) int64, the half-open pixel ranges [start, stop), clipped to the spectrum.
+    pasted : (n,) int64, how many pixels of each range are pasted (the good ones).
+    of_pixel : (N,) int64, which window speaks for a pixel (is centred on it, or covers it); -1
+        where none does.
+    """
+
+    window: int
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    pasted: NDArray[np.int64]
+    of_pixel: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def pasting(self, good: NDArray[np.bool_]) -> Scale:
+        """The distinct windows that remain when only ``good`` pixels, shape (N,), are pasted.
+
+        A masked pixel is no evidence: no window speaks for it. Every range is narrowed to its first
+        and last good pixel; ranges that then agree paste the same pixels and become one window, so
+        nothing is computed twice or for nothing.
+        """
+        before = np.concatenate(([0], np.cumsum(good, dtype=np.int64)))
+        where = np.flatnonzero(good)
+        wanted = self.of_pixel[where]
+        # A window that speaks for a good pixel holds that pixel, so it is never empty here.
+        rank_first, rank_stop = before[self.start[wanted]], before[self.stop[wanted]]
+        first, last = where[rank_first], where[rank_stop - 1]
+        key, chosen, inverse = np.unique(first * len(good) + last, return_index=True, return_inverse=True)
+        of_pixel = np.full(len(good), -1, dtype=np.int64)
+        of_pixel[where] = inverse
+        start, last_pixel = np.divmod(key, max(len(good), 1))
+        return Scale(self.window, start, last_pixel + 1, (rank_stop - rank_first)[chosen], of_pixel)
+
+    def on_pixels(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Per-window ``values`` (n,) given to the pixels (N,) they belong to; 0 where to none."""
+        return np.append(np.asarray(values, dtype=np.float64), 0.0)[self.of_pixel]
+
+
+def centred_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
+    """One window per pixel and width: [i - W//2, i - W//2 + W) clipped to [0, pixels).
+
+    Odd widths are symmetric about their centre i; even ones reach one pixel further to the blue.
+    """
+    centre = np.arange(pixels, dtype=np.int64)
+    scales = []
+    for width in windows:
+        start = centre - width // 2
+        stop = np.minimum(start + width, pixels)
+        start = np.maximum(start, 0)
+        scales.append(Scale(width, start, stop, stop - start, centre))
+    return tuple(scales)
+
+
+def tiled_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
+    """Windows of each width side by side, as the authors' published code lays them.
+
+    Width k starts at the offset sum_{j<=k} W_j // 2, modulo W_k (0, 2, 10, 42, 170 for 1, 4, 16, 64,
+    256), so that the scales' borders do not coincide. What lies before the offset is a window of
+    its own, and the last window is clipped; a width beyond the spectrum leaves one or two windows.
+    """
+    scales = []
+    for width, offset in zip(windows, accumulate(width // 2 for width in windows), strict=True):
+        edges = np.unique(np.concatenate(([0], np.arange(offset % width, pixels, width), [pixels])))
+        start, stop = edges[:-1].astype(np.int64), edges[1:].astype(np.int64)
+        scales.append(Scale(width, start, stop, stop - start, np.repeat(np.arange(len(start)), stop - start)))
+    return tuple(scales)

@@ -1,0 +1,1 @@
+"""Readers: from a survey's files to :class:`engine.spectra.Spectra`."""

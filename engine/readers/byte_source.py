@@ -1,0 +1,224 @@
+"""Byte ranges of a file at a path or fsspec URL, gzip-compressed or not.
+
+A survey's file is mostly things nobody asks for here (78 % of a DESI coadd are resolution matrices), so
+everything that reads goes through ranges: ``pread`` on disk, HTTP or S3 range requests over the network.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+import fsspec
+
+from models.errors import QuarantineError, RetryError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class ByteSource(Protocol):
+    """Something with byte ranges. ``size`` is None where only reading to the end would tell."""
+
+    size: int | None
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes at each (offset, length); shorter where the file ends before."""
+
+    def close(self) -> None:
+        """Give back what the source holds open."""
+
+
+def is_local(url: str) -> bool:
+    """Whether ``url`` is a path of this machine: no protocol, or ``file://``."""
+    return "://" not in url or url.startswith(("file://", "local://"))
+
+
+def local_path(url: str) -> Path:
+    """The path of a local URL."""
+    return Path(url.split("://", 1)[1] if "://" in url else url)
+
+
+class _LocalBytes:
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.size: int | None = os.fstat(self._descriptor).st_size
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        return [self._read(offset, length) for offset, length in ranges]
+
+    def _read(self, offset: int, length: int) -> bytes:
+        data = os.pread(self._descriptor, length, offset)
+        while 0 < len(data) < length:  # one pread returns at most 2 GiB
+            more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _RemoteBytes:
+    def __init__(self, url: str) -> None:
+        self._filesystem, self._path = fsspec.core.url_to_fs(url)
+        size = self._filesystem.info(self._path).get("size")
+        self.size: int | None = None if size is None else int(size)
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        if self.size is not None:
+            ends = [min(offset + length, self.size) for offset, length in ranges]
+        else:
+            ends = [offset + length for offset, length in ranges]
+        # A store answers a range that starts at or after the end with an error, not with nothing.
+        wanted = [(offset, end) for (offset, _), end in zip(ranges, ends, strict=True) if end > offset]
+        parts = iter(
+            self._filesystem.cat_ranges(
+                [self._path] * len(wanted), [start for start, _ in wanted], [end for _, end in wanted]
+            )
+            if wanted
+            else []
+        )
+        found: list[bytes] = []
+        for (offset, _), end in zip(ranges, ends, strict=True):
+            data: Any = next(parts) if end > offset else b""
+            if isinstance(data, BaseException):
+                raise data
+            if len(data) > end - offset:  # a server without range support sends the whole file
+                data = data[offset:end]
+            found.append(bytes(data))
+        return found
+
+    def close(self) -> None:
+        pass
+
+
+class _GzipBytes:
+    """Ranges of the content of a gzip file; asked in rising order they cost one pass."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._stream = gzip.GzipFile(fileobj=io.BufferedReader(_RawStream(source), 1 << 20))
+        self.size: int | None = None
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        found: dict[int, bytes] = {}
+        for index in sorted(range(len(ranges)), key=lambda index: ranges[index]):
+            offset, length = ranges[index]
+            self._stream.seek(offset)
+            found[index] = self._stream.read(length)
+        return [found[index] for index in range(len(ranges))]
+
+    def close(self) -> None:
+        self._stream.close()
+        self._source.close()
+
+
+class _RawStream(io.RawIOBase):
+    def __init__(self, source: ByteSource) -> None:
+        self._source = source
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            raise io.UnsupportedOperation("the end of a byte source need not be known")
+        self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        (data,) = self._source.read_ranges([(self._position, len(buffer))])
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+class reading:  # noqa: N801 - used like a function, in a with statement
+    """Turn what goes wrong while reading ``url`` into this project's errors.
+
+    Raises
+    ------
+    QuarantineError : the file is missing, may not be read, or its compression is damaged.
+    RetryError : the disk or network failed; the same call may work later.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, (QuarantineError, RetryError)):
+            return
+        if isinstance(error, FileNotFoundError):
+            raise QuarantineError(
+                "A source file is not there.",
+                where=self.url,
+                remedy="Put it back, or plan the run again so that it is seen as gone.",
+                kind="missing-file",
+            ) from error
+        if isinstance(error, (PermissionError, IsADirectoryError)):
+            raise QuarantineError(
+                "A source file cannot be opened.",
+                where=self.url,
+                got=error.strerror or type(error).__name__,
+                allowed="a file that this user may read",
+                remedy="Give read permission, or leave the file out.",
+                kind="unreadable-file",
+            ) from error
+        if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
+            raise QuarantineError(
+                "A gzip-compressed source file is cut short or damaged.",
+                where=self.url,
+                got=error,
+                allowed="a whole gzip file (`gzip -t` accepts it)",
+                remedy="Fetch the file again.",
+                kind="truncated-file",
+            ) from error
+        if isinstance(error, (OSError, TimeoutError)) or _from_network(error):
+            raise RetryError(
+                "Reading a source file failed.",
+                where=self.url,
+                got=f"{type(error).__name__}: {error}",
+                remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+                kind="read-failed",
+            ) from error
+
+
+def _from_network(error: BaseException) -> bool:
+    """Whether an exception belongs to an fsspec back end: these do not share a base class."""
+    return type(error).__module__.split(".")[0] in {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec"}
+
+
+def open_bytes(url: str) -> ByteSource:
+    """Open ``url`` for ranged reading; gzip is told by its first bytes, not by the name.
+
+    Raises
+    ------
+    QuarantineError, RetryError : as :class:`reading` says.
+    """
+    with reading(url):
+        source: ByteSource = _LocalBytes(local_path(url)) if is_local(url) else _RemoteBytes(url)
+        try:
+            (magic,) = source.read_ranges([(0, 2)])
+        except BaseException:
+            source.close()
+            raise
+    return _GzipBytes(source) if magic == _GZIP_MAGIC else source

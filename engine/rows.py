@@ -1,0 +1,108 @@
+"""What a store knows of each spectrum besides its flux: the columns, named once for everyone.
+
+Readers fill a :class:`Rows`, the store writes one array per column, the query filters on them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.row_status import RowStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the store's ``spectra`` group.
+
+    ``dtype`` is a NumPy type code; ``missing`` is the value that stands for "not known".
+    """
+
+    name: str
+    dtype: str
+    missing: Any
+    unit: str
+    description: str
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("specprod", "U16", "", "", "production: DESI specprod, SDSS run2d"),
+    Column("survey", "U8", "", "", "DESI survey (main, sv3, ...); sdss, boss or eboss"),
+    Column("program", "U8", "", "", "DESI program (dark, bright, ...); empty for SDSS"),
+    Column("target_id", "i8", -1, "", "DESI TARGETID; SDSS SPECOBJID"),
+    Column("plate", "i4", -1, "", "SDSS plate or field"),
+    Column("mjd", "i4", -1, "d", "SDSS modified Julian date of the coadd"),
+    Column("fiber", "i4", -1, "", "SDSS FIBERID"),
+    Column("ra", "f8", np.nan, "deg", "right ascension, ICRS"),
+    Column("dec", "f8", np.nan, "deg", "declination, ICRS"),
+    Column("healpix_29", "i8", -1, "", "healpix pixel of order 29, nested (HATS _healpix_29)"),
+    Column("redshift", "f8", np.nan, "", "redshift of the survey's pipeline"),
+    Column("redshift_err", "f4", np.nan, "", "its uncertainty"),
+    Column("zwarn", "i8", 0, "", "redshift warning bits of the survey's pipeline, 0 is good"),
+    Column("delta_chi2", "f4", np.nan, "", "chi2 to the next best fit (DESI); SDSS: RCHI2DIFF"),
+    Column("spectype", "U8", "", "", "spectral class: GALAXY, QSO, STAR"),
+    Column("subtype", "U24", "", "", "spectral subclass"),
+    Column("fiberstatus", "i4", 0, "", "DESI COADD_FIBERSTATUS bits"),
+    Column("arms", "U4", "", "", "arms that hold data: b, r, z (DESI); b, r (SDSS)"),
+    Column("snr", "f4", np.nan, "", "median of flux * sqrt(ivar) over good pixels"),
+    Column("good_fraction", "f4", 0.0, "", "share of the grid's pixels that are good"),
+    Column("source_row", "i4", -1, "", "row in the source file"),
+    Column("status", "u1", int(RowStatus.PADDING), "", "RowStatus code"),
+)
+
+ROW_DTYPE = np.dtype([(column.name, column.dtype) for column in COLUMNS])
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Columns of n spectra as one structured array ``data`` of type ``ROW_DTYPE``, shape (n,)."""
+
+    data: NDArray[np.void]
+
+    def __post_init__(self) -> None:
+        if self.data.dtype != ROW_DTYPE:
+            raise TypeError(f"Rows need dtype {ROW_DTYPE}, got {self.data.dtype}")
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.data[name]
+
+    def take(self, index: NDArray[Any] | slice) -> Rows:
+        """The rows at ``index`` (integers, booleans or a slice)."""
+        return Rows(self.data[index])
+
+    def keys(self) -> list[str]:
+        """The spectrum key of every row: what names one spectrum for ever."""
+        return [spectrum_key(row) for row in self.data]
+
+    @classmethod
+    def empty(cls, count: int) -> Rows:
+        """``count`` rows in which every column holds its missing value."""
+        data = np.zeros(count, dtype=ROW_DTYPE)
+        for column in COLUMNS:
+            data[column.name] = column.missing
+        return cls(data)
+
+    @classmethod
+    def concatenate(cls, parts: list[Rows]) -> Rows:
+        """All rows of ``parts`` in order."""
+        return cls(np.concatenate([part.data for part in parts])) if parts else cls.empty(0)
+
+
+def spectrum_key(row: np.void) -> str:
+    """The spectrum key of one row.
+
+    DESI: ``specprod/survey/program/TARGETID``; unassigned fibres, whose negative TARGETIDs repeat,
+    add ``#source_row``. SDSS: ``run2d/plate-mjd-fiber``. Padding has the empty key.
+    """
+    if row["status"] == RowStatus.PADDING:
+        return ""
+    if row["plate"] >= 0:
+        return f"{row['specprod']}/{row['plate']:04d}-{row['mjd']}-{row['fiber']:04d}"
+    key = f"{row['specprod']}/{row['survey']}/{row['program']}/{row['target_id']}"
+    return key if row["target_id"] > 0 else f"{key}#{row['source_row']}"

@@ -1,0 +1,58 @@
+"""Source files: what a release is made of, as listed before any spectrum is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from models.grid import WavelengthGrid
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of spectra, with the file of its redshifts where the survey keeps them apart.
+
+    Attributes
+    ----------
+    url : path or fsspec URL of the spectra (coadd, spec).
+    redshift_url : path or URL of the redshifts (redrock); empty where they are in ``url`` itself
+        or where there are none.
+    reader : name of the reader that decodes it: ``"desi-coadd"`` or ``"sdss-spec"``.
+    spectra : number of spectra, from the header.
+    fingerprint : hex digest of the content that matters, from published checksums or from size
+        and FITS DATASUMs; covers both files.
+    specprod, survey, program : as in the file's header or path; empty if unknown.
+    """
+
+    url: str
+    redshift_url: str
+    reader: str
+    spectra: int
+    fingerprint: str
+    specprod: str
+    survey: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file that was set aside: ``kind`` is the error's short code, ``reason`` its full text."""
+
+    url: str
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ReleaseListing:
+    """What a release holds: its files in a fixed order, those refused, and the grid they share."""
+
+    root: str
+    layout: str
+    grid: WavelengthGrid
+    files: tuple[SourceFile, ...]
+    refused: tuple[RefusedFile, ...]
+
+    @property
+    def spectra(self) -> int:
+        """Number of spectra in all files that were not refused."""
+        return sum(file.spectra for file in self.files)

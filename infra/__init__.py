@@ -1,0 +1,1 @@
+"""Where it runs: settings, Ray and Dask connections, deployment."""

@@ -1,0 +1,100 @@
+"""A Ray cluster for the length of one run: one on this machine, or the one at an address."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from infra.settings import Settings, cpu_count
+from models.errors import ConfigurationError
+
+# Ray reads these when it is imported. The second keeps Ray from hiding GPUs from actors that ask for none
+# by a warning on every start; the first stops the usage report.
+_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class RayResources:
+    """What the cluster has: CPUs, GPUs, and how many workers that makes for a run."""
+
+    cpus: int
+    gpus: int
+    workers: int
+
+
+@contextlib.contextmanager
+def ray_cluster(settings: Settings) -> Iterator[RayResources]:
+    """Connect to Ray and say what it has; what this started, this shuts down.
+
+    Raises
+    ------
+    ConfigurationError : there is no cluster at the address, or it has too few resources.
+    """
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    started = not ray.is_initialized()
+    if started:
+        _connect(settings)
+    try:
+        cluster = ray.cluster_resources()
+        yield _resources(int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0)), settings)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _connect(settings: Settings) -> None:
+    import ray
+
+    if settings.ray_address:
+        try:
+            ray.init(
+                address=settings.ray_address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise ConfigurationError(
+                "There is no Ray cluster to join.",
+                where="WHYSPEC_RAY_ADDRESS",
+                got=f"{settings.ray_address}: {error}",
+                allowed="address of a running cluster of the same Ray and Python versions",
+                remedy="Start it with `ray start --head`, correct the address, or unset it to run here.",
+                kind="ray-address",
+            ) from error
+        return
+    ray.init(
+        num_cpus=max(cpu_count(), settings.workers),
+        include_dashboard=False,
+        logging_level=logging.ERROR,
+        log_to_driver=False,
+        object_store_memory=settings.ray_object_store_bytes,
+    )
+
+
+def _resources(cpus: int, gpus: int, settings: Settings) -> RayResources:
+    workers = settings.workers or gpus or max(1, cpus // settings.threads_per_worker)
+    if gpus and workers > gpus:
+        raise ConfigurationError(
+            "There are fewer GPUs than workers, and each worker takes one.",
+            where="WHYSPEC_WORKERS",
+            got=f"{workers} workers",
+            allowed=f"at most {gpus}",
+            remedy="Ask for fewer workers, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to run on CPUs.",
+            kind="workers",
+        )
+    if workers > cpus:
+        raise ConfigurationError(
+            "The cluster has fewer CPUs than workers.",
+            where="WHYSPEC_WORKERS",
+            got=f"{workers} workers",
+            allowed=f"at most {cpus}",
+            remedy="Ask for fewer workers or a larger cluster.",
+            kind="workers",
+        )
+    return RayResources(cpus, gpus, workers)

@@ -1,0 +1,102 @@
+"""Where and with what whyspec runs: everything that must not change a store's values.
+
+Read from ``WHYSPEC_*`` environment variables, then from a TOML file: ``WHYSPEC_SETTINGS``, else
+``whyspec.toml`` in the working directory.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from models.errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """The machine's side of a run."""
+
+    model_config = SettingsConfigDict(env_prefix="WHYSPEC_", extra="forbid", frozen=True)
+
+    workers: int = Field(default=0, ge=0, description="processes that score; 0: one per CPU (or GPU)")
+    threads_per_worker: int = Field(default=1, ge=1, description="torch threads of each of them")
+    ray_address: str = Field(default="", description="Ray cluster to join; empty: one on this machine")
+    ray_object_store_bytes: int = Field(
+        default=256 * 2**20, ge=80 * 2**20, description="only receipts pass through it"
+    )
+    ready_seconds: float = Field(default=300.0, gt=0, description="time for the workers to get ready")
+    memory_per_worker: int = Field(default=2 * 2**30, ge=2**28, description="bytes, for occlusion batches")
+    dask_workers: int = Field(default=0, ge=0, description="threads of the clustering; 0: one per CPU")
+    dask_address: str = Field(default="", description="Dask scheduler to join; empty: threads here")
+    traceback: bool = Field(default=False, description="show tracebacks of whyspec's own errors")
+    log_level: str = Field(default="WARNING", description="level of whyspec's log on standard error")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+
+
+def settings_file() -> Path:
+    """The TOML file that is read, which need not exist unless ``WHYSPEC_SETTINGS`` names it."""
+    return Path(os.environ.get("WHYSPEC_SETTINGS", "whyspec.toml"))
+
+
+def load_settings(**given: object) -> Settings:
+    """The settings in force; ``given`` overrides environment and file.
+
+    Raises
+    ------
+    ConfigurationError : a value does not fit, or the named file does not exist.
+    """
+    file = settings_file()
+    if "WHYSPEC_SETTINGS" in os.environ and not file.is_file():
+        raise ConfigurationError(
+            "The settings file does not exist.",
+            where="WHYSPEC_SETTINGS",
+            got=file,
+            allowed="path of a TOML file",
+            remedy="Correct the path or unset the variable.",
+            kind="settings-file",
+        )
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # checked by pydantic, reported below
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(Settings.model_fields)
+        raise ConfigurationError(
+            f"The setting {name} does not fit: {first['msg'].lower()}.",
+            where=f"WHYSPEC_{name.upper()} or {file}",
+            got=first.get("input", ""),
+            allowed=known if first["type"] == "extra_forbidden" else "",
+            remedy="Correct it in the environment or in the file.",
+            kind="settings",
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(
+            "The settings file is not valid TOML.",
+            where=str(file),
+            got=error,
+            remedy="Correct the file; each line is name = value.",
+            kind="settings-file",
+        ) from error
+
+
+def cpu_count() -> int:
+    """CPUs that this process may use (fewer than the machine's in a container or under taskset)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

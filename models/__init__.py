@@ -1,0 +1,1 @@
+"""Scoring models as torch modules: encoder, decoder, density, scores, training, weights."""

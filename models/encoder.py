@@ -1,0 +1,147 @@
+"""The encoder: observed-frame spectrum to latents, through local layers and one additive pooling.
+
+Every activation before the pooling depends on a bounded stretch of pixels only, which makes
+occlusion cheap and keeps a pasted piece from changing features elsewhere. The pooling is an
+attention-weighted mean, a ratio of two sums over positions (cf. the attention of spender, Melchior
+et al. 2023, AJ 166, 74, without its instance normalisation).
+
+The encoder is told the redshift: an embedding of each position's *rest-frame* wavelength is added
+before the last non-linearity, so that a feature knows whether it sits at Hα or at [O III] although
+it sees only a few tens of Angstrom. It is also told which pixels are good: a masked pixel enters as
+zero flux *and* zero validity, and positions without evidence get no weight in the pooling.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.grid import WavelengthGrid
+
+_LOGIT_BOUND = 6.0
+"""Attention logits are squashed to +-this, so that sums of exponentials stay well conditioned."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSettings:
+    """Sizes of the encoder; kernels are twice the strides so that neighbouring cells overlap."""
+
+    latents: int = 8
+    channels: tuple[int, ...] = (32, 64, 128)
+    kernels: tuple[int, ...] = (8, 8, 4)
+    strides: tuple[int, ...] = (4, 4, 2)
+    heads: int = 16
+    hidden: int = 64
+    position_step: float = 0.004
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, description: dict[str, Any]) -> EncoderSettings:
+        """The settings that :meth:`to_dict` described."""
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in description.items()}
+        return cls(**values)
+
+
+class Encoder(nn.Module):
+    """Maps (flux, good, redshift) to latents.
+
+    Parameters
+    ----------
+    grid : observed wavelengths of the input pixels.
+    redshift_max : largest redshift the rest-frame embedding covers.
+    settings : sizes.
+    """
+
+    log_wavelength: Tensor
+
+    def __init__(self, grid: WavelengthGrid, redshift_max: float, settings: EncoderSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        layers: list[nn.Module] = []
+        inputs = 2
+        for outputs, kernel, stride in zip(
+            settings.channels, settings.kernels, settings.strides, strict=True
+        ):
+            layers.append(nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2))
+            inputs = outputs
+        self.convolutions = nn.ModuleList(layers)
+        self.activation = nn.LeakyReLU(0.1)
+
+        wavelength = torch.from_numpy(grid.wavelength())
+        self.log_first = math.log(float(wavelength[0])) - math.log1p(redshift_max)
+        nodes = math.ceil((math.log(float(wavelength[-1])) - self.log_first) / settings.position_step) + 2
+        self.position = nn.Parameter(0.02 * torch.randn(settings.channels[-1], nodes))
+        self.register_buffer("log_wavelength", self._centres(wavelength.log()).float(), persistent=False)
+
+        self.logits = nn.Conv1d(settings.channels[-1], settings.heads, 1)
+        self.head = nn.Sequential(
+            nn.Linear(settings.channels[-1], settings.hidden),
+            nn.LeakyReLU(0.1),
+            nn.Linear(settings.hidden, settings.latents),
+        )
+
+    def _centres(self, log_wavelength: Tensor) -> Tensor:
+        """Natural log of the wavelength at the centre of each pooled position's receptive field."""
+        centre = torch.arange(len(log_wavelength), dtype=torch.float64)
+        for kernel, stride in zip(self.settings.kernels, self.settings.strides, strict=True):
+            count = (len(centre) + 2 * (kernel // 2) - kernel) // stride + 1
+            step = float(centre[1] - centre[0])
+            first = float(centre[0]) + step * ((kernel - 1) / 2 - kernel // 2)
+            centre = first + step * stride * torch.arange(count, dtype=torch.float64)
+        left = centre.floor().clamp(0, len(log_wavelength) - 2).long()
+        return log_wavelength[left] + (centre - left) * (log_wavelength[left + 1] - log_wavelength[left])
+
+    def coverage(self, good: Tensor) -> Tensor:
+        """Share of good pixels in each pooled position's stride cell, (B, N) bool to (B, positions)."""
+        share = good.to(self.position.dtype)[:, None]
+        for kernel, stride in zip(self.settings.kernels, self.settings.strides, strict=True):
+            share = nn.functional.avg_pool1d(
+                share, kernel, stride, padding=kernel // 2, count_include_pad=False
+            )
+        return share[:, 0]
+
+    def embedding(self, redshift: Tensor) -> Tensor:
+        """Rest-frame embedding of every position, (B,) to (B, channels, positions)."""
+        rest = self.log_wavelength[None] - torch.log1p(redshift.to(self.log_wavelength.dtype))[:, None]
+        node = (rest - self.log_first) / self.settings.position_step
+        node = node.clamp(0, self.position.shape[1] - 1.001)
+        left = node.floor().long()
+        fraction = (node - left).to(self.position.dtype)[:, None]
+        table = self.position
+        return table[:, left].transpose(0, 1) * (1 - fraction) + table[:, left + 1].transpose(0, 1) * fraction
+
+    def pooled(self, flux: Tensor, good: Tensor, embedding: Tensor, log_coverage: Tensor) -> Tensor:
+        """Pooled features, (B, channels); the last two arguments may have batch 1.
+
+        ``embedding`` and ``log_coverage`` depend on redshift and mask only, which all pasted
+        spectra of one explanation share.
+        """
+        valid = good.to(flux.dtype)
+        h = torch.stack((torch.asinh(flux) * valid, valid.expand_as(flux)), dim=1)
+        for index, convolution in enumerate(self.convolutions):
+            h = convolution(h)
+            if index + 1 < len(self.convolutions):
+                h = self.activation(h)
+        h = self.activation(h + embedding)
+        logits = _LOGIT_BOUND * torch.tanh(self.logits(h) / _LOGIT_BOUND) + log_coverage[:, None]
+        weight = torch.softmax(logits, dim=-1)
+        per_head = h.unflatten(1, (self.settings.heads, -1))
+        return torch.einsum("bhcp,bhp->bhc", per_head, weight).flatten(1)
+
+    def context(self, good: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
+        """The ``embedding`` and ``log_coverage`` that :meth:`pooled` needs."""
+        return self.embedding(redshift), torch.log(self.coverage(good) + 1e-6)
+
+    def forward(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
+        """Latents, (B, S), of normalised flux (B, N), good pixels (B, N) bool and redshift (B,)."""
+        latents: Tensor = self.head(self.pooled(flux, good, *self.context(good, redshift)))
+        return latents

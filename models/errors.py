@@ -1,0 +1,108 @@
+"""Errors, classed by what a caller should do about them.
+
+The class says the remedy's kind (retry, quarantine, fix the input, fix the configuration, report a
+bug), ``kind`` is a short stable code for programs, and the text always has the same five parts:
+what went wrong, where, what was found, what is allowed, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class WhyspecError(Exception):
+    """Root of every error that whyspec raises on purpose.
+
+    Parameters
+    ----------
+    what : one sentence, what went wrong.
+    where : file, store, column, row or option that it concerns.
+    got, allowed : the value found and the values that would do; empty when they say nothing.
+    remedy : what the reader can do now.
+    kind : short stable code, e.g. ``"truncated-file"``; the class's default when not given.
+    """
+
+    exit_code = 1
+    default_kind = "error"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str = "",
+        got: object = "",
+        allowed: object = "",
+        remedy: str = "",
+        kind: str = "",
+    ) -> None:
+        self.what = what
+        self.where = where
+        self.got = str(got)
+        self.allowed = str(allowed)
+        self.remedy = remedy
+        self.kind = kind or self.default_kind
+        super().__init__(what, where, self.got, self.allowed, remedy, self.kind)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        parts += [f"{name}: {text}" for name, text in self.details() if text]
+        return "\n  ".join(parts)
+
+    def details(self) -> list[tuple[str, str]]:
+        """The labelled parts after the first sentence, in the order they are shown."""
+        return [
+            ("where", self.where),
+            ("got", self.got),
+            ("allowed", self.allowed),
+            ("remedy", self.remedy),
+        ]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process borders (Ray); keyword-only arguments need their own rebuild.
+        return (_rebuild, (type(self), self.what, self.where, self.got, self.allowed, self.remedy, self.kind))
+
+
+def _rebuild(
+    cls: type[WhyspecError], what: str, where: str, got: str, allowed: str, remedy: str, kind: str
+) -> WhyspecError:
+    return cls(what, where=where, got=got, allowed=allowed, remedy=remedy, kind=kind)
+
+
+class RetryError(WhyspecError):
+    """A passing fault (network, store): the same call may work later."""
+
+    exit_code = 75
+    default_kind = "retry"
+
+
+class QuarantineError(WhyspecError):
+    """One file or spectrum is bad: set it aside with this reason and go on."""
+
+    exit_code = 3
+    default_kind = "quarantine"
+
+
+class InputError(WhyspecError):
+    """What the user pointed at is not what the command needs."""
+
+    exit_code = 66
+    default_kind = "input"
+
+
+class ConfigurationError(WhyspecError):
+    """Options, settings, model and store do not fit together."""
+
+    exit_code = 64
+    default_kind = "configuration"
+
+
+class StoreError(WhyspecError):
+    """The store is damaged or of another schema version."""
+
+    exit_code = 65
+    default_kind = "store"
+
+
+class BugError(WhyspecError):
+    """A promise inside whyspec was broken: please report it with this text."""
+
+    exit_code = 70
+    default_kind = "bug"

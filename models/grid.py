@@ -1,0 +1,81 @@
+"""Wavelength grids: the fixed pixels on which an instrument's spectra, models and stores live."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class WavelengthGrid:
+    """A regular grid of vacuum wavelengths, barycentric or heliocentric as the survey publishes.
+
+    Attributes
+    ----------
+    name : short name, e.g. ``"desi"``.
+    spacing : ``"linear"`` (start and step in Angstrom) or ``"log10"`` (in log10 of Angstrom).
+    start : first pixel centre, in the units of ``spacing``.
+    step : distance between pixel centres, in the units of ``spacing``.
+    size : number of pixels.
+    """
+
+    name: str
+    spacing: Literal["linear", "log10"]
+    start: float
+    step: float
+    size: int
+
+    def wavelength(self) -> NDArray[np.float64]:
+        """Pixel centres in Angstrom, shape (size,)."""
+        coordinate = self.start + self.step * np.arange(self.size, dtype=np.float64)
+        return coordinate if self.spacing == "linear" else np.power(10.0, coordinate)
+
+    def pixel(self, wavelength: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Fractional pixel index of wavelengths in Angstrom (0 is the first pixel's centre)."""
+        value = np.asarray(wavelength, dtype=np.float64)
+        coordinate = value if self.spacing == "linear" else np.log10(value)
+        return (coordinate - self.start) / self.step
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, description: dict[str, object]) -> WavelengthGrid:
+        """The grid that :meth:`to_dict` described.
+
+        Raises
+        ------
+        ConfigurationError : a field is missing or of the wrong kind.
+        """
+        try:
+            spacing = str(description["spacing"])
+            if spacing not in ("linear", "log10"):
+                raise ValueError(spacing)
+            return cls(
+                name=str(description["name"]),
+                spacing="linear" if spacing == "linear" else "log10",
+                start=float(str(description["start"])),
+                step=float(str(description["step"])),
+                size=int(str(description["size"])),
+            )
+        except (KeyError, ValueError) as error:
+            raise ConfigurationError(
+                "A wavelength grid's description is incomplete or wrong.",
+                got=description,
+                allowed="name, spacing (linear or log10), start, step, size",
+                remedy="The model card or store is damaged: take it anew from where it was made.",
+                kind="grid-description",
+            ) from error
+
+
+DESI_GRID = WavelengthGrid("desi", "linear", 3600.0, 0.8, 7781)
+"""DESI's common grid of the three arms, EDR to DR2: 3600 to 9824 Angstrom in steps of 0.8."""
+
+SDSS_GRID = WavelengthGrid("sdss", "log10", 3.54, 1e-4, 4801)
+"""Holds every SDSS, BOSS and eBOSS coadd: log10 wavelength 3.54 to 4.02 in steps of 1e-4."""

@@ -1,0 +1,110 @@
+"""The scoring model: encoder, decoder, density of latents, and the calibration of its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models import calibration
+from models.decoder import Decoder
+from models.density import LatentDensity
+from models.encoder import Encoder, EncoderSettings
+from models.errors import ConfigurationError
+from models.model_card import ModelCard
+
+
+class ScoringModel(nn.Module):
+    """Scores spectra by minus the log density of their latents.
+
+    All spectra are flux divided by its median in the card's rest-frame window; ``good`` marks the
+    pixels that carry evidence, all others have no influence whatever their flux.
+    """
+
+    calibration_scores: Tensor
+    calibration_latents: Tensor
+
+    def __init__(self, card: ModelCard, calibration_size: int) -> None:
+        super().__init__()
+        self.card = card
+        architecture: dict[str, Any] = dict(card.architecture)
+        flow = architecture.pop("flow")
+        decoder_hidden = tuple(architecture.pop("decoder_hidden"))
+        settings = EncoderSettings.from_dict(architecture)
+        self.encoder = Encoder(card.grid, card.redshift_max, settings)
+        self.decoder = Decoder(
+            card.grid, card.rest_start, card.rest_step, card.rest_size, settings.latents, decoder_hidden
+        )
+        self.density = LatentDensity(settings.latents, flow["transforms"], tuple(flow["hidden"]))
+        self.register_buffer("calibration_scores", torch.zeros(calibration_size, dtype=torch.float64))
+        self.register_buffer("calibration_latents", torch.zeros(calibration_size, settings.latents))
+
+    @property
+    def calibration_size(self) -> int:
+        """Number of calibration spectra."""
+        return len(self.calibration_scores)
+
+    def encode(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
+        """Latents (B, S) of flux (B, N), good (B, N) bool, redshift (B,)."""
+        latents: Tensor = self.encoder(flux, good, redshift)
+        return latents
+
+    def latent_log_prob(self, latents: Tensor) -> Tensor:
+        """Natural log of the density of latents, (B, S) to (B,)."""
+        log_prob: Tensor = self.density(latents)
+        return log_prob
+
+    def log_prob(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
+        """Natural log of the density of the spectra's latents, (B,). The score is minus this."""
+        return self.latent_log_prob(self.encode(flux, good, redshift))
+
+    def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
+        """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N)."""
+        spectra: Tensor = self.decoder(latents, redshift)
+        return spectra
+
+    def conditioned(self, good: Tensor, redshift: float) -> Callable[[Tensor], Tensor]:
+        """``log_prob`` of (batch, N) spectra that share one mask (N,) and one redshift.
+
+        What depends on mask and redshift alone is computed once, here.
+        """
+        good = good[None]
+        context = self.encoder.context(
+            good, torch.tensor([redshift], device=good.device, dtype=torch.float64)
+        )
+
+        def log_prob(flux: Tensor) -> Tensor:
+            return self.latent_log_prob(self.encoder.head(self.encoder.pooled(flux, good, *context)))
+
+        return log_prob
+
+    def baselines(self, redshift: float, count: int, seed: int) -> Tensor:
+        """Typical spectra at a redshift: reconstructions of ``count`` calibration spectra, (count, N).
+
+        Drawn without replacement with a fixed seed, the same for every spectrum that is explained.
+
+        Raises
+        ------
+        ConfigurationError : more baselines than calibration spectra.
+        """
+        if count > self.calibration_size:
+            raise ConfigurationError(
+                "More baselines are asked for than the model has calibration spectra.",
+                where=self.card.name,
+                got=count,
+                allowed=f"1 to {self.calibration_size}",
+                remedy="Ask for fewer baselines, or train with a larger calibration set.",
+                kind="baselines",
+            )
+        chosen = np.random.default_rng(seed).permutation(self.calibration_size)[:count]
+        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
+        redshifts = torch.full((count,), redshift, dtype=torch.float64, device=latents.device)
+        return self.decode(latents, redshifts)
+
+    def tail_probability(self, score: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Share of the calibration set with a score at least as high, see ``models.calibration``."""
+        return calibration.tail_probability(score, self.calibration_scores.cpu().numpy())

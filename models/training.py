@@ -1,0 +1,378 @@
+"""Fitting a scoring model to spectra: autoencoder first, then the density of its latents.
+
+The autoencoder minimises the inverse-variance weighted residual (the fidelity of Melchior et al.
+2023, AJ 166, 74). Beside it stands a consistency term: the model's own reconstruction of a
+spectrum, put at another redshift, with or without noise and with pixels masked, must be encoded to
+the same latents (the aim of the augmentation of Liang et al. 2023, ApJL 956 L6). It keeps latents
+free of redshift and noise, and makes baselines, which are such reconstructions, typical inputs.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models import calibration
+from models.encoder import EncoderSettings
+from models.errors import ConfigurationError
+from models.grid import WavelengthGrid
+from models.model_card import ModelCard
+from models.scoring_model import ScoringModel
+
+
+@dataclass(frozen=True)
+class TrainingSpectra:
+    """n normalised spectra: flux, ivar (n, N) float32, 0 where not good; good (n, N); redshift (n,)."""
+
+    flux: NDArray[np.float32]
+    ivar: NDArray[np.float32]
+    good: NDArray[np.bool_]
+    redshift: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def take(self, index: NDArray[Any]) -> TrainingSpectra:
+        """The spectra at ``index``."""
+        return TrainingSpectra(self.flux[index], self.ivar[index], self.good[index], self.redshift[index])
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to train.
+
+    Attributes
+    ----------
+    epochs : at most so many passes over the training set.
+    patience : stop after so many epochs without a better validation loss.
+    batch : spectra per step.
+    learning_rate : peak of a one-cycle schedule (Adam).
+    consistency : weight of the consistency term.
+    model_error : relative error of flux added to the noise, so that bright spectra do not rule.
+    validation, calibration : shares of the spectra held out for each.
+    flow_epochs, flow_transforms, flow_hidden : the density of latents.
+    decoder_hidden : widths of the decoder.
+    encoder : sizes of the encoder.
+    seed : of everything random; threads : of torch.
+    """
+
+    epochs: int = 60
+    patience: int = 12
+    batch: int = 64
+    learning_rate: float = 2e-3
+    consistency: float = 0.5
+    model_error: float = 0.03
+    validation: float = 0.05
+    calibration: float = 0.2
+    flow_epochs: int = 80
+    flow_transforms: int = 3
+    flow_hidden: tuple[int, ...] = (32, 32)
+    decoder_hidden: tuple[int, ...] = (64, 128)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    seed: int = 0
+    threads: int = 2
+
+    def architecture(self) -> dict[str, Any]:
+        """The card's entry that rebuilds the modules."""
+        flow = {"transforms": self.flow_transforms, "hidden": list(self.flow_hidden)}
+        return {**self.encoder.to_dict(), "decoder_hidden": list(self.decoder_hidden), "flow": flow}
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """State after an epoch: ``stage`` is "autoencoder" or "density"; losses as in the log."""
+
+    stage: str
+    epoch: int
+    epochs: int
+    training_loss: float
+    validation_loss: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPopulation:
+    """What the spectra are: entries of the model card that the arrays do not tell."""
+
+    name: str
+    description: str
+    grid: WavelengthGrid
+    classes: tuple[str, ...]
+    redshift_min: float
+    redshift_max: float
+    normalisation_min: float
+    normalisation_max: float
+    min_good_fraction: float
+
+
+Callback = Callable[[TrainingProgress, ScoringModel], None]
+
+_Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""Flux, ivar, good (batch, N) and redshift (batch,)."""
+
+
+def fit(
+    spectra: TrainingSpectra,
+    population: TrainingPopulation,
+    settings: TrainingSettings,
+    data: Mapping[str, Any],
+    callback: Callback,
+) -> ScoringModel:
+    """Train a scoring model; reproducible from the seed on one kind of machine.
+
+    Parameters
+    ----------
+    spectra : normalised as the model will see them.
+    population : what they are.
+    settings : how to train.
+    data : where they came from, for the card.
+    callback : called after every epoch, with the model as it stands.
+
+    Raises
+    ------
+    ConfigurationError : too few spectra to hold some out.
+    """
+    count = len(spectra)
+    n_validation, n_calibration = int(count * settings.validation), int(count * settings.calibration)
+    if n_validation < 8 or n_calibration < 8 or count - n_validation - n_calibration < settings.batch:
+        raise ConfigurationError(
+            "Too few spectra to train on.",
+            got=f"{count} scorable spectra",
+            allowed=f"enough for a batch of {settings.batch} and two held-out sets of at least 8",
+            remedy="Give more spectra, or a smaller batch.",
+            kind="too-few-spectra",
+        )
+    torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    order = np.random.default_rng(settings.seed).permutation(count)
+    validation = spectra.take(np.sort(order[:n_validation]))
+    calibrating = spectra.take(np.sort(order[n_validation : n_validation + n_calibration]))
+    training = spectra.take(np.sort(order[n_validation + n_calibration :]))
+
+    card = _card(population, settings, {**data, "training": len(training), "calibration": n_calibration})
+    model = ScoringModel(card, n_calibration)
+    fidelity = _fit_autoencoder(model, training, validation, settings, callback)
+    nll = _fit_density(model, training, validation, settings, callback)
+
+    model.eval()
+    with torch.inference_mode():
+        latents = _encode(model, calibrating)
+        scores = -model.latent_log_prob(latents).double()
+    ordered = torch.sort(scores).values
+    model.calibration_scores.copy_(ordered)
+    model.calibration_latents.copy_(latents)
+    model.card = replace(
+        card,
+        metrics={
+            "validation_fidelity": fidelity,
+            "validation_score": nll,
+            "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, validation),
+        },
+        calibration_quantiles=calibration.quantiles(ordered.numpy()),
+    )
+    return model.requires_grad_(False)
+
+
+def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapping[str, Any]) -> ModelCard:
+    grid = population.grid
+    wavelength = grid.wavelength()
+    start = math.log10(wavelength[0] / (1.0 + population.redshift_max)) - 1e-3
+    stop = math.log10(wavelength[-1] / (1.0 + population.redshift_min)) + 1e-3
+    step = 1e-4
+    return ModelCard(
+        name=population.name,
+        description=population.description,
+        grid=grid,
+        classes=population.classes,
+        redshift_min=population.redshift_min,
+        redshift_max=population.redshift_max,
+        normalisation_min=population.normalisation_min,
+        normalisation_max=population.normalisation_max,
+        min_good_fraction=population.min_good_fraction,
+        rest_start=start,
+        rest_step=step,
+        rest_size=math.ceil((stop - start) / step) + 1,
+        architecture=settings.architecture(),
+        training={**data, **{k: v for k, v in asdict(settings).items() if k != "encoder"}},
+        metrics={},
+        calibration_quantiles=(),
+    )
+
+
+def _tensors(spectra: TrainingSpectra, index: NDArray[Any]) -> _Batch:
+    return (
+        torch.from_numpy(spectra.flux[index]),
+        torch.from_numpy(spectra.ivar[index]),
+        torch.from_numpy(spectra.good[index]),
+        torch.from_numpy(spectra.redshift[index]),
+    )
+
+
+def _weight(ivar: Tensor, flux: Tensor, model_error: float) -> Tensor:
+    """Inverse variance with the model error added; 0 stays 0."""
+    return ivar / (1.0 + ivar * (model_error * flux.abs().clamp_min(0.3)) ** 2)
+
+
+def _fidelity(model: ScoringModel, batch: _Batch, latents: Tensor, model_error: float) -> Tensor:
+    flux, ivar, good, redshift = batch
+    residual = flux - model.decode(latents, redshift)
+    chi2 = (_weight(ivar, flux, model_error) * residual.square()).sum(dim=1)
+    return 0.5 * (chi2 / good.sum(dim=1)).mean()
+
+
+def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> Tensor:
+    """Distance, in units of the latents' scatter, between latents and those of their reconstruction
+    at another redshift, half of them with noise, behind another spectrum's mask.
+    """
+    _, ivar, good, _ = batch
+    card = model.card
+    target = latents.detach()
+    redshift = card.redshift_min + (card.redshift_max - card.redshift_min) * torch.rand(len(target)).double()
+    roll = torch.roll(torch.arange(len(target)), 1)
+    with torch.no_grad():
+        clean = model.decode(target, redshift)
+        noise = (
+            torch.randn_like(clean) * ivar[roll].clamp_min(1e-2).rsqrt() * (torch.rand(len(target), 1) < 0.5)
+        )
+    again = model.encode((clean + noise) * good[roll], good[roll], redshift)
+    return ((again - target) / target.std(dim=0).clamp_min(1e-3)).square().mean()
+
+
+def _fit_autoencoder(
+    model: ScoringModel,
+    training: TrainingSpectra,
+    validation: TrainingSpectra,
+    settings: TrainingSettings,
+    callback: Callback,
+) -> float:
+    parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
+    optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
+    steps = len(training) // settings.batch
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=settings.learning_rate, total_steps=max(1, steps * settings.epochs)
+    )
+    generator = np.random.default_rng(settings.seed + 1)
+    best, best_state, waited = math.inf, copy.deepcopy(model.state_dict()), 0
+    for epoch in range(settings.epochs):
+        model.train()
+        order = generator.permutation(len(training))
+        total = 0.0
+        for step in range(steps):
+            batch = _tensors(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
+            batch = _mask_a_stretch(batch, generator)
+            latents = model.encode(batch[0], batch[2], batch[3])
+            fidelity = _fidelity(model, batch, latents, settings.model_error)
+            loss = fidelity + settings.consistency * _consistency(model, latents, batch)
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+            optimiser.step()
+            schedule.step()
+            total += float(fidelity.detach())
+        held_out = _validation_fidelity(model, validation, settings)
+        better = held_out < best
+        waited = 0 if better else waited + 1
+        if better:
+            best, best_state = held_out, copy.deepcopy(model.state_dict())
+        callback(
+            TrainingProgress("autoencoder", epoch + 1, settings.epochs, total / steps, held_out, better),
+            model,
+        )
+        if waited >= settings.patience:
+            break
+    model.load_state_dict(best_state)
+    return best
+
+
+def _mask_a_stretch(batch: _Batch, generator: np.random.Generator) -> _Batch:
+    """Mask a random stretch of the batch's second half, so that gaps are nothing new to the model."""
+    flux, ivar, good, redshift = batch
+    pixels = flux.shape[1]
+    keep = torch.ones_like(good)
+    for row in range(len(flux) // 2, len(flux)):
+        width = int(generator.integers(1, pixels // 8))
+        start = int(generator.integers(0, pixels - width))
+        keep[row, start : start + width] = False
+    good = good & keep
+    return flux * good, ivar * good, good, redshift
+
+
+def _chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _encode(model: ScoringModel, spectra: TrainingSpectra) -> Tensor:
+    parts = []
+    for index in _chunks(len(spectra)):
+        flux, _, good, redshift = _tensors(spectra, index)
+        parts.append(model.encode(flux, good, redshift))
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def _validation_fidelity(model: ScoringModel, spectra: TrainingSpectra, settings: TrainingSettings) -> float:
+    model.eval()
+    total = 0.0
+    for index in _chunks(len(spectra)):
+        batch = _tensors(spectra, index)
+        latents = model.encode(batch[0], batch[2], batch[3])
+        total += float(_fidelity(model, batch, latents, settings.model_error)) * len(index)
+    return total / len(spectra)
+
+
+@torch.no_grad()
+def _chi2_per_pixel(model: ScoringModel, spectra: TrainingSpectra) -> float:
+    """Median over spectra of chi2 per good pixel of the reconstruction, by the survey's own ivar."""
+    values = []
+    for index in _chunks(len(spectra)):
+        flux, ivar, good, redshift = _tensors(spectra, index)
+        model_flux = model.decode(model.encode(flux, good, redshift), redshift)
+        values.append((ivar * (flux - model_flux).square()).sum(dim=1) / good.sum(dim=1))
+    return float(torch.cat(values).median())
+
+
+def _fit_density(
+    model: ScoringModel,
+    training: TrainingSpectra,
+    validation: TrainingSpectra,
+    settings: TrainingSettings,
+    callback: Callback,
+) -> float:
+    """Maximum likelihood of the latents, early stop on the validation set."""
+    with torch.no_grad():
+        latents, held_out = _encode(model, training), _encode(model, validation)
+    density = model.density
+    density.standardise(latents)
+    optimiser = torch.optim.AdamW(density.parameters(), lr=1e-3, weight_decay=1e-4)
+    best, best_state, waited = math.inf, copy.deepcopy(density.state_dict()), 0
+    for epoch in range(settings.flow_epochs):
+        total, batches = 0.0, torch.split(torch.randperm(len(latents)), 256)
+        for index in batches:
+            loss = -density(latents[index]).mean()
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(density.parameters(), 1.0)
+            optimiser.step()
+            total += float(loss.detach())
+        with torch.no_grad():
+            value = float(-density(held_out).mean())
+        better = value < best
+        waited = 0 if better else waited + 1
+        if better:
+            best, best_state = value, copy.deepcopy(density.state_dict())
+        callback(
+            TrainingProgress("density", epoch + 1, settings.flow_epochs, total / len(batches), value, better),
+            model,
+        )
+        if waited >= settings.patience:
+            break
+    density.load_state_dict(best_state)
+    return best

@@ -1,0 +1,118 @@
+"""Models on disk: a directory with ``model.safetensors`` and ``card.json``. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from models.errors import ConfigurationError, InputError
+from models.model_card import ModelCard
+from models.scoring_model import ScoringModel
+
+WEIGHTS = "model.safetensors"
+CARD = "card.json"
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """Names of the models that ship with whyspec."""
+    return tuple(sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}")))
+
+
+def pretrained_for(grid_name: str) -> str:
+    """Name of the shipped model for spectra on the grid of that name.
+
+    Raises
+    ------
+    ConfigurationError : none ships for that grid.
+    """
+    for name in pretrained_names():
+        if json.loads((PRETRAINED / name / CARD).read_text())["grid"]["name"] == grid_name:
+            return name
+    raise ConfigurationError(
+        "No model ships for this wavelength grid.",
+        got=grid_name,
+        allowed=", ".join(pretrained_names()) or "none installed",
+        remedy="Train one with `whyspec train RELEASE --model DIR` and pass --model DIR.",
+        kind="no-model",
+    )
+
+
+def digest(card: ModelCard, weights: bytes) -> str:
+    """Hex digest of a model: its weights' bytes and its card without the digest."""
+    text = json.dumps(card.with_digest("").to_dict(), sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode() + b"\0" + weights, digest_size=16).hexdigest()
+
+
+def save_model(model: ScoringModel, directory: Path) -> ModelCard:
+    """Write weights and card; returns the card with its digest, which the model then carries too."""
+    state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    weights = save_tensors(state)
+    card = model.card.with_digest(digest(model.card, weights))
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / WEIGHTS).write_bytes(weights)
+    (directory / CARD).write_text(json.dumps(card.to_dict(), indent=2) + "\n")
+    model.card = card
+    return card
+
+
+def load_model(name: str) -> ScoringModel:
+    """The model of that name among those shipped, or in that directory; in evaluation mode, on CPU.
+
+    Raises
+    ------
+    InputError : neither a shipped model nor a directory with weights and card.
+    ConfigurationError : weights and card do not belong together.
+    """
+    directory = PRETRAINED / name if name in pretrained_names() else Path(name)
+    if not (directory / CARD).is_file() or not (directory / WEIGHTS).is_file():
+        raise InputError(
+            "There is no model of that name.",
+            where="--model",
+            got=name,
+            allowed=f"{', '.join(pretrained_names())}, or a directory with {CARD} and {WEIGHTS}",
+            remedy="Train one with `whyspec train RELEASE --model DIR`.",
+            kind="no-model",
+        )
+    try:
+        description = json.loads((directory / CARD).read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            "The model card is not JSON.",
+            where=str(directory / CARD),
+            got=str(error),
+            remedy="Take the model anew from where it was made.",
+            kind="card-damaged",
+        ) from error
+    card = ModelCard.from_dict(description, str(directory / CARD))
+    weights = (directory / WEIGHTS).read_bytes()
+    if digest(card, weights) != card.digest:
+        raise ConfigurationError(
+            "Weights and card of the model do not belong together, or one of them was changed.",
+            where=str(directory),
+            got=digest(card, weights),
+            allowed=card.digest,
+            remedy="Take the model anew from where it was made.",
+            kind="model-digest",
+        )
+    try:
+        state = load_tensors(weights)
+        model = ScoringModel(card, len(state["calibration_scores"]))
+        with torch.no_grad():
+            model.load_state_dict(state)
+    except (SafetensorError, KeyError, RuntimeError) as error:
+        raise ConfigurationError(
+            "The model's weights do not fit its card.",
+            where=str(directory / WEIGHTS),
+            got=error,
+            remedy="Take the model anew from where it was made.",
+            kind="model-weights",
+        ) from error
+    model.requires_grad_(False)
+    return model.eval()

@@ -1,0 +1,1 @@
+"""Prefect tasks: one step of a flow on one unit of work."""
