@@ -89,6 +89,12 @@ class Encoder(nn.Module):
             nn.Linear(settings.hidden, settings.latents),
         )
 
+        for module in self.modules():
+            if isinstance(module, nn.Conv1d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight, a=0.1)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
     def _centres(self, log_wavelength: Tensor) -> Tensor:
         """Natural log of the wavelength at the centre of each pooled position's receptive field."""
         centre = torch.arange(len(log_wavelength), dtype=torch.float64)

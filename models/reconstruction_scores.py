@@ -38,6 +38,7 @@ FLUX_OFFSET = 0.001
 """The published epsilon, added to the median-normalised flux."""
 
 LINE_HALF_WIDTH_KMS = 250.0
+_ROWS_AT_ONCE = 32  # few enough that double-precision temporaries stay near the caches
 _SPEED_OF_LIGHT_KMS = 299_792.458
 _OII_BLUE = 3727.10  # the published list has the doublet's blue line only, 3726.04 in air
 _BALMER = frozenset(("Hδ", "Hγ", "Hβ", "Hα"))
@@ -77,10 +78,27 @@ def reconstruction_scores(
     ------
     BugError : shapes do not fit together.
     """
-    count = _checked_count(flux, ivar, good, reconstruction, redshift, wavelength)
+    _check_shapes(flux, ivar, good, reconstruction, redshift, wavelength)
+    scores = flux.new_empty((len(flux), len(RECONSTRUCTION_SCORES)), dtype=torch.float32)
+    for low in range(0, len(flux), _ROWS_AT_ONCE):
+        some = slice(low, low + _ROWS_AT_ONCE)
+        scores[some] = _scores(
+            flux[some], ivar[some], good[some], reconstruction[some], redshift[some], wavelength
+        )
+    return scores
+
+
+def _scores(
+    flux: torch.Tensor,
+    ivar: torch.Tensor,
+    good: torch.Tensor,
+    reconstruction: torch.Tensor,
+    redshift: torch.Tensor,
+    wavelength: torch.Tensor,
+) -> torch.Tensor:
     distance = (reconstruction - flux).abs()
     finite = torch.isfinite(distance) & torch.isfinite(ivar)
-    taken = good & ((ivar > 0) | ~finite)
+    taken = good & ((ivar > 0) | torch.isnan(ivar))
     broken = (taken & ~finite).any(dim=1)
     taken &= ~broken[:, None]
     zero = torch.zeros((), dtype=flux.dtype, device=flux.device)
@@ -91,17 +109,16 @@ def reconstruction_scores(
 
     known = torch.isfinite(redshift) & (redshift > -1)
     off_lines = taken & ~line_pixels(torch.where(known, redshift, 0), wavelength) & known[:, None]
-    selections = [taken, _trimmed(taken, distance), off_lines, _trimmed(off_lines, distance)]
+    # Sums in double precision: squares of a wild pixel must neither overflow nor drown the others.
+    squares, weights = distance.double().square(), weight.double()
     columns = []
-    for kept in selections:
-        squares = distance.square()
-        columns += [_sum(kept, squares).sqrt(), _sum(kept, squares / divisor).sqrt()]
-    selections = [taken, _trimmed(taken, scaled), off_lines, _trimmed(off_lines, scaled)]
-    for kept in selections:
-        chi2 = _sum(kept, scaled.square())
-        columns += [chi2 / _sum(kept, weight), chi2 / kept.sum(dim=1)]
-    scores = torch.stack(columns, dim=1)
-    return scores.reshape(count, len(RECONSTRUCTION_SCORES)).to(torch.float32)
+    for kept in (taken, _trimmed(taken, distance), off_lines, _trimmed(off_lines, distance)):
+        nothing = torch.where(kept.any(dim=1), 0.0, torch.nan)
+        columns += [(_sum(kept, term) + nothing).sqrt() for term in (squares, squares / divisor)]
+    for kept in (taken, _trimmed(taken, scaled), off_lines, _trimmed(off_lines, scaled)):
+        chi2 = _sum(kept, squares * weights)
+        columns += [chi2 / _sum(kept, weights), chi2 / kept.sum(dim=1)]
+    return torch.stack(columns, dim=1)
 
 
 def line_pixels(redshift: torch.Tensor, wavelength: torch.Tensor) -> torch.Tensor:
@@ -129,19 +146,19 @@ def _trimmed(selected: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
 
 
 def _sum(kept: torch.Tensor, term: torch.Tensor) -> torch.Tensor:
-    """Sum of ``term`` over the kept pixels in double precision, NaN where none is kept."""
-    total = torch.where(kept, term, 0).sum(dim=1, dtype=torch.float64)
-    return torch.where(kept.any(dim=1), total, torch.nan)
+    """Sum over the kept pixels of ``term``, which is finite everywhere."""
+    total: torch.Tensor = torch.linalg.vecdot(kept.double(), term)
+    return total
 
 
-def _checked_count(
+def _check_shapes(
     flux: torch.Tensor,
     ivar: torch.Tensor,
     good: torch.Tensor,
     reconstruction: torch.Tensor,
     redshift: torch.Tensor,
     wavelength: torch.Tensor,
-) -> int:
+) -> None:
     fits = (
         flux.ndim == 2
         and flux.shape == ivar.shape == good.shape == reconstruction.shape
@@ -160,4 +177,3 @@ def _checked_count(
             remedy="Pass spectra and reconstructions on one grid, one redshift per spectrum.",
             kind="reconstruction-scores-shape",
         )
-    return flux.shape[0]

@@ -55,7 +55,8 @@ class TrainingSettings:
     patience : stop after so many epochs without a better validation loss.
     batch : spectra per step.
     learning_rate : peak of a one-cycle schedule (Adam).
-    consistency : weight of the consistency term.
+    consistency : weight of the consistency term; it fades in over the middle of the training,
+        because latents that ignore their input are consistent too.
     model_error : relative error of flux added to the noise, so that bright spectra do not rule.
     validation, calibration : shares of the spectra held out for each.
     flow_epochs, flow_transforms, flow_hidden : the density of latents.
@@ -67,7 +68,7 @@ class TrainingSettings:
     epochs: int = 60
     patience: int = 12
     batch: int = 64
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     consistency: float = 0.5
     model_error: float = 0.03
     validation: float = 0.05
@@ -265,12 +266,15 @@ def _fit_autoencoder(
         model.train()
         order = generator.permutation(len(training))
         total = 0.0
+        fade = min(1.0, max(0.0, 3.0 * (epoch + 1) / settings.epochs - 1.0))
         for step in range(steps):
             batch = _tensors(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
             batch = _mask_a_stretch(batch, generator)
             latents = model.encode(batch[0], batch[2], batch[3])
             fidelity = _fidelity(model, batch, latents, settings.model_error)
-            loss = fidelity + settings.consistency * _consistency(model, latents, batch)
+            loss = fidelity
+            if fade > 0:
+                loss = loss + fade * settings.consistency * _consistency(model, latents, batch)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -278,8 +282,9 @@ def _fit_autoencoder(
             schedule.step()
             total += float(fidelity.detach())
         held_out = _validation_fidelity(model, validation, settings)
-        better = held_out < best
-        waited = 0 if better else waited + 1
+        # Only models that the whole loss has shaped compete.
+        better = held_out < best and fade == 1.0
+        waited = 0 if better or fade < 1.0 else waited + 1
         if better:
             best, best_state = held_out, copy.deepcopy(model.state_dict())
         callback(

@@ -110,7 +110,7 @@ def attribute(
 def forward_passes(settings: OcclusionSettings, pixels: int) -> int:
     """Whole-model evaluations that :class:`DenseOccluder` needs for one spectrum without masks.
 
-    For plans and progress: masked pixels make it fewer, filling up the last batches a few more, and
+    For plans and progress: masked pixels make it fewer, copies of the baselines about 3 per cent more, and
     :func:`attribute` itself asks for 1 + M log probabilities.
     """
     scales = PRESETS[settings.preset].scales(settings.windows, pixels)

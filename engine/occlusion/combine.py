@@ -18,6 +18,8 @@ masked pixels this is the published division by the window's length.
 
 Standard deviations divide by M (ddof = 0), as the published code does; another ddof would multiply
 all sigmas alike and cancel in the weights. With one baseline all sigmas are 0 and all weights equal.
+With two or three, sigma is by chance tiny at some pixels, where one scale then rules with all its
+float32 rounding; from about eight on the combined map is as well determined as the maps.
 """
 
 from __future__ import annotations

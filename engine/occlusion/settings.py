@@ -29,8 +29,8 @@ class OcclusionSettings:
     baselines : number M of baselines into which pieces of the spectrum are pasted.
     seed : draws the baselines, see :meth:`draw`.
     memory_bytes : what one batch through the model may take. It changes a result by no more than
-        the rounding of the model's own arithmetic. Processors are fastest with batches that stay
-        near their caches, accelerators with gigabytes.
+        the rounding of the model's own arithmetic. The default suits processors, which are fastest
+        when a batch stays near their caches; accelerators want gigabytes.
 
     Raises
     ------
@@ -41,7 +41,7 @@ class OcclusionSettings:
     windows: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
     baselines: int = 8
     seed: int = 0
-    memory_bytes: int = 2**28
+    memory_bytes: int = 2**26
 
     def __post_init__(self) -> None:
         if self.preset not in get_args(PresetName):

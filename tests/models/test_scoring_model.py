@@ -1,0 +1,42 @@
+"""The scoring model's promises to occlusion: one mask, one redshift, typical baselines."""
+
+from __future__ import annotations
+
+import torch
+
+from models.scoring_model import ScoringModel
+
+
+def spectra(model: ScoringModel, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    flux = 1 + 0.3 * torch.randn(count, model.card.grid.size, generator=generator)
+    good = torch.rand(model.card.grid.size, generator=generator) > 0.1
+    return flux, good
+
+
+def test_conditioned_equals_log_prob(tiny_model: ScoringModel) -> None:
+    flux, good = spectra(tiny_model, 4)
+    redshift = torch.full((4,), 0.234, dtype=torch.float64)
+    direct = tiny_model.log_prob(flux, good.expand_as(flux), redshift)
+    torch.testing.assert_close(tiny_model.conditioned(good, 0.234)(flux), direct, rtol=0, atol=1e-5)
+
+
+def test_baselines_are_fixed_by_the_seed_and_differ_between_seeds(tiny_model: ScoringModel) -> None:
+    first = tiny_model.baselines(0.3, 5, seed=1)
+    assert first.shape == (5, tiny_model.card.grid.size)
+    assert torch.equal(first, tiny_model.baselines(0.3, 5, seed=1))
+    assert not torch.equal(first, tiny_model.baselines(0.3, 5, seed=2))
+
+
+def test_fewer_baselines_are_the_first_of_more(tiny_model: ScoringModel) -> None:
+    few, many = tiny_model.baselines(0.3, 3, 0), tiny_model.baselines(0.3, 8, 0)
+    torch.testing.assert_close(many[:3], few, rtol=0, atol=1e-5)
+
+
+def test_a_baseline_is_the_same_galaxy_at_every_redshift(tiny_model: ScoringModel) -> None:
+    """The rest-frame spectrum does not move when the redshift does."""
+    near, far = tiny_model.baselines(0.1, 1, 0)[0], tiny_model.baselines(0.3, 1, 0)[0]
+    wavelength = torch.from_numpy(tiny_model.card.grid.wavelength())
+    pixel = torch.tensor([2000, 4000])
+    moved = torch.searchsorted(wavelength, wavelength[pixel] * 1.3 / 1.1)
+    torch.testing.assert_close(near[pixel], far[moved], rtol=0, atol=0.15)

@@ -1,0 +1,92 @@
+"""Models on disk: the round trip, and what is said of a damaged one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.errors import ConfigurationError, InputError
+from models.scoring_model import ScoringModel
+from models.weights import load_model, pretrained_for, pretrained_names, save_model
+
+
+@pytest.fixture
+def saved(tiny_model: ScoringModel, tmp_path: Path) -> Path:
+    save_model(tiny_model, tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_round_trip_scores_the_same_bits(tiny_model: ScoringModel, saved: Path) -> None:
+    again = load_model(str(saved))
+    flux = torch.rand(3, tiny_model.card.grid.size)
+    good = torch.ones_like(flux, dtype=torch.bool)
+    redshift = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
+    assert torch.equal(again.log_prob(flux, good, redshift), tiny_model.log_prob(flux, good, redshift))
+    assert torch.equal(again.baselines(0.2, 4, 0), tiny_model.baselines(0.2, 4, 0))
+    assert again.card == tiny_model.card
+
+
+def test_changed_card_is_refused(saved: Path) -> None:
+    card = json.loads((saved / "card.json").read_text())
+    card["redshift_max"] = 9.0
+    (saved / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ConfigurationError, match="do not belong together") as caught:
+        load_model(str(saved))
+    assert caught.value.kind == "model-digest"
+
+
+def test_changed_weights_are_refused(saved: Path) -> None:
+    weights = bytearray((saved / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (saved / "model.safetensors").write_bytes(weights)
+    with pytest.raises(ConfigurationError, match="do not belong together"):
+        load_model(str(saved))
+
+
+def test_other_card_version_is_refused(saved: Path) -> None:
+    card = json.loads((saved / "card.json").read_text())
+    card["card_version"] = 99
+    (saved / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ConfigurationError, match=r"another version(.|\n)*got: 99"):
+        load_model(str(saved))
+
+
+def test_card_that_is_not_json_is_refused(saved: Path) -> None:
+    (saved / "card.json").write_text("{")
+    with pytest.raises(ConfigurationError, match="not JSON"):
+        load_model(str(saved))
+
+
+def test_unknown_name_lists_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no model of that name(.|\n)*whyspec train"):
+        load_model(str(tmp_path / "nothing"))
+
+
+def test_more_baselines_than_calibration_spectra(tiny_model: ScoringModel) -> None:
+    with pytest.raises(ConfigurationError, match="More baselines"):
+        tiny_model.baselines(0.1, tiny_model.calibration_size + 1, 0)
+
+
+def test_no_shipped_model_for_an_unknown_grid() -> None:
+    with pytest.raises(ConfigurationError, match=r"No model ships(.|\n)*whyspec train"):
+        pretrained_for("gemini")
+
+
+@pytest.mark.parametrize("name", ["desi-galaxy", "sdss-galaxy"])
+def test_shipped_models_load_and_tell_what_they_are(name: str) -> None:
+    assert name in pretrained_names()
+    model = load_model(name)
+    assert pretrained_for(model.card.grid.name) == name
+    assert model.card.classes == ("GALAXY",)
+    assert model.calibration_size >= 1000
+    assert {"validation_fidelity", "reconstruction_chi2_per_pixel"} <= set(model.card.metrics)
+
+
+def test_shipped_models_are_small() -> None:
+    import models.weights
+
+    total = sum(path.stat().st_size for path in models.weights.PRETRAINED.rglob("*") if path.is_file())
+    assert total < 16e6
