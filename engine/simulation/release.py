@@ -1,0 +1,162 @@
+"""Simulated releases on disk: DESI healpix coadds or SDSS spec files, with their truth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from engine.simulation.desi_release import healpix_pixels, write_desi_file
+from engine.simulation.sdss_release import RUN2D, write_sdss_file
+from engine.simulation.settings import SimulationSettings
+from engine.simulation.spectrum import simulate_spectrum
+from engine.simulation.templates import GalaxyTemplates, load_galaxy_templates
+from engine.simulation.truth import TRUTH_NAME, TruthRow, read_truth, write_truth
+from models.errors import ConfigurationError, InputError
+
+__all__ = ["SimulatedRelease", "SimulationSettings", "read_truth", "simulate_release"]
+
+MARKER_NAME = "simulation.json"
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SimulatedRelease:
+    """A release that was written.
+
+    Attributes
+    ----------
+    path : its root, what a layout is pointed at.
+    truth : its ``truth.ecsv``.
+    spectra : rows in all files.
+    targets : rows that are neither sky nor broken fibres.
+    outliers : targets with an anomaly.
+    files : files of spectra.
+    """
+
+    path: Path
+    truth: Path
+    spectra: int
+    targets: int
+    outliers: int
+    files: int
+
+
+def simulate_release(
+    settings: SimulationSettings, out: Path, progress: Progress | None = None
+) -> SimulatedRelease:
+    """Write the release that ``settings`` describe to ``out``.
+
+    The same settings give the same bytes. A larger ``spectra`` leaves full files as they were and
+    adds rows and files after them. ``progress`` is called with (spectra written, spectra in all).
+
+    Raises
+    ------
+    InputError : ``out`` holds something that the simulator did not make, or there are no templates.
+    ConfigurationError : more files are asked for than the sky has pixels.
+    """
+    templates = load_galaxy_templates(settings.templates) if settings.templates is not None else None
+    pixels = _pixels(settings)
+    _prepare(out)
+    description = _description(settings)
+    (out / MARKER_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    report = progress or _silent
+    if settings.survey == "desi":
+        rows = _write_desi(settings, out, pixels, templates, report)
+    else:
+        rows = _write_sdss(settings, out, templates, report)
+    write_truth(out / TRUTH_NAME, rows, description)
+    targets = [row for row in rows if row.row_kind == "target"]
+    return SimulatedRelease(
+        out,
+        out / TRUTH_NAME,
+        len(rows),
+        len(targets),
+        sum(row.anomaly != "" for row in targets),
+        len({row.file for row in rows}),
+    )
+
+
+def _pixels(settings: SimulationSettings) -> list[int]:
+    """The healpix pixels of a DESI release's files; none for SDSS."""
+    if settings.survey == "sdss":
+        return []
+    files = -(-settings.spectra // settings.spectra_per_file)
+    pixels = list(islice(healpix_pixels(settings.seed), files))
+    if len(pixels) < files:
+        raise ConfigurationError(
+            "The release needs more healpix files than DESI's sky has pixels.",
+            where="spectra_per_file",
+            got=settings.spectra_per_file,
+            allowed=f"at least {-(-settings.spectra // len(pixels))}",
+            remedy="Put more spectra into each file or simulate fewer.",
+            kind="simulation-setting",
+        )
+    return pixels
+
+
+def _write_desi(
+    settings: SimulationSettings,
+    out: Path,
+    pixels: list[int],
+    templates: GalaxyTemplates | None,
+    progress: Progress,
+) -> list[TruthRow]:
+    size = settings.spectra_per_file
+    rows: list[TruthRow] = []
+    for number, pixel in enumerate(pixels):
+        indices = range(number * size, min((number + 1) * size, settings.spectra))
+        spectra = [simulate_spectrum(settings, index, templates) for index in indices]
+        rows += write_desi_file(settings, out, number, pixel, spectra)
+        progress(len(rows), settings.spectra)
+    return rows
+
+
+def _write_sdss(
+    settings: SimulationSettings, out: Path, templates: GalaxyTemplates | None, progress: Progress
+) -> list[TruthRow]:
+    rows = []
+    for index in range(settings.spectra):
+        rows.append(write_sdss_file(settings, out, simulate_spectrum(settings, index, templates)))
+        progress(len(rows), settings.spectra)
+    return rows
+
+
+def _prepare(out: Path) -> None:
+    """Make ``out`` ready: new, empty, or an older simulation, which is removed."""
+    if out.exists() and not out.is_dir():
+        raise _occupied(out, "a file")
+    if out.is_dir() and any(out.iterdir()):
+        if not (out / MARKER_NAME).is_file():
+            raise _occupied(out, "a directory with other content")
+        for name in ("healpix", *RUN2D.values()):
+            shutil.rmtree(out / name, ignore_errors=True)
+        for name in (TRUTH_NAME, MARKER_NAME):
+            (out / name).unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _occupied(out: Path, found: str) -> InputError:
+    return InputError(
+        "The simulator does not write over what it did not make.",
+        where=str(out),
+        got=found,
+        allowed="a new or empty directory, or one that an earlier simulation filled",
+        remedy="Name another directory, or empty this one yourself.",
+        kind="output-occupied",
+    )
+
+
+def _description(settings: SimulationSettings) -> dict[str, Any]:
+    """The settings as text; where templates lie is left out, so that the bytes do not depend on it."""
+    description = {**asdict(settings), "release": settings.release_name}
+    description["templates"] = settings.templates is not None
+    return description
+
+
+def _silent(done: int, total: int) -> None:
+    """Progress that nobody asked for."""

@@ -1,0 +1,91 @@
+"""What a simulated release should hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from models.errors import ConfigurationError
+
+SurveyName = Literal["desi", "sdss"]
+ReleaseName = Literal["dr1", "edr", "legacy", "boss"]
+
+_RELEASES: dict[SurveyName, tuple[ReleaseName, ...]] = {"desi": ("dr1", "edr"), "sdss": ("legacy", "boss")}
+_LARGEST = 5_000_000
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """What a simulated release should hold.
+
+    Attributes
+    ----------
+    survey : whose instrument and file formats.
+    spectra : number of rows, sky fibres and broken fibres included.
+    outlier_fraction : share of galaxies that carry an anomaly, 0 to 1.
+    seed : the same seed gives the same bytes; spectrum i does not depend on ``spectra``.
+    release : which generation of files. DESI ``dr1`` (survey main) or ``edr`` (survey sv3, unsigned
+        masks); SDSS ``legacy`` (SDSS-I/II spectrograph, run2d 26) or ``boss`` (run2d v5_13_2).
+        None takes the survey's first.
+    templates : directory with redrock templates (``rrtemplate-galaxy-*.fits``), or None for galaxies
+        made up from analytic continua and emission lines.
+    template_fraction : share of galaxies drawn from ``templates``, 0 to 1; no effect without them.
+    spectra_per_file : DESI rows per healpix file.
+    quasar_fraction, star_fraction : shares of targets that are not galaxies.
+    sky_fraction : share of rows that are sky fibres.
+    broken_fraction : share of rows that are stuck positioners (negative TARGETID, no data) or fibres
+        flagged bad, half each; SDSS: unplugged fibres.
+    resolution : write DESI's RESOLUTION HDUs, which are 78 % of a coadd's bytes.
+    """
+
+    survey: SurveyName
+    spectra: int
+    outlier_fraction: float = 0.05
+    seed: int = 0
+    release: ReleaseName | None = None
+    templates: Path | None = None
+    template_fraction: float = 1.0
+    spectra_per_file: int = 250
+    quasar_fraction: float = 0.0
+    star_fraction: float = 0.0
+    sky_fraction: float = 0.03
+    broken_fraction: float = 0.01
+    resolution: bool = True
+
+    def __post_init__(self) -> None:
+        if self.survey not in _RELEASES:
+            raise _out_of_range("survey", self.survey, "desi or sdss")
+        if self.release is not None and self.release not in _RELEASES[self.survey]:
+            raise _out_of_range("release", self.release, " or ".join(_RELEASES[self.survey]))
+        if not 1 <= self.spectra <= _LARGEST:
+            raise _out_of_range("spectra", self.spectra, f"1 to {_LARGEST}")
+        if not 1 <= self.spectra_per_file <= 10_000:
+            raise _out_of_range("spectra_per_file", self.spectra_per_file, "1 to 10000")
+        if not 0 <= self.seed < 2**63:
+            raise _out_of_range("seed", self.seed, "0 to 2^63 - 1")
+        shares = ("outlier_fraction", "template_fraction", "quasar_fraction", "star_fraction")
+        for name in (*shares, "sky_fraction", "broken_fraction"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise _out_of_range(name, value, "0 to 1")
+        for first, second in (("quasar_fraction", "star_fraction"), ("sky_fraction", "broken_fraction")):
+            total = getattr(self, first) + getattr(self, second)
+            if total > 1.0:
+                raise _out_of_range(f"{first} + {second}", total, "0 to 1")
+
+    @property
+    def release_name(self) -> ReleaseName:
+        """``release``, or the survey's first where it is None."""
+        return self.release or _RELEASES[self.survey][0]
+
+
+def _out_of_range(name: str, got: object, allowed: str) -> ConfigurationError:
+    return ConfigurationError(
+        "A simulation setting is out of range.",
+        where=name,
+        got=got,
+        allowed=allowed,
+        remedy=f"Give {name} a value in the allowed range.",
+        kind="simulation-setting",
+    )
