@@ -32,7 +32,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("specprod", "U16", "", "", "production: DESI specprod, SDSS run2d"),
     Column("survey", "U8", "", "", "DESI survey (main, sv3, ...); sdss, boss or eboss"),
     Column("program", "U8", "", "", "DESI program (dark, bright, ...); empty for SDSS"),
-    Column("target_id", "i8", -1, "", "DESI TARGETID; SDSS SPECOBJID"),
+    Column("target_id", "i8", -1, "", "DESI TARGETID; SDSS SPECOBJID, its 64 bits; SDSS-V CATALOGID"),
     Column("plate", "i4", -1, "", "SDSS plate or field"),
     Column("mjd", "i4", -1, "d", "SDSS modified Julian date of the coadd"),
     Column("fiber", "i4", -1, "", "SDSS FIBERID"),
@@ -98,11 +98,13 @@ def spectrum_key(row: np.void) -> str:
     """The spectrum key of one row.
 
     DESI: ``specprod/survey/program/TARGETID``; unassigned fibres, whose negative TARGETIDs repeat,
-    add ``#source_row``. SDSS: ``run2d/plate-mjd-fiber``. Padding has the empty key.
+    add ``#source_row``. SDSS: ``run2d/plate-mjd-fiber``, and ``run2d/field-mjd-catalogid`` where
+    SDSS-V gives no fibre. Padding has the empty key.
     """
     if row["status"] == RowStatus.PADDING:
         return ""
     if row["plate"] >= 0:
-        return f"{row['specprod']}/{row['plate']:04d}-{row['mjd']}-{row['fiber']:04d}"
+        last = f"{row['fiber']:04d}" if row["fiber"] >= 0 else f"{row['target_id']}"
+        return f"{row['specprod']}/{row['plate']:04d}-{row['mjd']}-{last}"
     key = f"{row['specprod']}/{row['survey']}/{row['program']}/{row['target_id']}"
     return key if row["target_id"] > 0 else f"{key}#{row['source_row']}"

@@ -23,9 +23,14 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class ByteSource(Protocol):
-    """Something with byte ranges. ``size`` is None where only reading to the end would tell."""
+    """Something with byte ranges.
+
+    ``size`` is None where only reading to the end would tell; ``seeks_cheaply`` is whether many small
+    reads cost no more than one large one.
+    """
 
     size: int | None
+    seeks_cheaply: bool
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """The bytes at each (offset, length); shorter where the file ends before."""
@@ -45,6 +50,8 @@ def local_path(url: str) -> Path:
 
 
 class _LocalBytes:
+    seeks_cheaply = True
+
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         self.size: int | None = os.fstat(self._descriptor).st_size
@@ -66,6 +73,8 @@ class _LocalBytes:
 
 
 class _RemoteBytes:
+    seeks_cheaply = False
+
     def __init__(self, url: str) -> None:
         self._filesystem, self._path = fsspec.core.url_to_fs(url)
         size = self._filesystem.info(self._path).get("size")
@@ -101,6 +110,8 @@ class _RemoteBytes:
 
 class _GzipBytes:
     """Ranges of the content of a gzip file; asked in rising order they cost one pass."""
+
+    seeks_cheaply = False
 
     def __init__(self, source: ByteSource) -> None:
         self._source = source

@@ -1,0 +1,200 @@
+"""Listing a release: its files, paired with their redshifts, each described or refused with a reason."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from engine.fingerprint import PublishedChecksums
+from engine.layouts.directory import absolute, directory_of, files_below, kind_of
+from engine.layouts.schemes import FILES, SCHEMES, Candidate, Scheme, pair, recognise, two_grids
+from engine.readers.byte_source import is_local
+from engine.readers.registry import grid_of, inspect
+from engine.source_file import RefusedFile, ReleaseListing, SourceFile
+from models.errors import InputError, QuarantineError, RetryError
+from models.grid import WavelengthGrid
+
+Progress = Callable[[int, int], None]
+"""Called with the number of files looked at so far, and of all files."""
+
+_THREADS = 8
+_ATTEMPTS = 3
+_FIRST_PAUSE = 0.5  # seconds, doubled at each further attempt
+
+
+def layout_names() -> tuple[str, ...]:
+    """Names of the layouts there are."""
+    return tuple(scheme.name for scheme in SCHEMES)
+
+
+def list_release(
+    release: Sequence[str], layout: str = "", progress: Progress | None = None
+) -> ReleaseListing:
+    """List the spectra of a release without reading them.
+
+    Parameters
+    ----------
+    release : one directory (path or fsspec URL), or one or more FITS files.
+    layout : name of the directory's layout; recognised from the tree when empty.
+    progress : told how many files have been looked at.
+
+    Returns
+    -------
+    The files in the order of their URLs, and those that were refused: a bad file never stops a listing.
+
+    Raises
+    ------
+    InputError : nothing given, a path that does not exist, an unknown layout, or nothing to read there.
+    ConfigurationError : files of two surveys: one store has one grid.
+    RetryError : the disk or network failed for every file.
+    """
+    root, scheme, candidates = _find(release, layout)
+    files, refused = _inspect_all(candidates, progress)
+    if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
+        raise RetryError(
+            "No file of the release could be read.",
+            where=root,
+            got=refused[0].reason,
+            remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+        )
+    if not files:
+        raise InputError(
+            "There is no file of spectra that can be used.",
+            where=root,
+            got="; ".join(f"{count} {kind}" for kind, count in _count(refused)) or "no FITS file",
+            allowed="DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*.fits",
+            remedy="Check the path"
+            + (f"; {refused[0].url}: {refused[0].reason.splitlines()[0]}" if refused else "."),
+            kind="nothing-usable",
+        )
+    return ReleaseListing(root, scheme.name, _one_grid(files, root), tuple(files), tuple(refused))
+
+
+def _find(release: Sequence[str], layout: str) -> tuple[str, Scheme, list[Candidate]]:
+    if not release:
+        raise InputError(
+            "No release was given.",
+            allowed="one directory or URL, or one or more FITS files",
+            remedy="Name the directory of the release.",
+            kind="no-release",
+        )
+    named = {scheme.name: scheme for scheme in SCHEMES}
+    if layout and layout not in named:
+        raise InputError(
+            "There is no such layout.",
+            got=layout,
+            allowed=", ".join(named),
+            remedy="Name one of these, or none to have it recognised.",
+            kind="unknown-layout",
+        )
+    urls = sorted({absolute(url) for url in release})
+    kinds = {url: kind_of(url) for url in urls}
+    missing = [url for url, kind in kinds.items() if not kind]
+    if missing:
+        raise InputError(
+            "A path of the release does not exist.",
+            where=missing[0],
+            got=f"{len(missing)} of {len(urls)} paths are missing" if len(missing) > 1 else "nothing there",
+            remedy="Check the spelling, and that the disk or bucket is reachable from here.",
+            kind="missing-path",
+        )
+    directories = [url for url, kind in kinds.items() if kind == "directory"]
+    if not directories:
+        if layout not in ("", FILES.name):
+            raise InputError(
+                "A layout describes a directory, not files.",
+                got=f"{len(urls)} files and layout {layout}",
+                allowed=FILES.name,
+                remedy="Give the release's directory, or leave the layout out.",
+                kind="layout-of-files",
+            )
+        return _common_root(urls), FILES, pair(urls)
+    if len(urls) > 1:
+        raise InputError(
+            "A release is one directory or a list of files.",
+            got=f"{len(directories)} directories and {len(urls) - len(directories)} files",
+            allowed="one directory, or one or more files",
+            remedy="Run each directory by itself (they can go into one store), or name the files.",
+            kind="several-directories",
+        )
+    root = directories[0]
+    scheme, candidates = (named[layout], named[layout].find(root)) if layout else recognise(root)
+    if candidates:
+        return root, scheme, candidates
+    raise InputError(
+        f"Nothing of the layout {layout} was found." if layout else "There is no FITS file in the directory.",
+        where=root,
+        got="an empty directory" if not files_below(root, ("",)) else "other files",
+        allowed=", ".join(f"{scheme.name} ({scheme.shape})" for scheme in SCHEMES),
+        remedy="Give the directory of a release, or the FITS files themselves"
+        + (", or leave the layout out." if layout else "."),
+        kind="nothing-found",
+    )
+
+
+def _inspect_all(
+    candidates: Sequence[Candidate], progress: Progress | None
+) -> tuple[list[SourceFile], list[RefusedFile]]:
+    published = PublishedChecksums()
+    files: list[SourceFile] = []
+    refused: list[RefusedFile] = []
+    # Threads because a listing waits: for a disk's seeks, or for an answer to each range request.
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="listing") as pool:
+        for done, answer in enumerate(pool.map(lambda one: _inspect_one(one, published), candidates), 1):
+            if isinstance(answer, SourceFile):
+                files.append(answer)
+            else:
+                refused.append(answer)
+            if progress is not None:
+                progress(done, len(candidates))
+    return files, refused
+
+
+def _inspect_one(candidate: Candidate, published: PublishedChecksums) -> SourceFile | RefusedFile:
+    if candidate.superseded_by:
+        superseded = QuarantineError(
+            "A later night's coadd of the same tile and petal holds these spectra.",
+            where=candidate.url,
+            got=f"superseded by {candidate.superseded_by}",
+            remedy="Nothing to do. To score this one instead, give it as a file.",
+            kind="superseded",
+        )
+        return RefusedFile(candidate.url, superseded.kind, str(superseded))
+    pause = _FIRST_PAUSE
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return inspect(candidate.url, candidate.redshift_url, published)
+        except QuarantineError as error:
+            return RefusedFile(candidate.url, error.kind, str(error))
+        except RetryError as error:
+            if attempt == _ATTEMPTS:
+                return RefusedFile(candidate.url, RetryError.default_kind, str(error))
+            time.sleep(pause)
+            pause *= 2
+    raise AssertionError("the last attempt returns")
+
+
+def _one_grid(files: Sequence[SourceFile], root: str) -> WavelengthGrid:
+    counts = Counter(file.reader for file in files)
+    if len(counts) > 1:
+        got = ", ".join(f"{count} files of {reader}" for reader, count in sorted(counts.items()))
+        raise two_grids(root, got)
+    return grid_of(files[0].reader)
+
+
+def _count(refused: Sequence[RefusedFile]) -> list[tuple[str, int]]:
+    return Counter(file.kind for file in refused).most_common()
+
+
+def _common_root(urls: Sequence[str]) -> str:
+    if len(urls) == 1:
+        return directory_of(urls[0])
+    if all(is_local(url) for url in urls):
+        return os.path.commonpath([directory_of(url) for url in urls])
+    folders = [directory_of(url).split("/") for url in urls]
+    shared = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
+    return "/".join(parts[0] for parts in shared)

@@ -1,0 +1,286 @@
+"""DESI coadds with their redrock redshifts, from EDR to DR2.
+
+Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
+EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
+file need not be those of its coadd.
+
+Status of a row, the first that applies:
+
+1. NO_TARGET: TARGETID is not positive, or OBJTYPE is NON.
+2. SKY_FIBRE: OBJTYPE is SKY, or, where OBJTYPE is not given, bit 59 (SKY) of TARGETID is set, or the
+   SKY bit of ZWARN is.
+3. BAD_FIBRE: OBJTYPE is BAD, COADD_FIBERSTATUS has a bit other than 3 (RESTRICTED, informational:
+   "0 or 8 is good"), or ZWARN says UNPLUGGED.
+4. NO_REDSHIFT: no redrock file, no row in it, a redshift that is not finite, or ZWARN says NODATA.
+5. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance.
+6. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite.
+7. SCORED otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.readers.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
+from engine.readers.fits_file import FitsFile
+from engine.readers.fits_headers import HeaderDataUnit
+from engine.readers.signal_to_noise import good_fraction, median_snr
+from engine.readers.sky_position import healpix_29
+from engine.rows import ROW_DTYPE, Rows
+from engine.spectra import Spectra
+from models.errors import QuarantineError
+from models.grid import DESI_GRID
+from models.row_status import RowStatus
+
+READER = "desi-coadd"
+
+
+RESTRICTED = 1 << 3
+_TARGETID_SKY = 1 << 59
+_ZWARN_SKY, _ZWARN_UNPLUGGED, _ZWARN_NODATA = 1 << 0, 1 << 7, 1 << 9
+
+_FIBERMAP_COLUMNS = ("TARGETID", "TARGET_RA", "TARGET_DEC", "OBJTYPE", "COADD_FIBERSTATUS")
+_REDROCK_COLUMNS = ("TARGETID", "Z", "ZERR", "ZWARN", "DELTACHI2", "SPECTYPE", "SUBTYPE")
+
+_HEALPIX_PATH = re.compile(r"/(?:healpix|spectra)/([a-z0-9]+)/([a-z0-9]+)/\d+/\d+/[^/]+$")
+_HEALPIX_NAME = re.compile(r"/coadd-(cmx|main|special|sv[123])-(backup|bright|dark|other)-\d+\.fits[^/]*$")
+_REDUX_PATH = re.compile(r"/redux/([^/]+)/")
+
+_CHUNK = 16
+"""Spectra handled at once: their pixels of one arm stay in a core's cache."""
+
+
+def arms_of(file: FitsFile) -> tuple[Arm, ...]:
+    """The arms that a coadd holds, checked by headers alone.
+
+    Raises
+    ------
+    QuarantineError : no arm at all, an arm without IVAR (``missing-hdu``), another number of
+        pixels (``wrong-grid``), or images of different lengths (``row-mismatch``).
+    """
+    present = tuple(arm for arm in (*ARMS, JOINED_ARMS) if f"{arm.name}_FLUX" in file)
+    if not present:
+        file.unit("B_FLUX")  # raises, naming what there is
+    if JOINED_ARMS in present:
+        present = (JOINED_ARMS,)
+    count = file.unit("FIBERMAP").rows
+    for arm in present:
+        file.unit(f"{arm.name}_IVAR")
+        for kind in ("FLUX", "IVAR", "MASK"):
+            if f"{arm.name}_{kind}" not in file:
+                continue
+            unit = file.unit(f"{arm.name}_{kind}")
+            if not unit.shape or unit.shape[-1] != arm.size:
+                raise _wrong_grid(file.url, unit.name, f"{unit.shape[-1] if unit.shape else 0} pixels", arm)
+            if unit.rows != count:
+                raise QuarantineError(
+                    "Images and fibermap of a coadd differ in length.",
+                    where=f"{file.url}, HDU {unit.name}",
+                    got=f"{unit.rows} spectra",
+                    allowed=f"{count}, the rows of FIBERMAP",
+                    remedy="Fetch the file again: it was written or cut by something that went wrong.",
+                    kind="row-mismatch",
+                )
+    return present
+
+
+def check_is_coadd(file: FitsFile) -> None:
+    """Refuse what is not a coadd with one row per target.
+
+    Raises
+    ------
+    QuarantineError : ``not-a-coadd``, ``missing-hdu`` or ``missing-column``.
+    """
+    if "FIBERMAP" not in file or not any(name.endswith("_FLUX") for name in file.names()):
+        if "REDSHIFTS" in file and "TARGETID" in file.unit("REDSHIFTS").columns:
+            raise _not_a_coadd(file, "redshifts without spectra: a redrock file whose coadd is not beside it")
+        file.unit("FIBERMAP")
+        file.unit("B_FLUX")
+    columns = file.unit("FIBERMAP").columns
+    file.require_columns(file.unit("FIBERMAP"), ("TARGETID",))
+    if "COADD_FIBERSTATUS" not in columns and ("EXPID" in columns or "FIBERSTATUS" in columns):
+        raise _not_a_coadd(file, "single exposures: FIBERMAP has EXPID or FIBERSTATUS, not COADD_FIBERSTATUS")
+
+
+def redshift_table(file: FitsFile) -> HeaderDataUnit:
+    """The table of best fits in a redrock file, checked to have TARGETID and Z."""
+    unit = file.unit("REDSHIFTS")
+    file.require_columns(unit, ("TARGETID", "Z"))
+    return unit
+
+
+def identity(file: FitsFile) -> tuple[str, str, str]:
+    """specprod, survey and program of a coadd, from its primary header, else from its path.
+
+    A tile-based coadd belongs to one tile rather than to a survey and program; where its header
+    names none it gets survey ``tiles`` and the TILEID as program, so that the spectra that several
+    tiles have of one target keep different keys.
+    """
+    header = file.primary.header
+    path = "/" + file.url.replace("\\", "/").lstrip("/")
+    specprod = file.primary.text("SPECPROD")
+    for keyword, value in header.items():
+        if keyword.startswith("DEPNAM") and value == "SPECPROD":
+            specprod = file.primary.text(f"DEPVER{keyword[6:]}")
+    if not specprod and (match := _REDUX_PATH.search(path)):
+        specprod = match[1]
+    survey, program = file.primary.text("SURVEY"), file.primary.text("PROGRAM")
+    if not survey and (match := _HEALPIX_PATH.search(path) or _HEALPIX_NAME.search(path)):
+        survey, program = match[1], program or match[2]
+    if not survey and "TILEID" in header:
+        survey, program = "tiles", file.primary.text("TILEID")
+    return specprod, survey.lower(), program.lower()
+
+
+def read(
+    file: FitsFile, redshifts: FitsFile | None, start: int, stop: int, names: tuple[str, str, str]
+) -> Spectra:
+    """Rows ``start`` to ``stop`` of a coadd, arms joined on the DESI grid.
+
+    Only FIBERMAP, and FLUX, IVAR and MASK of each arm, are read, and of these only the rows asked for.
+
+    Parameters
+    ----------
+    names : specprod, survey and program, as :func:`identity` gives them.
+    """
+    present = arms_of(file)
+    for arm in present:
+        _check_wavelengths(file, arm)
+    count = stop - start
+    joined = JoinedArms.empty(count)
+    # From a disk, a few spectra at a time into memory that is used again; over a network, or out of a
+    # compressed stream, everything in one request.
+    batch = _CHUNK if file.seeks_cheaply else max(count, 1)
+    for first in range(0, count, batch):
+        last = min(first + batch, count)
+        pixels = _arm_pixels(file, present, start + first, start + last)
+        for offset in range(0, last - first, _CHUNK):
+            part = slice(offset, min(offset + _CHUNK, last - first))
+            into = slice(first + part.start, first + part.stop)
+            join_arms([one.rows(part) for one in pixels], joined.rows(into))
+    rows = _rows(file, redshifts, start, stop, names)
+    data = rows.data
+    data["arms"] = joined.labels()
+    data["snr"] = median_snr(joined.flux, joined.ivar)
+    data["good_fraction"] = good_fraction(joined.ivar)
+    open_status = data["status"] == RowStatus.SCORED
+    data["status"][open_status & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
+    data["status"][open_status & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX
+    return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
+
+
+def _arm_pixels(file: FitsFile, present: tuple[Arm, ...], start: int, stop: int) -> list[ArmPixels]:
+    """The pixels of rows ``start`` to ``stop`` of each arm, in one batch of range reads."""
+    names = [
+        f"{arm.name}_{kind}"
+        for arm in present
+        for kind in ("FLUX", "IVAR", "MASK")
+        if f"{arm.name}_{kind}" in file
+    ]
+    images = dict(zip(names, file.images(names, start, stop), strict=True))
+    return [
+        ArmPixels(arm, images[f"{arm.name}_FLUX"], images[f"{arm.name}_IVAR"], images.get(f"{arm.name}_MASK"))
+        for arm in present
+    ]
+
+
+def _rows(
+    file: FitsFile, redshifts: FitsFile | None, start: int, stop: int, names: tuple[str, str, str]
+) -> Rows:
+    """The columns that come from the fibermap and redrock, with the status they imply."""
+    fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)
+    rows = Rows.empty(stop - start)
+    data = rows.data
+    data["specprod"], data["survey"], data["program"] = names
+    data["target_id"] = fibermap["TARGETID"]
+    data["source_row"] = np.arange(start, stop)
+    data["ra"] = fibermap.get("TARGET_RA", np.nan)
+    data["dec"] = fibermap.get("TARGET_DEC", np.nan)
+    data["healpix_29"] = healpix_29(data["ra"], data["dec"])
+    data["fiberstatus"] = fibermap.get("COADD_FIBERSTATUS", 0)
+    found = _join_redshifts(redshifts, data)
+    kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(rows), "", dtype="U3")))
+    target_id, zwarn = data["target_id"], data["zwarn"]
+    sky = (kind == "SKY") | ((kind == "") & ((target_id & _TARGETID_SKY) != 0)) | ((zwarn & _ZWARN_SKY) != 0)
+    bad = (kind == "BAD") | ((data["fiberstatus"] & ~RESTRICTED) != 0) | ((zwarn & _ZWARN_UNPLUGGED) != 0)
+    unknown = ~found | ~np.isfinite(data["redshift"]) | ((zwarn & _ZWARN_NODATA) != 0)
+    status = np.full(len(rows), RowStatus.SCORED, dtype=data["status"].dtype)
+    # Weakest first: a later line overrules an earlier one.
+    status[unknown] = RowStatus.NO_REDSHIFT
+    status[bad] = RowStatus.BAD_FIBRE
+    status[sky] = RowStatus.SKY_FIBRE
+    status[(target_id <= 0) | (kind == "NON")] = RowStatus.NO_TARGET
+    data["status"] = status
+    return rows
+
+
+def _join_redshifts(redshifts: FitsFile | None, data: NDArray[np.void]) -> NDArray[np.bool_]:
+    """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.
+
+    Where redrock has several rows of one TARGETID the first is taken, so that a row's redshift does
+    not depend on which other rows are read with it.
+    """
+    if redshifts is None:
+        return np.zeros(len(data), dtype=bool)
+    unit = redshift_table(redshifts)
+    table = redshifts.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
+    if unit.rows == 0:
+        return np.zeros(len(data), dtype=bool)
+    order = np.argsort(table["TARGETID"], kind="stable")
+    ranked = table["TARGETID"][order]
+    place = np.minimum(np.searchsorted(ranked, data["target_id"]), len(ranked) - 1)
+    found: NDArray[np.bool_] = ranked[place] == data["target_id"]
+    source = order[place[found]]
+    for name, column in (
+        ("redshift", "Z"),
+        ("redshift_err", "ZERR"),
+        ("zwarn", "ZWARN"),
+        ("delta_chi2", "DELTACHI2"),
+        ("spectype", "SPECTYPE"),
+        ("subtype", "SUBTYPE"),
+    ):
+        if column in table:
+            with np.errstate(over="ignore"):  # DELTACHI2 is float64 in the file, float32 here
+                data[name][found] = table[column][source].astype(ROW_DTYPE[name])
+    return found
+
+
+def _check_wavelengths(file: FitsFile, arm: Arm) -> None:
+    """Raise QuarantineError (``wrong-grid``) unless an arm's pixels are where the grid has them."""
+    unit = file.unit(f"{arm.name}_WAVELENGTH")
+    if arm.wavelength_datasum and unit.text("DATASUM") == arm.wavelength_datasum:
+        return
+    wavelength = file.vector(unit.name)
+    expected = DESI_GRID.wavelength()[arm.first : arm.first + arm.size]
+    if wavelength.shape != expected.shape:
+        raise _wrong_grid(file.url, unit.name, f"{wavelength.size} wavelengths", arm)
+    if not np.abs(wavelength - expected).max() < 0.01 * DESI_GRID.step:
+        got = f"{wavelength[0]:.4f} to {wavelength[-1]:.4f} Angstrom"
+        raise _wrong_grid(file.url, unit.name, got, arm)
+
+
+def _wrong_grid(url: str, name: str, got: str, arm: Arm) -> QuarantineError:
+    first, step = DESI_GRID.start + DESI_GRID.step * arm.first, DESI_GRID.step
+    last = first + step * (arm.size - 1)
+    return QuarantineError(
+        "An arm is not on DESI's wavelength grid.",
+        where=f"{url}, HDU {name}",
+        got=got,
+        allowed=f"{arm.size} pixels from {first:.1f} to {last:.1f} Angstrom in steps of {step}",
+        remedy="Give coadds of a public production (EDR to DR2), not spectra binned or cut otherwise.",
+        kind="wrong-grid",
+    )
+
+
+def _not_a_coadd(file: FitsFile, got: str) -> QuarantineError:
+    return QuarantineError(
+        "The file is not a DESI coadd.",
+        where=file.url,
+        got=got,
+        allowed="a coadd-*.fits file, one row per target, with its redrock-*.fits beside it",
+        remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out.",
+        kind="not-a-coadd",
+    )

@@ -1,0 +1,181 @@
+"""Which reader a file needs, and reading through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from engine.fingerprint import PublishedChecksums, fingerprint
+from engine.readers import desi_coadd, sdss_spec
+from engine.readers.fits_file import FitsFile
+from engine.readers.fits_headers import HeaderDataUnit
+from engine.source_file import SourceFile
+from engine.spectra import Spectra
+from models.errors import BugError, ConfigurationError, QuarantineError
+from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+
+_GRIDS = {desi_coadd.READER: DESI_GRID, sdss_spec.READER: SDSS_GRID}
+
+
+def reader_names() -> tuple[str, ...]:
+    """Names of the readers there are."""
+    return tuple(_GRIDS)
+
+
+def grid_of(reader: str) -> WavelengthGrid:
+    """The grid on which a reader puts its spectra.
+
+    Raises
+    ------
+    ConfigurationError : there is no such reader.
+    """
+    try:
+        return _GRIDS[reader]
+    except KeyError:
+        raise ConfigurationError(
+            "There is no such reader.",
+            got=reader,
+            allowed=", ".join(_GRIDS),
+            remedy="List the release again with this version of whyspec.",
+            kind="unknown-reader",
+        ) from None
+
+
+def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | None = None) -> SourceFile:
+    """What a file holds, told by its content, not its name.
+
+    DESI coadds are described from headers alone, unless their HDUs carry no DATASUM; of SDSS spectra
+    (which carry none) the two tables that matter are read for the fingerprint.
+
+    Parameters
+    ----------
+    redshift_url : the redrock file of a DESI coadd; empty where there is none.
+    published : published checksums already looked up; looked up here when not given.
+
+    Raises
+    ------
+    QuarantineError : the file is damaged, or not one that a reader here can use.
+    RetryError : the disk or network failed.
+    """
+    published = published if published is not None else PublishedChecksums()
+    with _decoding(url), ExitStack() as stack:
+        file = stack.enter_context(FitsFile(url))
+        if _is_desi(file):
+            desi_coadd.check_is_coadd(file)
+            redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
+            reader, names, count = desi_coadd.READER, desi_coadd.identity(file), file.unit("FIBERMAP").rows
+        else:
+            sdss_spec.check_grid(file)
+            redshifts, redshift_url = None, ""
+            reader, names, count = sdss_spec.READER, sdss_spec.identity(file), 1
+        digest = fingerprint(_parts(reader, file, redshifts), published, names)
+    return SourceFile(url, redshift_url, reader, count, digest, *names)
+
+
+def verify(file: SourceFile) -> None:
+    """Read what a run would read of a file, and compare it with the DATASUMs in its headers.
+
+    Raises
+    ------
+    QuarantineError : the file is not what it was when it was listed (``changed-file``), or its bytes
+        are not those that were written (``checksum-mismatch``).
+    RetryError : the disk or network failed.
+    """
+    if inspect(file.url, file.redshift_url).fingerprint != file.fingerprint:
+        raise _changed(file, "another fingerprint", file.fingerprint)
+    with ExitStack() as stack:
+        spectra = stack.enter_context(FitsFile(file.url))
+        redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
+        for part, units in _parts(file.reader, spectra, redshifts):
+            for unit in units:
+                recorded = unit.text("DATASUM")
+                if recorded.isdigit() and (found := part.datasum(unit)) != int(recorded):
+                    raise QuarantineError(
+                        "The bytes of a file are not those that were written.",
+                        where=f"{part.url}, HDU {unit.name}",
+                        got=f"data sum {found}",
+                        allowed=f"DATASUM = {recorded}",
+                        remedy="Fetch the file again: a byte changed on a disk or on the way.",
+                        kind="checksum-mismatch",
+                    )
+
+
+def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
+    """Spectra ``start`` to ``stop`` (all by default) of a file, on their survey's grid.
+
+    Only the bytes of these rows are read. ``read_spectra(f, i, j)`` equals
+    ``read_spectra(f).take(slice(i, j))`` bit for bit.
+
+    Raises
+    ------
+    QuarantineError : the file is damaged, or no longer what it was when it was listed.
+    RetryError : the disk or network failed.
+    """
+    grid_of(file.reader)
+    stop = file.spectra if stop is None else stop
+    if not 0 <= start <= stop <= file.spectra:
+        raise BugError(
+            "Rows were asked for that a file does not have.",
+            where=file.url,
+            got=f"rows {start} to {stop}",
+            allowed=f"0 to {file.spectra}",
+            kind="row-range",
+        )
+    with _decoding(file.url), ExitStack() as stack:
+        spectra = stack.enter_context(FitsFile(file.url))
+        if file.reader == sdss_spec.READER:
+            return sdss_spec.read(spectra, start, stop)
+        desi_coadd.check_is_coadd(spectra)
+        if spectra.unit("FIBERMAP").rows != file.spectra:
+            raise _changed(file, f"{spectra.unit('FIBERMAP').rows} spectra", f"{file.spectra} spectra")
+        redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
+        return desi_coadd.read(spectra, redshifts, start, stop, (file.specprod, file.survey, file.program))
+
+
+@contextmanager
+def _decoding(url: str) -> Iterator[None]:
+    """Set aside a file whose damage shows only when its values make no sense, e.g. a text for a redshift."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise QuarantineError(
+            "The file's content cannot be decoded.",
+            where=url,
+            got=f"{type(error).__name__}: {error}",
+            allowed="tables and images of the kinds that the survey writes",
+            remedy="Fetch the file again; if it is whole, please report this with the file's name.",
+            kind="undecodable-file",
+        ) from error
+
+
+def _parts(
+    reader: str, file: FitsFile, redshifts: FitsFile | None
+) -> list[tuple[FitsFile, list[HeaderDataUnit]]]:
+    """The HDUs that a reader reads, of each file."""
+    if reader == sdss_spec.READER:
+        return [(file, list(sdss_spec.tables(file)))]
+    kinds = ("WAVELENGTH", "FLUX", "IVAR", "MASK")
+    names = ["FIBERMAP", *(f"{arm.name}_{kind}" for arm in desi_coadd.arms_of(file) for kind in kinds)]
+    parts = [(file, [file.unit(name) for name in names if name in file])]
+    if redshifts is not None:
+        parts.append((redshifts, [desi_coadd.redshift_table(redshifts)]))
+    return parts
+
+
+def _changed(file: SourceFile, got: str, allowed: str) -> QuarantineError:
+    return QuarantineError(
+        "A file is not what it was when it was listed.",
+        where=file.url,
+        got=got,
+        allowed=allowed,
+        remedy="Plan the run again.",
+        kind="changed-file",
+    )
+
+
+def _is_desi(file: FitsFile) -> bool:
+    """Whether a file was written by DESI's pipeline: spectra by arm, a fibermap, or redshifts."""
+    names = file.names()
+    return any(name in names for name in ("FIBERMAP", "REDSHIFTS", "EXP_FIBERMAP")) or any(
+        f"{arm}_{kind}" in names for arm in ("B", "R", "Z", "BRZ") for kind in ("FLUX", "IVAR", "WAVELENGTH")
+    )

@@ -1,0 +1,19 @@
+"""Positions on the sky as the store indexes them."""
+
+from __future__ import annotations
+
+import astropy.units as u
+import numpy as np
+from astropy_healpix import lonlat_to_healpix
+from numpy.typing import NDArray
+
+_NSIDE = 2**29
+
+
+def healpix_29(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Nested healpix pixel of order 29 (the ``_healpix_29`` of HATS) of ICRS degrees; -1 where unknown."""
+    pixel = np.full(ra.shape, -1, dtype=np.int64)
+    known = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
+    if known.any():
+        pixel[known] = lonlat_to_healpix(ra[known] * u.deg, dec[known] * u.deg, _NSIDE, order="nested")
+    return pixel
