@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from engine.clustering.clustering import Partition
 
 MEMBERS_PER_CLUSTER = 5
 """A number of clusters is tried only if that many explanations fall to each on average."""
 
+PARSIMONY = 0.02
+"""The smallest number of clusters wins whose silhouette is that close to the best."""
+
 _STARTS = 8
 _SILHOUETTE_ROWS = 4000
-
-
-@dataclass(frozen=True)
-class Partition:
-    """Centroids and how well they separate the points that they were fitted on.
-
-    Attributes
-    ----------
-    centroids : (K, C) float64, by falling number of members.
-    silhouettes : (k, mean silhouette) of every k that was tried, ascending; empty for one cluster.
-    """
-
-    centroids: NDArray[np.float64]
-    silhouettes: tuple[tuple[int, float], ...]
-
-    @property
-    def clusters(self) -> int:
-        """Number of clusters."""
-        return len(self.centroids)
-
-    @property
-    def silhouette(self) -> float:
-        """Mean silhouette of these centroids; NaN for one cluster."""
-        return dict(self.silhouettes).get(self.clusters, float("nan"))
 
 
 def fit_centroids(points: NDArray[np.floating], clusters: int, seed: int) -> NDArray[np.float64]:
@@ -73,10 +52,11 @@ def largest_number_of_clusters(points: NDArray[np.floating], maximum: int) -> in
 def choose_partition(
     points: NDArray[np.floating], clusters: int | None, maximum: int, seed: int
 ) -> Partition:
-    """Centroids for ``clusters``, or for the number from 2 to ``maximum`` with the best silhouette.
+    """Centroids for ``clusters``, or for a number from 2 to ``maximum`` chosen by silhouette.
 
-    Of equal silhouettes the smaller number wins. Too few or too equal points give fewer clusters
-    than asked for, down to one.
+    The smallest number within :data:`PARSIMONY` of the best silhouette is chosen: past the true
+    number the silhouette hardly falls, as k-means splits off a few stragglers at a time. Too few or
+    too equal points give fewer clusters than asked for, down to one.
 
     Parameters
     ----------
@@ -88,8 +68,9 @@ def choose_partition(
     numbers = [most] if clusters else range(2, most + 1)
     tried = {number: fit_centroids(points, number, seed) for number in numbers}
     silhouettes = {number: _silhouette(points, centroids, seed) for number, centroids in tried.items()}
-    best = max(silhouettes, key=lambda number: (silhouettes[number], -number))
-    return Partition(tried[best], tuple(sorted(silhouettes.items())))
+    close = max(silhouettes.values()) - PARSIMONY
+    chosen = min(number for number, value in silhouettes.items() if value >= close)
+    return Partition(tried[chosen], tuple(sorted(silhouettes.items())))
 
 
 def _silhouette(points: NDArray[np.floating], centroids: NDArray[np.float64], seed: int) -> float:

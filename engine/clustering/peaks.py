@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from engine.clustering.clustering import Peak
+from engine.peak_filter import LINE_TOLERANCE
 from models.lines import nearest_line
 
-LINE_TOLERANCE = 15.0
-"""Rest Angstrom within which a peak is said to coincide with a line."""
-
 _PROMINENCE = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """One peak of a cluster's mean attribution.
-
-    Attributes
-    ----------
-    wavelength : rest Angstrom.
-    height : attribution there, as a share of the highest peak's.
-    line : name of the coinciding line; empty if none.
-    flux : whether the mean spectrum there lies above (``"excess"``) or below (``"deficit"``) the
-        mean baseline.
-    """
-
-    wavelength: float
-    height: float
-    line: str
-    flux: Literal["excess", "deficit"]
 
 
 def attribution_peaks(

@@ -1,0 +1,78 @@
+"""Clustering a store's explanations."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from engine.clustering.cluster import Progress, cluster_explanations
+from engine.clustering.clustering import Clustering, ClusterSummary
+from engine.clustering.lazy_explanations import LazyExplanations
+from engine.clustering.settings import ClusteringSettings
+from engine.clustering.stored import ClusteringSummary, clustering_arrays
+from engine.store.clusters import write_clustering
+from engine.store.dask_arrays import dask_array
+from engine.store.reading import StoreView
+from engine.store.store import Store
+
+__all__ = ["ClusteringSettings", "ClusteringSummary", "Progress", "cluster_store"]
+
+
+def cluster_store(
+    url: str, settings: ClusteringSettings, progress: Progress | None = None
+) -> ClusteringSummary:
+    """Cluster all committed, non-superseded explanations of a store and write the result into it.
+
+    The result is the group ``clusters/<name>``: labels and distances by outlier row, the coordinates
+    that were clustered, axes and centroids, mean maps, and as attributes the settings and the
+    summary. Dask's scheduler is the ambient one: threads, or the client that is active.
+
+    Raises
+    ------
+    InputError : there is no store.
+    StoreError : the store is damaged.
+    """
+    view = StoreView.open(url)
+    table = view.outliers_table(())
+    usable = ~table["superseded"].to_numpy()
+    explanations = LazyExplanations(
+        grid=view.configuration.grid,
+        redshift=np.where(usable, table["redshift"].to_numpy(), np.nan),
+        flux=dask_array(view, "outliers/flux"),
+        ivar=dask_array(view, "outliers/ivar"),
+        baseline=dask_array(view, "outliers/baseline"),
+        combined=dask_array(view, "outliers/combined"),
+    )
+    clustering = cluster_explanations(explanations, settings, progress)
+    summary = _summary(clustering, table, int(usable.sum()))
+    attributes = {
+        "description": "clusters of explanations by the shape of their positive attribution, rest frame",
+        "settings": settings.to_dict(),
+        "summary": summary.to_dict(),
+        "configuration_digest": view.configuration.digest,
+        "mean_grid": asdict(clustering.means.rest),
+    }
+    write_clustering(Store.open(url), settings.name, clustering_arrays(clustering, table), attributes)
+    return summary
+
+
+def _summary(clustering: Clustering, table: pd.DataFrame, usable: int) -> ClusteringSummary:
+    numbers, keys = table.index.to_numpy(), table["key"].to_numpy()
+    clusters = []
+    for cluster in clustering.clusters:
+        examples = tuple(int(numbers[place]) for place in cluster.examples)
+        clusters.append(ClusterSummary(cluster.label, cluster.size, cluster.jaccard, cluster.peaks, examples))
+    return ClusteringSummary(
+        name=clustering.settings.name,
+        explanations=usable,
+        clustered=int((clustering.labels >= 0).sum()),
+        clusters=tuple(clusters),
+        example_keys=tuple(
+            tuple(str(keys[place]) for place in cluster.examples) for cluster in clustering.clusters
+        ),
+        silhouettes=clustering.partition.silhouettes,
+        adjusted_rand=clustering.adjusted_rand,
+        messages=clustering.messages,
+    )

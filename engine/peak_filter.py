@@ -1,0 +1,110 @@
+"""Where an attribution has to peak, as people say it: a line's name or a wavelength."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ConfigurationError
+from models.lines import LINES, line_named
+
+LINE_TOLERANCE = 15.0
+"""Angstrom within which a peak is said to coincide with a line, where no other tolerance is given."""
+
+_SYNTAX = re.compile(r"^\s*(?P<observed>obs:)?\s*(?P<what>.+?)\s*(?:(?:\+-|±)\s*(?P<tolerance>[0-9.]+)\s*)?$")
+_ALLOWED = "a line such as Hα, halpha, OIII, '[O III] 5008', or Angstrom such as 5008, 5008+-5, obs:5579"
+
+
+@dataclass(frozen=True, slots=True)
+class PeakFilter:
+    """Peaks within ``tolerance`` of ``wavelength``, both in vacuum Angstrom of ``frame``."""
+
+    wavelength: float
+    tolerance: float
+    frame: Literal["rest", "observed"]
+
+    def matches(self, observed: NDArray[np.float64], redshift: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(n,) bool for peaks at ``observed`` Angstrom of spectra at ``redshift``; NaN never matches."""
+        wavelength = observed if self.frame == "observed" else observed / (1.0 + redshift)
+        return np.asarray(np.abs(wavelength - self.wavelength) <= self.tolerance)
+
+
+def parse_peak(text: str) -> PeakFilter:
+    """The filter that ``text`` describes: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``.
+
+    ``Hα``, ``OIII``, ``5008`` and ``5008+-5`` are rest-frame, ``obs:5579`` is where a pixel sits on
+    the instrument.
+
+    Raises
+    ------
+    ConfigurationError : no such line, or a wavelength that makes no sense.
+    """
+    match = _SYNTAX.match(text)
+    if match is None:
+        raise _not_a_peak(text)
+    tolerance = _number(match["tolerance"] or str(LINE_TOLERANCE))
+    frame: Literal["rest", "observed"] = "observed" if match["observed"] else "rest"
+    wavelength = _number(match["what"].removesuffix("Å").removesuffix("A"))
+    if math.isnan(wavelength):
+        line = line_named(match["what"])
+        if line is None:
+            raise _unknown_line(match["what"])
+        if frame == "observed":
+            raise ConfigurationError(
+                "A line has no observed wavelength of its own.",
+                where="--peak",
+                got=text,
+                allowed="obs: with a wavelength in Angstrom, e.g. obs:5579",
+                remedy="Leave out obs: to find the line in the rest frame.",
+                kind="peak-filter",
+            )
+        wavelength = line.wavelength
+    if not (0.0 < wavelength < math.inf and 0.0 < tolerance < math.inf):
+        raise _not_a_peak(text)
+    return PeakFilter(wavelength, tolerance, frame)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _not_a_peak(text: str) -> ConfigurationError:
+    return ConfigurationError(
+        "That is neither a line nor a wavelength with a tolerance.",
+        where="--peak",
+        got=repr(text),
+        allowed=_ALLOWED,
+        remedy="Give a line's name, or a vacuum wavelength in Angstrom.",
+        kind="peak-filter",
+    )
+
+
+def _unknown_line(name: str) -> ConfigurationError:
+    plain = {_plain(line.name): line.name for line in LINES}
+    near = difflib.get_close_matches(_plain(name), plain, n=4, cutoff=0.4)
+    suggestion = ", ".join(plain[match] for match in near)
+    return ConfigurationError(
+        "There is no line of that name in whyspec's list.",
+        where="--peak",
+        got=name,
+        allowed=", ".join(line.name for line in LINES),
+        remedy=(f"Did you mean {suggestion}? " if near else "")
+        + "Any rest wavelength in Angstrom works as well, e.g. --peak 5008.24.",
+        kind="unknown-line",
+    )
+
+
+def _plain(name: str) -> str:
+    text = name.lower()
+    for greek, latin in (("α", "alpha"), ("β", "beta"), ("γ", "gamma"), ("δ", "delta")):
+        text = text.replace(greek, latin)
+    return "".join(letter for letter in text if letter.isalnum())

@@ -1,0 +1,221 @@
+"""The report's findings as charts: scores, peaks, clusters, single outliers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from engine.clustering.clustering import ClusterMeans, ClusterSummary, Peak
+from engine.clustering.stored import ReadClustering
+from engine.report.charts import (
+    cluster_chart,
+    observed_peaks,
+    rest_peaks,
+    score_against,
+    score_histogram,
+)
+from engine.report.embedding import png_url, svg_url
+from engine.report.explained_spectrum import ExplainedSpectrum
+from engine.report.figure import explanation_figure
+from engine.report.gather import StoreFacts
+from engine.report.observed_marks import observed_marks
+from engine.report.viewers import ViewerLink, viewer_links
+from engine.report.words import share
+
+_FIGURE_DPI = 140
+_CLUSTER_DPI = 150
+_STABLE = 0.6
+
+
+@dataclass(frozen=True)
+class Chart:
+    """An image with what it says in words."""
+
+    url: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One outlier with its figure."""
+
+    key: str
+    facts: tuple[tuple[str, str], ...]
+    links: tuple[ViewerLink, ...]
+    figure: Chart
+
+
+@dataclass(frozen=True)
+class ClusterCard:
+    """One cluster with its chart."""
+
+    label: int
+    title: str
+    size: str
+    share: str
+    stability: str
+    stable: bool
+    peaks: tuple[str, ...]
+    chart: Chart
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ClusterSection:
+    """The clusters and what is said of all."""
+
+    summary: str
+    messages: tuple[str, ...]
+    clusters: tuple[ClusterCard, ...]
+
+
+def score_charts(facts: StoreFacts) -> list[Chart]:
+    """How scores are distributed, and against S/N and redshift."""
+    scored = np.isfinite(facts.score)
+    score, outlier = facts.score[scored], facts.outlier[scored]
+    histogram = score_histogram(score, outlier, facts.view.configuration.threshold)
+    noise = score_against(facts.snr[scored], score, outlier, "median S/N per pixel", logarithmic=True)
+    depth = score_against(facts.redshift[scored], score, outlier, "redshift", logarithmic=False)
+    tail = "Outliers in orange, all scored spectra in grey."
+    return [
+        Chart(
+            svg_url(histogram),
+            f"Histogram of the scores of {len(score):,} spectra, {int(outlier.sum()):,} of them outliers.",
+            "Scores of all scored spectra. The dashed line is the lowest score of an outlier.",
+        ),
+        Chart(
+            svg_url(noise),
+            "Score against signal to noise.",
+            f"Score against S/N: outliers at low S/N only would point at noise. {tail}",
+        ),
+        Chart(
+            svg_url(depth),
+            "Score against redshift.",
+            f"Score against redshift: a pile-up at one redshift points at its fit. {tail}",
+        ),
+    ]
+
+
+def peak_charts(facts: StoreFacts) -> list[Chart]:
+    """Where the outliers' attribution peaks, on the instrument and in the rest frame."""
+    if not facts.explained:
+        return []
+    grid = facts.view.configuration.grid
+    observed = facts.outliers["peak_wavelength"].to_numpy(np.float64)
+    rest = facts.outliers["peak_rest_wavelength"].to_numpy(np.float64)
+    marks = observed_marks(grid)
+    first, last = (float(end) for end in grid.wavelength()[[0, -1]])
+    beside = [bool(((observed >= mark.first) & (observed <= mark.last)).sum()) for mark in marks]
+    inside = np.zeros(len(observed), dtype=np.bool_)
+    for mark in marks:
+        inside |= (observed >= mark.first) & (observed <= mark.last)
+    marked = share(int(inside.sum()), facts.explained)
+    named = int((facts.outliers["line"] != "").sum())
+    return [
+        Chart(
+            svg_url(observed_peaks(observed, first, last, marks)),
+            f"Histogram of the peaks by observed wavelength; {sum(beside)} marked ranges hold peaks.",
+            f"Peaks on the instrument. {marked} of them fall on sky lines and absorption bands (blue) "
+            "or where arms meet (green).",
+        ),
+        Chart(
+            svg_url(rest_peaks(rest)),
+            "Histogram of the peaks by rest wavelength.",
+            f"Peaks in the rest frame. {share(named, facts.explained)} lie within 15 Å of a named line.",
+        ),
+    ]
+
+
+def cluster_section(clustering: ReadClustering) -> ClusterSection:
+    """Every cluster with its chart."""
+    summary = clustering.summary
+    many = "1 cluster" if len(summary.clusters) == 1 else f"{len(summary.clusters)} clusters"
+    text = (
+        f"{summary.clustered:,} of {summary.explanations:,} explanations are in {many}, found by the shape "
+        "of their positive attribution in the rest frame, whatever its size."
+    )
+    if math.isfinite(summary.adjusted_rand):
+        text += (
+            f" Over bootstrap resamples the mean adjusted Rand index is {summary.adjusted_rand:.2f} "
+            "(1: the same clusters every time, 0: chance); the stability of a cluster is its mean best "
+            "Jaccard overlap."
+        )
+    cards = [
+        _cluster_card(cluster, keys, clustering.means, summary.clustered)
+        for cluster, keys in zip(summary.clusters, summary.example_keys, strict=True)
+    ]
+    return ClusterSection(text, summary.messages, tuple(cards))
+
+
+def _cluster_card(
+    cluster: ClusterSummary, keys: tuple[str, ...], means: ClusterMeans, clustered: int
+) -> ClusterCard:
+    place = cluster.label
+    figure = cluster_chart(
+        means.rest.wavelength(), means.flux[place], means.baseline[place], means.attribution[place], place
+    )
+    title = _title(cluster.peaks)
+    single = math.isnan(cluster.jaccard)
+    return ClusterCard(
+        label=place,
+        title=title,
+        size=f"{cluster.size:,}",
+        share=share(cluster.size, clustered),
+        stability="one cluster only" if single else f"{cluster.jaccard:.2f}",
+        stable=single or cluster.jaccard >= _STABLE,
+        peaks=tuple(_told(peak) for peak in cluster.peaks),
+        chart=Chart(
+            # Thousands of points: as SVG it would be four times larger.
+            png_url(figure, _CLUSTER_DPI),
+            f"Mean spectrum and mean attribution of cluster {place}, {title}.",
+            "Mean spectrum over mean baseline, and mean attribution (each member's divided by its largest), "
+            "in the rest frame.",
+        ),
+        examples=keys,
+    )
+
+
+def _title(peaks: tuple[Peak, ...]) -> str:
+    if not peaks:
+        return "no peak stands out"
+    high = [peak for peak in peaks[:3] if peak.height > 0.4]
+    return ", ".join(f"{peak.line or f'{peak.wavelength:.0f} Å'} {peak.flux}" for peak in high)
+
+
+def _told(peak: Peak) -> str:
+    name = f" ({peak.line})" if peak.line else ""
+    share_of_highest = "" if peak.height == 1.0 else f", {peak.height:.0%} as high"
+    return f"{peak.wavelength:.0f} Å{name}: {peak.flux}{share_of_highest}"
+
+
+def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
+    """One outlier with its figure, its numbers and links to viewers."""
+    place = f"{row['peak_wavelength']:.0f} Å, rest {row['peak_rest_wavelength']:.0f} Å"
+    facts = [
+        ("redshift", f"{row['redshift']:.4f}"),
+        ("class", str(row["spectype"]) or "unknown"),
+        ("score", f"{row['score']:.1f}"),
+        ("tail probability", f"{row['tail_probability']:.2g}"),
+        ("S/N", f"{row['snr']:.1f}"),
+        ("peak", f"{place} ({row['line']})" if row["line"] else place),
+    ]
+    if not pd.isna(row["peak_window_angstrom"]):
+        facts.append(("window", f"{row['peak_window_angstrom']:.3g} Å"))
+    if not pd.isna(row["cluster"]):
+        facts.append(("cluster", str(row["cluster"])))
+    if math.isfinite(row["ra"]):
+        facts.append(("RA, Dec", f"{row['ra']:.5f}, {row['dec']:+.5f}"))
+    return Card(
+        key=str(row["key"]),
+        facts=tuple(facts),
+        links=viewer_links(str(row["key"]), float(row["ra"]), float(row["dec"])),
+        figure=Chart(
+            png_url(explanation_figure(explained), _FIGURE_DPI),
+            f"Spectrum of {row['key']} over its baseline with the attribution; it peaks at {place}.",
+            "",
+        ),
+    )

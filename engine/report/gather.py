@@ -1,0 +1,145 @@
+"""What the report tells, taken from a store."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from engine.clustering.stored import ReadClustering, read_store_clustering
+from engine.query import QuerySettings, query
+from engine.report.explained_spectrum import ExplainedSpectrum
+from engine.report.viewers import public_url
+from engine.source_file import RefusedFile
+from engine.store.ledger import Ledger
+from engine.store.reading import StoreView
+from models.row_status import RowStatus
+
+
+@dataclass(frozen=True)
+class StoreFacts:
+    """A store as the report shows it. Superseded rows are left out everywhere.
+
+    Attributes
+    ----------
+    store : its URL without credentials; releases : the releases processed, likewise.
+    status : (n,) RowStatus codes; snr, redshift, score : (n,) of the same rows; outlier : (n,) bool.
+    superseded : number of rows that newer rows replace.
+    outliers : all outliers, oddest first, as :func:`engine.query.query` gives them.
+    refused : files set aside by the listings and by the blocks.
+    clustering : the clustering shown; ``None`` if there is none.
+    """
+
+    view: StoreView
+    store: str
+    releases: tuple[str, ...]
+    status: NDArray[np.uint8]
+    snr: NDArray[np.float32]
+    redshift: NDArray[np.float64]
+    score: NDArray[np.float32]
+    outlier: NDArray[np.bool_]
+    superseded: int
+    outliers: pd.DataFrame
+    refused: tuple[RefusedFile, ...]
+    clustering: ReadClustering | None
+
+    @property
+    def explained(self) -> int:
+        """Outliers that have an explanation."""
+        return int(self.outliers["peak_wavelength"].notna().sum())
+
+
+def gather(url: str) -> StoreFacts:
+    """Read everything the report shows except the figures' maps.
+
+    Raises
+    ------
+    InputError : there is no store.
+    StoreError : the store is damaged.
+    """
+    view = StoreView.open(url)
+    ledger = Ledger(view.objects)
+    table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded"])
+    current = table[~table["superseded"]]
+    plans = ledger.plans()
+    names = view.clusterings()
+    shown = "default" if "default" in names else next(iter(names), "")
+    return StoreFacts(
+        view=view,
+        store=public_url(url),
+        releases=tuple(dict.fromkeys(public_url(plan.root) for plan in plans)),
+        status=current["status"].to_numpy(np.uint8),
+        snr=current["snr"].to_numpy(np.float32),
+        redshift=current["redshift"].to_numpy(np.float64),
+        score=current["score"].to_numpy(np.float32),
+        outlier=current["outlier"].to_numpy(np.bool_),
+        superseded=len(table) - len(current),
+        outliers=query(url, QuerySettings(clustering=shown) if shown else QuerySettings()),
+        refused=_refused(view, ledger),
+        clustering=read_store_clustering(view, shown) if shown else None,
+    )
+
+
+def _refused(view: StoreView, ledger: Ledger) -> tuple[RefusedFile, ...]:
+    """Files set aside, each once: as the latest listing or block that met it says."""
+    plans = ledger.plans()
+    # A file that a later plan read is no longer set aside.
+    latest: dict[str, RefusedFile] = {}
+    for plan in plans:
+        for file in plan.files:
+            latest.pop(file.url, None)
+        latest |= {refused.url: refused for refused in plan.refused}
+    for result in view.scored.values():
+        latest |= {refused.url: refused for refused in result.unreadable}
+    return tuple(
+        RefusedFile(public_url(refused.url), refused.kind, without_credentials(refused.reason))
+        for _, refused in sorted(latest.items())
+    )
+
+
+def without_credentials(text: str) -> str:
+    """``text`` with the user, password and query taken out of every URL in it."""
+    return re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+", lambda match: public_url(match[0]), text)
+
+
+def status_counts(status: NDArray[np.uint8]) -> list[tuple[RowStatus, int]]:
+    """(status, rows) for every status that occurs, scored first, then by falling count."""
+    codes, counts = np.unique(status, return_counts=True)
+    pairs = [(RowStatus(int(code)), int(count)) for code, count in zip(codes, counts, strict=True)]
+    return sorted(pairs, key=lambda pair: (pair[0] != RowStatus.SCORED, -pair[1], pair[0]))
+
+
+def explained_outliers(facts: StoreFacts, top: int) -> list[tuple[pd.Series, ExplainedSpectrum]]:
+    """The ``top`` oddest explained outliers: row of ``facts.outliers`` and explanation."""
+    chosen = facts.outliers[facts.outliers["peak_wavelength"].notna()].head(top)
+    table = facts.view.outliers_table(())
+    numbers = table[~table["superseded"]].reset_index().set_index("key")["outlier"]
+    numbers = numbers[~numbers.index.duplicated(keep="last")]
+    found = []
+    for _, row in chosen.iterrows():
+        explanation = facts.view.outlier(int(numbers[row["key"]]))
+        found.append(
+            (
+                row,
+                ExplainedSpectrum(
+                    key=explanation.key,
+                    redshift=explanation.redshift,
+                    spectype=str(row["spectype"]),
+                    score=float(row["score"]),
+                    tail_probability=float(row["tail_probability"]),
+                    grid=facts.view.configuration.grid,
+                    flux=explanation.flux,
+                    ivar=explanation.ivar,
+                    baseline=explanation.baseline,
+                    windows=explanation.windows,
+                    maps=explanation.maps,
+                    combined=explanation.combined,
+                    peak_wavelength=explanation.peak_wavelength,
+                    peak_window=explanation.peak_window,
+                ),
+            )
+        )
+    return found

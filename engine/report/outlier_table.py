@@ -1,0 +1,77 @@
+"""The report's sortable table of outliers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from engine.report.gather import StoreFacts
+
+TABLE_ROWS = 500
+"""Outliers listed in the report's table; ``whyspec query`` lists all."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the table: as shown, and as sorted if it is a number."""
+
+    text: str
+    number: bool = False
+    value: str = ""
+
+
+COLUMNS: tuple[dict[str, object], ...] = tuple(
+    {"name": name, "number": number}
+    for name, number in (
+        ("key", False),
+        ("z", True),
+        ("class", False),
+        ("score", True),
+        ("tail prob.", True),
+        ("S/N", True),
+        ("peak (Å)", True),
+        ("rest (Å)", True),
+        ("line", False),
+        ("window (Å)", True),
+        ("cluster", True),
+        ("RA", True),
+        ("Dec", True),
+    )
+)
+
+
+def cells(row: pd.Series) -> list[Cell]:
+    """The cells of one outlier, in the order of :data:`COLUMNS`."""
+    return [
+        Cell(str(row["key"])),
+        _number(row["redshift"], ".4f"),
+        Cell(str(row["spectype"])),
+        _number(row["score"], ".2f"),
+        _number(row["tail_probability"], ".2g"),
+        _number(row["snr"], ".1f"),
+        _number(row["peak_wavelength"], ".1f"),
+        _number(row["peak_rest_wavelength"], ".1f"),
+        Cell(str(row["line"])),
+        _number(row["peak_window_angstrom"], ".3g"),
+        _number(row["cluster"], ".0f"),
+        _number(row["ra"], ".5f"),
+        _number(row["dec"], "+.5f"),
+    ]
+
+
+def _number(value: object, form: str) -> Cell:
+    if pd.isna(value):  # type: ignore[call-overload]
+        return Cell("–", True)
+    number = float(str(value))
+    return Cell(format(number, form), True, repr(number))
+
+
+def table_note(facts: StoreFacts) -> str:
+    """What the table shows."""
+    outliers = len(facts.outliers)
+    note = "Click a heading to sort."
+    if outliers > TABLE_ROWS:
+        every = f"'whyspec query {facts.store} --format csv' lists all."
+        note = f"The {TABLE_ROWS} oddest of {outliers:,}; {every} {note}"
+    return note

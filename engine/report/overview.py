@@ -1,0 +1,117 @@
+"""The report's numbers: what became of every spectrum and file, and with which settings."""
+
+from __future__ import annotations
+
+import math
+
+from engine.report.gather import StoreFacts, status_counts
+from engine.report.words import share
+from engine.store.root import code_version
+from models.row_status import RowStatus
+
+
+def tiles(facts: StoreFacts) -> list[dict[str, object]]:
+    """The numbers at the top: name, value, note, and whether it is about oddness."""
+    spectra, outliers = len(facts.status), len(facts.outliers)
+    scored = int((facts.status == RowStatus.SCORED).sum())
+    found = facts.clustering.summary if facts.clustering else None
+    rand = f"mean adjusted Rand index {found.adjusted_rand:.2f}" if found else "not clustered yet"
+    if found and math.isnan(found.adjusted_rand):
+        rand = f"{found.clustered:,} explanations"
+    return [
+        {"name": "spectra", "value": f"{spectra:,}", "note": "each has a row", "odd": False},
+        {"name": "scored", "value": f"{scored:,}", "note": share(scored, spectra), "odd": False},
+        {
+            "name": "outliers",
+            "value": f"{outliers:,}",
+            "note": f"{share(outliers, scored)} of the scored",
+            "odd": True,
+        },
+        {
+            "name": "explained",
+            "value": f"{facts.explained:,}",
+            "note": f"{share(facts.explained, outliers)} of the outliers",
+            "odd": True,
+        },
+        {
+            "name": "clusters",
+            "value": str(len(found.clusters)) if found else "–",
+            "note": rand,
+            "odd": False,
+        },
+        {
+            "name": "files set aside",
+            "value": f"{len(facts.refused):,}",
+            "note": "with their reasons below" if facts.refused else "all could be read",
+            "odd": bool(facts.refused),
+        },
+    ]
+
+
+def notices(facts: StoreFacts) -> list[str]:
+    """What a reader has to know before anything else."""
+    told = []
+    if facts.refused:
+        many = "1 file was" if len(facts.refused) == 1 else f"{len(facts.refused):,} files were"
+        told.append(f"{many} set aside and not read: see the reasons under Run.")
+    waiting = len(facts.outliers) - facts.explained
+    if waiting:
+        told.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")
+    if facts.clustering and facts.clustering.summary.explanations != facts.explained:
+        told.append(
+            f"The clusters were made from {facts.clustering.summary.explanations:,} explanations, the store "
+            f"now has {facts.explained:,}: run 'whyspec cluster' again."
+        )
+    return told
+
+
+def statuses(facts: StoreFacts) -> list[dict[str, str]]:
+    """Every status that occurs: label, count, share, meaning."""
+    found = [
+        {
+            "label": status.label,
+            "count": f"{count:,}",
+            "share": share(count, len(facts.status)),
+            "meaning": status.meaning,
+        }
+        for status, count in status_counts(facts.status)
+    ]
+    if facts.superseded:
+        meaning = "rows of files that were read again in a newer version; kept, but left out of this report"
+        found.append(
+            {"label": "superseded", "count": f"{facts.superseded:,}", "share": "", "meaning": meaning}
+        )
+    return found
+
+
+def settings(facts: StoreFacts) -> list[tuple[str, str]]:
+    """Name and value of everything that decided the numbers."""
+    view = facts.view
+    configuration, grid = view.configuration, view.configuration.grid
+    occlusion = configuration.occlusion
+    windows = ", ".join(map(str, occlusion.windows))
+    wavelength = grid.wavelength()
+    rows = [
+        ("store", facts.store),
+        ("release", ", ".join(facts.releases) or "none yet"),
+        ("model", f"{configuration.model}, digest {configuration.model_digest}"),
+        ("threshold", f"tail probability at most {configuration.threshold:g}"),
+        ("classes scored", ", ".join(configuration.classes) or "all"),
+        ("grid", f"{grid.name}: {grid.size:,} pixels, {wavelength[0]:.1f} to {wavelength[-1]:.1f} Å, vacuum"),
+        (
+            "occlusion",
+            f"preset {occlusion.preset}, windows {windows} pixels, {occlusion.baselines} baselines",
+        ),
+        (
+            "finished blocks",
+            f"{len(view.scored):,} of scores, {len(view.explained):,} of explanations",
+        ),
+        ("configuration digest", configuration.digest),
+        ("code version", code_version()),
+    ]
+    if facts.clustering:
+        tried = facts.clustering.summary.silhouettes
+        silhouettes = ", ".join(f"{number}: {value:.3f}" for number, value in tried)
+        name = facts.clustering.summary.name
+        rows.append(("clustering", f"{name}; mean silhouette by number: {silhouettes or 'none'}"))
+    return rows

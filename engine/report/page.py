@@ -1,0 +1,95 @@
+"""The report: one HTML file that needs no other and loads nothing."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from engine.report.findings import Chart, card, cluster_section, peak_charts, score_charts
+from engine.report.gather import StoreFacts, explained_outliers, gather
+from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
+from engine.report.overview import notices, settings, statuses, tiles
+from engine.store.root import code_version
+from models.errors import ConfigurationError, InputError
+
+
+def write_report(url: str, path: Path, top: int = 12) -> None:
+    """Write the report on a store to one HTML file: open it in any browser, mail it, print it.
+
+    Parameters
+    ----------
+    url : the store.
+    path : HTML file; replaced if it is there.
+    top : number of outliers shown with their figure.
+
+    Raises
+    ------
+    InputError : there is no store, or the file cannot be written.
+    ConfigurationError : ``top`` is negative.
+    StoreError : the store is damaged.
+    """
+    if top < 0:
+        raise ConfigurationError(
+            "The number of outliers to show is negative.",
+            where="--top",
+            got=top,
+            allowed="0 or more",
+            remedy="Leave it out to show 12.",
+            kind="report-top",
+        )
+    page = render(gather(url), top)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            "The report cannot be written where it is asked for.",
+            where=str(path),
+            got=error.strerror or error,
+            allowed="a file in a directory that exists and that you may write to",
+            remedy="Choose another -o.",
+            kind="report-not-writable",
+        ) from error
+
+
+def render(facts: StoreFacts, top: int) -> str:
+    """The report's HTML. Everything from the store is escaped by the template."""
+    here = files("engine.report")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    environment.globals["figure"] = _figure_element
+    template = environment.from_string(here.joinpath("page.html.j2").read_text(encoding="utf-8"))
+    configuration = facts.view.configuration
+    # Our own files, not the store's: the only text that is not escaped.
+    css = Markup(here.joinpath("page.css").read_text(encoding="utf-8"))  # noqa: S704
+    js = Markup(here.joinpath("page.js").read_text(encoding="utf-8"))  # noqa: S704
+    return template.render(
+        css=css,
+        js=js,
+        release=", ".join(facts.releases) or "an empty store",
+        store=facts.store,
+        model=configuration.model,
+        code_version=f"whyspec {code_version()}",
+        threshold=f"{configuration.threshold * 100:g} %",
+        tiles=tiles(facts),
+        notices=notices(facts),
+        score_charts=score_charts(facts),
+        peak_charts=peak_charts(facts),
+        clustering=cluster_section(facts.clustering) if facts.clustering else None,
+        cards=[card(row, explained) for row, explained in explained_outliers(facts, top)],
+        columns=COLUMNS,
+        rows=[cells(row) for _, row in facts.outliers.head(TABLE_ROWS).iterrows()],
+        table_note=table_note(facts),
+        statuses=statuses(facts),
+        refused=facts.refused,
+        refused_note="The run went on without these files; the next run tries them again.",
+        settings=settings(facts),
+    )
+
+
+def _figure_element(chart: Chart) -> Markup:
+    # Markup.format escapes what it is given.
+    return Markup(
+        '<figure><img src="{}" alt="{}" loading="lazy"><figcaption>{}</figcaption></figure>'
+    ).format(chart.url, chart.alt, chart.caption)

@@ -1,0 +1,42 @@
+"""Links to public viewers, and URLs without what must not be shown."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+_PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerLink:
+    """A link to a public viewer of sky or spectrum."""
+
+    name: str
+    url: str
+
+
+def viewer_links(key: str, ra: float, dec: float) -> tuple[ViewerLink, ...]:
+    """Viewers that can show the object: images by position, and SDSS's page of the spectrum."""
+    links = []
+    if math.isfinite(ra) and math.isfinite(dec):
+        mark = {"ra": f"{ra:.6f}", "dec": f"{dec:.6f}", "layer": "ls-dr10", "zoom": "15"}
+        query = urlencode({**mark, "mark": f"{ra:.6f},{dec:.6f}"}, safe=",")
+        links.append(ViewerLink("Legacy Surveys image", f"https://www.legacysurvey.org/viewer?{query}"))
+    plate = _PLATE_KEY.match(key)
+    if plate:
+        query = urlencode({name: int(plate[name]) for name in ("plate", "mjd", "fiber")})
+        links.append(
+            ViewerLink("SDSS", f"https://skyserver.sdss.org/dr18/VisualTools/explore/summary?{query}")
+        )
+    return tuple(links)
+
+
+def public_url(url: str) -> str:
+    """``url`` without user, password, query and fragment, which may hold credentials."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -1,0 +1,181 @@
+"""A small real store with planted scores, explanations and statuses, for tests of what reads stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.occlusion.settings import OcclusionSettings
+from engine.rows import Rows
+from engine.run_configuration import RunConfiguration
+from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
+from engine.source_file import RefusedFile, SourceFile
+from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.store import Store
+from models.grid import WavelengthGrid
+from models.row_status import RowStatus
+from tests.engine.clustering.planted import SMALL_GRID, Planted, planted
+
+FIRST_TARGET = 39_633_559_463_397_282 * 100  # 19 digits: no float64 holds its neighbours
+SPECTRA = 150
+BLOCK = 64
+OUTLIER_BLOCK = 16
+EVERY = 4
+THRESHOLD = 0.01
+WINDOWS = (1, 8, 64)
+
+
+@dataclass(frozen=True)
+class PlantedStore:
+    """The store and what was put into it, row by row (padding left out)."""
+
+    url: str
+    rows: Rows
+    source: tuple[str, ...]
+    score: NDArray[np.float32]
+    tail: NDArray[np.float32]
+    outlier: NDArray[np.bool_]
+    explained: Planted
+    peak_wavelength: NDArray[np.float64]
+
+
+def planted_store(
+    url: Path,
+    *,
+    spectra: int = SPECTRA,
+    outliers: bool = True,
+    root: str = "release",
+    survey: str = "main",
+    grid: WavelengthGrid = SMALL_GRID,
+) -> PlantedStore:
+    """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored."""
+    generator = np.random.default_rng(11)
+    configuration = RunConfiguration(
+        model="planted",
+        model_digest="0" * 32,
+        grid=grid,
+        latents=3,
+        reconstruction_scores=("mse_100",),
+        classes=(),
+        threshold=THRESHOLD,
+        occlusion=OcclusionSettings(windows=WINDOWS),
+        block_rows=BLOCK,
+        outlier_block_rows=OUTLIER_BLOCK,
+    )
+    number = np.arange(spectra)
+    outlier = (number % EVERY == 1) & outliers
+    explained = planted(int(outlier.sum())) if outlier.any() else planted(4)
+    rows = Rows.empty(spectra)
+    data = rows.data
+    data["specprod"], data["survey"], data["program"] = "iron", survey, "bright"
+    data["target_id"] = FIRST_TARGET + number
+    data["ra"], data["dec"] = generator.uniform(0, 360, spectra), generator.uniform(-30, 60, spectra)
+    data["redshift"] = generator.uniform(0.02, 0.3, spectra)
+    data["spectype"] = np.where(number % 3 == 0, "QSO", "GALAXY")
+    data["snr"] = generator.lognormal(1.0, 0.7, spectra)
+    data["status"] = RowStatus.SCORED
+    data["status"][number % 10 == 0] = RowStatus.SKY_FIBRE
+    data["status"][number % 20 == 3] = RowStatus.NO_REDSHIFT
+    data["status"][outlier] = RowStatus.SCORED
+    data["redshift"][data["status"] == RowStatus.NO_REDSHIFT] = np.nan
+    if outlier.any():
+        data["redshift"][outlier] = explained.redshift
+    scored = data["status"] == RowStatus.SCORED
+    score = np.where(outlier, generator.uniform(30, 90, spectra), generator.normal(8, 3, spectra))
+    score = np.where(scored, score, np.nan).astype(np.float32)
+    tail = np.where(outlier, generator.uniform(1e-4, THRESHOLD, spectra), generator.uniform(0.02, 1, spectra))
+    tail = np.where(scored, tail, np.nan).astype(np.float32)
+    places = tuple(f"{root}/healpix/coadd-{index // 50}.fits" for index in number)
+
+    store = Store.create(str(url), configuration)
+    refused = RefusedFile(
+        f"{root}/coadd-torn.fits", "truncated-file", f"The file ends early.\n  where: {root}"
+    )
+    files = tuple(
+        SourceFile(
+            places[start],
+            "",
+            "desi-coadd",
+            min(50, spectra - start),
+            f"{start:032x}",
+            "iron",
+            "main",
+            "bright",
+        )
+        for start in range(0, spectra, 50)
+    )
+    plan = ScorePlan(root, "desi-healpix", 0, BLOCK, files, (refused,))
+    rows_of_outliers = tuple(int(row) for row in np.flatnonzero(outlier))
+    explaining = AttributionPlan(0, OUTLIER_BLOCK, rows_of_outliers)
+    store.ledger.save_plan(plan)
+    store.ledger.save_plan(explaining)
+    store.grow(plan.stop_block, explaining.stop_block)
+    for block in plan.blocks:
+        part = slice(block.first_row, block.first_row + block.spectra)
+        written = store.write_scores(
+            block,
+            ScoredSpectra(
+                rows=rows.take(part),
+                source=places[part],
+                latents=generator.normal(size=(block.spectra, 3)).astype(np.float32),
+                score=score[part],
+                tail_probability=tail[part],
+                reconstruction=np.ones((block.spectra, 1), np.float32),
+                normalisation=np.ones(block.spectra, np.float32),
+                outlier=outlier[part],
+            ),
+        )
+        _commit(store, block, data["status"][part], np.flatnonzero(outlier[part]) + block.first_row, written)
+    peaks = explained.combined.argmax(axis=1)
+    peak_wavelength = grid.wavelength()[peaks]
+    for number_of_block, block in enumerate(explaining.blocks):
+        part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
+        written = store.write_explanations(
+            block,
+            Explanations(
+                selected=SelectedSpectra(
+                    np.array(block.rows, np.int64),
+                    explained.redshift[part],
+                    explained.flux[part],
+                    explained.ivar[part],
+                ),
+                baseline=explained.baseline[part],
+                maps=np.repeat(explained.combined[part][:, None, :], len(WINDOWS), axis=1),
+                spread=np.ones((block.spectra, len(WINDOWS), grid.size), np.float32),
+                combined=explained.combined[part],
+                log_prob=-score[list(block.rows)],
+                baseline_log_prob=np.zeros(block.spectra, np.float32),
+                peak_wavelength=peak_wavelength[part],
+                peak_window=np.full(block.spectra, 8, np.int32),
+            ),
+        )
+        _commit(store, block, np.ones(block.spectra, np.uint8), np.empty(0, np.int64), written)
+    return PlantedStore(str(url), rows, places, score, tail, outlier, explained, peak_wavelength)
+
+
+def _commit(
+    store: Store,
+    block: ScoreBlock | AttributionBlock,
+    status: NDArray[np.uint8],
+    outliers: NDArray[np.int64],
+    written: tuple[object, ...],
+) -> None:
+    codes, counts = np.unique(status, return_counts=True)
+    store.ledger.commit(
+        BlockResult(
+            kind=block.kind,
+            index=block.index,
+            plan=block.plan,
+            spectra=block.spectra,
+            status_counts=tuple(
+                sorted((RowStatus(code).label, int(count)) for code, count in zip(codes, counts, strict=True))
+            ),
+            outliers=tuple(int(row) for row in outliers),
+            unreadable=(),
+            objects=written,  # type: ignore[arg-type]
+        )
+    )
