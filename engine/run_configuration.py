@@ -60,7 +60,12 @@ class RunConfiguration:
                 )
 
     def to_dict(self) -> dict[str, object]:
-        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        """A JSON-ready description; :meth:`from_dict` is its inverse but for the occlusion's memory.
+
+        How much memory a batch may take decides no value in the store, so it is no part of it.
+        """
+        occlusion = self.occlusion.to_dict()
+        del occlusion["memory_bytes"]
         return {
             "model": self.model,
             "model_digest": self.model_digest,
@@ -69,7 +74,7 @@ class RunConfiguration:
             "reconstruction_scores": list(self.reconstruction_scores),
             "classes": list(self.classes),
             "threshold": self.threshold,
-            "occlusion": self.occlusion.to_dict(),
+            "occlusion": occlusion,
             "block_rows": self.block_rows,
             "outlier_block_rows": self.outlier_block_rows,
         }

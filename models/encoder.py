@@ -1,9 +1,13 @@
-"""The encoder: observed-frame spectrum to latents, through local layers and one additive pooling.
+"""The encoder: observed-frame spectrum to latents and novelty, through local layers and one additive pooling.
 
 Every activation before the pooling depends on a bounded stretch of pixels only, which makes
 occlusion cheap and keeps a pasted piece from changing features elsewhere. The pooling is an
 attention-weighted mean, a ratio of two sums over positions (cf. the attention of spender, Melchior
 et al. 2023, AJ 166, 74, without its instance normalisation).
+
+Novelty has a second way: each position's own novelty, pooled by the logarithm of a sum of
+exponentials, a smooth maximum (as in multiple-instance learning), because a cosmic ray is odd
+however ordinary the average position is. That too is a sum over positions.
 
 The encoder is told the redshift: an embedding of each position's *rest-frame* wavelength is added
 before the last non-linearity, so that a feature knows whether it sits at Hα or at [O III] although
@@ -23,14 +27,20 @@ from torch import Tensor, nn
 from models.grid import WavelengthGrid
 
 _LOGIT_BOUND = 6.0
-"""Attention logits are squashed to +-this, so that sums of exponentials stay well conditioned."""
+_NOVELTY_BOUND = 10.0
+"""Logits of positions are squashed to +- these, so that sums of exponentials stay well conditioned."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSettings:
-    """Sizes of the encoder; kernels are twice the strides so that neighbouring cells overlap."""
+    """Sizes of the encoder; kernels are twice the strides so that neighbouring cells overlap.
+
+    ``latents`` feed the decoder; ``novelty`` more outputs answer to damage (``models.corruption``).
+    """
 
     latents: int = 8
+    novelty: int = 8
+    novelty_hidden: int = 32
     channels: tuple[int, ...] = (32, 64, 128)
     kernels: tuple[int, ...] = (8, 8, 4)
     strides: tuple[int, ...] = (4, 4, 2)
@@ -83,10 +93,15 @@ class Encoder(nn.Module):
         self.register_buffer("log_wavelength", self._centres(wavelength.log()).float(), persistent=False)
 
         self.logits = nn.Conv1d(settings.channels[-1], settings.heads, 1)
+        self.local_novelty = nn.Sequential(
+            nn.Conv1d(settings.channels[-1], settings.novelty_hidden, 1),
+            nn.LeakyReLU(0.1),
+            nn.Conv1d(settings.novelty_hidden, settings.novelty, 1),
+        )
         self.head = nn.Sequential(
             nn.Linear(settings.channels[-1], settings.hidden),
             nn.LeakyReLU(0.1),
-            nn.Linear(settings.hidden, settings.latents),
+            nn.Linear(settings.hidden, settings.latents + settings.novelty),
         )
 
         for module in self.modules():
@@ -126,7 +141,7 @@ class Encoder(nn.Module):
         return table[:, left].transpose(0, 1) * (1 - fraction) + table[:, left + 1].transpose(0, 1) * fraction
 
     def pooled(self, flux: Tensor, good: Tensor, embedding: Tensor, log_coverage: Tensor) -> Tensor:
-        """Pooled features, (B, channels); the last two arguments may have batch 1.
+        """Pooled features, (B, channels + novelty); the last two arguments may have batch 1.
 
         ``embedding`` and ``log_coverage`` depend on redshift and mask only, which all pasted
         spectra of one explanation share.
@@ -138,16 +153,27 @@ class Encoder(nn.Module):
             if index + 1 < len(self.convolutions):
                 h = self.activation(h)
         h = self.activation(h + embedding)
-        logits = _LOGIT_BOUND * torch.tanh(self.logits(h) / _LOGIT_BOUND) + log_coverage[:, None]
+        logits = _bounded(self.logits(h), _LOGIT_BOUND) + log_coverage[:, None]
         weight = torch.softmax(logits, dim=-1)
         per_head = h.unflatten(1, (self.settings.heads, -1))
-        return torch.einsum("bhcp,bhp->bhc", per_head, weight).flatten(1)
+        attended = torch.einsum("bhcp,bhp->bhc", per_head, weight).flatten(1)
+        local = _bounded(self.local_novelty(h), _NOVELTY_BOUND) + log_coverage[:, None]
+        return torch.cat((attended, torch.logsumexp(local, dim=-1)), dim=1)
+
+    def from_pooled(self, pooled: Tensor) -> Tensor:
+        """Latents, then novelty, (B, S), of pooled features."""
+        channels, latents = self.settings.channels[-1], self.settings.latents
+        outputs = self.head(pooled[:, :channels])
+        return torch.cat((outputs[:, :latents], outputs[:, latents:] + pooled[:, channels:]), dim=1)
 
     def context(self, good: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
         """The ``embedding`` and ``log_coverage`` that :meth:`pooled` needs."""
         return self.embedding(redshift), torch.log(self.coverage(good) + 1e-6)
 
     def forward(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
-        """Latents, (B, S), of normalised flux (B, N), good pixels (B, N) bool and redshift (B,)."""
-        latents: Tensor = self.head(self.pooled(flux, good, *self.context(good, redshift)))
-        return latents
+        """Latents, then novelty, (B, S), of normalised flux and good pixels (B, N) and redshift (B,)."""
+        return self.from_pooled(self.pooled(flux, good, *self.context(good, redshift)))
+
+
+def _bounded(logits: Tensor, bound: float) -> Tensor:
+    return bound * torch.tanh(logits / bound)

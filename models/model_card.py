@@ -54,8 +54,8 @@ class ModelCard:
 
     @property
     def latents(self) -> int:
-        """Number of latents."""
-        return int(self.architecture["latents"])
+        """Number of latents S whose density is the score: those decoded, then the novelty outputs."""
+        return int(self.architecture["latents"]) + int(self.architecture["novelty"])
 
     def with_digest(self, digest: str) -> ModelCard:
         """The same card carrying ``digest``."""

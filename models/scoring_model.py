@@ -19,7 +19,7 @@ from models.model_card import ModelCard
 
 
 class ScoringModel(nn.Module):
-    """Scores spectra by minus the log density of their latents.
+    """Scores spectra by minus the log density of their latents, novelty outputs included.
 
     All spectra are flux divided by its median in the card's rest-frame window; ``good`` marks the
     pixels that carry evidence, all others have no influence whatever their flux.
@@ -39,9 +39,9 @@ class ScoringModel(nn.Module):
         self.decoder = Decoder(
             card.grid, card.rest_start, card.rest_step, card.rest_size, settings.latents, decoder_hidden
         )
-        self.density = LatentDensity(settings.latents, flow["transforms"], tuple(flow["hidden"]))
+        self.density = LatentDensity(card.latents, flow["transforms"], tuple(flow["hidden"]))
         self.register_buffer("calibration_scores", torch.zeros(calibration_size, dtype=torch.float64))
-        self.register_buffer("calibration_latents", torch.zeros(calibration_size, settings.latents))
+        self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
 
     @property
     def calibration_size(self) -> int:
@@ -63,8 +63,8 @@ class ScoringModel(nn.Module):
         return self.latent_log_prob(self.encode(flux, good, redshift))
 
     def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
-        """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N)."""
-        spectra: Tensor = self.decoder(latents, redshift)
+        """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N); novelty plays no part."""
+        spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)
         return spectra
 
     def conditioned(self, good: Tensor, redshift: float) -> Callable[[Tensor], Tensor]:
@@ -78,7 +78,7 @@ class ScoringModel(nn.Module):
         )
 
         def log_prob(flux: Tensor) -> Tensor:
-            return self.latent_log_prob(self.encoder.head(self.encoder.pooled(flux, good, *context)))
+            return self.latent_log_prob(self.encoder.from_pooled(self.encoder.pooled(flux, good, *context)))
 
         return log_prob
 

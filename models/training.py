@@ -5,6 +5,10 @@ The autoencoder minimises the inverse-variance weighted residual (the fidelity o
 spectrum, put at another redshift, with or without noise and with pixels masked, must be encoded to
 the same latents (the aim of the augmentation of Liang et al. 2023, ApJL 956 L6). It keeps latents
 free of redshift and noise, and makes baselines, which are such reconstructions, typical inputs.
+
+The encoder's novelty outputs learn to tell whole spectra from damaged ones (``models.corruption``).
+Reconstructions, and pieces of whole spectra pasted into reconstructions of other spectra, count as
+whole: that is what occlusion shows the model, and a seam alone must not look odd to it.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import calibration
+from models.corruption import FAMILIES, LEAST_SIGNIFICANCE, Target, damage
 from models.encoder import EncoderSettings
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
@@ -57,6 +62,7 @@ class TrainingSettings:
     learning_rate : peak of a one-cycle schedule (Adam).
     consistency : weight of the consistency term; it fades in over the middle of the training,
         because latents that ignore their input are consistent too.
+    novelty : weight of telling whole from damaged spectra.
     model_error : relative error of flux added to the noise, so that bright spectra do not rule.
     validation, calibration : shares of the spectra held out for each.
     flow_epochs, flow_transforms, flow_hidden : the density of latents.
@@ -70,6 +76,7 @@ class TrainingSettings:
     batch: int = 64
     learning_rate: float = 4e-3
     consistency: float = 0.5
+    novelty: float = 0.3
     model_error: float = 0.03
     validation: float = 0.05
     calibration: float = 0.2
@@ -151,6 +158,15 @@ def fit(
             remedy="Give more spectra, or a smaller batch.",
             kind="too-few-spectra",
         )
+    if settings.encoder.novelty != len(FAMILIES):
+        raise ConfigurationError(
+            "The encoder does not have one novelty output for every family of damage.",
+            where="training settings, encoder.novelty",
+            got=settings.encoder.novelty,
+            allowed=len(FAMILIES),
+            remedy="Leave encoder.novelty at its default.",
+            kind="novelty-outputs",
+        )
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     order = np.random.default_rng(settings.seed).permutation(count)
@@ -229,13 +245,14 @@ def _fidelity(model: ScoringModel, batch: _Batch, latents: Tensor, model_error: 
     return 0.5 * (chi2 / good.sum(dim=1)).mean()
 
 
-def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> Tensor:
+def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> tuple[Tensor, Tensor]:
     """Distance, in units of the latents' scatter, between latents and those of their reconstruction
-    at another redshift, half of them with noise, behind another spectrum's mask.
+    at another redshift, half of them with noise, behind another spectrum's mask; and the novelty of
+    these reconstructions, (B, R).
     """
     _, ivar, good, _ = batch
-    card = model.card
-    target = latents.detach()
+    card, decoded = model.card, model.encoder.settings.latents
+    target = latents[:, :decoded].detach()
     redshift = card.redshift_min + (card.redshift_max - card.redshift_min) * torch.rand(len(target)).double()
     roll = torch.roll(torch.arange(len(target)), 1)
     with torch.no_grad():
@@ -244,7 +261,59 @@ def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> Tensor:
             torch.randn_like(clean) * ivar[roll].clamp_min(1e-2).rsqrt() * (torch.rand(len(target), 1) < 0.5)
         )
     again = model.encode((clean + noise) * good[roll], good[roll], redshift)
-    return ((again - target) / target.std(dim=0).clamp_min(1e-3)).square().mean()
+    distance = ((again[:, :decoded] - target) / target.std(dim=0).clamp_min(1e-3)).square().mean()
+    return distance, again[:, decoded:]
+
+
+def _damaged(
+    model: ScoringModel, batch: _Batch, latents: Tensor, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Flux (B, N) of damaged spectra and of composites, labels and label weights (B, R).
+
+    Even rows are damaged. In every second pair of rows a window of the row, damaged or not, is
+    pasted into the reconstruction of another spectrum at the same redshift.
+    """
+    flux, ivar, _, redshift = batch
+    with torch.no_grad():
+        own = model.decode(latents, redshift).numpy()
+        other = model.decode(torch.roll(latents, 1, dims=0), redshift).numpy()
+    count, pixels = flux.shape
+    result = flux.numpy().copy()
+    labels = np.zeros((count, len(FAMILIES)), dtype=np.float32)
+    weights = np.ones_like(labels)
+    for row in range(count):
+        window = slice(0, pixels)
+        if row % 4 >= 2:
+            width = int(np.exp(rng.uniform(0.0, np.log(pixels))))
+            first = int(rng.integers(0, pixels - width + 1))
+            window = slice(first, first + width)
+        piece = result[row, window].copy()
+        if row % 2 == 0:
+            ivar_row = ivar[row].numpy()
+            done = damage(Target(result[row], ivar_row, own[row]), rng)
+            seen = math.sqrt(float((done.change[window].astype(np.float64) ** 2 * ivar_row[window]).sum()))
+            # Damage that lies mostly outside the window, or that nobody could see, has no label.
+            clear = seen >= LEAST_SIGNIFICANCE and seen >= 0.6 * done.significance
+            labels[row, done.family] = float(clear)
+            weights[row] = float(clear)
+            piece = piece + done.change[window]
+        result[row] = np.where(ivar[row].numpy() > 0, other[row] if row % 4 >= 2 else result[row], 0)
+        result[row, window] = np.where(ivar[row, window].numpy() > 0, piece, 0)
+    return torch.from_numpy(result), torch.from_numpy(labels), torch.from_numpy(weights)
+
+
+def _novelty(
+    model: ScoringModel, batch: _Batch, latents: Tensor, whole: list[Tensor], rng: np.random.Generator
+) -> Tensor:
+    """Cross entropy of the novelty outputs; ``whole`` holds those of spectra known to be whole."""
+    _, _, good, redshift = batch
+    damaged, labels, weights = _damaged(model, batch, latents.detach(), rng)
+    outputs = model.encode(damaged, good, redshift)[:, model.encoder.settings.latents :]
+    entropy = torch.nn.functional.binary_cross_entropy_with_logits
+    loss = entropy(outputs, labels, weight=weights)
+    for outputs in whole:
+        loss = loss + entropy(outputs, torch.zeros_like(outputs))
+    return loss
 
 
 def _fit_autoencoder(
@@ -272,9 +341,13 @@ def _fit_autoencoder(
             batch = _mask_a_stretch(batch, generator)
             latents = model.encode(batch[0], batch[2], batch[3])
             fidelity = _fidelity(model, batch, latents, settings.model_error)
+            whole = [latents[:, settings.encoder.latents :]]
             loss = fidelity
             if fade > 0:
-                loss = loss + fade * settings.consistency * _consistency(model, latents, batch)
+                consistency, novelty = _consistency(model, latents, batch)
+                loss = loss + fade * settings.consistency * consistency
+                whole.append(novelty)
+            loss = loss + settings.novelty * _novelty(model, batch, latents, whole, generator)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)

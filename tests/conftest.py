@@ -6,12 +6,62 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
+from models.encoder import EncoderSettings
+from models.grid import DESI_GRID
+from models.model_card import ModelCard
+from models.scoring_model import ScoringModel
+
 settings.register_profile(
-    "default", deadline=None, derandomize=bool(os.environ.get("CI")), suppress_health_check=[HealthCheck.too_slow]
+    "default",
+    deadline=None,
+    derandomize=bool(os.environ.get("CI")),
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture
+def tiny_model() -> ScoringModel:
+    """A DESI model with few, random, fixed weights and a calibration set of its own making."""
+    torch.manual_seed(7)
+    encoder = EncoderSettings(latents=3, novelty=1, channels=(4, 4, 8), heads=4, hidden=8)
+    architecture = {
+        **encoder.to_dict(),
+        "decoder_hidden": [8],
+        "flow": {"transforms": 2, "hidden": [8]},
+    }
+    card = ModelCard(
+        name="tiny",
+        description="random weights, for tests",
+        grid=DESI_GRID,
+        classes=("GALAXY",),
+        redshift_min=0.0,
+        redshift_max=0.6,
+        normalisation_min=5300.0,
+        normalisation_max=5850.0,
+        min_good_fraction=0.3,
+        rest_start=3.35,
+        rest_step=2e-4,
+        rest_size=3230,
+        architecture=architecture,
+        training={},
+        metrics={},
+        calibration_quantiles=(),
+    )
+    model = ScoringModel(card, 200)
+    with torch.no_grad():
+        # Wide enough that decoded spectra differ and windows matter.
+        model.decoder.output.weight.normal_(0, 0.3)
+        model.calibration_latents.normal_()
+        redshift = torch.full((200,), 0.2, dtype=torch.float64)
+        flux = model.decode(model.calibration_latents, redshift)
+        latents = model.encode(flux, torch.ones_like(flux, dtype=torch.bool), redshift)
+        model.density.standardise(latents)
+        model.calibration_scores.copy_(torch.sort(-model.latent_log_prob(latents).double()).values)
+    return model.requires_grad_(False).eval()
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from models.encoder import Encoder, EncoderSettings
 from models.grid import WavelengthGrid
 
 GRID = WavelengthGrid("test", "linear", 4000.0, 4.0, 601)
-SETTINGS = EncoderSettings(latents=3, channels=(4, 8, 8), heads=4, hidden=6)
+SETTINGS = EncoderSettings(latents=2, novelty=1, channels=(4, 8, 8), heads=4, hidden=6)
 
 
 @pytest.fixture(scope="module")

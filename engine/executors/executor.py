@@ -1,0 +1,70 @@
+"""The seam between a run and the processes that do its work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import torch
+
+from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.store import Store
+from engine.worker import BlockWorker
+from models.weights import load_model
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRecipe:
+    """What a process needs to make its own worker: small, so it can be sent anywhere.
+
+    Attributes
+    ----------
+    model : name or directory of the scoring model; a directory must exist wherever a worker runs.
+    store : URL of the store, whose configuration the worker follows.
+    threads : torch threads of each worker.
+    """
+
+    model: str
+    store: str
+    threads: int = 1
+
+    def make(self) -> BlockWorker:
+        """The worker, on a GPU if this process sees one.
+
+        Raises
+        ------
+        ConfigurationError : the model found here is not the one the store was made with.
+        """
+        store = Store.open(self.store)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        return BlockWorker(load_model(self.model), store, store.configuration, device, self.threads)
+
+
+class Executor(Protocol):
+    """Runs blocks. ``run`` may be called from as many threads as there are ``slots``."""
+
+    @property
+    def slots(self) -> int:
+        """Blocks that can run at the same time."""
+        ...
+
+    def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
+        """Compute a block, write its shards, return its receipt; safe to repeat.
+
+        Raises
+        ------
+        RetryError : the block may succeed when run again.
+        WhyspecError : it will not.
+        """
+        ...
+
+    def __enter__(self) -> Self:
+        """Get ready to run blocks."""
+        ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of what the executor holds."""
+        ...

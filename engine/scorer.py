@@ -1,0 +1,74 @@
+"""Scoring: normalised spectra through the model, as many as are given at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.normalisation import NormalisedSpectra
+from models.reconstruction_scores import reconstruction_scores
+from models.scoring_model import ScoringModel
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What the model says of n spectra.
+
+    Attributes
+    ----------
+    latents : (n, S) float32.
+    score : (n,) float32, minus the natural log of the latents' density.
+    tail_probability : (n,) float32; NaN where the score is not finite.
+    reconstruction : (n, R) float32, in the order of ``RECONSTRUCTION_SCORES``.
+    finite : (n,) bool, whether latents and score are.
+    """
+
+    latents: NDArray[np.float32]
+    score: NDArray[np.float32]
+    tail_probability: NDArray[np.float32]
+    reconstruction: NDArray[np.float32]
+    finite: NDArray[np.bool_]
+
+
+class Scorer:
+    """A scoring model on a device."""
+
+    def __init__(self, model: ScoringModel, device: str = "cpu") -> None:
+        self._model = model.to(device)
+        self._device = torch.device(device)
+        self._wavelength = device_tensor(model.card.grid.wavelength(), self._device)
+
+    def score(self, spectra: NormalisedSpectra, chosen: NDArray[np.int64]) -> Scores:
+        """Scores of the rows ``chosen``, which must be scorable, in one batch."""
+        flux, ivar, good, redshift = (
+            device_tensor(values[chosen], self._device)
+            for values in (spectra.flux, spectra.ivar, spectra.good, spectra.rows["redshift"])
+        )
+        with torch.inference_mode():
+            latents = self._model.encode(flux, good, redshift)
+            score = as_float32(-self._model.latent_log_prob(latents))
+            reconstruction = reconstruction_scores(
+                flux, ivar, good, self._model.decode(latents, redshift), redshift, self._wavelength
+            )
+        values = as_float32(latents)
+        # The tail is read off the score as stored, so that the two can never disagree.
+        tail = self._model.tail_probability(score)
+        finite = np.isfinite(score) & np.isfinite(values).all(axis=1)
+        return Scores(values, score, tail, as_float32(reconstruction), finite)
+
+
+def device_tensor(values: NDArray[np.generic], device: torch.device) -> torch.Tensor:
+    """A copy in torch's own memory.
+
+    NumPy's may be aligned differently from one process to the next, and vectorised kernels round
+    differently at unaligned ends: the same block would not give the same bytes everywhere.
+    """
+    return torch.tensor(values, device=device)
+
+
+def as_float32(values: torch.Tensor) -> NDArray[np.float32]:
+    """The values as a NumPy array in main memory."""
+    return np.asarray(values.to(torch.float32).cpu().numpy())

@@ -1,0 +1,143 @@
+"""Checks of what a store's arrays hold: counts, outliers and keys against the ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from engine.blocks import BlockResult
+from engine.store.evidence import AGAIN, Evidence, Fault, some
+from engine.store.hierarchy import open_array
+from engine.store.ledger import plan_path, result_path
+from engine.store.saved_plans import AttributionPlan
+from engine.store.schema import BY_PATH
+from models.row_status import RowStatus
+
+_SCORE_ARRAYS = (
+    "spectra/status",
+    "spectra/key",
+    "spectra/target_id",
+    "spectra/plate",
+    "scores/outlier",
+)
+
+
+def content_faults(evidence: Evidence, bad: set[str]) -> Iterator[Fault]:
+    """Counts and keys in the arrays against the entries; arrays with a bad object are left out."""
+    hashes: list[NDArray[np.uint64]] = []
+    rows: list[NDArray[np.int64]] = []
+    for result in evidence.scored.values():
+        faults, seen = _score_content(evidence, result, bad)
+        yield from faults
+        if seen is not None:
+            hashes.append(seen[0])
+            rows.append(seen[1])
+    if hashes:
+        yield from _duplicates(evidence, np.concatenate(hashes), np.concatenate(rows))
+    for result in evidence.explained.values():
+        yield from _attribution_content(evidence, result, bad)
+    yield from _explained_twice(evidence)
+
+
+def _score_content(
+    evidence: Evidence, result: BlockResult, bad: set[str]
+) -> tuple[list[Fault], tuple[NDArray[np.uint64], NDArray[np.int64]] | None]:
+    """Faults of a score block, and hashed keys and rows of the spectra that must be unique."""
+    entry = result_path(result.kind, result.index)
+    if evidence.has_no_data(result):
+        return [_block_missing(result)], None
+    if not all(_is_whole(path, result.index, bad) for path in _SCORE_ARRAYS):
+        return [], None
+    status, key, target, plate, outlier = (_block(evidence, path, result.index) for path in _SCORE_ARRAYS)
+    first = result.index * evidence.configuration.block_rows
+    faults = []
+    counts = Counter(RowStatus(code).label for code in status.tolist() if code != RowStatus.PADDING)
+    if tuple(sorted(counts.items())) != result.status_counts or counts.total() != result.spectra:
+        what = f"status holds {dict(sorted(counts.items()))}, recorded are {dict(result.status_counts)}"
+        faults.append(Fault("count-mismatch", entry, what, AGAIN))
+    flagged = tuple((np.flatnonzero(outlier) + first).tolist())
+    if flagged != result.outliers:
+        what = f"{len(flagged)} rows are flagged as outliers, recorded are {len(result.outliers)}"
+        faults.append(Fault("outlier-mismatch", entry, what, AGAIN))
+    superseded = np.zeros(len(status), dtype=np.bool_)
+    if result.index in evidence.superseded:
+        superseded[np.array(evidence.superseded[result.index].rows, dtype=np.int64) - first] = True
+    read = (status != RowStatus.PADDING) & (status != RowStatus.FILE_UNREADABLE)
+    # Fibres without a target share their keys: they are not spectra of anything.
+    unique = np.flatnonzero(read & ~superseded & ((target > 0) | (plate >= 0)))
+    hashes = pd.util.hash_array(key[unique].astype(object), categorize=False)
+    return faults, (hashes, unique + first)
+
+
+def _duplicates(evidence: Evidence, hashes: NDArray[np.uint64], rows: NDArray[np.int64]) -> Iterator[Fault]:
+    order = np.argsort(hashes, kind="stable")
+    same = hashes[order][1:] == hashes[order][:-1]
+    suspects = np.unique(rows[order][np.concatenate([same, [False]]) | np.concatenate([[False], same])])
+    if not len(suspects):
+        return
+    keys = np.asarray(open_array(evidence.objects, "spectra/key").get_orthogonal_selection((suspects,)))
+    by_key: dict[str, list[int]] = {}
+    for key, row in zip(keys.tolist(), suspects.tolist(), strict=True):
+        by_key.setdefault(str(key), []).append(row)
+    twice = {key: places for key, places in by_key.items() if len(places) > 1}
+    if twice:
+        shown = some(f"{key} (rows {' and '.join(map(str, places))})" for key, places in twice.items())
+        yield Fault(
+            "duplicate-key",
+            "spectra/key",
+            f"{len(twice)} spectra are stored more than once: {shown}",
+            "Two sources that were run into this store hold the same spectra: make a store of one of them.",
+        )
+
+
+def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str]) -> Iterator[Fault]:
+    if evidence.has_no_data(result):
+        yield _block_missing(result)
+        return
+    if not _is_whole("outliers/row", result.index, bad):
+        return
+    entry = result_path(result.kind, result.index)
+    stored = _block(evidence, "outliers/row", result.index)
+    rows = tuple(stored[stored >= 0].tolist())
+    if len(rows) != result.spectra:
+        what = f"{len(rows)} explanations are stored, recorded are {result.spectra}"
+        yield Fault("count-mismatch", entry, what, AGAIN)
+    if rows != evidence.planned_rows.get((result.plan, result.index), rows):
+        yield Fault("outlier-mismatch", entry, "explains other rows than were planned", AGAIN)
+    per_block = evidence.configuration.block_rows
+    blocks = {row // per_block for row in rows} & set(evidence.scored)
+    outliers = {row for block in blocks for row in evidence.scored[block].outliers}
+    lost = [row for row in rows if row not in outliers]
+    if lost:
+        what = f"{len(lost)} explained rows are not outliers of a finished score block, e.g. {some(lost)}"
+        yield Fault("outlier-mismatch", entry, what, "Run again: the score blocks are then completed.")
+
+
+def _explained_twice(evidence: Evidence) -> Iterator[Fault]:
+    counts = Counter(
+        row for plan in evidence.audit.plans if isinstance(plan, AttributionPlan) for row in plan.rows
+    )
+    twice = [row for row, count in counts.items() if count > 1]
+    if twice:
+        path = min(plan_path(plan) for plan in evidence.audit.plans if isinstance(plan, AttributionPlan))
+        what = f"{len(twice)} rows are planned to be explained more than once, e.g. {some(twice)}"
+        yield Fault("duplicate-explanation", path, what, "Restore ledger/plans from a copy of the store.")
+
+
+def _is_whole(path: str, index: int, bad: set[str]) -> bool:
+    return f"{path}/zarr.json" not in bad and BY_PATH[path].object_path(index) not in bad
+
+
+def _block(evidence: Evidence, path: str, index: int) -> NDArray[Any]:
+    length = BY_PATH[path].shard_shape(evidence.configuration)[0]
+    return np.asarray(open_array(evidence.objects, path)[index * length : (index + 1) * length])
+
+
+def _block_missing(result: BlockResult) -> Fault:
+    path = result_path(result.kind, result.index)
+    return Fault("data-missing", path, "none of the block's objects is there", AGAIN)

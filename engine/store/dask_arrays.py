@@ -1,0 +1,40 @@
+"""Arrays of a store as Dask arrays, for passes over all of it. The store's only use of Dask."""
+
+from __future__ import annotations
+
+import dask.array as da
+
+from engine.store.hierarchy import open_array
+from engine.store.reading import StoreView
+from engine.store.schema import BY_PATH
+from models.errors import InputError
+
+
+def dask_array(view: StoreView, path: str) -> da.Array:
+    """The committed, non-padding part of an array, e.g. ``"outliers/combined"``, read when needed.
+
+    Chunks are whole blocks (whole shards), so each object is read once. The rows are those of
+    :meth:`StoreView.outliers_table` or :meth:`StoreView.table`, in the same order.
+
+    Raises
+    ------
+    InputError : the schema has no such array.
+    """
+    if path not in BY_PATH:
+        raise InputError(
+            "The store has no array of that path.",
+            where=view.url,
+            got=path,
+            allowed=", ".join(BY_PATH),
+            remedy="Choose among the allowed paths.",
+            kind="no-column",
+        )
+    spec = BY_PATH[path]
+    array = open_array(view.objects, path)
+    shard = spec.shard_shape(view.configuration)
+    # Names are random rather than hashed: hashing would read the store.
+    lazy: da.Array = da.from_array(array, chunks=shard, name=False, lock=False)  # type: ignore[no-untyped-call]
+    ranges = view.row_ranges if spec.kind == "score" else view.outlier_ranges
+    parts = [lazy[start:stop] for start, stop in ranges]
+    joined: da.Array = da.concatenate(parts or [lazy[:0]], axis=0)  # type: ignore[no-untyped-call]
+    return joined

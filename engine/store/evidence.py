@@ -1,0 +1,89 @@
+"""What a verification looks at, and the faults that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from engine.blocks import BlockResult
+from engine.run_configuration import RunConfiguration
+from engine.store.ledger import LedgerAudit, SupersededRows
+from engine.store.objects import ObjectTree
+from engine.store.saved_plans import AttributionPlan
+
+AGAIN = "Delete the block's entry in the ledger and run again: it is computed anew, with the same values."
+"""Remedy for a finished block whose data are not as recorded."""
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a store that is not as its ledger says.
+
+    Attributes
+    ----------
+    kind : short stable code, e.g. ``"missing-object"``.
+    where : path in the store; what : what is wrong there; remedy : what to do.
+    """
+
+    kind: str
+    where: str
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A store as one listing and one reading of its ledger found it.
+
+    Attributes
+    ----------
+    objects, configuration : the store.
+    audit : its ledger.
+    sizes : path and size of every object.
+    """
+
+    objects: ObjectTree
+    configuration: RunConfiguration
+    audit: LedgerAudit
+    sizes: dict[str, int]
+
+    @cached_property
+    def scored(self) -> dict[int, BlockResult]:
+        """Finished score blocks."""
+        return {result.index: result for result in self.audit.results if result.kind == "score"}
+
+    @cached_property
+    def explained(self) -> dict[int, BlockResult]:
+        """Finished attribution blocks."""
+        return {result.index: result for result in self.audit.results if result.kind == "attribution"}
+
+    @cached_property
+    def superseded(self) -> dict[int, SupersededRows]:
+        """Superseded rows by score block."""
+        return {entry.block: entry for entry in self.audit.superseded}
+
+    @cached_property
+    def planned_rows(self) -> dict[tuple[str, int], tuple[int, ...]]:
+        """Rows that attribution blocks explain, by plan and block."""
+        return {
+            (block.plan, block.index): block.rows
+            for plan in self.audit.plans
+            if isinstance(plan, AttributionPlan)
+            for block in plan.blocks
+        }
+
+    def has_no_data(self, result: BlockResult) -> bool:
+        """Whether none of the objects of a finished block is there."""
+        return not any(
+            each.path in self.sizes for each in result.objects if not each.path.startswith("staging/")
+        )
+
+
+def some(items: Iterable[object]) -> str:
+    """The first few of many, for a sentence."""
+    listed = [str(item) for item in items]
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + more

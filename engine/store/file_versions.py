@@ -1,0 +1,94 @@
+"""Versions of files in a store: which rows each holds, and which of them newer rows replace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.blocks import BlockResult
+from engine.source_file import SourceFile
+from engine.store.ledger import SupersededRows
+from engine.store.saved_plans import ScorePlan
+
+VersionState = Literal["unfinished", "readable", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """One version of a file as a plan gave it rows ``[start, stop)``.
+
+    ``state`` is unfinished while a block of it is not committed, unreadable if a block could not
+    read it.
+    """
+
+    file: SourceFile
+    start: int
+    stop: int
+    state: VersionState
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the file's content."""
+        return self.file.fingerprint
+
+
+def versions_of_plan(plan: ScorePlan, results: Mapping[int, BlockResult]) -> list[FileVersion]:
+    """The plan's files with their rows and what became of them."""
+    versions = []
+    for file, start in zip(plan.files, plan.first_rows, strict=True):
+        stop = start + file.spectra
+        blocks = range(start // plan.capacity, -(-stop // plan.capacity)) if file.spectra else range(0)
+        state: VersionState = "readable"
+        if any(block not in results for block in blocks):
+            state = "unfinished"
+        elif any(
+            refused.url in (file.url, file.redshift_url)
+            for block in blocks
+            for refused in results[block].unreadable
+        ):
+            state = "unreadable"
+        versions.append(FileVersion(file, start, stop, state))
+    return versions
+
+
+def versions_by_url(
+    plans: Iterable[ScorePlan], results: Mapping[int, BlockResult]
+) -> dict[str, list[FileVersion]]:
+    """All versions of every file, oldest first."""
+    versions: dict[str, list[FileVersion]] = {}
+    for plan in plans:
+        for version in versions_of_plan(plan, results):
+            versions.setdefault(version.file.url, []).append(version)
+    return versions
+
+
+def replaced(versions: list[FileVersion]) -> list[FileVersion]:
+    """The versions of one file whose rows newer rows replace.
+
+    A newer version replaces an older one once all blocks of both are committed: a readable one any
+    other, an unreadable one only unreadable ones. So a file that cannot be read any more keeps the
+    rows of its last good version.
+    """
+    return [
+        older
+        for index, older in enumerate(versions)
+        if older.state != "unfinished"
+        and any(
+            newer.state == "readable" or newer.state == older.state == "unreadable"
+            for newer in versions[index + 1 :]
+        )
+    ]
+
+
+def rows_to_mark(
+    versions: Mapping[str, list[FileVersion]], marked: Mapping[int, SupersededRows]
+) -> NDArray[np.int64]:
+    """Store rows, ascending, that newer rows replace and that are not marked superseded yet."""
+    parts = [np.arange(old.start, old.stop) for each in versions.values() for old in replaced(each)]
+    done = [np.array(entry.rows, dtype=np.int64) for entry in marked.values()]
+    rows = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
+    return np.setdiff1d(rows, np.concatenate([np.empty(0, np.int64), *done]))

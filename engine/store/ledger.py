@@ -1,0 +1,280 @@
+"""The ledger: one small immutable object per plan and per finished block.
+
+Plain objects, no database: they work on a laptop, on NFS and on S3. A block is finished when its
+entry is there, and its entry is written last. Entries hold no dates, so the same run writes the
+same ledger. Identifiers of 64 bits (TARGETID) never enter JSON, whose readers may take them for
+floats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+from engine.blocks import BlockKind, BlockResult, WrittenObject
+from engine.source_file import RefusedFile
+from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.sealed import seal, unseal
+from models.errors import StoreError
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class SupersededRows:
+    """Rows of one score block that newer rows replace, and the object that flags them."""
+
+    block: int
+    rows: tuple[int, ...]
+    flags: WrittenObject
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringEntry:
+    """A complete clustering: its name and its objects."""
+
+    name: str
+    objects: tuple[WrittenObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerAudit:
+    """The entries of a ledger that are whole, and the errors of those that are not."""
+
+    results: tuple[BlockResult, ...]
+    plans: tuple[ScorePlan | AttributionPlan, ...]
+    superseded: tuple[SupersededRows, ...]
+    clusterings: tuple[ClusteringEntry, ...]
+    errors: tuple[StoreError, ...]
+
+
+class Ledger:
+    """The ledger of one store. Only the coordinator writes to it."""
+
+    def __init__(self, objects: ObjectTree) -> None:
+        self._objects = objects
+
+    def commit(self, result: BlockResult) -> None:
+        """Record that a block is finished; its objects must be durable already.
+
+        Raises
+        ------
+        StoreError : the block was committed before with another outcome.
+        """
+        path = result_path(result.kind, result.index)
+        entry = seal(asdict(result))
+        try:
+            present = self._objects.get(path)
+        except FileNotFoundError:
+            self._objects.put(path, entry)
+            return
+        if present != entry:
+            raise StoreError(
+                "A block that is finished was computed again with another outcome.",
+                where=f"{self._objects.url}/{path}",
+                got=f"{result.spectra} spectra, {len(result.outliers)} outliers, other than recorded",
+                allowed="the recorded outcome",
+                remedy="Run 'whyspec verify' on the store; use the same code and settings for one store.",
+                kind="ledger-conflict",
+            )
+
+    def results(self, kind: BlockKind) -> dict[int, BlockResult]:
+        """All finished blocks of a kind by index, ascending, from one listing.
+
+        Raises
+        ------
+        StoreError : an entry is damaged; the text names it.
+        """
+        return {result.index: result for result in self._read(f"ledger/{kind}", _to_result)}
+
+    def save_plan(self, plan: ScorePlan | AttributionPlan) -> None:
+        """Record a plan before its work starts; saving it again changes nothing."""
+        self._objects.put(plan_path(plan), seal(plan.to_dict()))
+
+    def withdraw_plan(self, plan: ScorePlan | AttributionPlan) -> None:
+        """Take back a plan of which no block was begun."""
+        self._objects.delete([plan_path(plan)])
+
+    def plans(self) -> tuple[ScorePlan, ...]:
+        """All score plans in the order in which they were made, which is that of their blocks."""
+        plans = (plan for plan in self._read("ledger/plans", _to_plan) if isinstance(plan, ScorePlan))
+        return tuple(sorted(plans, key=lambda plan: (plan.number, plan.first_block)))
+
+    def attribution_plans(self) -> tuple[AttributionPlan, ...]:
+        """All attribution plans in the order of their blocks."""
+        plans = (plan for plan in self._read("ledger/plans", _to_plan) if isinstance(plan, AttributionPlan))
+        return tuple(sorted(plans, key=lambda plan: plan.first_block))
+
+    def save_superseded(self, entry: SupersededRows) -> None:
+        """Record which rows of a block are superseded; replaces the block's earlier entry."""
+        ranges = [list(each) for each in _ranges(entry.rows)]
+        body = {"block": entry.block, "ranges": ranges, "flags": asdict(entry.flags)}
+        self._objects.put(superseded_path(entry.block), seal(body))
+
+    def superseded(self) -> dict[int, SupersededRows]:
+        """Superseded rows by score block."""
+        return {entry.block: entry for entry in self._read("ledger/superseded", _to_superseded)}
+
+    def superseded_in(self, block: int) -> tuple[int, ...]:
+        """Superseded rows of one score block."""
+        path = superseded_path(block)
+        try:
+            data = self._objects.get(path)
+        except FileNotFoundError:
+            return ()
+        return _to_superseded(unseal(data, f"{self._objects.url}/{path}", _remedy(path))).rows
+
+    def save_clustering(self, entry: ClusteringEntry) -> None:
+        """Record that a clustering is complete."""
+        self._objects.put(clustering_path(entry.name), seal(asdict(entry)))
+
+    def drop_clustering(self, name: str) -> None:
+        """Forget a clustering, before its objects are replaced."""
+        self._objects.delete([clustering_path(name)])
+
+    def clusterings(self) -> dict[str, ClusteringEntry]:
+        """Complete clusterings by name."""
+        return {entry.name: entry for entry in self._read("ledger/clusters", _to_clustering)}
+
+    def audit(self) -> LedgerAudit:
+        """Everything that can be read, and an error for each entry that cannot."""
+        errors: list[StoreError] = []
+        score = self._read("ledger/score", _to_result, errors)
+        attribution = self._read("ledger/attribution", _to_result, errors)
+        plans = self._read("ledger/plans", _to_plan, errors)
+        superseded = self._read("ledger/superseded", _to_superseded, errors)
+        clusterings = self._read("ledger/clusters", _to_clustering, errors)
+        return LedgerAudit(
+            results=(*score, *attribution),
+            plans=tuple(plans),
+            superseded=tuple(superseded),
+            clusterings=tuple(clusterings),
+            errors=tuple(errors),
+        )
+
+    def _read(
+        self,
+        folder: str,
+        decode: Callable[[dict[str, Any]], Entry],
+        errors: list[StoreError] | None = None,
+    ) -> list[Entry]:
+        """All entries of a folder; a damaged one is raised, or added to ``errors`` where given."""
+        paths = [path for path in self._objects.sizes(folder) if not path.endswith(PARTIAL)]
+        found = self._objects.get_all(paths)
+        entries = []
+        for path in paths:
+            try:
+                entries.append(self._decoded(path, found[path], decode))
+            except StoreError as error:
+                if errors is None:
+                    raise
+                errors.append(error)
+        return entries
+
+    def _decoded(self, path: str, data: bytes, decode: Callable[[dict[str, Any]], Entry]) -> Entry:
+        body = unseal(data, f"{self._objects.url}/{path}", _remedy(path))
+        try:
+            entry = decode(body)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _unfit(self._objects.url, path, f"{type(error).__name__}: {error}") from error
+        if _path_of(entry) != path:
+            raise _unfit(self._objects.url, path, f"the entry of {_path_of(entry)}")
+        return entry
+
+
+def result_path(kind: BlockKind, index: int) -> str:
+    """Path of a block's entry."""
+    return f"ledger/{kind}/{index:08d}.json"
+
+
+def plan_path(plan: ScorePlan | AttributionPlan) -> str:
+    """Path of a saved plan."""
+    prefix = "" if isinstance(plan, ScorePlan) else "attribution-"
+    return f"ledger/plans/{prefix}{plan.digest}.json"
+
+
+def superseded_path(block: int) -> str:
+    """Path of the entry of a score block's superseded rows."""
+    return f"ledger/superseded/{block:08d}.json"
+
+
+def clustering_path(name: str) -> str:
+    """Path of a clustering's entry."""
+    return f"ledger/clusters/{name}.json"
+
+
+def _to_plan(body: dict[str, Any]) -> ScorePlan | AttributionPlan:
+    return ScorePlan.from_dict(body) if body["kind"] == "score-plan" else AttributionPlan.from_dict(body)
+
+
+def _to_result(body: dict[str, Any]) -> BlockResult:
+    return BlockResult(
+        kind=body["kind"],
+        index=_whole(body["index"]),
+        plan=body["plan"],
+        spectra=_whole(body["spectra"]),
+        status_counts=tuple((str(label), _whole(count)) for label, count in body["status_counts"]),
+        outliers=tuple(_whole(row) for row in body["outliers"]),
+        unreadable=tuple(RefusedFile(**file) for file in body["unreadable"]),
+        objects=tuple(WrittenObject(**each) for each in body["objects"]),
+    )
+
+
+def _to_superseded(body: dict[str, Any]) -> SupersededRows:
+    rows = tuple(row for start, stop in body["ranges"] for row in range(_whole(start), _whole(stop)))
+    return SupersededRows(_whole(body["block"]), rows, WrittenObject(**body["flags"]))
+
+
+def _to_clustering(body: dict[str, Any]) -> ClusteringEntry:
+    return ClusteringEntry(body["name"], tuple(WrittenObject(**each) for each in body["objects"]))
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _ranges(rows: tuple[int, ...]) -> list[tuple[int, int]]:
+    ranges: list[tuple[int, int]] = []
+    for row in sorted(rows):
+        if ranges and ranges[-1][1] == row:
+            ranges[-1] = (ranges[-1][0], row + 1)
+        else:
+            ranges.append((row, row + 1))
+    return ranges
+
+
+def _path_of(entry: object) -> str:
+    match entry:
+        case BlockResult():
+            return result_path(entry.kind, entry.index)
+        case SupersededRows():
+            return superseded_path(entry.block)
+        case ClusteringEntry():
+            return clustering_path(entry.name)
+        case ScorePlan() | AttributionPlan():
+            return plan_path(entry)
+    raise TypeError(type(entry))
+
+
+def _unfit(url: str, path: str, got: str) -> StoreError:
+    return StoreError(
+        "An entry of the ledger does not say what its place in the store says.",
+        where=f"{url}/{path}",
+        got=got,
+        allowed="the entry that whyspec wrote there",
+        remedy=_remedy(path),
+        kind="ledger-damaged",
+    )
+
+
+def _remedy(path: str) -> str:
+    """What to do about a damaged entry: most can be made again, a plan cannot."""
+    if path.startswith("ledger/plans/"):
+        return "Restore this object from a copy of the store: it says which rows hold which spectra."
+    if path.startswith("ledger/clusters/"):
+        return "Delete this object and make the clustering again."
+    return "Delete this object and run again: what it records is then computed anew, with the same values."

@@ -1,0 +1,236 @@
+"""Objects of a store: bytes under a path, at any fsspec URL, put there whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+
+from engine.blocks import WrittenObject
+from models.errors import InputError, RetryError
+
+PARTIAL = ".partial"
+"""Ends the names of temporary files; what a killed writer leaves behind, never read."""
+
+_WRITERS = 8
+"""Objects written at once: hides the time that a disk takes to sync, and a bucket to answer."""
+
+_REFUSED = {errno.EROFS, errno.ENAMETOOLONG}
+
+
+def digest_of(data: bytes) -> str:
+    """Hex blake2b (16 bytes) of an object's bytes, as the ledger records it."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+class ObjectTree:
+    """The objects below one fsspec URL; paths are relative to it and use ``/``.
+
+    Local objects are written beside their place, synced to the disk, moved into place, and their
+    directory is synced: after :meth:`put` returns, they survive a crash. Elsewhere an object is put
+    by one request. Instances can be pickled.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/") if len(url) > 1 else url
+        try:
+            self._fs, self._root = url_to_fs(self.url)
+        except (ValueError, ImportError) as error:
+            raise InputError(
+                "The store's URL is of a kind that cannot be opened here.",
+                where=url,
+                got=error,
+                allowed="a path, or a URL that fsspec opens, e.g. s3://bucket/store.zarr",
+                remedy="Check the part before '://'; S3 needs the package s3fs (extra 's3').",
+                kind="store-url",
+            ) from error
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def __reduce__(self) -> tuple[type[ObjectTree], tuple[str]]:
+        return ObjectTree, (self.url,)
+
+    @property
+    def zarr_url(self) -> str:
+        """What ``zarr.open_group`` takes: a plain path where the store is local."""
+        return self._root if self._local else self.url
+
+    def put(self, path: str, data: bytes) -> WrittenObject:
+        """Write one whole object, durably; an object of that path is replaced.
+
+        Raises
+        ------
+        InputError : the place does not let anything be written.
+        RetryError : it failed in a way that may pass (network, full disk).
+        """
+        with self._writing(path):
+            if self._local:
+                _put_durably(Path(self._root), path, data)
+            else:
+                self._fs.pipe_file(f"{self._root}/{path}", data)
+        return WrittenObject(path, len(data), digest_of(data))
+
+    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> tuple[WrittenObject, ...]:
+        """Write many objects as :meth:`put` does, a few at a time, in any order; all are written on return.
+
+        ``objects`` may be a generator that makes each object's bytes: the next is made while those
+        before it are written.
+        """
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            waiting = [pool.submit(self.put, path, data) for path, data in objects]
+        return tuple(each.result() for each in waiting)
+
+    def get(self, path: str) -> bytes:
+        """The bytes of an object.
+
+        Raises
+        ------
+        FileNotFoundError : there is none of that path.
+        RetryError : reading failed in a way that may pass.
+        """
+        with self._reading(path):
+            return bytes(self._fs.cat_file(f"{self._root}/{path}"))
+
+    def get_all(self, paths: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of many objects at once (concurrently where the file system can)."""
+        if not paths:
+            return {}
+        whole = {f"{self._root}/{path}": path for path in paths}
+        with self._reading(f"{paths[0]} and {len(paths) - 1} more"):
+            if self._local:
+                return {path: Path(name).read_bytes() for name, path in whole.items()}
+            found: dict[str, bytes] = self._fs.cat(list(whole))
+            # Some file systems answer one path without, and all with, a leading slash.
+            stripped = {name.lstrip("/"): data for name, data in found.items()}
+            return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
+
+    def sizes(self, below: str = "") -> dict[str, int]:
+        """Path and size of every object below a folder, by one listing, sorted by path."""
+        prefix = f"{self._root}/{below}".rstrip("/")
+        with self._reading(below):
+            self._fs.invalidate_cache()
+            try:
+                found: dict[str, dict[str, Any]] = self._fs.find(prefix, detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+        start = len(self._root.lstrip("/")) + 1
+        sizes = {name.lstrip("/")[start:]: int(entry["size"]) for name, entry in found.items()}
+        return {path: sizes[path] for path in sorted(sizes) if path}
+
+    def delete(self, paths: Iterable[str]) -> None:
+        """Delete objects; those that are not there are left alone."""
+        for path in paths:
+            with self._writing(path), contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(f"{self._root}/{path}")
+
+    @contextlib.contextmanager
+    def _writing(self, path: str) -> Iterator[None]:
+        where = f"{self.url}/{path}"
+        try:
+            yield
+        except Exception as error:
+            if self._local and not isinstance(error, OSError):
+                raise
+            if self._is_refusal(error):
+                raise InputError(
+                    "The store cannot be written where it is asked for.",
+                    where=where,
+                    got=_said(error),
+                    allowed="a directory or bucket that exists, or can be made, and that you may write to",
+                    remedy="Choose another --store, or see to the permissions or credentials for this one.",
+                    kind="store-not-writable",
+                ) from error
+            raise _passing("An object of the store could not be written.", where, error) from error
+
+    @contextlib.contextmanager
+    def _reading(self, path: str) -> Iterator[None]:
+        where = f"{self.url}/{path}"
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise FileNotFoundError(where) from error
+        except Exception as error:
+            if self._local and not isinstance(error, OSError):
+                raise
+            if self._is_refusal(error):
+                raise InputError(
+                    "The store may not be read.",
+                    where=where,
+                    got=_said(error),
+                    remedy="See to the permissions or credentials for it, or choose another --store.",
+                    kind="store-not-readable",
+                ) from error
+            raise _passing("An object of the store could not be read.", where, error) from error
+
+    def _is_refusal(self, error: Exception) -> bool:
+        """Whether trying again would not help."""
+        if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError):
+            return True
+        if "Credentials" in type(error).__name__:  # botocore's, which is no dependency of this module
+            return True
+        if self._local:
+            gone = isinstance(error, FileNotFoundError) and not Path(self._root).exists()
+            return gone or (isinstance(error, OSError) and error.errno in _REFUSED)
+        return isinstance(error, FileNotFoundError)  # no such bucket
+
+
+def _passing(what: str, where: str, error: Exception) -> RetryError:
+    return RetryError(
+        what,
+        where=where,
+        got=_said(error),
+        remedy="It is tried again; if it lasts, look at the free space, the quota and the network.",
+        kind="store-io",
+    )
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _put_durably(root: Path, path: str, data: bytes) -> None:
+    target = root / path
+    _make_directories(target.parent)
+    # A name of its own per attempt: two writers of one block never share a temporary file.
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}{PARTIAL}")
+    try:
+        with partial.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise
+    _sync_directory(target.parent)
+
+
+def _make_directories(directory: Path) -> None:
+    missing = []
+    while not directory.exists():
+        missing.append(directory)
+        directory = directory.parent
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        _sync_directory(each.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot sync a directory and say so; they order it themselves.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,298 @@
+"""The readers' view of a store: complete blocks only, as tables and as single explanations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from engine.blocks import BlockKind, BlockResult
+from engine.run_configuration import RunConfiguration
+from engine.store.clusters import StoredClustering, read_clustering
+from engine.store.hierarchy import open_array
+from engine.store.ledger import Ledger
+from engine.store.objects import ObjectTree
+from engine.store.root import read_configuration
+from engine.store.schema import ARRAYS, BY_PATH
+from models.errors import InputError
+
+_ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
+_OUTLIER_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("outlier",)}
+LATENTS = "latents"
+"""Stands for all latents in a list of columns; they become ``latent_0``, ``latent_1``, ..."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One explained outlier, W windows, N pixels.
+
+    Attributes
+    ----------
+    outlier : its number in ``outliers/``; row : its row in ``spectra/``; key, target_id : what it is.
+    redshift : of the survey's pipeline.
+    wavelength : (N,) Angstrom, observed; windows : (W,) pixels.
+    flux, ivar, baseline : (N,), divided by the normalisation.
+    maps, spread : (W, N); combined : (N,). Positive makes the spectrum odd.
+    log_prob, baseline_log_prob : natural log of the density of the spectrum, mean of the baselines'.
+    peak_wavelength, peak_rest_wavelength : Angstrom; peak_window : pixels.
+    """
+
+    outlier: int
+    row: int
+    key: str
+    target_id: int
+    redshift: float
+    wavelength: NDArray[np.float64]
+    windows: tuple[int, ...]
+    flux: NDArray[np.float32]
+    ivar: NDArray[np.float32]
+    baseline: NDArray[np.float32]
+    maps: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    combined: NDArray[np.float32]
+    log_prob: float
+    baseline_log_prob: float
+    peak_wavelength: float
+    peak_rest_wavelength: float
+    peak_window: int
+
+
+@dataclass(frozen=True)
+class StoreView:
+    """What was committed when the view was opened; blocks that come later are not seen.
+
+    Attributes
+    ----------
+    objects : the store's objects.
+    configuration : what the store is bound to.
+    scored, explained : committed blocks of either kind by index, ascending.
+    """
+
+    objects: ObjectTree
+    configuration: RunConfiguration
+    scored: dict[int, BlockResult]
+    explained: dict[int, BlockResult]
+
+    @classmethod
+    def open(cls, url: str) -> StoreView:
+        """A view of the store at ``url``.
+
+        Raises
+        ------
+        InputError : there is no store.
+        StoreError : its schema has another version, or its ledger is damaged.
+        """
+        objects = ObjectTree(url)
+        configuration = read_configuration(objects)
+        ledger = Ledger(objects)
+        # Explanations first: every row that they point to is then among the scored ones.
+        explained = ledger.results("attribution")
+        return cls(objects, configuration, ledger.results("score"), explained)
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return self.objects.url
+
+    @cached_property
+    def wavelength(self) -> NDArray[np.float64]:
+        """Pixel centres in Angstrom, (N,)."""
+        return self.configuration.grid.wavelength()
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """Widths of the occlusion windows in pixels."""
+        return self.configuration.occlusion.windows
+
+    @cached_property
+    def row_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Store rows that hold spectra, ``[start, stop)`` and ascending; padding left out."""
+        return _ranges(self.scored, self.configuration.block_rows)
+
+    @cached_property
+    def outlier_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Outlier rows that hold explanations, ``[start, stop)`` and ascending; padding left out."""
+        return _ranges(self.explained, self.configuration.outlier_block_rows)
+
+    @property
+    def spectra(self) -> int:
+        """Number of committed spectra, superseded ones included."""
+        return sum(stop - start for start, stop in self.row_ranges)
+
+    @property
+    def outliers(self) -> int:
+        """Number of committed explanations, superseded ones included."""
+        return sum(stop - start for start, stop in self.outlier_ranges)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of :meth:`table` when none are asked for: all but the latents."""
+        return (*_ROW_SCALARS, *self.configuration.reconstruction_scores)
+
+    def table(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Columns of all committed spectra, indexed by store row; superseded ones are flagged.
+
+        ``columns`` names any of :attr:`columns`, and ``"latents"`` for all latents.
+
+        Raises
+        ------
+        InputError : there is no column of that name.
+        """
+        data: dict[str, NDArray[Any]] = {}
+        reconstruction: NDArray[Any] | None = None
+        for name in self.columns if columns is None else columns:
+            if name == "superseded":
+                data[name] = self._superseded(self._numbers("score"))
+            elif name in _ROW_SCALARS:
+                data[name] = self.read(_ROW_SCALARS[name])
+            elif name in self.configuration.reconstruction_scores:
+                if reconstruction is None:
+                    reconstruction = self.read("scores/reconstruction")
+                place = self.configuration.reconstruction_scores.index(name)
+                data[name] = reconstruction[:, place]
+            elif name == LATENTS:
+                latents = self.read("scores/latents")
+                data |= {f"latent_{place}": latents[:, place] for place in range(latents.shape[1])}
+            else:
+                raise self._no_column(name, (*self.columns, LATENTS))
+        return _frame(data, pd.Index(self._numbers("score"), name="row"))
+
+    def outliers_table(self, columns: Sequence[str] = ("score", "tail_probability")) -> pd.DataFrame:
+        """All committed explanations without their maps, indexed by outlier row.
+
+        ``columns`` names columns of :meth:`table` to add from the explained spectra's rows;
+        ``superseded`` is always there.
+        """
+        data: dict[str, NDArray[Any]] = {name: self.read(path) for name, path in _OUTLIER_SCALARS.items()}
+        rows = data["row"].astype(np.int64)
+        data["superseded"] = self._superseded(rows)
+        frame = _frame(data, pd.Index(self._numbers("attribution"), name="outlier"))
+        wanted = [name for name in columns if name not in frame.columns]
+        if wanted:
+            added = self.table(wanted).loc[rows]
+            frame = pd.concat([frame, added.set_index(frame.index)], axis=1)
+        return frame
+
+    def outlier(self, number: int) -> Explanation:
+        """The explanation in outlier row ``number``.
+
+        Raises
+        ------
+        InputError : there is no complete explanation of that number.
+        """
+        if not any(start <= number < stop for start, stop in self.outlier_ranges):
+            raise InputError(
+                "There is no explained outlier of that number.",
+                where=self.url,
+                got=number,
+                allowed=_shown(self.outlier_ranges),
+                remedy="List the outliers with 'whyspec query'.",
+                kind="no-outlier",
+            )
+        values = {spec.name: self._array(spec.path)[number] for spec in ARRAYS if spec.kind == "attribution"}
+        return Explanation(
+            outlier=number,
+            row=int(values["row"]),
+            key=str(values["key"]),
+            target_id=int(values["target_id"]),
+            redshift=float(values["redshift"]),
+            wavelength=self.wavelength,
+            windows=self.windows,
+            flux=np.asarray(values["flux"]),
+            ivar=np.asarray(values["ivar"]),
+            baseline=np.asarray(values["baseline"]),
+            maps=np.asarray(values["maps"]),
+            spread=np.asarray(values["spread"]),
+            combined=np.asarray(values["combined"]),
+            log_prob=float(values["log_prob"]),
+            baseline_log_prob=float(values["baseline_log_prob"]),
+            peak_wavelength=float(values["peak_wavelength"]),
+            peak_rest_wavelength=float(values["peak_rest_wavelength"]),
+            peak_window=int(values["peak_window"]),
+        )
+
+    def read(self, path: str) -> NDArray[Any]:
+        """The committed, non-padding part of an array, e.g. ``"scores/latents"``; all in memory.
+
+        Raises
+        ------
+        InputError : the schema has no such array.
+        """
+        if path not in BY_PATH:
+            raise self._no_column(path, tuple(BY_PATH))
+        spec = BY_PATH[path]
+        ranges = self.row_ranges if spec.kind == "score" else self.outlier_ranges
+        array = self._array(path)
+        parts = [np.asarray(array[start:stop]) for start, stop in _joined(ranges)]
+        if not parts:
+            return np.asarray(array[0:0])
+        return np.concatenate(parts)
+
+    def clusterings(self) -> tuple[str, ...]:
+        """Names of the complete clusterings, sorted."""
+        return tuple(sorted(Ledger(self.objects).clusterings()))
+
+    def clustering(self, name: str) -> StoredClustering:
+        """A complete clustering.
+
+        Raises
+        ------
+        InputError : there is none of that name.
+        """
+        return read_clustering(self.objects, name)
+
+    def _array(self, path: str) -> Any:
+        return open_array(self.objects, path)
+
+    def _numbers(self, kind: BlockKind) -> NDArray[np.int64]:
+        ranges = self.row_ranges if kind == "score" else self.outlier_ranges
+        return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
+
+    def _superseded(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        # From the ledger: the array may be a moment behind or ahead of it.
+        entries = Ledger(self.objects).superseded().values()
+        marked = np.array([row for entry in entries for row in entry.rows], dtype=np.int64)
+        return np.isin(rows, marked)
+
+    def _no_column(self, name: str, allowed: tuple[str, ...]) -> InputError:
+        return InputError(
+            "The store has no column of that name.",
+            where=self.url,
+            got=name,
+            allowed=", ".join(allowed),
+            remedy="Choose among the allowed names.",
+            kind="no-column",
+        )
+
+
+def _ranges(results: dict[int, BlockResult], block: int) -> tuple[tuple[int, int], ...]:
+    return tuple((index * block, index * block + result.spectra) for index, result in results.items())
+
+
+def _joined(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
+    """Ranges that touch made one, so that zarr reads their shards together."""
+    joined: list[tuple[int, int]] = []
+    for start, stop in ranges:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined
+
+
+def _frame(data: dict[str, NDArray[Any]], index: pd.Index[Any]) -> pd.DataFrame:
+    columns = {
+        name: pd.array(values.astype(object), dtype="str") if values.dtype.kind in "TO" else values
+        for name, values in data.items()
+    }
+    return pd.DataFrame(columns, index=index)
+
+
+def _shown(ranges: tuple[tuple[int, int], ...]) -> str:
+    shown = [f"{start} to {stop - 1}" for start, stop in _joined(ranges)[:8]]
+    return ", ".join(shown) or "none: nothing is explained yet"

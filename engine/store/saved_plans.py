@@ -1,0 +1,150 @@
+"""Plans as the ledger keeps them: which rows hold what, fixed before any work starts.
+
+A saved plan never changes. A run that was killed finds it and continues with the same blocks; a
+later run finds out from it which version of which file is in the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from engine.blocks import AttributionBlock, ScoreBlock, SourceSlice
+from engine.source_file import RefusedFile, SourceFile
+from engine.store.objects import digest_of
+from engine.store.sealed import canonical
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """Files whose spectra fill consecutive score blocks, one after the other without gaps.
+
+    Attributes
+    ----------
+    root, layout : the release as it was listed.
+    first_block : index of the first block; capacity : spectra per block.
+    files : the files in the order of their rows.
+    refused : files that the listing refused when the plan was made.
+    number : how many plans the store had before; orders the versions of a file.
+    """
+
+    root: str
+    layout: str
+    first_block: int
+    capacity: int
+    files: tuple[SourceFile, ...]
+    refused: tuple[RefusedFile, ...]
+    number: int = 0
+
+    @property
+    def spectra(self) -> int:
+        """Number of spectra in all files."""
+        return sum(file.spectra for file in self.files)
+
+    @property
+    def stop_block(self) -> int:
+        """Index after the last block."""
+        return self.first_block + -(-self.spectra // self.capacity)
+
+    @cached_property
+    def first_rows(self) -> tuple[int, ...]:
+        """Store row of the first spectrum of every file."""
+        rows, row = [], self.first_block * self.capacity
+        for file in self.files:
+            rows.append(row)
+            row += file.spectra
+        return tuple(rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of the plan's content: its name in the ledger."""
+        return digest_of(canonical(self.to_dict()))
+
+    @cached_property
+    def blocks(self) -> tuple[ScoreBlock, ...]:
+        """The plan's blocks, ascending."""
+        slices: dict[int, list[SourceSlice]] = {}
+        for file, first in zip(self.files, self.first_rows, strict=True):
+            row, last = first, first + file.spectra
+            while row < last:
+                block = row // self.capacity
+                stop = min(last, (block + 1) * self.capacity)
+                slices.setdefault(block, []).append(SourceSlice(file, row - first, stop - first))
+                row = stop
+        return tuple(
+            ScoreBlock(block, self.capacity, self.digest, tuple(slices[block])) for block in sorted(slices)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        return {
+            "kind": "score-plan",
+            "number": self.number,
+            "root": self.root,
+            "layout": self.layout,
+            "first_block": self.first_block,
+            "capacity": self.capacity,
+            "files": [asdict(file) for file in self.files],
+            "refused": [asdict(file) for file in self.refused],
+        }
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> ScorePlan:
+        """The plan that :meth:`to_dict` described."""
+        return cls(
+            root=str(body["root"]),
+            layout=str(body["layout"]),
+            first_block=int(body["first_block"]),
+            capacity=int(body["capacity"]),
+            files=tuple(SourceFile(**file) for file in body["files"]),
+            refused=tuple(RefusedFile(**file) for file in body["refused"]),
+            number=int(body["number"]),
+        )
+
+
+@dataclass(frozen=True)
+class AttributionPlan:
+    """Store rows, ascending, whose explanations fill consecutive attribution blocks."""
+
+    first_block: int
+    capacity: int
+    rows: tuple[int, ...]
+
+    @property
+    def stop_block(self) -> int:
+        """Index after the last block."""
+        return self.first_block + -(-len(self.rows) // self.capacity)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of the plan's content: part of its name in the ledger."""
+        return digest_of(canonical(self.to_dict()))
+
+    @cached_property
+    def blocks(self) -> tuple[AttributionBlock, ...]:
+        """The plan's blocks, ascending."""
+        parts = range(0, len(self.rows), self.capacity)
+        return tuple(
+            AttributionBlock(
+                self.first_block + number,
+                self.capacity,
+                self.digest,
+                self.rows[start : start + self.capacity],
+            )
+            for number, start in enumerate(parts)
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        return {
+            "kind": "attribution-plan",
+            "first_block": self.first_block,
+            "capacity": self.capacity,
+            "rows": list(self.rows),
+        }
+
+    @classmethod
+    def from_dict(cls, body: dict[str, Any]) -> AttributionPlan:
+        """The plan that :meth:`to_dict` described."""
+        return cls(int(body["first_block"]), int(body["capacity"]), tuple(int(row) for row in body["rows"]))

@@ -1,0 +1,201 @@
+"""The schema of a store: every array of a block, in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from engine.blocks import BlockKind
+from engine.rows import COLUMNS, Column
+from engine.run_configuration import RunConfiguration
+from models.row_status import RowStatus
+
+SCHEMA_VERSION = 1
+"""Grows with every change that an older reader would misread."""
+
+FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
+MAP_BITS = 10
+"""Mantissa bits that attribution maps keep: a relative error of at most 2 ** -11."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """One array that blocks write; its first dimension is ``row`` or ``outlier``.
+
+    Attributes
+    ----------
+    group, name : where it is.
+    dtype : NumPy type code, or ``"string"``.
+    dims : names of its dimensions.
+    fill : what unwritten and padding elements hold.
+    inner : most elements of an inner chunk along each dimension, 0 for all of the shard's. A shard
+        is one block; a reader of a few rows decodes inner chunks only.
+    unit, description : for the array's attributes.
+    keep_bits : mantissa bits kept, ``None`` for all.
+    attributes : further attributes.
+    """
+
+    group: str
+    name: str
+    dtype: str
+    dims: tuple[str, ...]
+    fill: object
+    inner: tuple[int, ...]
+    unit: str
+    description: str
+    keep_bits: int | None = None
+    attributes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def path(self) -> str:
+        """The array's path in the store."""
+        return f"{self.group}/{self.name}"
+
+    @property
+    def kind(self) -> BlockKind:
+        """Which kind of block writes it."""
+        return "score" if self.dims[0] == "row" else "attribution"
+
+    def object_path(self, block: int) -> str:
+        """Path of the one object that holds the array's part of a block."""
+        return "/".join([self.path, "c", str(block)] + ["0"] * (len(self.dims) - 1))
+
+    def shard_shape(self, configuration: RunConfiguration) -> tuple[int, ...]:
+        """Shape of a block's part of the array."""
+        sizes = dimension_sizes(configuration)
+        return tuple(sizes[name] for name in self.dims)
+
+    def chunk_shape(self, configuration: RunConfiguration) -> tuple[int, ...]:
+        """Shape of the inner chunks: the largest divisors of the shard's shape within ``inner``."""
+        shape = self.shard_shape(configuration)
+        return tuple(_divisor(size, most) for size, most in zip(shape, self.inner, strict=True))
+
+
+def dimension_sizes(configuration: RunConfiguration) -> dict[str, int]:
+    """Elements per block along each dimension."""
+    return {
+        "row": configuration.block_rows,
+        "outlier": configuration.outlier_block_rows,
+        "latent": configuration.latents,
+        "reconstruction_score": len(configuration.reconstruction_scores),
+        "window": len(configuration.occlusion.windows),
+        "wavelength": configuration.grid.size,
+    }
+
+
+def _divisor(size: int, most: int) -> int:
+    if most == 0 or size <= most:
+        return size
+    return next(part for part in range(most, 0, -1) if size % part == 0)
+
+
+def _of_column(column: Column) -> ArraySpec:
+    flags: dict[str, object] = {}
+    if column.name == "status":
+        flags = {
+            "flag_values": [int(status) for status in RowStatus],
+            "flag_meanings": " ".join(status.label for status in RowStatus),
+            "flag_descriptions": [status.meaning for status in RowStatus],
+        }
+    return ArraySpec(
+        group="spectra",
+        name=column.name,
+        dtype="string" if column.dtype.startswith("U") else np.dtype(column.dtype).name,
+        dims=("row",),
+        fill=column.missing,
+        inner=(4096,),
+        unit=column.unit,
+        description=column.description,
+        attributes=MappingProxyType(flags),
+    )
+
+
+def _of_row(
+    name: str, dtype: str, fill: object, unit: str, description: str, group: str = "scores"
+) -> ArraySpec:
+    return ArraySpec(group, name, dtype, ("row",), fill, (4096,), unit, description)
+
+
+def _of_outlier(name: str, dtype: str, fill: object, unit: str, description: str) -> ArraySpec:
+    return ArraySpec("outliers", name, dtype, ("outlier",), fill, (4096,), unit, description)
+
+
+def _spectrum(name: str, description: str, keep_bits: int | None = None) -> ArraySpec:
+    dims = ("outlier", "wavelength")
+    return ArraySpec("outliers", name, "float32", dims, np.nan, (16, 0), "1", description, keep_bits)
+
+
+def _map(name: str, description: str) -> ArraySpec:
+    # 16 outliers of one window: measured best between reading one outlier and one window of all.
+    dims = ("outlier", "window", "wavelength")
+    return ArraySpec("outliers", name, "float32", dims, np.nan, (16, 1, 0), "1", description, MAP_BITS)
+
+
+ARRAYS: tuple[ArraySpec, ...] = (
+    *(_of_column(column) for column in COLUMNS),
+    _of_row("key", "string", "", "", "spectrum key: names one spectrum for ever", "spectra"),
+    _of_row("source", "string", "", "", "URL of the source file", "spectra"),
+    _of_row("superseded", "bool", False, "", "true if a later row holds a newer version of it", "spectra"),
+    ArraySpec(
+        "scores", "latents", "float32", ("row", "latent"), np.nan, (1024, 0), "1", "latents of the encoder"
+    ),
+    _of_row("score", "float32", np.nan, "1", "minus the natural log of the density of the latents"),
+    _of_row("tail_probability", "float32", np.nan, "1", "share of the calibration set that scores as high"),
+    ArraySpec(
+        "scores",
+        "reconstruction",
+        "float32",
+        ("row", "reconstruction_score"),
+        np.nan,
+        (1024, 0),
+        "",
+        "reconstruction scores, see the coordinate for their names",
+    ),
+    _of_row("normalisation", "float32", np.nan, FLUX_UNIT, "median flux that the spectrum was divided by"),
+    _of_row("outlier", "bool", False, "", "tail probability at or below the run's threshold"),
+    _of_outlier("row", "int64", -1, "", "row of the spectrum in spectra/ and scores/; -1 is padding"),
+    _of_outlier("key", "string", "", "", "spectrum key: names one spectrum for ever"),
+    _of_outlier("target_id", "int64", -1, "", "DESI TARGETID; SDSS SPECOBJID"),
+    _of_outlier("redshift", "float64", np.nan, "", "redshift of the survey's pipeline"),
+    _spectrum("flux", "flux as scored: divided by the normalisation"),
+    _spectrum("ivar", "inverse variance of the flux as scored, 0 where masked"),
+    _spectrum("baseline", "mean of the baselines at the spectrum's redshift"),
+    _map("maps", "attribution per window: positive makes the spectrum odd (natural log units)"),
+    _map("spread", "standard deviation of each map over the baselines"),
+    _spectrum("combined", "the windows' maps weighted by their spread (natural log units)", MAP_BITS),
+    _of_outlier("log_prob", "float32", np.nan, "1", "natural log of the spectrum's probability density"),
+    _of_outlier("baseline_log_prob", "float32", np.nan, "1", "mean of the baselines' log_prob"),
+    _of_outlier(
+        "peak_wavelength", "float64", np.nan, "Angstrom", "observed wavelength where combined is largest"
+    ),
+    _of_outlier("peak_rest_wavelength", "float64", np.nan, "Angstrom", "the same in the rest frame"),
+    _of_outlier("peak_window", "int32", -1, "pixel", "window that contributes most at the peak"),
+)
+
+BY_PATH: Mapping[str, ArraySpec] = MappingProxyType({spec.path: spec for spec in ARRAYS})
+
+GROUP_ATTRIBUTES: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {
+        "spectra": {
+            "description": "one row per spectrum, in order of arrival; status 0 is padding",
+            "coordinates": "key",
+        },
+        "scores": {"description": "scores of the rows of spectra/; NaN where the status is not scored"},
+        "outliers": {
+            "description": "explained outliers, in order of explanation; row -1 is padding",
+            "coordinates": "row key target_id redshift",
+        },
+        "clusters": {"description": "one group per clustering of the explanations"},
+    }
+)
+
+SUPERSEDED = BY_PATH["spectra/superseded"]
+"""The one array whose objects change after their block is committed."""
+
+
+def arrays_of(kind: BlockKind) -> tuple[ArraySpec, ...]:
+    """The arrays of which one block of this kind writes one object each."""
+    return tuple(spec for spec in ARRAYS if spec.kind == kind)

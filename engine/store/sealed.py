@@ -1,0 +1,48 @@
+"""Sealed JSON: an object of the ledger that carries the checksum of itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.store.objects import digest_of
+from models.errors import StoreError
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """JSON text that depends on the content only: sorted names, no spaces, no NaN."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def seal(body: Mapping[str, Any]) -> bytes:
+    """``body`` as JSON with a checksum of the rest."""
+    return canonical({**body, "checksum": digest_of(canonical(body))})
+
+
+def unseal(data: bytes, where: str, remedy: str) -> dict[str, Any]:
+    """What :func:`seal` was given; ``where`` and ``remedy`` are for the error.
+
+    Raises
+    ------
+    StoreError : the object is not JSON, or was changed or cut after it was written.
+    """
+    try:
+        body = json.loads(data)
+        checksum = body.pop("checksum")
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise _damaged(where, remedy, f"not a sealed JSON object ({error})") from error
+    if digest_of(canonical(body)) != checksum:
+        raise _damaged(where, remedy, "its checksum does not match its content")
+    return dict(body)
+
+
+def _damaged(where: str, remedy: str, got: str) -> StoreError:
+    return StoreError(
+        "An entry of the ledger is damaged.",
+        where=where,
+        got=got,
+        allowed="JSON whose checksum matches its content",
+        remedy=remedy,
+        kind="ledger-damaged",
+    )

@@ -1,0 +1,391 @@
+"""The store's writing side: whole blocks, and nothing else.
+
+One block is one object of every array of its kind. Objects are encoded in memory and put whole, so
+nothing half-written is ever visible, and writing a block twice gives the same bytes. Workers write
+blocks; only the coordinator grows arrays, flags superseded rows and writes the ledger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
+from engine.rows import COLUMNS
+from engine.run_configuration import RunConfiguration
+from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
+from engine.store.hierarchy import array_document, encode_block, group_document, new_documents, open_array
+from engine.store.ledger import Ledger, SupersededRows
+from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.root import is_store, read_configuration, root_attributes
+from engine.store.schema import ARRAYS, SUPERSEDED, ArraySpec, arrays_of
+from engine.store.staging import staged_bytes, staging_path, unstaged
+from models.errors import BugError, ConfigurationError, InputError, StoreError
+
+_SCORE_FIELDS = ("latents", "score", "tail_probability", "reconstruction", "normalisation", "outlier")
+_EXPLANATION_FIELDS = (
+    "baseline",
+    "maps",
+    "spread",
+    "combined",
+    "log_prob",
+    "baseline_log_prob",
+    "peak_wavelength",
+    "peak_window",
+)
+
+
+class Store:
+    """A store that can be written. Make one with :meth:`create`, :meth:`open` or :func:`open_or_create`.
+
+    Attributes
+    ----------
+    url : where it is.
+    configuration : what it is bound to.
+    objects : its objects; ledger : its ledger.
+    """
+
+    def __init__(self, objects: ObjectTree, configuration: RunConfiguration) -> None:
+        self.objects = objects
+        self.configuration = configuration
+        self.ledger = Ledger(objects)
+        self._blocks = {"score": 0, "attribution": 0}
+
+    def __reduce__(self) -> tuple[type[Store], tuple[ObjectTree, RunConfiguration]]:
+        return Store, (self.objects, self.configuration)
+
+    @property
+    def url(self) -> str:
+        """Where the store is."""
+        return self.objects.url
+
+    @classmethod
+    def create(cls, url: str, configuration: RunConfiguration) -> Store:
+        """A new, empty store at a place where there is none.
+
+        A creation that was killed is completed.
+
+        Raises
+        ------
+        InputError : something else is there, or nothing can be written there.
+        ConfigurationError : there is a store already.
+        """
+        objects = ObjectTree(url)
+        documents = new_documents(configuration, root_attributes(configuration))
+        present = {path for path in objects.sizes() if not path.endswith(PARTIAL)}
+        if "zarr.json" in present and is_store(objects):
+            raise ConfigurationError(
+                "There is a store at this place already.",
+                where=url,
+                allowed="a path that does not exist, or an empty directory",
+                remedy="Continue it with 'whyspec run' and the same settings, or choose another --store.",
+                kind="store-exists",
+            )
+        foreign = sorted(present - set(documents))
+        if foreign or "zarr.json" in present:
+            raise InputError(
+                "The place for the new store is not empty.",
+                where=url,
+                got=f"{len(present)} other objects, e.g. {(foreign or ['zarr.json'])[0]}",
+                allowed="a path that does not exist, or an empty directory",
+                remedy="Choose another --store, or empty the directory yourself.",
+                kind="not-a-store",
+            )
+        root = documents.pop("zarr.json")
+        objects.put_all(documents.items())
+        objects.put("zarr.json", root)
+        return cls(objects, configuration)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """The store at ``url``.
+
+        Raises
+        ------
+        InputError : there is none.
+        StoreError : its schema has another version, or its root is damaged.
+        """
+        objects = ObjectTree(url)
+        return cls(objects, read_configuration(objects))
+
+    @staticmethod
+    def exists(url: str) -> bool:
+        """Whether there is a store at ``url``, of whatever schema version."""
+        return is_store(ObjectTree(url))
+
+    def grow(self, score_blocks: int, attribution_blocks: int) -> None:
+        """Give the arrays room for at least that many blocks of each kind. Never shrinks.
+
+        For the coordinator, before any writer starts: a resize during a write loses data.
+        """
+        wanted = {"score": score_blocks, "attribution": attribution_blocks}
+        documents = self.objects.get_all([f"{spec.path}/zarr.json" for spec in ARRAYS])
+        longer = []
+        for spec in ARRAYS:
+            path = f"{spec.path}/zarr.json"
+            length = wanted[spec.kind] * spec.shard_shape(self.configuration)[0]
+            if json.loads(documents[path])["shape"][0] < length:
+                longer.append((path, array_document(spec, self.configuration, length)))
+        self.objects.put_all(longer)
+        root = json.loads(self.objects.get("zarr.json"))
+        if root.get("consolidated_metadata"):
+            # Someone consolidated the store: readers would now be shown the old shapes.
+            self.objects.put("zarr.json", group_document(root["attributes"]))
+        self._blocks = {kind: max(self._blocks[kind], wanted[kind]) for kind in wanted}
+
+    def write_scores(self, block: ScoreBlock, scored: ScoredSpectra) -> tuple[WrittenObject, ...]:
+        """Write a score block: one object per array of ``spectra/`` and ``scores/``, sorted by path.
+
+        Raises
+        ------
+        BugError : the block is not one of this store's, or the spectra are not the block's.
+        """
+        self._check(block, len(scored))
+        rows, superseded = scored.rows, np.zeros(block.capacity, dtype=np.bool_)
+        flagged = self.ledger.superseded_in(block.index)
+        superseded[np.array(flagged, dtype=np.int64) - block.first_row] = True
+        values: dict[str, NDArray[Any]] = {f"spectra/{column.name}": rows[column.name] for column in COLUMNS}
+        values["spectra/key"] = np.array(rows.keys(), dtype=object)
+        values["spectra/source"] = np.array(scored.source, dtype=object)
+        values["spectra/superseded"] = superseded
+        values |= {f"scores/{name}": getattr(scored, name) for name in _SCORE_FIELDS}
+        return self._write("score", block.index, values)
+
+    def write_explanations(
+        self, block: AttributionBlock, explanations: Explanations
+    ) -> tuple[WrittenObject, ...]:
+        """Write an attribution block: one object per array of ``outliers/``, sorted by path.
+
+        Keys and TARGETIDs are copied from the rows that are explained, whose score blocks must be
+        committed.
+
+        Raises
+        ------
+        BugError : the block is not one of this store's, or the explanations are not the block's.
+        """
+        self._check(block, len(explanations))
+        selected = explanations.selected
+        if tuple(selected.row.tolist()) != block.rows:
+            raise BugError(
+                "The explanations are not those of the block's rows.",
+                where=f"attribution block {block.index}",
+                got=selected.row.tolist()[:8],
+                allowed=list(block.rows[:8]),
+                kind="other-rows",
+            )
+        values: dict[str, NDArray[Any]] = {
+            "outliers/row": selected.row,
+            "outliers/key": self._read_rows("spectra/key", selected.row),
+            "outliers/target_id": self._read_rows("spectra/target_id", selected.row),
+            "outliers/redshift": selected.redshift,
+            "outliers/flux": selected.flux,
+            "outliers/ivar": selected.ivar,
+            "outliers/peak_rest_wavelength": explanations.peak_wavelength / (1.0 + selected.redshift),
+        }
+        values |= {f"outliers/{name}": getattr(explanations, name) for name in _EXPLANATION_FIELDS}
+        return self._write("attribution", block.index, values)
+
+    def stage(self, block: ScoreBlock, selected: SelectedSpectra) -> tuple[WrittenObject, ...]:
+        """Keep a score block's outliers until they are explained; nothing is written for none.
+
+        Raises
+        ------
+        BugError : a row is outside the block.
+        """
+        if not len(selected):
+            return ()
+        inside = (selected.row >= block.first_row) & (selected.row < block.first_row + block.capacity)
+        if not inside.all():
+            raise BugError(
+                "A selected spectrum is not of the block that stages it.",
+                where=f"score block {block.index}",
+                got=selected.row[~inside].tolist()[:8],
+                allowed=f"rows {block.first_row} to {block.first_row + block.capacity - 1}",
+                kind="other-rows",
+            )
+        return (self.objects.put(staging_path(block.index), staged_bytes(selected)),)
+
+    def staged(self, rows: tuple[int, ...]) -> SelectedSpectra:
+        """The staged spectra of these rows, in their order.
+
+        Raises
+        ------
+        StoreError : a staging object is missing or damaged, or does not hold a row.
+        """
+        block_rows = self.configuration.block_rows
+        blocks = sorted({row // block_rows for row in rows})
+        parts = [self._staged_block(block) for block in blocks]
+        size = self.configuration.grid.size
+        row = np.concatenate([np.empty(0, np.int64), *(part.row for part in parts)])
+        order = np.argsort(row, kind="stable")
+        wanted = np.array(rows, dtype=np.int64)
+        place = np.searchsorted(row, wanted, sorter=order)
+        found = place < len(row)
+        found[found] = row[order[place[found]]] == wanted[found]
+        if not found.all():
+            missing = int(wanted[~found][0])
+            raise _staging_missing(self.url, staging_path(missing // block_rows), f"no row {missing}")
+        take = order[place]
+        empty = np.empty((0, size), np.float32)
+        return SelectedSpectra(
+            row[take],
+            np.concatenate([np.empty(0), *(part.redshift for part in parts)])[take],
+            np.concatenate([empty, *(part.flux for part in parts)])[take],
+            np.concatenate([empty, *(part.ivar for part in parts)])[take],
+        )
+
+    def clear_staging(self) -> None:
+        """Delete all staging objects and what killed writers left; for the end of a complete run."""
+        left = [path for path in self.objects.sizes() if path.endswith(PARTIAL)]
+        staged = [path for path in self.objects.sizes("staging") if path.endswith(".safetensors")]
+        self.objects.delete([*staged, *left])
+
+    def mark_superseded(self, rows: Iterable[int]) -> None:
+        """Flag committed rows as replaced by newer ones; for the coordinator.
+
+        The flags are written first and recorded last: if it is killed in between, the rows are still
+        waiting to be marked, and marking them again heals it.
+
+        Raises
+        ------
+        BugError : a row is of a block that is not committed.
+        """
+        block_rows = self.configuration.block_rows
+        by_block: dict[int, set[int]] = {}
+        for row in rows:
+            by_block.setdefault(row // block_rows, set()).add(row)
+        if not by_block:
+            return
+        uncommitted = sorted(set(by_block) - set(self.ledger.results("score")))
+        if uncommitted:
+            raise BugError(
+                "Only rows of committed blocks can be superseded.",
+                where=self.url,
+                got=f"rows of score blocks {uncommitted[:8]}",
+                allowed="rows of blocks in the ledger",
+                kind="uncommitted-rows",
+            )
+        earlier = self.ledger.superseded()
+        for block, new in sorted(by_block.items()):
+            every = new | set(earlier[block].rows if block in earlier else ())
+            flags = np.zeros(block_rows, dtype=np.bool_)
+            flags[np.array(sorted(every)) - block * block_rows] = True
+            shard = encode_block(SUPERSEDED, flags, self.configuration)
+            written = self.objects.put(SUPERSEDED.object_path(block), shard)
+            self.ledger.save_superseded(SupersededRows(block, tuple(sorted(every)), written))
+
+    def _check(self, block: ScoreBlock | AttributionBlock, count: int) -> None:
+        capacity = {
+            "score": self.configuration.block_rows,
+            "attribution": self.configuration.outlier_block_rows,
+        }[block.kind]
+        what = f"{block.kind} block {block.index}"
+        if block.capacity != capacity or not 0 < count == block.spectra <= capacity:
+            raise BugError(
+                "Only whole blocks are written to the store.",
+                where=what,
+                got=f"{count} rows for a block of {block.spectra} of {block.capacity}",
+                allowed=f"as many rows as the block has, in blocks of {capacity}",
+                kind="partial-block",
+            )
+        if block.index >= self._blocks[block.kind]:
+            # Another process may have grown the arrays since this one looked.
+            spec = arrays_of(block.kind)[-1]
+            shape = json.loads(self.objects.get(f"{spec.path}/zarr.json"))["shape"]
+            self._blocks[block.kind] = shape[0] // capacity
+        if not 0 <= block.index < self._blocks[block.kind]:
+            raise BugError(
+                "The store has no room for the block.",
+                where=what,
+                got=f"index {block.index}",
+                allowed=f"0 to {self._blocks[block.kind] - 1}",
+                remedy="The coordinator calls Store.grow before writers start.",
+                kind="no-room",
+            )
+
+    def _write(
+        self, kind: BlockKind, index: int, values: Mapping[str, NDArray[Any]]
+    ) -> tuple[WrittenObject, ...]:
+        specs = sorted(arrays_of(kind), key=lambda spec: spec.path)
+        if {spec.path for spec in specs} != set(values):
+            raise BugError("A block must fill every array of its kind.", got=sorted(values), kind="schema")
+        return self.objects.put_all(
+            (
+                spec.object_path(index),
+                encode_block(spec, self._padded(spec, values[spec.path]), self.configuration),
+            )
+            for spec in specs
+        )
+
+    def _padded(self, spec: ArraySpec, values: NDArray[Any]) -> NDArray[Any]:
+        shape = spec.shard_shape(self.configuration)
+        if values.shape[1:] != shape[1:] or len(values) > shape[0]:
+            raise BugError(
+                "An array of a block has the wrong shape.",
+                where=spec.path,
+                got=values.shape,
+                allowed=f"at most {shape[0]} rows, then {shape[1:]}",
+                kind="schema",
+            )
+        padded = np.full(shape, spec.fill, dtype=object if spec.dtype == "string" else spec.dtype)
+        padded[: len(values)] = values
+        return padded
+
+    def _read_rows(self, path: str, rows: NDArray[np.int64]) -> NDArray[Any]:
+        # Opened anew each time: an array that was opened earlier keeps its earlier shape.
+        return np.asarray(open_array(self.objects, path).get_orthogonal_selection((rows,)))
+
+    def _staged_block(self, block: int) -> SelectedSpectra:
+        path = staging_path(block)
+        try:
+            return unstaged(self.objects.get(path), f"{self.url}/{path}")
+        except FileNotFoundError as error:
+            raise _staging_missing(self.url, path, "no such object") from error
+
+
+def open_or_create(url: str, configuration: RunConfiguration) -> Store:
+    """The store at ``url``, made if there is none.
+
+    Raises
+    ------
+    ConfigurationError : the store that is there was made with another configuration.
+    """
+    if not Store.exists(url):
+        return Store.create(url, configuration)
+    store = Store.open(url)
+    check_configuration(store, configuration)
+    return store
+
+
+def check_configuration(store: Store, configuration: RunConfiguration) -> None:
+    """Refuse a configuration other than the one that a store is bound to.
+
+    Raises
+    ------
+    ConfigurationError : with every entry in which they differ.
+    """
+    if store.configuration.digest == configuration.digest:
+        return
+    raise ConfigurationError(
+        "The store was made with another configuration; one store holds one run's values.",
+        where=store.url,
+        got="; ".join(configuration.differences(store.configuration)),
+        allowed="the configuration of the store ('there')",
+        remedy="Use the store's settings, or choose another --store for these.",
+        kind="other-configuration",
+    )
+
+
+def _staging_missing(url: str, path: str, got: str) -> StoreError:
+    return StoreError(
+        "An outlier that is to be explained is not in the staging area.",
+        where=f"{url}/{path}",
+        got=got,
+        allowed="the spectra of every outlier that is not explained yet",
+        remedy="Delete the ledger entry of its score block and run again: the block is then scored anew.",
+        kind="staging-missing",
+    )

@@ -1,0 +1,202 @@
+"""A stand-in for readers and model: fills real stores with values that depend on file and row only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
+from engine.occlusion.settings import OcclusionSettings
+from engine.plan import Plan, attribution_blocks, begin, make_plan, superseded_rows
+from engine.rows import Rows
+from engine.run_configuration import RunConfiguration
+from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
+from engine.source_file import RefusedFile, ReleaseListing, SourceFile
+from engine.store.store import Store
+from models.grid import WavelengthGrid
+from models.row_status import RowStatus
+
+GRID = WavelengthGrid("small", "linear", 6400.0, 2.0, 120)
+WINDOWS = (1, 4, 16)
+TARGET_ID = 39627652591521181  # beyond what a float64 holds exactly
+UNREADABLE = "torn"
+"""Files with this in their fingerprint cannot be read."""
+
+
+def configuration(
+    block_rows: int = 8, outlier_block_rows: int = 4, threshold: float = 0.25, model: str = "desi-galaxy"
+) -> RunConfiguration:
+    """A small configuration of three windows and two reconstruction scores."""
+    return RunConfiguration(
+        model=model,
+        model_digest="0123456789abcdef",
+        grid=GRID,
+        latents=3,
+        reconstruction_scores=("mse", "chi2_lines_masked"),
+        classes=("GALAXY",),
+        threshold=threshold,
+        occlusion=OcclusionSettings(windows=WINDOWS),
+        block_rows=block_rows,
+        outlier_block_rows=outlier_block_rows,
+    )
+
+
+def source_file(name: str, spectra: int, version: str = "1") -> SourceFile:
+    """A file of the release ``/release``; its number gives its spectra their TARGETIDs."""
+    return SourceFile(
+        url=f"/release/{name}.fits",
+        redshift_url=f"/release/redrock-{name}.fits",
+        reader="desi-coadd",
+        spectra=spectra,
+        fingerprint=f"{name}-{version}",
+        specprod="iron",
+        survey="main",
+        program="dark",
+    )
+
+
+def listing(
+    *files: SourceFile, refused: Sequence[RefusedFile] = (), root: str = "/release"
+) -> ReleaseListing:
+    """A release of these files."""
+    return ReleaseListing(root, "desi-healpix", GRID, files, tuple(refused))
+
+
+RELEASE = listing(source_file("a", 13), source_file("b", 9))
+
+
+def scored_block(block: ScoreBlock, settings: RunConfiguration) -> ScoredSpectra:
+    """What the fake model says of a block."""
+    rows, sources, seeds = [], [], []
+    for part in block.slices:
+        numbers = np.arange(part.start, part.stop)
+        chunk = Rows.empty(part.spectra)
+        data = chunk.data
+        data["specprod"], data["survey"], data["program"] = "iron", "main", "dark"
+        data["source_row"] = numbers
+        if UNREADABLE in part.file.fingerprint:
+            data["status"] = RowStatus.FILE_UNREADABLE
+        else:
+            first = int(hashlib.blake2b(part.file.url.encode(), digest_size=5).hexdigest(), 16)
+            data["target_id"] = TARGET_ID + first * 1000 + numbers
+            data["ra"], data["dec"] = numbers * 0.1, numbers * -0.1
+            data["redshift"] = 0.1 + numbers * 0.01
+            data["spectype"], data["arms"] = "GALAXY", "brz"
+            data["status"] = np.where(numbers % 7 == 6, RowStatus.SKY_FIBRE, RowStatus.SCORED)
+        rows.append(chunk)
+        sources += [part.file.url] * part.spectra
+        seeds += [f"{part.file.fingerprint}/{number}" for number in numbers.tolist()]
+    joined = Rows.concatenate(rows)
+    scored = joined["status"] == RowStatus.SCORED
+    values = np.stack([_normal(seed, 7) for seed in seeds])
+    values[~scored] = np.nan
+    tail = np.where(scored, joined["source_row"] % 5 / 8, np.nan).astype(np.float32)
+    return ScoredSpectra(
+        rows=joined,
+        source=tuple(sources),
+        latents=values[:, :3],
+        score=values[:, 3],
+        tail_probability=tail,
+        reconstruction=values[:, 4:6],
+        normalisation=np.abs(values[:, 6]),
+        outlier=scored & (tail <= settings.threshold),
+    )
+
+
+def selected_of(block: ScoreBlock, scored: ScoredSpectra) -> SelectedSpectra:
+    """The block's outliers as they were scored."""
+    chosen = np.flatnonzero(scored.outlier)
+    flux = np.empty((len(chosen), GRID.size), np.float32)
+    for place, row in enumerate(chosen.tolist()):
+        flux[place] = _normal(f"{scored.source[row]}/{scored.rows['source_row'][row]}", GRID.size)
+    ivar = np.abs(flux[:, ::-1])
+    ivar[:, :3] = 0.0
+    return SelectedSpectra(block.first_row + chosen, scored.rows["redshift"][chosen], flux, ivar)
+
+
+def explanations_of(selected: SelectedSpectra) -> Explanations:
+    """What the fake occlusion says of spectra."""
+    maps = np.stack([selected.flux * width for width in WINDOWS], axis=1)
+    combined = maps.mean(axis=1)
+    peak = combined.argmax(axis=1)
+    return Explanations(
+        selected=selected,
+        baseline=selected.flux[:, ::-1].copy(),
+        maps=maps,
+        spread=np.abs(maps) / 3,
+        combined=combined,
+        log_prob=-np.abs(selected.flux[:, 0]),
+        baseline_log_prob=-np.abs(selected.flux[:, 1]),
+        peak_wavelength=GRID.wavelength()[peak],
+        peak_window=np.full(len(selected), 4, np.int32),
+    )
+
+
+def write_block(store: Store, block: ScoreBlock | AttributionBlock) -> BlockResult:
+    """Compute and write a block; the caller commits."""
+    if isinstance(block, AttributionBlock):
+        written = store.write_explanations(block, explanations_of(store.staged(block.rows)))
+        status = {"scored": block.spectra}
+        return _result(block, status, (), (), written)
+    scored = scored_block(block, store.configuration)
+    selected = selected_of(block, scored)
+    written = (*store.write_scores(block, scored), *store.stage(block, selected))
+    status = Counter(RowStatus(code).label for code in scored.rows["status"].tolist())
+    torn = {part.file.url for part in block.slices if UNREADABLE in part.file.fingerprint}
+    unreadable = tuple(RefusedFile(url, "truncated-file", "It ends early.") for url in sorted(torn))
+    return _result(block, status, tuple(selected.row.tolist()), unreadable, written)
+
+
+def run(
+    store: Store, release: ReleaseListing, *, score_blocks: int | None = None, explain: bool = True
+) -> Plan:
+    """A whole run, or one that is killed after so many score blocks."""
+    plan = make_plan(release, store, store.configuration)
+    begin(store, plan)
+    for block in plan.blocks[:score_blocks]:
+        store.ledger.commit(write_block(store, block))
+    if score_blocks is None:
+        store.mark_superseded(superseded_rows(store))
+        if explain:
+            for block in attribution_blocks(store):
+                store.ledger.commit(write_block(store, block))
+            store.clear_staging()
+    return plan
+
+
+def tree_of(directory: Path) -> dict[str, bytes]:
+    """Every file below a directory with its bytes."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _result(
+    block: ScoreBlock | AttributionBlock,
+    status: dict[str, int],
+    outliers: tuple[int, ...],
+    unreadable: tuple[RefusedFile, ...],
+    written: tuple[WrittenObject, ...],
+) -> BlockResult:
+    return BlockResult(
+        kind=block.kind,
+        index=block.index,
+        plan=block.plan,
+        spectra=block.spectra,
+        status_counts=tuple(sorted(status.items())),
+        outliers=outliers,
+        unreadable=unreadable,
+        objects=tuple(sorted(written, key=lambda each: each.path)),
+    )
+
+
+def _normal(seed: str, count: int) -> NDArray[np.float32]:
+    number = int(hashlib.blake2b(seed.encode(), digest_size=8).hexdigest(), 16)
+    return np.random.default_rng(number).normal(size=count).astype(np.float32)

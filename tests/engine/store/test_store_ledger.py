@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from engine.blocks import BlockResult, WrittenObject
+from engine.source_file import RefusedFile
+from engine.store.ledger import Ledger
+from engine.store.objects import ObjectTree
+from engine.store.saved_plans import AttributionPlan, ScorePlan
+from models.errors import StoreError
+from tests.engine.store.store_builders import source_file
+
+RESULT = BlockResult(
+    kind="score",
+    index=3,
+    plan="p",
+    spectra=8,
+    status_counts=(("scored", 7), ("sky_fibre", 1)),
+    outliers=(24, 2**53 + 1),
+    unreadable=(RefusedFile("a.fits", "truncated-file", "It ends early.\n  where: HDU 4"),),
+    objects=(WrittenObject("spectra/ra/c/3", 120, "00ff"),),
+)
+REMEDY = "Delete this object and run again"
+
+
+@pytest.fixture
+def tree(tmp_path):
+    return ObjectTree(str(tmp_path))
+
+
+def test_results_come_back_as_they_were_committed_in_order_of_blocks(tree):
+    ledger = Ledger(tree)
+    for index in (11, 3, 100_000_000):
+        ledger.commit(replace(RESULT, index=index))
+    assert list(ledger.results("score").items()) == [
+        (index, replace(RESULT, index=index)) for index in (3, 11, 100_000_000)
+    ]
+    assert ledger.results("attribution") == {}
+
+
+def test_a_block_may_be_committed_again_with_the_same_outcome_only(tree):
+    ledger = Ledger(tree)
+    ledger.commit(RESULT)
+    ledger.commit(RESULT)
+    with pytest.raises(StoreError, match=r"another outcome[\s\S]*ledger/score/00000003.json"):
+        ledger.commit(replace(RESULT, spectra=7))
+    assert ledger.results("score") == {3: RESULT}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:0],
+        lambda data: data.replace(b'"spectra":8', b'"spectra":9'),
+        lambda data: b"[1, 2]" + data[:0],
+    ],
+)
+def test_a_damaged_entry_is_named(tree, damage):
+    ledger = Ledger(tree)
+    ledger.commit(RESULT)
+    path = "ledger/score/00000003.json"
+    tree.put(path, damage(tree.get(path)))
+    with pytest.raises(StoreError, match=rf"damaged[\s\S]*{path}[\s\S]*{REMEDY}"):
+        ledger.results("score")
+    assert [error.where.endswith(path) for error in ledger.audit().errors] == [True]
+
+
+def test_an_entry_under_another_name_is_refused(tree):
+    ledger = Ledger(tree)
+    ledger.commit(RESULT)
+    tree.put("ledger/score/00000004.json", tree.get("ledger/score/00000003.json"))
+    with pytest.raises(StoreError, match=r"00000004.json[\s\S]*the entry of ledger/score/00000003.json"):
+        ledger.results("score")
+
+
+def test_entries_hold_no_floats_and_no_dates(tree):
+    ledger = Ledger(tree)
+    ledger.commit(RESULT)
+    ledger.save_plan(ScorePlan("/r", "desi", 0, 8, (source_file("a", 9),), ()))
+    ledger.save_plan(AttributionPlan(0, 4, (24, 2**53 + 1)))
+
+    def refuse(text):
+        raise AssertionError(f"a float in the ledger: {text}")
+
+    for path in tree.sizes("ledger"):
+        document = json.loads(tree.get(path), parse_float=refuse)
+        assert not {"date", "time", "created"} & set(document)
+
+
+def test_what_a_killed_writer_left_is_not_an_entry(tree):
+    ledger = Ledger(tree)
+    ledger.commit(RESULT)
+    tree.put("ledger/score/.00000004.json.0123456789abcdef.partial", b"{")
+    assert set(ledger.results("score")) == {3}
+
+
+def test_plans_come_back_equal_and_in_the_order_of_their_blocks(tree):
+    ledger = Ledger(tree)
+    refused = (RefusedFile("b.fits", "no-redshift-file", "text"),)
+    plans = [
+        ScorePlan("/r", "desi", 2, 8, (source_file("c", 4),), ()),
+        ScorePlan("/r", "desi", 0, 8, (source_file("a", 9), source_file("b", 0)), refused),
+    ]
+    explaining = [AttributionPlan(3, 4, (1, 2)), AttributionPlan(0, 4, tuple(range(9)))]
+    for plan in (*plans, *explaining):
+        ledger.save_plan(plan)
+    assert ledger.plans() == (plans[1], plans[0])
+    assert ledger.attribution_plans() == (explaining[1], explaining[0])
+    assert ledger.plans()[0].digest == plans[1].digest
+
+
+def test_a_damaged_plan_is_to_be_restored_not_deleted(tree):
+    ledger = Ledger(tree)
+    plan = ScorePlan("/r", "desi", 0, 8, (source_file("a", 9),), ())
+    ledger.save_plan(plan)
+    tree.put(f"ledger/plans/{plan.digest}.json", b"")
+    with pytest.raises(StoreError, match=r"remedy: Restore this object"):
+        ledger.plans()

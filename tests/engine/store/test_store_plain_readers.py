@@ -1,0 +1,128 @@
+"""Stores as xarray and zarr show them without any code of this project; warnings are errors here."""
+
+from __future__ import annotations
+
+import json
+
+import astropy.units as u
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from engine.rows import COLUMNS
+from engine.store.schema import ARRAYS
+from engine.store.store import Store
+from models.row_status import RowStatus
+from tests.engine.store.store_builders import GRID, WINDOWS, configuration, listing, run, source_file
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store.create(str(tmp_path_factory.mktemp("plain") / "store.zarr"), configuration())
+    run(store, listing(source_file("a", 13), source_file("b", 9)))
+    return store
+
+
+def test_xarray_selects_maps_by_wavelength_and_window(store):
+    with xr.open_zarr(store.url, group="outliers", consolidated=False) as outliers:
+        picked = outliers["maps"].sel(wavelength=6562.8, window=16, method="nearest")
+        pixel = np.abs(GRID.wavelength() - 6562.8).argmin()
+        np.testing.assert_array_equal(picked.values, outliers["maps"].values[:, 2, pixel])
+        np.testing.assert_array_equal(outliers["wavelength"].values, GRID.wavelength())
+        assert outliers["wavelength"].attrs["units"] == "Angstrom"
+        assert outliers["window"].values.tolist() == list(WINDOWS)
+        assert set(outliers.coords) == {"wavelength", "window", "row", "key", "target_id", "redshift"}
+        strip = outliers.sel(wavelength=slice(6500, 6520))
+        assert strip.sizes["wavelength"] == 11
+
+
+def test_xarray_names_scores_and_reads_strings_and_integers_as_such(store):
+    with xr.open_zarr(store.url, group="scores", consolidated=False) as scores:
+        one = scores["reconstruction"].sel(reconstruction_score="chi2_lines_masked")
+        np.testing.assert_array_equal(one.values, scores["reconstruction"].values[:, 1])
+        assert scores.sizes["latent"] == 3
+    with xr.open_zarr(store.url, group="spectra", consolidated=False) as spectra:
+        loaded = spectra.load()
+        assert loaded["target_id"].dtype == np.int64
+        assert loaded["status"].dtype == np.uint8
+        assert loaded["key"].values[0] == f"iron/main/dark/{int(loaded['target_id'].values[0])}"
+        assert str(loaded["source"].values[13]) == "/release/b.fits"
+        assert set(loaded.data_vars) | set(loaded.coords) == {column.name for column in COLUMNS} | {
+            "key",
+            "source",
+            "superseded",
+        }
+
+
+def test_walking_the_hierarchy_with_zarr_and_xarray_warns_of_nothing(store):
+    root = zarr.open_group(store.url, mode="r")
+    assert sorted(name for name, _ in root.groups()) == ["clusters", "outliers", "scores", "spectra"]
+    assert root["outliers/maps"].metadata.dimension_names == ("outlier", "window", "wavelength")
+    with xr.open_datatree(store.url, engine="zarr", consolidated=False) as tree:
+        assert "/outliers" in tree.groups
+
+
+def test_an_empty_store_can_be_read(tmp_path):
+    empty = Store.create(str(tmp_path / "empty.zarr"), configuration())
+    for group in ("spectra", "scores", "outliers"):
+        with xr.open_zarr(empty.url, group=group, consolidated=False) as dataset:
+            dataset.load()
+    assert zarr.open_group(empty.url, mode="r")["outliers/maps"].shape == (0, 3, GRID.size)
+
+
+def test_padding_is_flagged_for_plain_readers(store):
+    root = zarr.open_group(store.url, mode="r")
+    status = root["spectra/status"][:]
+    assert (status != RowStatus.PADDING).sum() == 22
+    assert (status[22:] == RowStatus.PADDING).all()
+    assert (root["spectra/key"][22:] == "").all()
+    assert np.isnan(root["scores/score"][22:]).all()
+    rows = root["outliers/row"][:]
+    assert (rows[rows >= 0] == np.flatnonzero(root["scores/outlier"][:])).all()
+    assert (rows < 0).any()
+
+
+def test_every_unit_is_one_that_astropy_reads(store):
+    root = zarr.open_group(store.url, mode="r")
+    units = {spec.path: root[spec.path].attrs["units"] for spec in ARRAYS if spec.unit}
+    pixel = {path for path, unit in units.items() if unit == "pixel"}
+    assert pixel == {"outliers/peak_window"}
+    for unit in units.values():
+        u.Unit(unit)
+    assert u.Unit(units["scores/normalisation"]).is_equivalent(u.erg / u.s / u.cm**2 / u.AA)
+    assert all(root[spec.path].attrs["long_name"] for spec in ARRAYS)
+
+
+def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
+    root = zarr.open_group(store.url, mode="r")
+    status = root["spectra/status"].attrs
+    meanings = dict(zip(status["flag_values"], status["flag_meanings"].split(), strict=True))
+    assert meanings == {int(code): code.label for code in RowStatus}
+    assert root["outliers/maps"].attrs["mantissa_bits"] == 10
+    assert root["outliers/maps"].attrs["relative_error"] == 2**-11
+    assert "mantissa_bits" not in root["outliers/flux"].attrs
+    attributes = dict(root.attrs)
+    assert attributes["schema_version"] == 1
+    assert attributes["grid"]["units"] == "Angstrom"
+    assert attributes["model"] == "desi-galaxy"
+    assert attributes["model_digest"] == "0123456789abcdef"
+    assert attributes["configuration"] == json.loads(json.dumps(store.configuration.to_dict()))
+    assert attributes["configuration_digest"] == store.configuration.digest
+    assert attributes["created_by"].startswith("whyspec")
+
+
+def test_only_codecs_of_the_zarr_specification_and_no_consolidated_metadata(store, tmp_path):
+    portable = {"bytes", "blosc", "crc32c", "sharding_indexed", "vlen-utf8"}
+
+    def names(codecs):
+        for codec in codecs:
+            yield codec["name"]
+            for inner in ("codecs", "index_codecs"):
+                yield from names(codec.get("configuration", {}).get(inner, []))
+
+    for path in store.objects.sizes():
+        if path.endswith("zarr.json"):
+            document = json.loads(store.objects.get(path))
+            assert "consolidated_metadata" not in document
+            assert set(names(document.get("codecs", []))) <= portable
