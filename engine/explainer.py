@@ -63,12 +63,12 @@ class Explainer:
         settings = self._settings
         redshift = float(selected.redshift[row])
         flux = device_tensor(selected.flux[row], self._device)
-        good = device_tensor(selected.ivar[row] > 0, self._device)
+        ivar = device_tensor(selected.ivar[row], self._device)
         with torch.inference_mode():
             baselines = self._model.baselines(redshift, settings.baselines, settings.seed)
-            log_prob = self._model.conditioned(good, redshift)
+            log_prob = self._model.conditioned(ivar, redshift)
             occluder = DenseOccluder(log_prob, settings.memory_bytes)
-            result = attribute(occluder, log_prob, OcclusionRequest(flux, baselines, good), settings)
+            result = attribute(occluder, log_prob, OcclusionRequest(flux, baselines, ivar > 0), settings)
             return as_float32(baselines.double().mean(dim=0)), result
 
 

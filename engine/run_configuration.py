@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from engine.occlusion.settings import OcclusionSettings
 from models.errors import ConfigurationError
@@ -82,24 +83,18 @@ class RunConfiguration:
     @classmethod
     def from_dict(cls, description: dict[str, object]) -> RunConfiguration:
         """The configuration that :meth:`to_dict` described."""
-        value: dict[str, object] = dict(description)
-        grid, occlusion = value["grid"], value["occlusion"]
-        names, classes = value["reconstruction_scores"], value["classes"]
-        assert isinstance(grid, dict)
-        assert isinstance(occlusion, dict)
-        assert isinstance(names, list)
-        assert isinstance(classes, list)
+        value: dict[str, Any] = dict(description)
         return cls(
             model=str(value["model"]),
             model_digest=str(value["model_digest"]),
-            grid=WavelengthGrid.from_dict(grid),
-            latents=int(str(value["latents"])),
-            reconstruction_scores=tuple(str(name) for name in names),
-            classes=tuple(str(name) for name in classes),
-            threshold=float(str(value["threshold"])),
-            occlusion=OcclusionSettings.from_dict(occlusion),
-            block_rows=int(str(value["block_rows"])),
-            outlier_block_rows=int(str(value["outlier_block_rows"])),
+            grid=WavelengthGrid.from_dict(value["grid"]),
+            latents=int(value["latents"]),
+            reconstruction_scores=tuple(value["reconstruction_scores"]),
+            classes=tuple(value["classes"]),
+            threshold=float(value["threshold"]),
+            occlusion=OcclusionSettings.from_dict(value["occlusion"]),
+            block_rows=int(value["block_rows"]),
+            outlier_block_rows=int(value["outlier_block_rows"]),
         )
 
     @property
@@ -111,4 +106,5 @@ class RunConfiguration:
     def differences(self, other: RunConfiguration) -> list[str]:
         """``name: ours, theirs`` for every entry in which two configurations differ."""
         ours, theirs = self.to_dict(), other.to_dict()
-        return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in ours if ours[name] != theirs[name]]
+        differing = [name for name in ours if ours[name] != theirs[name]]
+        return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in differing]

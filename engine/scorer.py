@@ -48,7 +48,7 @@ class Scorer:
             for values in (spectra.flux, spectra.ivar, spectra.good, spectra.rows["redshift"])
         )
         with torch.inference_mode():
-            latents = self._model.encode(flux, good, redshift)
+            latents = self._model.encode(flux, ivar, redshift)
             score = as_float32(-self._model.latent_log_prob(latents))
             reconstruction = reconstruction_scores(
                 flux, ivar, good, self._model.decode(latents, redshift), redshift, self._wavelength

@@ -11,8 +11,9 @@ however ordinary the average position is. That too is a sum over positions.
 
 The encoder is told the redshift: an embedding of each position's *rest-frame* wavelength is added
 before the last non-linearity, so that a feature knows whether it sits at Hα or at [O III] although
-it sees only a few tens of Angstrom. It is also told which pixels are good: a masked pixel enters as
-zero flux *and* zero validity, and positions without evidence get no weight in the pooling.
+it sees only a few tens of Angstrom. It is also told the inverse variance: flux enters twice, as it
+is and in units of its noise, so that a spike can be told from a noisy pixel; a masked pixel enters
+as zero flux *and* zero validity, and positions without evidence get no weight in the pooling.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class EncoderSettings:
 
 
 class Encoder(nn.Module):
-    """Maps (flux, good, redshift) to latents.
+    """Maps (flux, ivar, redshift) to latents.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.settings = settings
         layers: list[nn.Module] = []
-        inputs = 2
+        inputs = 3
         for outputs, kernel, stride in zip(
             settings.channels, settings.kernels, settings.strides, strict=True
         ):
@@ -89,7 +90,7 @@ class Encoder(nn.Module):
         wavelength = torch.from_numpy(grid.wavelength())
         self.log_first = math.log(float(wavelength[0])) - math.log1p(redshift_max)
         nodes = math.ceil((math.log(float(wavelength[-1])) - self.log_first) / settings.position_step) + 2
-        self.position = nn.Parameter(0.02 * torch.randn(settings.channels[-1], nodes))
+        self.position = nn.Parameter(0.02 * torch.randn(nodes, settings.channels[-1]))
         self.register_buffer("log_wavelength", self._centres(wavelength.log()).float(), persistent=False)
 
         self.logits = nn.Conv1d(settings.channels[-1], settings.heads, 1)
@@ -134,20 +135,32 @@ class Encoder(nn.Module):
         """Rest-frame embedding of every position, (B,) to (B, channels, positions)."""
         rest = self.log_wavelength[None] - torch.log1p(redshift.to(self.log_wavelength.dtype))[:, None]
         node = (rest - self.log_first) / self.settings.position_step
-        node = node.clamp(0, self.position.shape[1] - 1.001)
+        node = node.clamp(0, len(self.position) - 1.001)
         left = node.floor().long()
-        fraction = (node - left).to(self.position.dtype)[:, None]
-        table = self.position
-        return table[:, left].transpose(0, 1) * (1 - fraction) + table[:, left + 1].transpose(0, 1) * fraction
+        fraction = (node - left).to(self.position.dtype)[..., None]
+        # Not plain indexing: its backward pass is many times slower.
+        look_up = nn.functional.embedding
+        between = look_up(left, self.position) * (1 - fraction) + look_up(left + 1, self.position) * fraction
+        return between.transpose(1, 2)
 
-    def pooled(self, flux: Tensor, good: Tensor, embedding: Tensor, log_coverage: Tensor) -> Tensor:
-        """Pooled features, (B, channels + novelty); the last two arguments may have batch 1.
+    def channels(self, flux: Tensor, ivar: Tensor) -> Tensor:
+        """What the first layer sees, (B, 3, N): flux, flux in units of its noise, validity.
 
-        ``embedding`` and ``log_coverage`` depend on redshift and mask only, which all pasted
-        spectra of one explanation share.
+        The inverse hyperbolic sine keeps strong lines and bright spectra within bounds.
         """
-        valid = good.to(flux.dtype)
-        h = torch.stack((torch.asinh(flux) * valid, valid.expand_as(flux)), dim=1)
+        valid = (ivar > 0).to(flux.dtype)
+        # A masked pixel's flux may be anything, infinite too, so it is replaced, not multiplied.
+        known = torch.where(ivar > 0, flux, torch.zeros_like(flux))
+        significance = torch.asinh(known * ivar.sqrt() / 2)
+        return torch.stack((torch.asinh(known), significance, valid.expand_as(flux)), dim=1)
+
+    def pooled(self, flux: Tensor, ivar: Tensor, embedding: Tensor, log_coverage: Tensor) -> Tensor:
+        """Pooled features, (B, channels + novelty); all but the first argument may have batch 1.
+
+        ``ivar``, ``embedding`` and ``log_coverage`` do not depend on flux: all pasted spectra of
+        one explanation share them.
+        """
+        h = self.channels(flux, ivar)
         for index, convolution in enumerate(self.convolutions):
             h = convolution(h)
             if index + 1 < len(self.convolutions):
@@ -166,13 +179,13 @@ class Encoder(nn.Module):
         outputs = self.head(pooled[:, :channels])
         return torch.cat((outputs[:, :latents], outputs[:, latents:] + pooled[:, channels:]), dim=1)
 
-    def context(self, good: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
+    def context(self, ivar: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
         """The ``embedding`` and ``log_coverage`` that :meth:`pooled` needs."""
-        return self.embedding(redshift), torch.log(self.coverage(good) + 1e-6)
+        return self.embedding(redshift), torch.log(self.coverage(ivar > 0) + 1e-6)
 
-    def forward(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
-        """Latents, then novelty, (B, S), of normalised flux and good pixels (B, N) and redshift (B,)."""
-        return self.from_pooled(self.pooled(flux, good, *self.context(good, redshift)))
+    def forward(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """Latents, then novelty, (B, S), of normalised flux and its ivar (B, N) and redshift (B,)."""
+        return self.from_pooled(self.pooled(flux, ivar, *self.context(ivar, redshift)))
 
 
 def _bounded(logits: Tensor, bound: float) -> Tensor:

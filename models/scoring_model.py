@@ -21,8 +21,8 @@ from models.model_card import ModelCard
 class ScoringModel(nn.Module):
     """Scores spectra by minus the log density of their latents, novelty outputs included.
 
-    All spectra are flux divided by its median in the card's rest-frame window; ``good`` marks the
-    pixels that carry evidence, all others have no influence whatever their flux.
+    All spectra are flux divided by its median in the card's rest-frame window; ``ivar`` is that of
+    the divided flux. Pixels of zero ``ivar`` have no influence whatever their flux.
     """
 
     calibration_scores: Tensor
@@ -48,9 +48,9 @@ class ScoringModel(nn.Module):
         """Number of calibration spectra."""
         return len(self.calibration_scores)
 
-    def encode(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
-        """Latents (B, S) of flux (B, N), good (B, N) bool, redshift (B,)."""
-        latents: Tensor = self.encoder(flux, good, redshift)
+    def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """Latents (B, S) of flux (B, N), ivar (B, N), redshift (B,)."""
+        latents: Tensor = self.encoder(flux, ivar, redshift)
         return latents
 
     def latent_log_prob(self, latents: Tensor) -> Tensor:
@@ -58,27 +58,27 @@ class ScoringModel(nn.Module):
         log_prob: Tensor = self.density(latents)
         return log_prob
 
-    def log_prob(self, flux: Tensor, good: Tensor, redshift: Tensor) -> Tensor:
+    def log_prob(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """Natural log of the density of the spectra's latents, (B,). The score is minus this."""
-        return self.latent_log_prob(self.encode(flux, good, redshift))
+        return self.latent_log_prob(self.encode(flux, ivar, redshift))
 
     def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
         """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N); novelty plays no part."""
         spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)
         return spectra
 
-    def conditioned(self, good: Tensor, redshift: float) -> Callable[[Tensor], Tensor]:
-        """``log_prob`` of (batch, N) spectra that share one mask (N,) and one redshift.
+    def conditioned(self, ivar: Tensor, redshift: float) -> Callable[[Tensor], Tensor]:
+        """``log_prob`` of (batch, N) spectra that share one ivar (N,) and one redshift.
 
-        What depends on mask and redshift alone is computed once, here.
+        What depends on ivar and redshift alone is computed once, here.
         """
-        good = good[None]
+        ivar = ivar[None]
         context = self.encoder.context(
-            good, torch.tensor([redshift], device=good.device, dtype=torch.float64)
+            ivar, torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
         )
 
         def log_prob(flux: Tensor) -> Tensor:
-            return self.latent_log_prob(self.encoder.from_pooled(self.encoder.pooled(flux, good, *context)))
+            return self.latent_log_prob(self.encoder.from_pooled(self.encoder.pooled(flux, ivar, *context)))
 
         return log_prob
 

@@ -35,11 +35,10 @@ from models.scoring_model import ScoringModel
 
 @dataclass(frozen=True)
 class TrainingSpectra:
-    """n normalised spectra: flux, ivar (n, N) float32, 0 where not good; good (n, N); redshift (n,)."""
+    """n normalised spectra: flux and ivar (n, N) float32, ivar 0 where masked; redshift (n,)."""
 
     flux: NDArray[np.float32]
     ivar: NDArray[np.float32]
-    good: NDArray[np.bool_]
     redshift: NDArray[np.float64]
 
     def __len__(self) -> int:
@@ -47,7 +46,7 @@ class TrainingSpectra:
 
     def take(self, index: NDArray[Any]) -> TrainingSpectra:
         """The spectra at ``index``."""
-        return TrainingSpectra(self.flux[index], self.ivar[index], self.good[index], self.redshift[index])
+        return TrainingSpectra(self.flux[index], self.ivar[index], self.redshift[index])
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class TrainingSettings:
     batch: int = 64
     learning_rate: float = 4e-3
     consistency: float = 0.5
-    novelty: float = 0.3
+    novelty: float = 1.0
     model_error: float = 0.03
     validation: float = 0.05
     calibration: float = 0.2
@@ -123,8 +122,8 @@ class TrainingPopulation:
 
 Callback = Callable[[TrainingProgress, ScoringModel], None]
 
-_Batch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""Flux, ivar, good (batch, N) and redshift (batch,)."""
+_Batch = tuple[Tensor, Tensor, Tensor]
+"""Flux and ivar (batch, N) and redshift (batch,)."""
 
 
 def fit(
@@ -228,7 +227,6 @@ def _tensors(spectra: TrainingSpectra, index: NDArray[Any]) -> _Batch:
     return (
         torch.from_numpy(spectra.flux[index]),
         torch.from_numpy(spectra.ivar[index]),
-        torch.from_numpy(spectra.good[index]),
         torch.from_numpy(spectra.redshift[index]),
     )
 
@@ -239,28 +237,25 @@ def _weight(ivar: Tensor, flux: Tensor, model_error: float) -> Tensor:
 
 
 def _fidelity(model: ScoringModel, batch: _Batch, latents: Tensor, model_error: float) -> Tensor:
-    flux, ivar, good, redshift = batch
+    flux, ivar, redshift = batch
     residual = flux - model.decode(latents, redshift)
     chi2 = (_weight(ivar, flux, model_error) * residual.square()).sum(dim=1)
-    return 0.5 * (chi2 / good.sum(dim=1)).mean()
+    return 0.5 * (chi2 / (ivar > 0).sum(dim=1)).mean()
 
 
 def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> tuple[Tensor, Tensor]:
     """Distance, in units of the latents' scatter, between latents and those of their reconstruction
-    at another redshift, half of them with noise, behind another spectrum's mask; and the novelty of
+    at another redshift, half of them with noise, with another spectrum's ivar; and the novelty of
     these reconstructions, (B, R).
     """
-    _, ivar, good, _ = batch
     card, decoded = model.card, model.encoder.settings.latents
     target = latents[:, :decoded].detach()
+    ivar = torch.roll(batch[1], 1, dims=0)
     redshift = card.redshift_min + (card.redshift_max - card.redshift_min) * torch.rand(len(target)).double()
-    roll = torch.roll(torch.arange(len(target)), 1)
     with torch.no_grad():
         clean = model.decode(target, redshift)
-        noise = (
-            torch.randn_like(clean) * ivar[roll].clamp_min(1e-2).rsqrt() * (torch.rand(len(target), 1) < 0.5)
-        )
-    again = model.encode((clean + noise) * good[roll], good[roll], redshift)
+        noise = torch.randn_like(clean) * ivar.clamp_min(1e-6).rsqrt() * (torch.rand(len(target), 1) < 0.5)
+    again = model.encode(clean + noise, ivar, redshift)
     distance = ((again[:, :decoded] - target) / target.std(dim=0).clamp_min(1e-3)).square().mean()
     return distance, again[:, decoded:]
 
@@ -273,7 +268,7 @@ def _damaged(
     Even rows are damaged. In every second pair of rows a window of the row, damaged or not, is
     pasted into the reconstruction of another spectrum at the same redshift.
     """
-    flux, ivar, _, redshift = batch
+    flux, ivar, redshift = batch
     with torch.no_grad():
         own = model.decode(latents, redshift).numpy()
         other = model.decode(torch.roll(latents, 1, dims=0), redshift).numpy()
@@ -297,8 +292,9 @@ def _damaged(
             labels[row, done.family] = float(clear)
             weights[row] = float(clear)
             piece = piece + done.change[window]
-        result[row] = np.where(ivar[row].numpy() > 0, other[row] if row % 4 >= 2 else result[row], 0)
-        result[row, window] = np.where(ivar[row, window].numpy() > 0, piece, 0)
+        if row % 4 >= 2:
+            result[row] = other[row]
+        result[row, window] = piece
     return torch.from_numpy(result), torch.from_numpy(labels), torch.from_numpy(weights)
 
 
@@ -306,9 +302,9 @@ def _novelty(
     model: ScoringModel, batch: _Batch, latents: Tensor, whole: list[Tensor], rng: np.random.Generator
 ) -> Tensor:
     """Cross entropy of the novelty outputs; ``whole`` holds those of spectra known to be whole."""
-    _, _, good, redshift = batch
+    _, ivar, redshift = batch
     damaged, labels, weights = _damaged(model, batch, latents.detach(), rng)
-    outputs = model.encode(damaged, good, redshift)[:, model.encoder.settings.latents :]
+    outputs = model.encode(damaged, ivar, redshift)[:, model.encoder.settings.latents :]
     entropy = torch.nn.functional.binary_cross_entropy_with_logits
     loss = entropy(outputs, labels, weight=weights)
     for outputs in whole:
@@ -327,7 +323,7 @@ def _fit_autoencoder(
     optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
     steps = len(training) // settings.batch
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=settings.learning_rate, total_steps=max(1, steps * settings.epochs)
+        optimiser, max_lr=settings.learning_rate, total_steps=max(1, steps * settings.epochs), pct_start=0.15
     )
     generator = np.random.default_rng(settings.seed + 1)
     best, best_state, waited = math.inf, copy.deepcopy(model.state_dict()), 0
@@ -339,12 +335,13 @@ def _fit_autoencoder(
         for step in range(steps):
             batch = _tensors(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
             batch = _mask_a_stretch(batch, generator)
-            latents = model.encode(batch[0], batch[2], batch[3])
+            latents = model.encode(*batch)
             fidelity = _fidelity(model, batch, latents, settings.model_error)
             whole = [latents[:, settings.encoder.latents :]]
             loss = fidelity
             if fade > 0:
-                consistency, novelty = _consistency(model, latents, batch)
+                half = batch[0][::2], batch[1][::2], batch[2][::2]
+                consistency, novelty = _consistency(model, latents[::2], half)
                 loss = loss + fade * settings.consistency * consistency
                 whole.append(novelty)
             loss = loss + settings.novelty * _novelty(model, batch, latents, whole, generator)
@@ -372,15 +369,14 @@ def _fit_autoencoder(
 
 def _mask_a_stretch(batch: _Batch, generator: np.random.Generator) -> _Batch:
     """Mask a random stretch of the batch's second half, so that gaps are nothing new to the model."""
-    flux, ivar, good, redshift = batch
+    flux, ivar, redshift = batch
     pixels = flux.shape[1]
-    keep = torch.ones_like(good)
+    keep = torch.ones_like(ivar)
     for row in range(len(flux) // 2, len(flux)):
         width = int(generator.integers(1, pixels // 8))
         start = int(generator.integers(0, pixels - width))
-        keep[row, start : start + width] = False
-    good = good & keep
-    return flux * good, ivar * good, good, redshift
+        keep[row, start : start + width] = 0
+    return flux, ivar * keep, redshift
 
 
 def _chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
@@ -388,11 +384,7 @@ def _chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
 
 
 def _encode(model: ScoringModel, spectra: TrainingSpectra) -> Tensor:
-    parts = []
-    for index in _chunks(len(spectra)):
-        flux, _, good, redshift = _tensors(spectra, index)
-        parts.append(model.encode(flux, good, redshift))
-    return torch.cat(parts)
+    return torch.cat([model.encode(*_tensors(spectra, index)) for index in _chunks(len(spectra))])
 
 
 @torch.no_grad()
@@ -401,7 +393,7 @@ def _validation_fidelity(model: ScoringModel, spectra: TrainingSpectra, settings
     total = 0.0
     for index in _chunks(len(spectra)):
         batch = _tensors(spectra, index)
-        latents = model.encode(batch[0], batch[2], batch[3])
+        latents = model.encode(*batch)
         total += float(_fidelity(model, batch, latents, settings.model_error)) * len(index)
     return total / len(spectra)
 
@@ -411,9 +403,9 @@ def _chi2_per_pixel(model: ScoringModel, spectra: TrainingSpectra) -> float:
     """Median over spectra of chi2 per good pixel of the reconstruction, by the survey's own ivar."""
     values = []
     for index in _chunks(len(spectra)):
-        flux, ivar, good, redshift = _tensors(spectra, index)
-        model_flux = model.decode(model.encode(flux, good, redshift), redshift)
-        values.append((ivar * (flux - model_flux).square()).sum(dim=1) / good.sum(dim=1))
+        flux, ivar, redshift = _tensors(spectra, index)
+        model_flux = model.decode(model.encode(flux, ivar, redshift), redshift)
+        values.append((ivar * (flux - model_flux).square()).sum(dim=1) / (ivar > 0).sum(dim=1))
     return float(torch.cat(values).median())
 
 

@@ -58,7 +58,7 @@ def tiny_model() -> ScoringModel:
         model.calibration_latents.normal_()
         redshift = torch.full((200,), 0.2, dtype=torch.float64)
         flux = model.decode(model.calibration_latents, redshift)
-        latents = model.encode(flux, torch.ones_like(flux, dtype=torch.bool), redshift)
+        latents = model.encode(flux, torch.full_like(flux, 25.0), redshift)
         model.density.standardise(latents)
         model.calibration_scores.copy_(torch.sort(-model.latent_log_prob(latents).double()).values)
     return model.requires_grad_(False).eval()

@@ -24,43 +24,43 @@ def encoder() -> Encoder:
 def batch(seed: int, count: int = 3) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     rng = np.random.default_rng(seed)
     flux = torch.from_numpy(rng.normal(1.0, 0.5, (count, GRID.size)))
-    good = torch.from_numpy(rng.random((count, GRID.size)) > 0.2)
-    return flux, good, torch.from_numpy(rng.uniform(0, 0.5, count))
+    ivar = torch.from_numpy(rng.uniform(1, 50, (count, GRID.size)) * (rng.random((count, GRID.size)) > 0.2))
+    return flux, ivar, torch.from_numpy(rng.uniform(0, 0.5, count))
 
 
 @given(seed=st.integers(0, 2**31), value=st.floats(-1e6, 1e6))
 def test_masked_pixels_have_no_influence_whatever_their_flux(seed: int, value: float) -> None:
     torch.manual_seed(1)
     encoder = Encoder(GRID, 0.5, SETTINGS).double().requires_grad_(False)
-    flux, good, redshift = batch(seed)
-    changed = torch.where(good, flux, torch.full_like(flux, value))
-    assert torch.equal(encoder(flux, good, redshift), encoder(changed, good, redshift))
+    flux, ivar, redshift = batch(seed)
+    changed = torch.where(ivar > 0, flux, torch.full_like(flux, value))
+    assert torch.equal(encoder(flux, ivar, redshift), encoder(changed, ivar, redshift))
 
 
 def test_a_masked_zero_is_not_a_measured_zero(encoder: Encoder) -> None:
-    flux, good, redshift = batch(5)
-    good[:] = True
+    flux, ivar, redshift = batch(5)
+    ivar[:] = 9.0
     flux[:, 200:260] = 0.0
-    masked = good.clone()
-    masked[:, 200:260] = False
-    assert (encoder(flux, good, redshift) - encoder(flux, masked, redshift)).abs().max() > 1e-6
+    masked = ivar.clone()
+    masked[:, 200:260] = 0.0
+    assert (encoder(flux, ivar, redshift) - encoder(flux, masked, redshift)).abs().max() > 1e-6
 
 
 def test_batched_equals_single(encoder: Encoder) -> None:
-    flux, good, redshift = batch(2, count=5)
-    together = encoder(flux, good, redshift)
+    flux, ivar, redshift = batch(2, count=5)
+    together = encoder(flux, ivar, redshift)
     for row in range(5):
-        alone = encoder(flux[row : row + 1], good[row : row + 1], redshift[row : row + 1])
+        alone = encoder(flux[row : row + 1], ivar[row : row + 1], redshift[row : row + 1])
         torch.testing.assert_close(together[row : row + 1], alone, rtol=0, atol=1e-12)
 
 
 def test_every_pixel_is_seen_and_reaches_only_its_neighbourhood(encoder: Encoder) -> None:
     """Changing one pixel changes the last layer at some positions, all within the receptive field."""
     flux = torch.ones(1, GRID.size, dtype=torch.float64)
-    good = torch.ones(1, GRID.size, dtype=torch.bool)
+    ivar = torch.full_like(flux, 4.0)
 
     def last(x: torch.Tensor) -> torch.Tensor:
-        h = torch.stack((torch.asinh(x) * good, good.double().expand_as(x)), dim=1)
+        h = encoder.channels(x, ivar)
         for convolution in encoder.convolutions:
             h = torch.nn.functional.leaky_relu(convolution(h), 0.1)
         return h

@@ -10,15 +10,15 @@ from models.scoring_model import ScoringModel
 def spectra(model: ScoringModel, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     flux = 1 + 0.3 * torch.randn(count, model.card.grid.size, generator=generator)
-    good = torch.rand(model.card.grid.size, generator=generator) > 0.1
-    return flux, good
+    ivar = 9.0 * (torch.rand(model.card.grid.size, generator=generator) > 0.1)
+    return flux, ivar
 
 
 def test_conditioned_equals_log_prob(tiny_model: ScoringModel) -> None:
-    flux, good = spectra(tiny_model, 4)
+    flux, ivar = spectra(tiny_model, 4)
     redshift = torch.full((4,), 0.234, dtype=torch.float64)
-    direct = tiny_model.log_prob(flux, good.expand_as(flux), redshift)
-    torch.testing.assert_close(tiny_model.conditioned(good, 0.234)(flux), direct, rtol=0, atol=1e-5)
+    direct = tiny_model.log_prob(flux, ivar.expand_as(flux), redshift)
+    torch.testing.assert_close(tiny_model.conditioned(ivar, 0.234)(flux), direct, rtol=0, atol=1e-5)
 
 
 def test_baselines_are_fixed_by_the_seed_and_differ_between_seeds(tiny_model: ScoringModel) -> None:

@@ -35,7 +35,7 @@ def toy(count: int, seed: int = 0) -> TrainingSpectra:
     clean = 1 + slope * (rest - 4750) / 1000 + line * np.exp(-0.5 * ((rest - 4862.68) / 15) ** 2)
     good = rng.random(clean.shape) > 0.05
     flux = np.where(good, clean + rng.normal(0, 0.1, clean.shape), 0).astype(np.float32)
-    return TrainingSpectra(flux, np.where(good, 100, 0).astype(np.float32), good, redshift)
+    return TrainingSpectra(flux, np.where(good, 100, 0).astype(np.float32), redshift)
 
 
 def train(
@@ -72,8 +72,7 @@ def test_calibration_and_card_come_from_held_out_spectra() -> None:
 def test_masked_pixels_cannot_leak() -> None:
     """Garbage behind the mask changes no weight."""
     spectra = toy(200)
-    garbage = dataclasses.replace(spectra, flux=np.where(spectra.good, spectra.flux, np.float32(1e3)))
-    # The contract zeroes masked flux; training must not depend on callers having done so.
+    garbage = dataclasses.replace(spectra, flux=np.where(spectra.ivar > 0, spectra.flux, np.float32(1e3)))
     short = dataclasses.replace(SETTINGS, epochs=3, flow_epochs=2)
     a, _ = train(spectra, short)
     b, _ = train(garbage, short)
@@ -91,7 +90,7 @@ def test_scores_of_the_population_are_calibrated() -> None:
     model, _ = train(toy(600))
     fresh = toy(300, seed=9)
     score = -model.log_prob(
-        torch.from_numpy(fresh.flux), torch.from_numpy(fresh.good), torch.from_numpy(fresh.redshift)
+        torch.from_numpy(fresh.flux), torch.from_numpy(fresh.ivar), torch.from_numpy(fresh.redshift)
     ).numpy()
     tail = model.tail_probability(score)
     assert 0.3 < np.median(tail) < 0.7

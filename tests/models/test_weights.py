@@ -22,9 +22,9 @@ def saved(tiny_model: ScoringModel, tmp_path: Path) -> Path:
 def test_round_trip_scores_the_same_bits(tiny_model: ScoringModel, saved: Path) -> None:
     again = load_model(str(saved))
     flux = torch.rand(3, tiny_model.card.grid.size)
-    good = torch.ones_like(flux, dtype=torch.bool)
+    ivar = torch.ones_like(flux)
     redshift = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
-    assert torch.equal(again.log_prob(flux, good, redshift), tiny_model.log_prob(flux, good, redshift))
+    assert torch.equal(again.log_prob(flux, ivar, redshift), tiny_model.log_prob(flux, ivar, redshift))
     assert torch.equal(again.baselines(0.2, 4, 0), tiny_model.baselines(0.2, 4, 0))
     assert again.card == tiny_model.card
 

@@ -1,0 +1,129 @@
+"""The command line: ``whyspec COMMAND``. What takes long to import is imported by the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from cyclopts import App, CycloptsError
+
+from flows.commands_demo import demo
+from flows.commands_release import plan, run, simulate, train
+from flows.commands_spectrum import explain
+from flows.commands_store import cluster, query, report, verify
+from flows.console import notes, show_error, write_json
+from infra.log_output import set_up_logging
+from infra.prefect_environment import prepare_prefect
+from infra.settings import load_settings
+from models.errors import BugError, WhyspecError
+
+INTERRUPTED = 130
+USAGE = 64
+
+_HELP = """Find the odd spectra of a DESI or SDSS release and the wavelengths that make each one odd."""
+
+_EPILOGUE = """
+A first run:
+
+    whyspec simulate release --survey desi --spectra 2000
+    whyspec run release --store odd.zarr
+    whyspec cluster odd.zarr
+    whyspec report odd.zarr -o odd.html
+
+Wavelengths are vacuum Angstrom, windows are pixels of the survey's grid.
+
+Exit status:
+    0    done
+    3    done, but files were set aside; the summary says which and why
+    64   options, settings, model and store do not fit together
+    65   the store is damaged or of another schema version
+    66   the input is not there, or not what the command needs
+    70   a bug in whyspec: please report the text
+    75   a fault that may pass (network, disk): run the command again
+    130  interrupted: the same command continues
+
+Settings of the machine are WHYSPEC_* variables, or names in whyspec.toml:
+WORKERS, THREADS_PER_WORKER, MEMORY_PER_WORKER, RAY_ADDRESS, DASK_ADDRESS, ...
+WHYSPEC_TRACEBACK=1 or --traceback shows where an error was raised.
+"""
+
+
+def _version() -> str:
+    try:
+        return version("whyspec")
+    except PackageNotFoundError:
+        return "0 (not installed)"
+
+
+app = App(
+    name="whyspec",
+    help=_HELP,
+    help_epilogue=_EPILOGUE,
+    help_format="plaintext",
+    version=_version,
+    exit_on_error=False,
+    print_error=False,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
+for command in (demo, simulate, train, plan, run, cluster, verify, report, query, explain):
+    app.command(command)
+
+
+def main() -> None:
+    """Entry point of ``whyspec``: runs a command and exits with its status."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(tokens: list[str]) -> int:
+    """Run one command; errors are shown, not raised.
+
+    Returns
+    -------
+    The exit status, see ``whyspec --help``.
+    """
+    show_traceback = "--traceback" in tokens or os.environ.get("WHYSPEC_TRACEBACK", "0") not in ("", "0")
+    tokens = [part for part in tokens if part != "--traceback"]
+    prepare_prefect()
+    try:
+        set_up_logging(load_settings().log_level)
+        status = app(tokens)
+        return status if isinstance(status, int) else 0
+    except WhyspecError as error:
+        return _fail(error, tokens, show_traceback)
+    except CycloptsError as error:
+        notes().print(error)
+        notes().print("See whyspec --help.")
+        return USAGE
+    except KeyboardInterrupt:
+        notes().print("Interrupted. What was finished is kept: the same command continues.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`whyspec query ... | head`): not our error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last resort must not show a bare traceback
+        bug = BugError(
+            "whyspec failed in a way it does not know.",
+            got=f"{type(error).__name__}: {error}",
+            remedy="Report this with the command; --traceback shows where it happened.",
+        )
+        bug.__cause__ = error
+        return _fail(bug, tokens, show_traceback)
+
+
+def _fail(error: WhyspecError, tokens: list[str], show_traceback: bool) -> int:
+    if show_traceback:
+        import traceback
+
+        traceback.print_exception(error)
+    if "--json" in tokens:
+        parts = {name: text for name, text in error.details() if text}
+        write_json({"error": {"kind": error.kind, "what": error.what, **parts}})
+    show_error(error)
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    main()

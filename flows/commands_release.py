@@ -1,0 +1,265 @@
+"""Commands on releases: simulate, train, plan, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from flows import option_types
+
+_MODEL = Group("Model and selection", sort_key=1)
+_OCCLUSION = Group("Occlusion", sort_key=2)
+_PLACE = Group("Where and how it runs", sort_key=3)
+
+Release = Annotated[tuple[str, ...], Parameter(negative=())]
+Store = Annotated[str, Parameter(name="--store")]
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+def simulate(
+    out: Path,
+    /,
+    *,
+    survey: Literal["desi", "sdss"] = "desi",
+    spectra: int = 2000,
+    outliers: float = 0.03,
+    seed: int = 0,
+    templates: Path | None = None,
+) -> int:
+    """Write a release of simulated spectra in the survey's native files, with truth.ecsv.
+
+    whyspec simulate release --survey desi --spectra 2000 --outliers 0.03
+
+    Parameters
+    ----------
+    out
+        Directory to write to; must not exist or be empty.
+    survey
+        Whose instrument, noise, masks and file formats.
+    spectra
+        Number of spectra, sky fibres included.
+    outliers
+        Share of galaxies that carry a planted anomaly, 0 to 1; truth.ecsv says which and where.
+    seed
+        The same seed gives the same bytes.
+    templates
+        Directory of redrock templates (rrtemplate-galaxy-*.fits); made-up galaxies if left out.
+    """
+    from flows.console import count, notes, show_next
+    from flows.simulation import simulate_to
+
+    release = simulate_to(out, survey, spectra, outliers, seed, templates, notes())
+    notes().print(
+        f"{count(release.spectra, 'spectrum')} in {count(release.files, 'file')} below {out}, "
+        f"{count(release.outliers, 'planted anomaly')}, listed in {release.truth}.",
+        soft_wrap=True,
+    )
+    show_next(notes(), f"whyspec run {out} --store {out.name}.zarr")
+    return 0
+
+
+def train(
+    release: Release,
+    /,
+    *,
+    model: Path,
+    epochs: int = 60,
+    limit: int = 20_000,
+    classes: str = "GALAXY",
+    name: str = "",
+    seed: int = 0,
+    layout: str = "",
+) -> int:
+    """Fit a scoring model to a release's spectra.
+
+    whyspec train release --model my-model --epochs 40
+
+    Parameters
+    ----------
+    release
+        One directory, or files of spectra; paths or URLs.
+    model
+        Directory for the model: model.safetensors and card.json.
+    epochs
+        At most so many passes over the spectra; training stops when it no longer helps.
+    limit
+        Use at most so many spectra, taken evenly over the release's files.
+    classes
+        Spectral classes to train on, e.g. GALAXY,QSO; all for every class.
+    name
+        Name of the model; that of its directory if left out.
+    seed
+        Of everything random in training.
+    layout
+        Name of the release's layout; recognised if left out.
+    """
+    from flows.console import notes, show_next
+    from flows.train import told_of_epochs
+    from flows.train import train as train_flow
+    from flows.training_progress import TrainingBars, show_card
+    from flows.training_request import TrainingRequest
+    from infra.flow_call import call_flow
+    from infra.settings import cpu_count
+    from tasks.run_listener import listening
+
+    request = TrainingRequest(
+        release=tuple(release),
+        directory=str(model),
+        name=name or model.resolve().name,
+        layout=layout,
+        classes=option_types.classes(classes) or (),
+        limit=limit,
+        epochs=epochs,
+        seed=seed,
+        threads=cpu_count(),
+    )
+    with TrainingBars(notes()) as bars, listening(bars), told_of_epochs(bars.epoch):
+        card = call_flow(train_flow, request)
+    show_card(notes(), card, model)
+    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {model}")
+    return 0
+
+
+def plan(
+    release: Release,
+    /,
+    *,
+    store: Store,
+    layout: Annotated[str, Parameter(group=_PLACE)] = "",
+    model: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
+    classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    json: Json = False,
+) -> int:
+    """Say what a run would do: which files are new, changed, unchanged, gone or refused.
+
+    whyspec plan release --store odd.zarr
+
+    Nothing is written, no model is run.
+
+    Parameters
+    ----------
+    release
+        One directory, or files of spectra; paths or URLs.
+    store
+        Path or URL of the store; it need not exist.
+    layout
+        Name of the release's layout; recognised if left out.
+    model
+        Name or directory of the scoring model.
+    threshold
+        Tail probability at or below which a spectrum is an outlier.
+    classes
+        Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    json
+        Write the plan as JSON to standard output.
+    """
+    from flows.console import messages, notes, write_json
+    from flows.plan_report import plan_to_dict, show_plan
+    from flows.preparation import prepare
+    from flows.run_progress import RunProgress
+    from flows.run_request import RunRequest
+    from infra.settings import load_settings
+    from tasks.run_listener import listening
+
+    request = RunRequest(tuple(release), store, layout, model, threshold, option_types.classes(classes))
+    with RunProgress(notes()) as progress, listening(progress):
+        prepared = prepare(request, load_settings())
+    if json:
+        write_json(plan_to_dict(prepared))
+    show_plan(messages(json), prepared)
+    return 3 if prepared.listing.refused else 0
+
+
+def run(
+    release: Release,
+    /,
+    *,
+    store: Store,
+    layout: Annotated[str, Parameter(group=_PLACE)] = "",
+    model: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
+    classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    preset: Annotated[Literal["paper", "reference-code"] | None, Parameter(group=_OCCLUSION)] = None,
+    windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
+    baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
+    executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
+    workers: Annotated[int, Parameter(group=_PLACE)] = 0,
+    block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    outlier_block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    json: Json = False,
+) -> int:
+    """Score a release, select its outliers and explain them, into a store.
+
+    whyspec run release --store odd.zarr --threshold 0.01
+
+    Run it again after files were added or changed, or after it was killed: what is done is not done
+    again. Options left out are those of the store; for a new store, the defaults named here.
+
+    Parameters
+    ----------
+    release
+        One directory, or files of spectra; paths or URLs.
+    store
+        Path or URL of the store (Zarr), made if there is none.
+    layout
+        Name of the release's layout; recognised if left out.
+    model
+        Name or directory of the scoring model. Default: the one that ships for the survey.
+    threshold
+        Tail probability at or below which a spectrum is an outlier. Default 0.01: one in a hundred of
+        the model's calibration set is as odd.
+    classes
+        Spectral classes to score, e.g. GALAXY,QSO; all for every class. Default: the model's.
+    preset
+        paper: every window centre, weights 1/variance (Shen & Melchior). reference-code: tiled windows,
+        as in their published code; much faster, coarser. Default: paper.
+    windows
+        Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
+    baselines
+        Typical spectra into which pieces of the outlier are pasted. Default: 8.
+    executor
+        ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.
+    workers
+        Number of processes; 0 for all CPUs or GPUs.
+    block_rows
+        Spectra per block, the unit of work and of storage. Default: from the release's size.
+    outlier_block_rows
+        Explanations per block. Default: from the release's size.
+    json
+        Write the summary as JSON to standard output.
+    """
+    from flows.console import messages, notes, show_next, write_json
+    from flows.run_progress import RunProgress
+    from flows.run_release import run_release
+    from flows.run_request import RunRequest
+    from flows.summary_tables import show_summary
+    from infra.settings import load_settings
+    from tasks.run_listener import listening
+
+    request = RunRequest(
+        release=tuple(release),
+        store=store,
+        layout=layout,
+        model=model,
+        threshold=threshold,
+        classes=option_types.classes(classes),
+        preset=preset,
+        windows=option_types.windows(windows),
+        baselines=baselines,
+        block_rows=block_rows,
+        outlier_block_rows=outlier_block_rows,
+        executor=executor,
+        workers=workers,
+    )
+    with RunProgress(notes()) as progress, listening(progress):
+        summary = run_release(request, load_settings())
+    if json:
+        write_json(summary.to_dict())
+    console = messages(json)
+    show_summary(console, summary)
+    if summary.did_something:
+        show_next(console, f"whyspec cluster {store}", f"whyspec report {store} -o odd.html")
+    return 3 if summary.set_aside else 0

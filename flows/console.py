@@ -1,0 +1,95 @@
+"""What the command line shows: results on standard output, everything about them on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from models.errors import WhyspecError
+
+_PLURALS = {"spectrum": "spectra"}
+_STYLES = {"where": "cyan", "got": "yellow", "allowed": "green", "remedy": "bold"}
+
+
+def messages(as_json: bool) -> Console:
+    """Where tables and progress go: standard error when standard output is for JSON."""
+    return Console(stderr=as_json, highlight=False, soft_wrap=False)
+
+
+def notes() -> Console:
+    """Standard error: progress, warnings, errors."""
+    return Console(stderr=True, highlight=False)
+
+
+def write_json(value: object) -> None:
+    """One JSON document on standard output; NaN, which JSON has not, becomes null."""
+    json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def show_error(error: WhyspecError) -> None:
+    """The parts of an error in a panel on standard error."""
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+    for name, text in error.details():
+        if text:
+            rows.add_row(name, Text(text, style=_STYLES[name]))
+    title = f"{error.kind} (exit status {error.exit_code})"
+    notes().print(
+        Panel(
+            Group(Text(error.what, style="bold red"), rows),
+            title=title,
+            title_align="left",
+            border_style="red",
+        )
+    )
+
+
+def show_next(console: Console, *commands: str) -> None:
+    """Print the commands that make sense now."""
+    text = "\n      ".join(commands)
+    console.print(f"\nNext: {text}", soft_wrap=True)
+
+
+def facts(title: str, pairs: list[tuple[str, str]]) -> Table:
+    """A table of two columns: names and values."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in pairs:
+        table.add_row(name, value)
+    return table
+
+
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``1,200 files``, ``2 spectra``, ``2 anomalies``."""
+    if number != 1:
+        noun = _PLURALS.get(noun) or (f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s")
+    return f"{number:,} {noun}"
+
+
+def duration(seconds: float) -> str:
+    """``8.2 s``, ``3 min 5 s``, ``2 h 10 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return None
+    return value

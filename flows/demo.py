@@ -1,0 +1,181 @@
+"""The demonstration: simulate, run, cluster, report, and compare with what was planted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from engine.clustering.pipeline import ClusteringSummary
+from engine.clustering.settings import ClusteringSettings
+from engine.query import QuerySettings, query
+from engine.report.page import write_report
+from engine.simulation.release import SimulationSettings, read_truth, simulate_release
+from engine.simulation.truth import TRUTH_NAME
+from flows.cluster import cluster
+from flows.cluster_table import show_clusters
+from flows.console import count, duration
+from flows.progress_bar import counting
+from flows.recovery import Recovery, recovery
+from flows.run_progress import RunProgress
+from flows.run_release import run_release
+from flows.run_request import RunRequest, RunSummary
+from flows.summary_tables import show_summary
+from infra.flow_call import call_flow
+from infra.settings import load_settings
+from tasks.run_listener import listening
+
+THRESHOLD = 0.01
+WINDOWS = (16, 64, 256)
+BASELINES = 8
+_TOP = 12
+
+
+def run_demo(
+    directory: Path, spectra: int, outliers: float, seed: int, model: str | None, console: Console
+) -> RunSummary:
+    """Everything on a small simulated DESI release; continues where it was stopped.
+
+    Raises
+    ------
+    WhyspecError : as the single commands do.
+    """
+    begun = time.monotonic()
+    release, store, page = directory / "release", directory / "odd.zarr", directory / "report.html"
+    _simulate(SimulationSettings("desi", spectra, outliers, seed, resolution=False), release, console)
+    console.rule("score and explain", align="left")
+    console.print(
+        f"Preset reference-code with windows {', '.join(map(str, WINDOWS))}: tiled windows, so that the demo "
+        "takes minutes. `whyspec run` without options uses every window centre (preset paper)."
+    )
+    request = RunRequest(
+        release=(str(release),),
+        store=str(store),
+        model=model,
+        threshold=THRESHOLD,
+        preset="reference-code",
+        windows=WINDOWS,
+        baselines=BASELINES,
+    )
+    with RunProgress(console) as progress, listening(progress):
+        summary = run_release(request, load_settings())
+    show_summary(console, summary)
+    console.rule("cluster", align="left")
+    show_clusters(console, _cluster(store, console))
+    console.rule("report", align="left")
+    with console.status("draw the report"):
+        write_report(str(store), page)
+    console.print(_top_table(query(str(store), QuerySettings(top=_TOP))))
+    console.print(_recovery_table(recovery(str(store), release / TRUTH_NAME)))
+    console.print(
+        f"\nStore:  {store}\nReport: {page}\nTruth:  {release / TRUTH_NAME}\n"
+        f"Done in {duration(time.monotonic() - begun)}.",
+        soft_wrap=True,
+    )
+    return summary
+
+
+def _simulate(settings: SimulationSettings, release: Path, console: Console) -> None:
+    console.rule("simulate", align="left")
+    truth = release / TRUTH_NAME
+    # The truth is written last: where it is, the release is complete.
+    if truth.is_file() and len(read_truth(truth)) == settings.spectra:
+        console.print(f"{release} is there already.")
+        return
+    with counting(console, "simulate spectra") as progress:
+        made = simulate_release(settings, release, progress)
+    console.print(
+        f"{count(made.spectra, 'spectrum')} in {count(made.files, 'file')}, "
+        f"{count(made.outliers, 'planted anomaly')}."
+    )
+
+
+def _cluster(store: Path, console: Console) -> ClusteringSummary:
+    with RunProgress(console) as progress, listening(progress):
+        return call_flow(cluster, str(store), ClusteringSettings())
+
+
+def _top_table(outliers: pd.DataFrame) -> Table:
+    table = Table(
+        title="Highest scores", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
+    for name in (
+        "target",
+        "redshift",
+        "score",
+        "tail",
+        "peak [Å]",
+        "rest [Å]",
+        "line",
+        "scale [px]",
+        "cluster",
+    ):
+        table.add_column(name, justify="left" if name in ("target", "line") else "right", no_wrap=True)
+    for row in outliers.itertuples():
+        table.add_row(
+            str(row.target_id),
+            f"{row.redshift:.4f}",
+            f"{row.score:.2f}",
+            f"{row.tail_probability:.2g}",
+            f"{row.peak_wavelength:.1f}",
+            f"{row.peak_rest_wavelength:.1f}",
+            str(row.line or ""),
+            _integer(row.peak_window),
+            _integer(row.cluster),
+        )
+    return table
+
+
+def _recovery_table(kinds: tuple[Recovery, ...]) -> Table:
+    table = Table(
+        title="Planted anomalies: found among the outliers, and located by the attribution's peak",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    for name in ("kind", "planted", "scored", "found", "located", "by chance"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    planted = [kind for kind in kinds if kind.kind]
+    for kind in planted:
+        table.add_row(*_cells(kind.kind.replace("_", " "), kind))
+    table.add_section()
+    total = Recovery(
+        "",
+        sum(kind.planted for kind in planted),
+        sum(kind.scored for kind in planted),
+        sum(kind.found for kind in planted),
+        sum(kind.located for kind in planted),
+        sum(kind.chance for kind in planted),
+    )
+    table.add_row(*_cells("all planted", total), style="bold")
+    for kind in kinds:
+        if not kind.kind:
+            table.add_row(
+                "nothing planted",
+                f"{kind.planted:,}",
+                f"{kind.scored:,}",
+                f"{kind.found:,}",
+                "",
+                "",
+                style="dim",
+            )
+    return table
+
+
+def _cells(name: str, kind: Recovery) -> tuple[str, ...]:
+    return (
+        name,
+        f"{kind.planted:,}",
+        f"{kind.scored:,}",
+        f"{kind.found:,}",
+        f"{kind.located:,}",
+        f"{kind.chance:.1f}",
+    )
+
+
+def _integer(value: object) -> str:
+    return "" if pd.isna(value) else str(value)  # type: ignore[call-overload]

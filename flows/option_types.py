@@ -1,0 +1,75 @@
+"""How options are written on the command line and what they mean."""
+
+from __future__ import annotations
+
+from models.errors import ConfigurationError
+
+
+def comma_list(text: str) -> tuple[str, ...]:
+    """``"GALAXY, QSO"`` to ``("GALAXY", "QSO")``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def classes(text: str | None) -> tuple[str, ...] | None:
+    """``GALAXY,QSO``; ``all`` for every class; None if not given."""
+    if text is None:
+        return None
+    return () if text.strip().lower() == "all" else tuple(name.upper() for name in comma_list(text))
+
+
+def windows(text: str | None) -> tuple[int, ...] | None:
+    """``1,4,16`` to (1, 4, 16); None if not given.
+
+    Raises
+    ------
+    ConfigurationError : not integers.
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in comma_list(text))
+    except ValueError:
+        raise _not_understood("--windows", text, "widths in pixels, e.g. 1,4,16,64") from None
+
+
+def interval(option: str, text: str | None) -> tuple[float, float] | None:
+    """``0.1:0.3`` to (0.1, 0.3); an end left out is infinite; None if not given.
+
+    Raises
+    ------
+    ConfigurationError : not two numbers in order.
+    """
+    if text is None:
+        return None
+    low, colon, high = text.partition(":")
+    try:
+        ends = (float(low) if low else float("-inf"), float(high) if high else float("inf"))
+        if not colon or not ends[0] <= ends[1]:
+            raise ValueError(text)
+    except ValueError:
+        raise _not_understood(option, text, "LOW:HIGH, e.g. 0.1:0.3, 0.1: or :0.3") from None
+    return ends
+
+
+def integers(option: str, text: str | None) -> tuple[int, ...]:
+    """``39627,39628`` to a tuple; empty if not given.
+
+    Raises
+    ------
+    ConfigurationError : not integers.
+    """
+    try:
+        return tuple(int(part) for part in comma_list(text or ""))
+    except ValueError:
+        raise _not_understood(option, text, "whole numbers separated by commas") from None
+
+
+def _not_understood(option: str, got: object, allowed: str) -> ConfigurationError:
+    return ConfigurationError(
+        "An option's value was not understood.",
+        where=option,
+        got=got,
+        allowed=allowed,
+        remedy="Write it in the form that is allowed.",
+        kind="option",
+    )

@@ -1,0 +1,257 @@
+"""Before a run: list the release, settle the configuration, compare with the store. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from engine.layouts.registry import list_release
+from engine.occlusion.settings import OcclusionSettings
+from engine.plan import Plan, choose_block_rows, choose_outlier_block_rows, make_plan, superseded_rows
+from engine.run_configuration import RunConfiguration
+from engine.source_file import RefusedFile, ReleaseListing
+from engine.store.store import Store
+from engine.worker import worker_bytes
+from flows.run_request import RunRequest
+from infra.settings import Settings, available_memory, cpu_count
+from models.errors import ConfigurationError
+from models.grid import WavelengthGrid
+from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.scoring_model import ScoringModel
+from models.weights import load_model, pretrained_for, pretrained_names
+from tasks.run_listener import current_listener
+
+DEFAULT_THRESHOLD = 0.01
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that can begin.
+
+    Attributes
+    ----------
+    request : what was asked.
+    model : name or absolute directory of the model, for workers.
+    listing : the release.
+    store : the store, or None where there is none yet.
+    configuration : the store's, or that of the store to be made.
+    plan : score blocks to do.
+    waiting_outliers : outliers of earlier runs without an explanation.
+    stale_rows : rows of earlier runs that are replaced but not marked so yet.
+    """
+
+    request: RunRequest
+    model: str
+    listing: ReleaseListing
+    store: Store | None
+    configuration: RunConfiguration
+    plan: Plan
+    waiting_outliers: int
+    stale_rows: int
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would change the store."""
+        return bool(self.plan.blocks or self.waiting_outliers or self.stale_rows)
+
+    @property
+    def set_aside(self) -> tuple[RefusedFile, ...]:
+        """Files of the listing that cannot be used."""
+        return self.listing.refused
+
+
+def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
+    """List, configure and plan.
+
+    Raises
+    ------
+    InputError : the release is not there or holds nothing to read; the store's place is taken.
+    ConfigurationError : release, model, store, options and machine do not fit together.
+    StoreError : the store is damaged or of another schema version.
+    """
+    # The store first: finding it damaged after an hour of listing would be unkind.
+    store = Store.open(request.store) if Store.exists(request.store) else None
+    listing = list_release(request.release, request.layout, current_listener().listing)
+    name = _model_name(request, store, listing)
+    model = load_model(name)
+    _check_grid(listing, model)
+    configuration = configure(request, name, model, store, listing.spectra)
+    _check_memory(configuration, request, settings)
+    plan = make_plan(listing, store, configuration)
+    waiting = _waiting_outliers(store) if store is not None else 0
+    stale = len(superseded_rows(store)) if store is not None else 0
+    return PreparedRun(request, name, listing, store, configuration, plan, waiting, stale)
+
+
+def configure(
+    request: RunRequest, name: str, model: ScoringModel, store: Store | None, spectra: int
+) -> RunConfiguration:
+    """The run's configuration: what was asked, else what the store has, else the defaults.
+
+    ``spectra`` is the size of the release, from which the blocks of a new store are chosen.
+
+    Raises
+    ------
+    ConfigurationError : a value is out of range, also for what the model's calibration can resolve.
+    """
+    old = store.configuration if store is not None else None
+    threshold = _first(request.threshold, old.threshold if old else None, DEFAULT_THRESHOLD)
+    occlusion = old.occlusion if old else OcclusionSettings()
+    changed = {
+        key: value
+        for key in ("preset", "windows", "baselines", "seed")
+        if (value := getattr(request, key)) is not None
+    }
+    occlusion = OcclusionSettings.from_dict({**occlusion.to_dict(), **changed})
+    # A model that was moved is still the same model.
+    same = old is not None and old.model_digest == model.card.digest
+    configuration = RunConfiguration(
+        model=old.model if old is not None and same else name,
+        model_digest=model.card.digest,
+        grid=model.card.grid,
+        latents=model.card.latents,
+        reconstruction_scores=RECONSTRUCTION_SCORES,
+        classes=_first(request.classes, old.classes if old else None, model.card.classes),
+        threshold=threshold,
+        occlusion=occlusion,
+        block_rows=_first(request.block_rows, old.block_rows if old else None, choose_block_rows(spectra)),
+        outlier_block_rows=_first(
+            request.outlier_block_rows,
+            old.outlier_block_rows if old else None,
+            choose_outlier_block_rows(spectra, threshold),
+        ),
+    )
+    _check_calibration(configuration, model)
+    return configuration
+
+
+def model_location(name: str) -> str:
+    """A shipped model's name as it is, a directory's absolute path: what workers anywhere understand."""
+    return name if name in pretrained_names() else str(Path(name).resolve())
+
+
+def _model_name(request: RunRequest, store: Store | None, listing: ReleaseListing) -> str:
+    if request.model is not None:
+        return model_location(request.model)
+    if store is not None and store.configuration.grid == listing.grid:
+        return store.configuration.model
+    return pretrained_for(listing.grid.name)
+
+
+def _check_grid(listing: ReleaseListing, model: ScoringModel) -> None:
+    if listing.grid == model.card.grid:
+        return
+    fitting = [name for name in pretrained_names() if _grid_of(name) == listing.grid]
+    raise ConfigurationError(
+        "The model is for another instrument than the release's spectra.",
+        where=f"model {model.card.name}",
+        got=f"model on the {_described(model.card.grid)}, release on the {_described(listing.grid)}",
+        allowed=", ".join(fitting) or "a model trained on such spectra",
+        remedy="Leave --model out, name a fitting one, or train one with `whyspec train`.",
+        kind="grid-mismatch",
+    )
+
+
+def _grid_of(name: str) -> WavelengthGrid:
+    return load_model(name).card.grid
+
+
+def _described(grid: WavelengthGrid) -> str:
+    wavelength = grid.wavelength()
+    ends = f"{wavelength[0]:.0f} to {wavelength[-1]:.0f} Angstrom"
+    return f"{grid.name} grid ({grid.size} pixels, {ends}, {grid.spacing})"
+
+
+def _check_calibration(configuration: RunConfiguration, model: ScoringModel) -> None:
+    least = 1.0 / (1.0 + model.calibration_size)
+    if configuration.threshold < least:
+        raise ConfigurationError(
+            "The threshold is smaller than any tail probability the model can give.",
+            where="--threshold",
+            got=configuration.threshold,
+            allowed=f"{least:.3g} to 1 (the model has {model.calibration_size} calibration spectra)",
+            remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
+            kind="threshold",
+        )
+    if configuration.occlusion.baselines > model.calibration_size:
+        raise ConfigurationError(
+            "More baselines are asked for than the model has calibration spectra.",
+            where="--baselines",
+            got=configuration.occlusion.baselines,
+            allowed=f"1 to {model.calibration_size}",
+            remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
+            kind="baselines",
+        )
+    if max(configuration.occlusion.windows) > configuration.grid.size:
+        raise ConfigurationError(
+            "A window is wider than the spectrum.",
+            where="--windows",
+            got=max(configuration.occlusion.windows),
+            allowed=f"1 to {configuration.grid.size} pixels",
+            remedy="Leave that width out.",
+            kind="windows",
+        )
+
+
+def _check_memory(configuration: RunConfiguration, request: RunRequest, settings: Settings) -> None:
+    if settings.ray_address:
+        return  # the cluster's machines are not this one
+    workers = 1 if request.executor == "serial" else request.workers or settings.workers or cpu_count()
+    allowed = settings.memory_per_worker or available_memory() // workers
+    needed = worker_bytes(configuration)
+    if needed > allowed:
+        raise ConfigurationError(
+            "The run does not fit the memory of its workers.",
+            where="WHYSPEC_MEMORY_PER_WORKER" if settings.memory_per_worker else "this machine",
+            got=f"{needed / 2**20:,.0f} MiB for each of {workers} workers",
+            allowed=f"{allowed / 2**20:,.0f} MiB each",
+            remedy="Use fewer --workers or smaller --outlier-block-rows (new stores only).",
+            kind="memory",
+        )
+
+
+def _waiting_outliers(store: Store) -> int:
+    """Outliers of committed blocks, not superseded, whose explanation is not committed."""
+    ledger = store.ledger
+    explained = ledger.results("attribution")
+    done = {
+        row
+        for plan in ledger.attribution_plans()
+        for block in plan.blocks
+        if block.index in explained
+        for row in block.rows
+    }
+    done.update(row for entry in ledger.superseded().values() for row in entry.rows)
+    return sum(row not in done for result in ledger.results("score").values() for row in result.outliers)
+
+
+def _first(*values: _T | None) -> _T:
+    """The first value that is not None."""
+    return next(value for value in values if value is not None)
+
+
+_handed_over: ContextVar[PreparedRun] = ContextVar("whyspec_prepared_run")
+
+
+@contextmanager
+def handed_over(prepared: PreparedRun) -> Iterator[None]:
+    """Within it, the flow takes this run instead of listing the release again.
+
+    A Prefect flow's own parameters must be plain data, small enough to show.
+    """
+    token = _handed_over.set(prepared)
+    try:
+        yield
+    finally:
+        _handed_over.reset(token)
+
+
+def prepared_run() -> PreparedRun | None:
+    """The run that was handed over, if any."""
+    return _handed_over.get(None)

@@ -1,0 +1,102 @@
+"""The flow that processes a release: score every spectrum, select the outliers, explain them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture, as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from engine.blocks import BlockResult
+from engine.executors.executor import Executor, WorkerRecipe
+from engine.executors.serial import SerialExecutor
+from engine.plan import attribution_blocks, begin, superseded_rows
+from engine.store.store import Store
+from flows.preparation import PreparedRun, prepare, prepared_run
+from flows.run_account import account_of
+from flows.run_request import RunRequest, RunSummary
+from infra.settings import Settings, load_settings
+from tasks.block_commits import BlockCommits
+from tasks.block_groups import Block, grouped, run_group
+from tasks.run_listener import Stage, current_listener
+
+# Threads are made when they are needed, as many as the executor has slots.
+_THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1024)
+
+
+@flow(name="process", task_runner=_THREADS, persist_result=False)  # type: ignore[arg-type]  # invariant
+def process(request: RunRequest) -> RunSummary:
+    """List, plan, score, mark what is superseded, explain, account.
+
+    Safe to stop at any moment and to run again: blocks that are in the store's ledger are not run
+    again, all others give the same bytes as they would have.
+
+    Raises
+    ------
+    RetryError : a fault that did not pass within the retries; running the flow again continues.
+    WhyspecError : release, model, store, options or machine do not fit together.
+    """
+    begun = time.monotonic()
+    settings = load_settings()
+    prepared = prepared_run() or prepare(request, settings)
+    store = prepared.store or Store.create(request.store, prepared.configuration)
+    begin(store, prepared.plan)
+    with ExitStack() as stack:
+        executor = _start_executor(prepared, store, settings, stack)
+        scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
+        store.mark_superseded(superseded_rows(store))
+        explained = _run_stage("explaining", attribution_blocks(store), store, executor)
+    store.clear_staging()
+    return account_of(prepared, store, scored, explained, time.monotonic() - begun)
+
+
+def _start_executor(prepared: PreparedRun, store: Store, settings: Settings, stack: ExitStack) -> Executor:
+    recipe = WorkerRecipe(prepared.model, store.url, settings.threads_per_worker)
+    current_listener().waiting("load the model")
+    executor: Executor
+    if prepared.request.executor == "serial":
+        executor = SerialExecutor(recipe)
+    else:
+        # Importing Ray takes half a second that a serial run need not pay.
+        from engine.executors.ray_pool import RayPoolExecutor
+        from infra.ray_cluster import ray_cluster
+
+        current_listener().waiting("start Ray and load the model")
+        workers = prepared.request.workers or settings.workers
+        resources = stack.enter_context(ray_cluster(settings.model_copy(update={"workers": workers})))
+        executor = RayPoolExecutor(
+            recipe,
+            resources.workers,
+            gpus=1 if resources.gpus else 0,
+            ready_seconds=settings.ready_seconds,
+        )
+    stack.enter_context(executor)
+    current_listener().waiting("")
+    return executor
+
+
+def _run_stage(
+    name: Stage, blocks: Sequence[Block], store: Store, executor: Executor
+) -> tuple[BlockResult, ...]:
+    """Run blocks in groups on as many threads as the executor has slots."""
+    listener = current_listener()
+    listener.stage(name, len(blocks), sum(block.spectra for block in blocks))
+    commits = BlockCommits(store.ledger, listener)
+    # A stage has a bounded number of groups under way, so a failure leaves few blocks to wait for.
+    waiting = list(reversed(grouped(blocks, executor.slots)))
+    running: list[PrefectFuture[int]] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < executor.slots:
+                running.append(run_group.submit(waiting.pop(), executor, commits))
+            done = next(iter(as_completed(running)))
+            running.remove(done)
+            done.result()
+    except BaseException:
+        commits.stop()
+        raise
+    return commits.results()

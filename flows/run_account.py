@@ -1,0 +1,44 @@
+"""The account of a run: what it did and what the store holds after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from engine.blocks import BlockResult
+from engine.store.store import Store
+from flows.preparation import PreparedRun
+from flows.run_request import RunSummary
+
+
+def account_of(
+    prepared: PreparedRun,
+    store: Store,
+    scored: Sequence[BlockResult],
+    explained: Sequence[BlockResult],
+    seconds: float,
+) -> RunSummary:
+    """Count what the receipts of a run's blocks and the store's ledger tell."""
+    states = prepared.plan.counts
+    statuses: Counter[str] = Counter()
+    for result in scored:
+        statuses.update(dict(result.status_counts))
+    unreadable = [file for result in scored for file in result.unreadable]
+    set_aside = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    everything = store.ledger.results("score").values()
+    return RunSummary(
+        store=store.url,
+        files_new=states["new"] + states["retry"],
+        files_changed=states["changed"],
+        files_unchanged=states["unchanged"],
+        files_unfinished=states["unfinished"],
+        files_gone=states["gone"],
+        set_aside=tuple(set_aside[url] for url in sorted(set_aside)),
+        spectra=sum(result.spectra for result in scored),
+        status_counts=tuple(sorted(statuses.items())),
+        outliers=sum(len(result.outliers) for result in scored),
+        explained=sum(result.spectra for result in explained),
+        store_spectra=sum(result.spectra for result in everything),
+        store_outliers=sum(len(result.outliers) for result in everything),
+        seconds=seconds,
+    )

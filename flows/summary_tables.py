@@ -1,0 +1,81 @@
+"""The account of a run in the terminal: what was scored, what was not and why, what comes next."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.source_file import RefusedFile
+from flows.console import count, duration, facts
+from flows.run_request import RunSummary
+from models.row_status import RowStatus
+
+_LONGEST_LIST = 10
+
+
+def show_summary(console: Console, summary: RunSummary) -> None:
+    """Print the account of a run."""
+    if not summary.did_something:
+        console.print(
+            f"Nothing to do: {count(summary.files_unchanged, 'file')} unchanged, "
+            f"{count(summary.store_spectra, 'spectrum')} and {count(summary.store_outliers, 'outlier')} "
+            f"in {summary.store}.",
+            style="bold",
+        )
+    else:
+        console.print(_work(summary))
+        console.print(status_table(dict(summary.status_counts)))
+    if summary.files_gone:
+        console.print(
+            f"{count(summary.files_gone, 'file')} of the store gone from the release; the rows stay.",
+            style="yellow",
+        )
+    show_set_aside(console, summary.set_aside)
+
+
+def _work(summary: RunSummary) -> Table:
+    states = (
+        ("new", summary.files_new),
+        ("changed", summary.files_changed),
+        ("unfinished", summary.files_unfinished),
+        ("unchanged", summary.files_unchanged),
+    )
+    return facts(
+        "This run",
+        [
+            ("files", ", ".join(f"{number:,} {state}" for state, number in states if number) or "none"),
+            ("spectra", f"{summary.spectra:,}"),
+            ("outliers", f"{summary.outliers:,}, explained {summary.explained:,}"),
+            ("time", duration(summary.seconds)),
+            (
+                "store",
+                f"{summary.store}: {summary.store_spectra:,} spectra, {summary.store_outliers:,} outliers",
+            ),
+        ],
+    )
+
+
+def status_table(counts: dict[str, int]) -> Table:
+    """How many spectra were scored, and why the others were not."""
+    table = Table(
+        title="Spectra of this run", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+    )
+    table.add_column("status", no_wrap=True)
+    table.add_column("spectra", justify="right")
+    table.add_column("meaning", style="dim")
+    for status in RowStatus:
+        number = counts.get(status.label, 0)
+        if number:
+            table.add_row(status.label, f"{number:,}", status.meaning)
+    return table
+
+
+def show_set_aside(console: Console, files: tuple[RefusedFile, ...]) -> None:
+    """Print the files that could not be used, with the reason of each."""
+    if not files:
+        return
+    console.print(f"\n{count(len(files), 'file')} set aside; the next run tries again:", style="bold yellow")
+    for file in files[:_LONGEST_LIST]:
+        console.print(f"  {file.url}\n    {file.kind}: {file.reason.splitlines()[0]}", soft_wrap=True)
+    if len(files) > _LONGEST_LIST:
+        console.print(f"  ... and {len(files) - _LONGEST_LIST} more: use --json for all of them.")
