@@ -48,7 +48,7 @@ format: $(VENV)/development
 	$(BIN)/ruff check --fix .
 
 models: $(VENV)/application
-	$(BIN)/python -m models.pretrained.make
+	$(BIN)/python -m flows.shipped_models "$${RR_TEMPLATE_DIR:?set RR_TEMPLATE_DIR to a directory of redrock templates}"
 
 constraints: $(VENV)/development
 	@sed '/^[^#]/,$$d' constraints.txt > constraints.new

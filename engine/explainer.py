@@ -65,7 +65,7 @@ class Explainer:
         flux = device_tensor(selected.flux[row], self._device)
         ivar = device_tensor(selected.ivar[row], self._device)
         with torch.inference_mode():
-            baselines = self._model.baselines(redshift, settings.baselines, settings.seed)
+            baselines = self._model.baselines(redshift, settings.draw(self._model.calibration_size))
             log_prob = self._model.conditioned(ivar, redshift)
             occluder = DenseOccluder(log_prob, settings.memory_bytes)
             result = attribute(occluder, log_prob, OcclusionRequest(flux, baselines, ivar > 0), settings)

@@ -101,7 +101,7 @@ def train(
     from flows.training_progress import TrainingBars, show_card
     from flows.training_request import TrainingRequest
     from infra.flow_call import call_flow
-    from infra.settings import cpu_count
+    from infra.settings import load_settings, own_threads
     from tasks.run_listener import listening
 
     request = TrainingRequest(
@@ -113,7 +113,7 @@ def train(
         limit=limit,
         epochs=epochs,
         seed=seed,
-        threads=cpu_count(),
+        threads=own_threads(load_settings()),
     )
     with TrainingBars(notes()) as bars, listening(bars), told_of_epochs(bars.epoch):
         card = call_flow(train_flow, request)

@@ -53,14 +53,14 @@ def explain(
     from flows.console import messages, notes, write_json
     from flows.explain_spectrum import SpectrumRequest, explain_spectrum
     from flows.explanation_table import explanation_to_dict, save_figure, show_explanation
-    from infra.settings import cpu_count
+    from infra.settings import load_settings, own_threads
 
     occlusion = OcclusionSettings(
         preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
     )
     request = SpectrumRequest(file, target_id, row, model, occlusion)
     with notes().status("score and explain"):
-        spectrum = explain_spectrum(request, cpu_count())
+        spectrum = explain_spectrum(request, own_threads(load_settings()))
     if json:
         write_json(explanation_to_dict(spectrum))
     show_explanation(messages(json), spectrum)

@@ -32,38 +32,6 @@ def windows(text: str | None) -> tuple[int, ...] | None:
         raise _not_understood("--windows", text, "widths in pixels, e.g. 1,4,16,64") from None
 
 
-def interval(option: str, text: str | None) -> tuple[float, float] | None:
-    """``0.1:0.3`` to (0.1, 0.3); an end left out is infinite; None if not given.
-
-    Raises
-    ------
-    ConfigurationError : not two numbers in order.
-    """
-    if text is None:
-        return None
-    low, colon, high = text.partition(":")
-    try:
-        ends = (float(low) if low else float("-inf"), float(high) if high else float("inf"))
-        if not colon or not ends[0] <= ends[1]:
-            raise ValueError(text)
-    except ValueError:
-        raise _not_understood(option, text, "LOW:HIGH, e.g. 0.1:0.3, 0.1: or :0.3") from None
-    return ends
-
-
-def integers(option: str, text: str | None) -> tuple[int, ...]:
-    """``39627,39628`` to a tuple; empty if not given.
-
-    Raises
-    ------
-    ConfigurationError : not integers.
-    """
-    try:
-        return tuple(int(part) for part in comma_list(text or ""))
-    except ValueError:
-        raise _not_understood(option, text, "whole numbers separated by commas") from None
-
-
 def _not_understood(option: str, got: object, allowed: str) -> ConfigurationError:
     return ConfigurationError(
         "An option's value was not understood.",

@@ -13,7 +13,7 @@ from engine.layouts.registry import list_release
 from engine.occlusion.settings import OcclusionSettings
 from engine.plan import Plan, choose_block_rows, choose_outlier_block_rows, make_plan, superseded_rows
 from engine.run_configuration import RunConfiguration
-from engine.source_file import RefusedFile, ReleaseListing
+from engine.source_file import ReleaseListing
 from engine.store.store import Store
 from engine.worker import worker_bytes
 from flows.run_request import RunRequest
@@ -59,11 +59,6 @@ class PreparedRun:
     def has_work(self) -> bool:
         """Whether a run would change the store."""
         return bool(self.plan.blocks or self.waiting_outliers or self.stale_rows)
-
-    @property
-    def set_aside(self) -> tuple[RefusedFile, ...]:
-        """Files of the listing that cannot be used."""
-        return self.listing.refused
 
 
 def prepare(request: RunRequest, settings: Settings) -> PreparedRun:

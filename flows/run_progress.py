@@ -30,7 +30,7 @@ class _Rate(ProgressColumn):
     """Items per second since the stage began."""
 
     def render(self, task: Task) -> Text:
-        elapsed = task.elapsed or 0.0
+        elapsed = task.finished_time or task.elapsed or 0.0
         rate = task.completed / elapsed if elapsed > 0 else 0.0
         return Text(f"{rate:,.1f}/s" if task.completed and task.fields.get("rated") else "", style="cyan")
 
@@ -38,10 +38,8 @@ class _Rate(ProgressColumn):
 class _Bar(BarColumn):
     """A bar where the end is known."""
 
-    def render(self, task: Task) -> ProgressBar:
-        bar = super().render(task)
-        bar.width = self.bar_width if task.total is not None else 0
-        return bar
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
+        return super().render(task) if task.total is not None else Text("")
 
 
 class _Count(ProgressColumn):

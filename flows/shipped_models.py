@@ -28,7 +28,7 @@ from models.model_card import ModelCard
 from models.training import TrainingSettings, fit
 from models.weights import PRETRAINED, save_model
 
-SPECTRA = 10_000
+SPECTRA = 8_000
 SEED = 20_261_123
 
 
@@ -108,7 +108,7 @@ def main(
     *,
     only: Annotated[str, Parameter(help="Name of one model; all when left out.")] = "",
     spectra: Annotated[int, Parameter(help="Spectra to simulate for each model.")] = SPECTRA,
-    epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 40,
+    epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 20,
 ) -> None:
     """Train the shipped models anew from redrock TEMPLATES."""
     console = Console(stderr=True)

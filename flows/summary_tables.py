@@ -24,7 +24,8 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         )
     else:
         console.print(_work(summary))
-        console.print(status_table(dict(summary.status_counts)))
+        if summary.spectra:
+            console.print(status_table(dict(summary.status_counts)))
     if summary.files_gone:
         console.print(
             f"{count(summary.files_gone, 'file')} of the store gone from the release; the rows stay.",

@@ -24,6 +24,6 @@ class TrainingRequest:
     layout: str = ""
     classes: tuple[str, ...] = ("GALAXY",)
     limit: int = 20_000
-    epochs: int = 60
+    epochs: int = 40
     seed: int = 0
     threads: int = 2

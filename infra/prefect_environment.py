@@ -7,6 +7,7 @@ user has set stays: with ``PREFECT_API_URL`` (or a profile that has one) flows g
 from __future__ import annotations
 
 import os
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -28,16 +29,21 @@ def prepare_prefect() -> bool:
     if _user_has_server():
         return True
     if "PREFECT_HOME" not in os.environ:
-        home = cache_directory() / "prefect"
-        home.mkdir(parents=True, exist_ok=True)
-        os.environ["PREFECT_HOME"] = str(home)
+        os.environ["PREFECT_HOME"] = str(cache_directory() / "prefect")
     return False
 
 
 def cache_directory() -> Path:
-    """Where whyspec keeps what it can make again: ``$XDG_CACHE_HOME/whyspec`` or ``~/.cache/whyspec``."""
+    """Where whyspec keeps what it can make again: ``$XDG_CACHE_HOME/whyspec`` or ``~/.cache/whyspec``.
+
+    In the system's directory for temporary files where neither can be written, as in many containers.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "whyspec"
+    directory = (Path(base) if base else Path.home() / ".cache") / "whyspec"
+    existing = next(parent for parent in (directory, *directory.parents) if parent.exists())
+    if os.access(existing, os.W_OK):
+        return directory
+    return Path(tempfile.gettempdir()) / f"whyspec-{os.getuid()}"
 
 
 def _user_has_server() -> bool:

@@ -37,7 +37,7 @@ class PrefectServer:
         home = Path(os.environ.get("PREFECT_HOME", str(cache_directory() / "prefect")))
         home.mkdir(parents=True, exist_ok=True)
         self._log = home / "server.log"
-        with self._log.open("ab") as log:
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [sys.executable, "-m", "infra.prefect_server", str(self._port)],
                 stdin=subprocess.PIPE,
@@ -61,9 +61,11 @@ class PrefectServer:
         """
         deadline = time.monotonic() + seconds
         while self._process.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(urllib.error.URLError, OSError):
-                with urllib.request.urlopen(f"{self.api_url}/health", timeout=5):  # noqa: S310 - http, local
-                    return
+            with (
+                contextlib.suppress(urllib.error.URLError, OSError),
+                urllib.request.urlopen(f"{self.api_url}/health", timeout=5),  # noqa: S310 - http, local
+            ):
+                return
             time.sleep(0.1)
         self.stop()
         raise RetryError(
@@ -88,8 +90,14 @@ class PrefectServer:
 
 @contextlib.contextmanager
 def prefect_api() -> Iterator[None]:
-    """Within it flows can run: on the user's Prefect server, else on one that lasts as long as this."""
+    """Within it flows can run: on the user's Prefect server, else on one that lasts as long as this.
+
+    Raises
+    ------
+    RetryError : the server does not answer.
+    """
     if prepare_prefect():
+        _check_users_server()
         yield
         return
     server = PrefectServer()
@@ -104,6 +112,23 @@ def prefect_api() -> Iterator[None]:
             EventsWorker.drain_all(timeout=10)
     finally:
         server.stop()
+
+
+def _check_users_server() -> None:
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    with get_client(sync_client=True) as client:
+        error = client.api_healthcheck()
+    if error is not None:
+        raise RetryError(
+            "The Prefect server does not answer.",
+            where=f"PREFECT_API_URL, {PREFECT_API_URL.value()}",
+            got=f"{type(error).__name__}: {error}",
+            remedy="Start it with `prefect server start`, correct the address, or unset it: whyspec then "
+            "starts a server for the run.",
+            kind="prefect-server",
+        )
 
 
 def _serve(port: int) -> None:

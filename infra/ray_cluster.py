@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from infra.settings import Settings, cpu_count
 from models.errors import ConfigurationError
 
-# Ray reads these when it is imported. The second keeps Ray from hiding GPUs from actors that ask for none
-# by a warning on every start; the first stops the usage report.
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray reads these when it is imported.
+_QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Without it every actor that asks for no GPU warns about a change to come in Ray.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Ray tells of dead workers on standard output, which may be a user's JSON. The pool handles them.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,8 @@ def ray_cluster(settings: Settings) -> Iterator[RayResources]:
     if started:
         _connect(settings)
     try:
-        cluster = ray.cluster_resources()
-        yield _resources(int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0)), settings)
+        cluster = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        yield resources_for(int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0)), settings)
     finally:
         if started:
             ray.shutdown()
@@ -77,7 +82,13 @@ def _connect(settings: Settings) -> None:
     )
 
 
-def _resources(cpus: int, gpus: int, settings: Settings) -> RayResources:
+def resources_for(cpus: int, gpus: int, settings: Settings) -> RayResources:
+    """The workers that the settings make of a cluster: one per GPU, or per so many CPUs as it has threads.
+
+    Raises
+    ------
+    ConfigurationError : more workers are asked for than there is room for.
+    """
     workers = settings.workers or gpus or max(1, cpus // settings.threads_per_worker)
     if gpus and workers > gpus:
         raise ConfigurationError(

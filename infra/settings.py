@@ -27,12 +27,13 @@ class Settings(BaseSettings):
 
     workers: int = Field(default=0, ge=0, description="processes that score; 0: one per CPU (or GPU)")
     threads_per_worker: int = Field(default=1, ge=1, description="torch threads of each of them")
+    threads: int = Field(default=0, ge=0, description="torch threads of explain and train; 0: one per CPU")
     ray_address: str = Field(default="", description="Ray cluster to join; empty: one on this machine")
     ray_object_store_bytes: int = Field(
         default=256 * 2**20, ge=80 * 2**20, description="only receipts pass through it"
     )
     ready_seconds: float = Field(default=300.0, gt=0, description="time for the workers to get ready")
-    memory_per_worker: int = Field(default=2 * 2**30, ge=2**28, description="bytes, for occlusion batches")
+    memory_per_worker: int = Field(default=0, ge=0, description="bytes; 0: what is free here, shared out")
     dask_workers: int = Field(default=0, ge=0, description="threads of the clustering; 0: one per CPU")
     dask_address: str = Field(default="", description="Dask scheduler to join; empty: threads here")
     traceback: bool = Field(default=False, description="show tracebacks of whyspec's own errors")
@@ -97,6 +98,23 @@ def load_settings(**given: object) -> Settings:
         ) from error
 
 
+def own_threads(settings: Settings) -> int:
+    """Torch threads of commands that compute in this process."""
+    return settings.threads or cpu_count()
+
+
 def cpu_count() -> int:
     """CPUs that this process may use (fewer than the machine's in a container or under taskset)."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Bytes that can be had without swapping; all of the machine's where the system does not say."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass  # not Linux
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -14,7 +14,6 @@ from models import calibration
 from models.decoder import Decoder
 from models.density import LatentDensity
 from models.encoder import Encoder, EncoderSettings
-from models.errors import ConfigurationError
 from models.model_card import ModelCard
 
 
@@ -82,27 +81,10 @@ class ScoringModel(nn.Module):
 
         return log_prob
 
-    def baselines(self, redshift: float, count: int, seed: int) -> Tensor:
-        """Typical spectra at a redshift: reconstructions of ``count`` calibration spectra, (count, N).
-
-        Drawn without replacement with a fixed seed, the same for every spectrum that is explained.
-
-        Raises
-        ------
-        ConfigurationError : more baselines than calibration spectra.
-        """
-        if count > self.calibration_size:
-            raise ConfigurationError(
-                "More baselines are asked for than the model has calibration spectra.",
-                where=self.card.name,
-                got=count,
-                allowed=f"1 to {self.calibration_size}",
-                remedy="Ask for fewer baselines, or train with a larger calibration set.",
-                kind="baselines",
-            )
-        chosen = np.random.default_rng(seed).permutation(self.calibration_size)[:count]
+    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
+        """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
         latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
-        redshifts = torch.full((count,), redshift, dtype=torch.float64, device=latents.device)
+        redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
 
     def tail_probability(self, score: NDArray[np.floating]) -> NDArray[np.float32]:

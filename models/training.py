@@ -70,10 +70,10 @@ class TrainingSettings:
     seed : of everything random; threads : of torch.
     """
 
-    epochs: int = 60
+    epochs: int = 40
     patience: int = 12
-    batch: int = 64
-    learning_rate: float = 4e-3
+    batch: int = 32
+    learning_rate: float = 3e-3
     consistency: float = 0.5
     novelty: float = 1.0
     model_error: float = 0.03

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import queue
+import threading
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +24,9 @@ from models.errors import BugError, ConfigurationError, RetryError, WhyspecError
 
 ATTEMPTS = 3
 """Actors on which a block is tried before the run is told that it fails."""
+
+END_SECONDS = 30.0
+"""How long the calls under way may take to notice that their actors were ended."""
 
 TASK_RETRIES = 1
 """Times that Ray itself runs a block again on the actor that it restarted."""
@@ -73,6 +77,8 @@ class RayPoolExecutor:
         self._idle: queue.Queue[Any] = queue.Queue()
         self._all: list[Any] = []
         self._ended = False
+        self._running = 0
+        self._changed = threading.Condition()
 
     @property
     def slots(self) -> int:
@@ -105,6 +111,18 @@ class RayPoolExecutor:
 
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """See :class:`engine.executors.executor.Executor`."""
+        with self._changed:
+            if self._ended or not self._all:
+                raise BugError("An executor was used outside its context.", where="RayPoolExecutor.run")
+            self._running += 1
+        try:
+            return self._run(block)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         for _ in range(ATTEMPTS):
             actor = self._idle.get()
             try:
@@ -114,6 +132,7 @@ class RayPoolExecutor:
                 raise _original(error) from error
             except RayActorError as error:
                 if self._ended:
+                    self._idle.put(actor)
                     raise RetryError("The run was stopped.", where=f"block {block.index}") from error
                 # The actor is gone for good, or cannot be reached: another takes its place.
                 self._idle.put(self._replace(actor))
@@ -177,14 +196,17 @@ class RayPoolExecutor:
             raise _original(error) from error
 
     def _end(self) -> None:
-        self._ended = True
+        with self._changed:
+            self._ended = True
         for actor in self._all:
             try:
                 ray.kill(actor)
             except RayError:
                 break
+        # Ray crashes the process when it is shut down while threads wait for its answers.
+        with self._changed:
+            self._changed.wait_for(lambda: self._running == 0, timeout=END_SECONDS)
         self._all = []
-        self._idle = queue.Queue()
 
 
 def _free() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 from models.scoring_model import ScoringModel
@@ -21,21 +22,16 @@ def test_conditioned_equals_log_prob(tiny_model: ScoringModel) -> None:
     torch.testing.assert_close(tiny_model.conditioned(ivar, 0.234)(flux), direct, rtol=0, atol=1e-5)
 
 
-def test_baselines_are_fixed_by_the_seed_and_differ_between_seeds(tiny_model: ScoringModel) -> None:
-    first = tiny_model.baselines(0.3, 5, seed=1)
-    assert first.shape == (5, tiny_model.card.grid.size)
-    assert torch.equal(first, tiny_model.baselines(0.3, 5, seed=1))
-    assert not torch.equal(first, tiny_model.baselines(0.3, 5, seed=2))
-
-
-def test_fewer_baselines_are_the_first_of_more(tiny_model: ScoringModel) -> None:
-    few, many = tiny_model.baselines(0.3, 3, 0), tiny_model.baselines(0.3, 8, 0)
-    torch.testing.assert_close(many[:3], few, rtol=0, atol=1e-5)
+def test_baselines_are_the_chosen_calibration_spectra(tiny_model: ScoringModel) -> None:
+    chosen = np.array([5, 2, 9])
+    redshift = torch.full((3,), 0.3, dtype=torch.float64)
+    expected = tiny_model.decode(tiny_model.calibration_latents[chosen], redshift)
+    assert torch.equal(tiny_model.baselines(0.3, chosen), expected)
 
 
 def test_a_baseline_is_the_same_galaxy_at_every_redshift(tiny_model: ScoringModel) -> None:
     """The rest-frame spectrum does not move when the redshift does."""
-    near, far = tiny_model.baselines(0.1, 1, 0)[0], tiny_model.baselines(0.3, 1, 0)[0]
+    near, far = (tiny_model.baselines(z, np.array([0]))[0] for z in (0.1, 0.3))
     wavelength = torch.from_numpy(tiny_model.card.grid.wavelength())
     pixel = torch.tensor([2000, 4000])
     moved = torch.searchsorted(wavelength, wavelength[pixel] * 1.3 / 1.1)

@@ -1,0 +1,113 @@
+"""A small release, a small model and the pieces to run one on the other, made once per session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from engine.layouts.registry import list_release
+from engine.simulation.release import SimulationSettings, simulate_release
+from flows.run_request import RunRequest
+from flows.training_request import TrainingRequest
+from flows.training_set import read_training_set
+from models.encoder import EncoderSettings
+from models.training import TrainingSettings, fit
+from models.weights import save_model
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+SPECTRA, PER_FILE, BLOCK_ROWS, OUTLIER_BLOCK_ROWS = 60, 15, 24, 8
+THRESHOLD = 0.6
+
+_TRAINING = TrainingSettings(
+    epochs=1,
+    batch=16,
+    validation=0.1,
+    calibration=0.4,
+    flow_epochs=1,
+    flow_transforms=1,
+    flow_hidden=(8,),
+    decoder_hidden=(16,),
+    encoder=EncoderSettings(latents=3, channels=(8, 8), kernels=(16, 8), strides=(8, 4), heads=2, hidden=8),
+    threads=1,
+)
+
+
+def small_release(
+    directory: Path, spectra: int = SPECTRA, seed: int = 3, survey: str = "desi", per_file: int = PER_FILE
+) -> Path:
+    """A simulated release with an anomaly in every fifth galaxy."""
+    settings = SimulationSettings(
+        "sdss" if survey == "sdss" else "desi",
+        spectra,
+        0.2,
+        seed,
+        spectra_per_file=per_file,
+        resolution=False,
+    )
+    return simulate_release(settings, directory).path
+
+
+def small_model(directory: Path, release: Path, name: str = "small") -> Path:
+    """A model that was hardly trained: its scores mean little, but they are scores."""
+    request = TrainingRequest((str(release),), str(directory), name)
+    spectra, population = read_training_set(list_release(request.release), request)
+    save_model(fit(spectra, population, _TRAINING, {}, lambda *_: None), directory)
+    return directory
+
+
+def small_request(release: Path, store: Path, model: Path) -> RunRequest:
+    """Several blocks of either kind, explained in milliseconds; in this process."""
+    return RunRequest(
+        release=(str(release),),
+        store=str(store),
+        model=str(model),
+        threshold=THRESHOLD,
+        preset="reference-code",
+        windows=(64, 512),
+        baselines=2,
+        block_rows=BLOCK_ROWS,
+        outlier_block_rows=OUTLIER_BLOCK_ROWS,
+        executor="serial",
+    )
+
+
+def small_options(store: Path, model: Path, executor: str = "serial") -> list[str]:
+    """The options of ``whyspec run`` that say the same as :func:`small_request`."""
+    options = {
+        "--store": store, "--model": model, "--threshold": THRESHOLD, "--preset": "reference-code",
+        "--windows": "64,512", "--baselines": 2, "--block-rows": BLOCK_ROWS,
+        "--outlier-block-rows": OUTLIER_BLOCK_ROWS, "--executor": executor,
+    }  # fmt: skip
+    return [str(part) for pair in options.items() for part in pair]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Of a command that is run as a process of its own, from any directory."""
+    paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "OMP_NUM_THREADS": "1",
+        "WHYSPEC_THREADS": "1",
+        "COLUMNS": "200",
+        "PYTHONWARNINGS": "default",
+        **extra,
+    }
+
+
+def whyspec(*tokens: object, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does."""
+    command = [sys.executable, "-m", "flows.command_line", *map(str, tokens)]
+    return subprocess.run(
+        command, env=environment(**extra), capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+def tree_bytes(root: Path) -> dict[str, bytes]:
+    """Every file below a directory with its bytes."""
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()
+    }
