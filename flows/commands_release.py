@@ -26,7 +26,7 @@ def simulate(
     spectra: int = 2000,
     outliers: float = 0.03,
     seed: int = 0,
-    templates: Path | None = None,
+    templates: Annotated[Path | None, Parameter(env_var="RR_TEMPLATE_DIR")] = None,
 ) -> int:
     """Write a release of simulated spectra in the survey's native files, with truth.ecsv.
 
@@ -45,7 +45,8 @@ def simulate(
     seed
         The same seed gives the same bytes.
     templates
-        Directory of redrock templates (rrtemplate-galaxy-*.fits); made-up galaxies if left out.
+        Directory of redrock templates (rrtemplate-galaxy-*.fits); made-up galaxies if neither
+        this nor $RR_TEMPLATE_DIR is given.
     """
     from flows.console import count, notes, show_next
     from flows.simulation import simulate_to

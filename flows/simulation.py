@@ -26,7 +26,6 @@ def simulate_to(
     ------
     ConfigurationError, InputError : see :func:`engine.simulation.release.simulate_release`.
     """
-    # The resolution matrices are most of a DESI coadd's bytes and are not read here.
-    settings = SimulationSettings(survey, spectra, outliers, seed, templates=templates, resolution=False)
+    settings = SimulationSettings(survey, spectra, outliers, seed, templates=templates)
     with counting(console, "simulate spectra") as progress:
         return simulate_release(settings, out, progress)

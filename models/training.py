@@ -173,7 +173,8 @@ def fit(
     calibrating = spectra.take(np.sort(order[n_validation : n_validation + n_calibration]))
     training = spectra.take(np.sort(order[n_validation + n_calibration :]))
 
-    card = _card(population, settings, {**data, "training": len(training), "calibration": n_calibration})
+    counts = {"training": len(training), "validation": n_validation, "calibration": n_calibration}
+    card = _card(population, settings, {**data, "spectra_of": counts})
     model = ScoringModel(card, n_calibration)
     fidelity = _fit_autoencoder(model, training, validation, settings, callback)
     nll = _fit_density(model, training, validation, settings, callback)
@@ -217,7 +218,10 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
         rest_step=step,
         rest_size=math.ceil((stop - start) / step) + 1,
         architecture=settings.architecture(),
-        training={**data, **{k: v for k, v in asdict(settings).items() if k != "encoder"}},
+        training={
+            "data": dict(data),
+            "settings": {k: v for k, v in asdict(settings).items() if k != "encoder"},
+        },
         metrics={},
         calibration_quantiles=(),
     )

@@ -61,7 +61,8 @@ def test_calibration_and_card_come_from_held_out_spectra() -> None:
     spectra = toy(400)
     model, _ = train(spectra)
     assert model.calibration_size == 80
-    assert model.card.training["training"] == 300
+    data = model.card.training["data"]
+    assert data == {"source": "toy", "spectra_of": {"training": 300, "validation": 20, "calibration": 80}}
     assert torch.equal(model.calibration_scores, model.calibration_scores.sort().values)
     assert dict(model.card.calibration_quantiles)[0.5] == pytest.approx(
         float(model.calibration_scores.median()), abs=1
