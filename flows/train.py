@@ -12,6 +12,7 @@ from prefect import flow
 from engine.layouts.registry import list_release
 from flows.training_request import TrainingRequest
 from flows.training_set import read_training_set
+from models.checkpoint import NAME as CHECKPOINT
 from models.errors import InputError
 from models.model_card import ModelCard
 from models.scoring_model import ScoringModel
@@ -27,6 +28,8 @@ _epoch_listener: ContextVar[EpochListener] = ContextVar("whyspec_epoch_listener"
 @flow(name="train", persist_result=False)
 def train(request: TrainingRequest) -> ModelCard:
     """List, read, normalise, fit, save; returns the card of the saved model.
+
+    Started again after it was killed, it continues from the checkpoint in the model's directory.
 
     Raises
     ------
@@ -45,7 +48,10 @@ def train(request: TrainingRequest) -> ModelCard:
         if listener is not None:
             listener(progress)
 
-    return save_model(fit(spectra, population, settings, data, after_epoch), directory)
+    model = fit(spectra, population, settings, data, after_epoch, checkpoints=directory)
+    card = save_model(model, directory)
+    (directory / CHECKPOINT).unlink(missing_ok=True)
+    return card
 
 
 @contextmanager
@@ -61,7 +67,7 @@ def told_of_epochs(listener: EpochListener) -> Iterator[None]:
 def _check_directory(directory: Path) -> None:
     if (
         directory.exists()
-        and not (directory / CARD).is_file()
+        and not any((directory / name).is_file() for name in (CARD, CHECKPOINT))
         and (not directory.is_dir() or any(directory.iterdir()))
     ):
         raise InputError(

@@ -17,6 +17,7 @@ import copy
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models import calibration
+from models.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
 from models.corruption import FAMILIES, LEAST_SIGNIFICANCE, Target, damage
 from models.encoder import EncoderSettings
 from models.errors import ConfigurationError
@@ -132,8 +134,12 @@ def fit(
     settings: TrainingSettings,
     data: Mapping[str, Any],
     callback: Callback,
+    checkpoints: Path | None = None,
 ) -> ScoringModel:
     """Train a scoring model; reproducible from the seed on one kind of machine.
+
+    With a directory for ``checkpoints``, the autoencoder's state is written there after every epoch,
+    and the same training started again continues from it, to the same model.
 
     Parameters
     ----------
@@ -142,6 +148,7 @@ def fit(
     settings : how to train.
     data : where they came from, for the card.
     callback : called after every epoch, with the model as it stands.
+    checkpoints : where checkpoints go and are looked for.
 
     Raises
     ------
@@ -176,7 +183,8 @@ def fit(
     counts = {"training": len(training), "validation": n_validation, "calibration": n_calibration}
     card = _card(population, settings, {**data, "spectra_of": counts})
     model = ScoringModel(card, n_calibration)
-    fidelity = _fit_autoencoder(model, training, validation, settings, callback)
+    fidelity = _fit_autoencoder(model, training, validation, settings, callback, checkpoints)
+    torch.manual_seed(settings.seed)
     nll = _fit_density(model, training, validation, settings, callback)
 
     model.eval()
@@ -322,6 +330,7 @@ def _fit_autoencoder(
     validation: TrainingSpectra,
     settings: TrainingSettings,
     callback: Callback,
+    checkpoints: Path | None,
 ) -> float:
     parameters = [*model.encoder.parameters(), *model.decoder.parameters()]
     optimiser = torch.optim.Adam(parameters, lr=settings.learning_rate)
@@ -329,46 +338,71 @@ def _fit_autoencoder(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, max_lr=settings.learning_rate, total_steps=max(1, steps * settings.epochs), pct_start=0.15
     )
-    generator = np.random.default_rng(settings.seed + 1)
-    best, best_state, waited = math.inf, copy.deepcopy(model.state_dict()), 0
-    for epoch in range(settings.epochs):
-        model.train()
-        order = generator.permutation(len(training))
-        total = 0.0
-        fade = min(1.0, max(0.0, 3.0 * (epoch + 1) / settings.epochs - 1.0))
-        for step in range(steps):
-            batch = _tensors(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
-            batch = _mask_a_stretch(batch, generator)
-            latents = model.encode(*batch)
-            fidelity = _fidelity(model, batch, latents, settings.model_error)
-            whole = [latents[:, settings.encoder.latents :]]
-            loss = fidelity
-            if fade > 0:
-                half = batch[0][::2], batch[1][::2], batch[2][::2]
-                consistency, novelty = _consistency(model, latents[::2], half)
-                loss = loss + fade * settings.consistency * consistency
-                whole.append(novelty)
-            loss = loss + settings.novelty * _novelty(model, batch, latents, whole, generator)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimiser.step()
-            schedule.step()
-            total += float(fidelity.detach())
+    state = Progress(0, math.inf, 0, copy.deepcopy(model.state_dict()))
+    name = identity(model.card)
+    if checkpoints is not None:
+        state = read_checkpoint(checkpoints, name, model, optimiser) or state
+        schedule.last_epoch = steps * state.epoch
+    while state.epoch < settings.epochs and state.waited < settings.patience:
+        fade = min(1.0, max(0.0, 3.0 * (state.epoch + 1) / settings.epochs - 1.0))
+        fidelity = _train_an_epoch(
+            model, training, settings, fade, state.epoch, parameters, optimiser, schedule
+        )
         held_out = _validation_fidelity(model, validation, settings)
         # Only models that the whole loss has shaped compete.
-        better = held_out < best and fade == 1.0
-        waited = 0 if better or fade < 1.0 else waited + 1
-        if better:
-            best, best_state = held_out, copy.deepcopy(model.state_dict())
-        callback(
-            TrainingProgress("autoencoder", epoch + 1, settings.epochs, total / steps, held_out, better),
-            model,
+        better = held_out < state.best and fade == 1.0
+        state = Progress(
+            state.epoch + 1,
+            held_out if better else state.best,
+            0 if better or fade < 1.0 else state.waited + 1,
+            copy.deepcopy(model.state_dict()) if better else state.best_state,
         )
-        if waited >= settings.patience:
-            break
-    model.load_state_dict(best_state)
-    return best
+        if checkpoints is not None:
+            write_checkpoint(checkpoints, name, state, model, optimiser)
+        callback(
+            TrainingProgress("autoencoder", state.epoch, settings.epochs, fidelity, held_out, better), model
+        )
+    model.load_state_dict(state.best_state)
+    return state.best
+
+
+def _train_an_epoch(
+    model: ScoringModel,
+    training: TrainingSpectra,
+    settings: TrainingSettings,
+    fade: float,
+    epoch: int,
+    parameters: list[torch.nn.Parameter],
+    optimiser: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.OneCycleLR,
+) -> float:
+    """One pass over the training set; returns the mean fidelity."""
+    # Seeded by the epoch, so that a training that continues goes on as if it had not stopped.
+    torch.manual_seed(settings.seed + 1 + epoch)
+    generator = np.random.default_rng([settings.seed, epoch])
+    model.train()
+    order = generator.permutation(len(training))
+    total, steps = 0.0, len(training) // settings.batch
+    for step in range(steps):
+        batch = _tensors(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
+        batch = _mask_a_stretch(batch, generator)
+        latents = model.encode(*batch)
+        fidelity = _fidelity(model, batch, latents, settings.model_error)
+        whole = [latents[:, settings.encoder.latents :]]
+        loss = fidelity
+        if fade > 0:
+            half = batch[0][::2], batch[1][::2], batch[2][::2]
+            consistency, novelty = _consistency(model, latents[::2], half)
+            loss = loss + fade * settings.consistency * consistency
+            whole.append(novelty)
+        loss = loss + settings.novelty * _novelty(model, batch, latents, whole, generator)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        schedule.step()
+        total += float(fidelity.detach())
+    return total / steps
 
 
 def _mask_a_stretch(batch: _Batch, generator: np.random.Generator) -> _Batch:

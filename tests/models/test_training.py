@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,3 +96,47 @@ def test_scores_of_the_population_are_calibrated() -> None:
     ).numpy()
     tail = model.tail_probability(score)
     assert 0.3 < np.median(tail) < 0.7
+
+
+def test_a_training_that_was_stopped_continues_to_the_same_model(tmp_path: Path) -> None:
+    spectra, settings = toy(200), dataclasses.replace(SETTINGS, epochs=6, flow_epochs=3)
+    whole, _ = train(spectra, settings)
+    epochs: list[int] = []
+
+    class StoppedError(Exception):
+        pass
+
+    def stop_after_four(progress: TrainingProgress, _: ScoringModel) -> None:
+        epochs.append(progress.epoch)
+        if progress.epoch == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        fit(spectra, POPULATION, settings, {"source": "toy"}, stop_after_four, tmp_path)
+    epochs.clear()
+    model = fit(
+        spectra,
+        POPULATION,
+        settings,
+        {"source": "toy"},
+        lambda progress, _: epochs.append(progress.epoch) if progress.stage == "autoencoder" else None,
+        tmp_path,
+    )
+    assert epochs == [5, 6]
+    pairs = zip(whole.state_dict().values(), model.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
+    settings = dataclasses.replace(SETTINGS, epochs=2, flow_epochs=1)
+    fit(toy(200), POPULATION, settings, {"source": "toy"}, lambda *_: None, tmp_path)
+    epochs: list[int] = []
+    fit(
+        toy(200),
+        POPULATION,
+        dataclasses.replace(settings, seed=5),
+        {"source": "toy"},
+        lambda progress, _: epochs.append(progress.epoch) if progress.stage == "autoencoder" else None,
+        tmp_path,
+    )
+    assert epochs == [1, 2]
