@@ -66,7 +66,7 @@ def train(
     /,
     *,
     model: Path,
-    epochs: int = 60,
+    epochs: int = 40,
     limit: int = 20_000,
     classes: str = "GALAXY",
     name: str = "",
@@ -84,7 +84,8 @@ def train(
     model
         Directory for the model: model.safetensors and card.json.
     epochs
-        At most so many passes over the spectra; training stops when it no longer helps.
+        At most so many passes over the spectra; training stops when it no longer helps. Killed and
+        started again, it continues after the last whole one.
     limit
         Use at most so many spectra, taken evenly over the release's files.
     classes

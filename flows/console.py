@@ -8,12 +8,14 @@ from typing import Any
 
 from rich.console import Console, Group
 from rich.panel import Panel
+from rich.segment import Segments
 from rich.table import Table
 from rich.text import Text
 
 from models.errors import WhyspecError
 
 _PLURALS = {"spectrum": "spectra"}
+_UNBOUNDED = 1_000
 _STYLES = {"where": "cyan", "got": "yellow", "allowed": "green", "remedy": "bold"}
 
 
@@ -66,6 +68,13 @@ def facts(title: str, pairs: list[tuple[str, str]]) -> Table:
     for name, value in pairs:
         table.add_row(name, value)
     return table
+
+
+def show_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as it has to be: nothing in it is shortened, whatever the terminal's width."""
+    # console.print(width=...) would be held to the terminal's width.
+    segments = console.render(table, console.options.update(max_width=_UNBOUNDED))
+    console.print(Segments(segments), crop=False, end="")
 
 
 def count(number: int, noun: str) -> str:

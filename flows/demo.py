@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from engine.clustering.pipeline import ClusteringSummary
 from engine.clustering.settings import ClusteringSettings
@@ -17,7 +18,7 @@ from engine.simulation.release import SimulationSettings, read_truth, simulate_r
 from engine.simulation.truth import TRUTH_NAME
 from flows.cluster import cluster
 from flows.cluster_table import show_clusters
-from flows.console import count, duration
+from flows.console import count, duration, show_whole
 from flows.progress_bar import counting
 from flows.recovery import Recovery, recovery
 from flows.run_progress import RunProgress
@@ -48,8 +49,9 @@ def run_demo(
     _simulate(SimulationSettings("desi", spectra, outliers, seed, resolution=False), release, console)
     console.rule("score and explain", align="left")
     console.print(
-        f"Preset reference-code with windows {', '.join(map(str, WINDOWS))}: tiled windows, so that the demo "
-        "takes minutes. `whyspec run` without options uses every window centre (preset paper)."
+        f"The demo explains with tiled windows of widths {', '.join(map(str, WINDOWS))} pixels (preset "
+        "reference-code), so that it takes minutes; `whyspec run` without options uses every window "
+        "centre (preset paper)."
     )
     request = RunRequest(
         release=(str(release),),
@@ -68,7 +70,7 @@ def run_demo(
     console.rule("report", align="left")
     with console.status("draw the report"):
         write_report(str(store), page)
-    console.print(_top_table(query(str(store), QuerySettings(top=_TOP))))
+    show_whole(console, top_table(query(str(store), QuerySettings(top=_TOP))))
     console.print(_recovery_table(recovery(str(store), release / TRUTH_NAME)))
     console.print(
         f"\nStore:  {store}\nReport: {page}\nTruth:  {release / TRUTH_NAME}\n"
@@ -98,31 +100,33 @@ def _cluster(store: Path, console: Console) -> ClusteringSummary:
         return call_flow(cluster, str(store), ClusteringSettings())
 
 
-def _top_table(outliers: pd.DataFrame) -> Table:
+def top_table(outliers: pd.DataFrame) -> Table:
+    """Outliers as :func:`engine.query.query` gives them, one line each; fits 80 columns."""
     table = Table(
-        title="Highest scores", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
+        title="Highest scores",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+        pad_edge=False,
     )
-    for name in (
-        "target",
-        "redshift",
-        "score",
-        "tail",
-        "peak [Å]",
-        "rest [Å]",
-        "line",
-        "scale [px]",
-        "cluster",
-    ):
-        table.add_column(name, justify="left" if name in ("target", "line") else "right", no_wrap=True)
+    for name in ("target", "z", "score", "tail", "peak\n[Å]", "line", "scale\n[px]", "cluster"):
+        # Folded, should it ever come to that: half a TARGETID is of no use.
+        table.add_column(
+            Text(name),  # not markup: [px] is no style
+            justify="left" if name in ("target", "line") else "right",
+            vertical="bottom",
+            no_wrap=True,
+            overflow="fold",
+        )
     for row in outliers.itertuples():
         table.add_row(
             str(row.target_id),
-            f"{row.redshift:.4f}",
-            f"{row.score:.2f}",
-            f"{row.tail_probability:.2g}",
-            f"{row.peak_wavelength:.1f}",
-            f"{row.peak_rest_wavelength:.1f}",
-            str(row.line or ""),
+            _decimal(row.redshift, ".4f"),
+            _decimal(row.score, ".1f"),
+            _decimal(row.tail_probability, ".2g"),
+            _decimal(row.peak_wavelength, ".0f"),
+            Text(str(row.line or "")),
             _integer(row.peak_window),
             _integer(row.cluster),
         )
@@ -131,7 +135,7 @@ def _top_table(outliers: pd.DataFrame) -> Table:
 
 def _recovery_table(kinds: tuple[Recovery, ...]) -> Table:
     table = Table(
-        title="Planted anomalies: found among the outliers, and located by the attribution's peak",
+        title="Planted anomalies: found as outliers, located by the peak",
         title_justify="left",
         title_style="bold",
         box=None,
@@ -175,6 +179,10 @@ def _cells(name: str, kind: Recovery) -> tuple[str, ...]:
         f"{kind.located:,}",
         f"{kind.chance:.1f}",
     )
+
+
+def _decimal(value: object, form: str) -> str:
+    return "" if pd.isna(value) else format(value, form)  # type: ignore[call-overload]
 
 
 def _integer(value: object) -> str:

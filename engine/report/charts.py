@@ -2,39 +2,61 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+)
 from numpy.typing import NDArray
 
 from engine.report.line_labels import lines_within, spread_apart
 from engine.report.observed_marks import ObservedMark
 from engine.report.palette import BASELINE, CLUSTERS, GRID, INK, MARK, MUTED, ODD, RAW
+from engine.report.score_scale import ScoreScale, plain_number
 
 _SIZE = (5.2, 3.5)
 _WIDE = (6.6, 4.0)
 _MANY = 4000
+_BINS = 70
+_DECADES = 3.5
+_SCORE = "score  (−ln p, nat)"
 
 
 def score_histogram(score: NDArray[np.floating], outlier: NDArray[np.bool_], threshold: float) -> Figure:
     """Distribution of the scores with the outliers picked out; ``threshold`` is a tail probability."""
     figure, axes = _chart()
     finite = np.isfinite(score)
-    values, chosen = score[finite], score[finite & outlier]
+    # float64: the ends of the scale are, and float32 rounds a clipped score back below the low end.
+    values = score[finite].astype(np.float64)
+    chosen = values[outlier[finite]]
     if len(values):
-        low, high = np.percentile(values, 0.05), float(values.max())
-        edges = np.linspace(low, high if high > low else low + 1.0, 81)
-        axes.hist(np.clip(values, low, None), edges.tolist(), color=RAW, label=f"scored: {len(values):,}")
-        axes.hist(chosen, edges.tolist(), color=ODD, label=f"outliers: {len(chosen):,}")
+        scale = ScoreScale.of(values)
+        axes.set_xscale("function", functions=(scale.forward, scale.inverse))
+        axes.set_xlim(*scale.limits(0.03))
+        _score_axis(axes.xaxis, scale, 0.13)
+        edges = scale.edges(_BINS).tolist()
+        axes.hist(np.clip(values, scale.low, None), edges, color=RAW, label=f"scored: {len(values):,}")
+        axes.hist(chosen, edges, color=ODD, label=f"outliers: {len(chosen):,}")
         axes.set_yscale("log")
         axes.set_ylim(bottom=0.7)
+        axes.yaxis.set_major_formatter(FuncFormatter(plain_number))
+        axes.yaxis.set_minor_formatter(NullFormatter())
         if len(chosen):
             axes.axvline(float(chosen.min()), color=INK, linewidth=1.0, linestyle="--")
             axes.annotate(
                 f"tail probability ≤ {threshold:g}",
-                xy=(float(chosen.min()), 0.96),
+                xy=(float(chosen.min()), 0.98),
                 xycoords=("data", "axes fraction"),
                 xytext=(5, 0),
                 textcoords="offset points",
@@ -42,8 +64,8 @@ def score_histogram(score: NDArray[np.floating], outlier: NDArray[np.bool_], thr
                 fontsize=9.5,
                 color=INK,
             )
-        axes.legend(frameon=False, fontsize=9.5, loc="center right")
-    _name(axes, "score  (−ln p, nat)", "spectra")
+        axes.legend(frameon=False, fontsize=9.5, loc="upper right", bbox_to_anchor=(1.0, 0.92))
+    _name(axes, _SCORE, "spectra")
     return figure
 
 
@@ -58,16 +80,41 @@ def score_against(
     """Density of all scored spectra in grey, outliers as points, against ``quantity``."""
     figure, axes = _chart()
     usable = np.isfinite(quantity) & np.isfinite(score) & ((quantity > 0.0) | (not logarithmic))
-    x, y, odd = quantity[usable], score[usable], outlier[usable]
-    if logarithmic:
-        axes.set_xscale("log")
-    if len(x) > _MANY:
-        _draw_density(figure, axes, x, y, logarithmic=logarithmic)
-    else:
-        axes.plot(x[~odd], y[~odd], "o", color=MUTED, markersize=2.4, alpha=0.5, markeredgewidth=0.0)
-    axes.plot(x[odd], y[odd], "o", color=ODD, markersize=3.0, alpha=0.8, markeredgewidth=0.0, rasterized=True)
-    _name(axes, name, "score  (−ln p, nat)")
+    x, y, odd = quantity[usable], score[usable].astype(np.float64), outlier[usable]
+    if len(x):
+        scale = ScoreScale.of(y)
+        axes.set_yscale("function", functions=(scale.forward, scale.inverse))
+        _score_axis(axes.yaxis, scale, 0.075)
+        if len(x) > _MANY:
+            _draw_density(figure, axes, x, y, scale, logarithmic=logarithmic)
+        else:
+            axes.plot(x[~odd], y[~odd], "o", color=MUTED, markersize=2.4, alpha=0.5, markeredgewidth=0.0)
+        axes.plot(
+            x[odd], y[odd], "o", color=ODD, markersize=3.0, alpha=0.8, markeredgewidth=0.0, rasterized=True
+        )
+        axes.set_ylim(*scale.limits(0.03))
+        if logarithmic:
+            # A few spectra of no signal at all must not stretch the axis; outliers always show.
+            ends = np.append(np.percentile(x, [0.05, 99.95]), x[odd])
+            _logarithmic_axis(axes, float(ends.min()), float(ends.max()))
+    _name(axes, name, _SCORE)
     return figure
+
+
+def _score_axis(axis: Axis, scale: ScoreScale, apart: float) -> None:
+    axis.set_major_locator(FixedLocator(list(scale.ticks(apart))))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(plain_number))
+
+
+def _logarithmic_axis(axes: Axes, low: float, high: float) -> None:
+    """Ticks at 1, 2, 5, 10, ..., at powers of ten alone where those would crowd; numbers in full."""
+    axes.set_xscale("log")
+    axes.set_xlim(low / 1.1, high * 1.1)
+    crowded = math.log10(high / low) > _DECADES
+    axes.xaxis.set_major_locator(LogLocator(10.0, subs=(1.0,) if crowded else (1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
 
 
 def _draw_density(
@@ -75,18 +122,21 @@ def _draw_density(
     axes: Axes,
     x: NDArray[np.floating],
     y: NDArray[np.floating],
+    scale: ScoreScale,
     *,
     logarithmic: bool,
 ) -> None:
     low, high = np.percentile(x, [0.05, 99.95])
     edges = np.geomspace(low, high, 91) if logarithmic else np.linspace(low, high, 91)
-    levels = np.linspace(float(np.percentile(y, 0.05)), float(np.percentile(y, 99.9)), 71)
+    levels = scale.edges(70)
     counts, _, _ = np.histogram2d(x, y, bins=(edges, levels))
     shown = np.ma.masked_less(counts.T, 1.0)
     most = max(10.0, float(counts.max()))
     mesh = axes.pcolormesh(edges, levels, shown, cmap="Greys", norm=LogNorm(0.3, most), rasterized=True)
     bar = figure.colorbar(mesh, ax=axes, pad=0.02, aspect=28)
     bar.ax.set_ylim(1.0, most)
+    bar.ax.yaxis.set_major_formatter(FuncFormatter(plain_number))
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.set_label("spectra", fontsize=9.5, color=INK)
     bar.ax.tick_params(labelsize=8.5)
 
@@ -109,6 +159,7 @@ def observed_peaks(
     ):
         _leader(axes, centre, place, mark.name)
     axes.set_xlim(first, last)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     _name(axes, "observed wavelength of the peak (Å, vacuum)", "outliers")
     return figure
 
@@ -122,6 +173,7 @@ def rest_peaks(rest_peak: NDArray[np.float64]) -> Figure:
         axes.hist(values, np.linspace(low, high, 126).tolist(), color=ODD)
         axes.set_xlim(low, high)
         _label_lines(axes, low, high)
+    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
     _name(axes, "rest wavelength of the peak (Å, vacuum)", "outliers")
     return figure
 

@@ -44,7 +44,7 @@ def explanation_figure(spectrum: ExplainedSpectrum) -> Figure:
     grid = figure.add_gridspec(
         4,
         2,
-        height_ratios=(0.95, 3.0, 1.4, 1.1),
+        height_ratios=(1.2, 2.9, 1.4, 1.1),
         width_ratios=(1.0, 0.014),
         left=_LEFT,
         right=_RIGHT,
@@ -337,12 +337,12 @@ def _draw_line_labels(
         style = "solid" if line.kind == "emission" else (0, (3, 2))
         strip.plot(
             [observed, observed, place, place],
-            [-0.08, 0.0, 0.14, 0.18],
+            [-0.08, 0.0, 0.11, 0.14],
             color=MUTED,
             linewidth=0.6,
             clip_on=False,
         )
-        strip.text(place, 0.21, line.name, rotation=90, ha="center", va="bottom", fontsize=7.5, color=INK)
+        strip.text(place, 0.165, line.name, rotation=90, ha="center", va="bottom", fontsize=7.5, color=INK)
         for axes in panels:
             axes.axvline(observed, color=GRID, linewidth=0.5, linestyle=style, zorder=1.6)
 

@@ -85,7 +85,8 @@ def score_charts(facts: StoreFacts) -> list[Chart]:
         Chart(
             svg_url(histogram),
             f"Histogram of the scores of {len(score):,} spectra, {int(outlier.sum()):,} of them outliers.",
-            "Scores of all scored spectra. The dashed line is the lowest score of an outlier.",
+            "Scores of all scored spectra. The dashed line is the lowest score of an outlier. The axis of "
+            "scores is linear over the bulk and logarithmic in the tails.",
         ),
         Chart(
             svg_url(noise),

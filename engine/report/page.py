@@ -12,6 +12,7 @@ from engine.report.findings import Chart, card, cluster_section, peak_charts, sc
 from engine.report.gather import StoreFacts, explained_outliers, gather
 from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
 from engine.report.overview import notices, settings, statuses, tiles
+from engine.report.viewers import short_name
 from engine.store.root import code_version
 from models.errors import ConfigurationError, InputError
 
@@ -67,7 +68,7 @@ def render(facts: StoreFacts, top: int) -> str:
     return template.render(
         css=css,
         js=js,
-        release=", ".join(facts.releases) or "an empty store",
+        release=", ".join(dict.fromkeys(map(short_name, facts.releases))) or "an empty store",
         store=facts.store,
         model=configuration.model,
         code_version=f"whyspec {code_version()}",

@@ -1,10 +1,11 @@
-"""Links to public viewers, and URLs without what must not be shown."""
+"""Links to public viewers, and URLs as they may be shown."""
 
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 _PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
@@ -40,3 +41,17 @@ def public_url(url: str) -> str:
         return url
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def short_name(url: str) -> str:
+    """A release in a heading: the last part of a path, ``host/…/last`` of a URL, no credentials.
+
+    ``/data/desi/iron/`` is ``iron``, ``s3://desidata/dr1/spectro/redux/iron`` is ``desidata/…/iron``.
+    """
+    shown = public_url(url)
+    if "://" not in shown:
+        return PurePath(shown).name or shown
+    host, *path = [part for part in shown.partition("://")[2].split("/") if part] or [shown]
+    if len(path) < 2:
+        return "/".join([host, *path])
+    return f"{host}/…/{path[-1]}"

@@ -11,7 +11,7 @@ from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
 from engine.report.gather import without_credentials
 from engine.report.page import write_report
-from engine.report.viewers import public_url, viewer_links
+from engine.report.viewers import public_url, short_name, viewer_links
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from tests.planted_store import FIRST_TARGET, PlantedStore, planted_store
@@ -175,3 +175,19 @@ def test_viewers_by_position_and_by_plate() -> None:
 def test_public_urls(url: str, shown: str) -> None:
     assert public_url(url) == shown
     assert without_credentials(f"'{url}' is torn") == f"'{shown}' is torn"
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("release", "release"),
+        ("/data/desi/iron/", "iron"),
+        ("/", "/"),
+        ("s3://bucket", "bucket"),
+        ("s3://bucket/iron", "bucket/iron"),
+        ("s3://key:secret@bucket/dr1/spectro/redux/iron/?sig=secret", "bucket/…/iron"),
+        ("https://host/public/dr1/spectro/redux/iron", "host/…/iron"),
+    ],
+)
+def test_releases_in_the_heading(url: str, shown: str) -> None:
+    assert short_name(url) == shown
