@@ -67,7 +67,7 @@ class Explainer:
         with torch.inference_mode():
             baselines = self._model.baselines(redshift, settings.draw(self._model.calibration_size))
             log_prob = self._model.conditioned(ivar, redshift)
-            occluder = DenseOccluder(log_prob, settings.memory_bytes)
+            occluder = DenseOccluder(log_prob, settings.memory_bytes, self._model.floats_per_pixel)
             result = attribute(occluder, log_prob, OcclusionRequest(flux, baselines, ivar > 0), settings)
             return as_float32(baselines.double().mean(dim=0)), result
 

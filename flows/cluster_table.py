@@ -7,13 +7,11 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from engine.clustering.clustering import Peak
+from engine.clustering.clustering import ClusterSummary, Peak
 from engine.clustering.pipeline import ClusteringSummary
 from flows.console import count, show_whole
 
 _PEAKS = 2
-# Hennig (2007, Comput. Stat. Data Anal. 52, 258): clusters below are not to be trusted.
-_STABLE = 0.6
 
 
 def show_clusters(console: Console, summary: ClusteringSummary) -> None:
@@ -29,13 +27,12 @@ def show_clusters(console: Console, summary: ClusteringSummary) -> None:
     for name in ("cluster", "outliers", "stability", "highest peaks (rest frame)"):
         table.add_column(name, justify="right" if name in ("cluster", "outliers") else "left", no_wrap=True)
     for cluster in summary.clusters:
-        unstable = cluster.jaccard < _STABLE
         table.add_row(
             str(cluster.label),
             f"{cluster.size:,}",
-            _stability(cluster.jaccard),
+            _stability(cluster),
             ", ".join(_peak(peak) for peak in cluster.peaks[:_PEAKS]),
-            style="yellow" if unstable else None,
+            style=None if cluster.stable else "yellow",
         )
     if summary.clusters:
         show_whole(console, table)
@@ -44,10 +41,10 @@ def show_clusters(console: Console, summary: ClusteringSummary) -> None:
         console.print(message, style="yellow")
 
 
-def _stability(jaccard: float) -> str:
-    if math.isnan(jaccard):
+def _stability(cluster: ClusterSummary) -> str:
+    if math.isnan(cluster.jaccard):
         return ""
-    return f"{jaccard:.2f} unstable" if jaccard < _STABLE else f"{jaccard:.2f}"
+    return f"{cluster.jaccard:.2f}" if cluster.stable else f"{cluster.jaccard:.2f} unstable"
 
 
 def _peak(peak: Peak) -> str:

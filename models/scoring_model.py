@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,18 @@ class ScoringModel(nn.Module):
         self.density = LatentDensity(card.latents, flow["transforms"], tuple(flow["hidden"]))
         self.register_buffer("calibration_scores", torch.zeros(calibration_size, dtype=torch.float64))
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
+
+    @property
+    def floats_per_pixel(self) -> int:
+        """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
+        settings = self.encoder.settings
+        # Flux, its copies while it is pasted and scaled, the first layer's three channels; then
+        # every layer's output before and after its activation.
+        held, stride = 10.0, 1
+        for channels, step in zip(settings.channels, settings.strides, strict=True):
+            stride *= step
+            held += 2 * channels / stride
+        return math.ceil(held)
 
     @property
     def calibration_size(self) -> int:

@@ -7,7 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.clustering.clustering import UNCLUSTERED, Clustering, ClusterMeans, ClusterSummary, Partition
+from engine.clustering.clustering import (
+    STABLE_JACCARD,
+    UNCLUSTERED,
+    Clustering,
+    ClusterMeans,
+    ClusterSummary,
+    Partition,
+)
 from engine.clustering.kmeans import MEMBERS_PER_CLUSTER, choose_partition
 from engine.clustering.lazy_explanations import (
     LazyExplanations,
@@ -29,7 +36,6 @@ MEAN_STEP = 0.0005
 
 _STEPS = ("principal axes", "coordinates", "number of clusters", "stability", "mean spectra")
 _EXAMPLES = 12
-_WEAK = 0.6
 _COMMON = 0.3
 
 
@@ -124,10 +130,10 @@ def _messages(
             f"All {count} explanations are in one cluster: two need at least {2 * MEMBERS_PER_CLUSTER} "
             "explanations that differ. Raise the threshold or process more spectra to find groups."
         )
-    weak = [str(label) for label, value in enumerate(survival.jaccard) if value < _WEAK]
+    weak = [str(label) for label, value in enumerate(survival.jaccard) if value < STABLE_JACCARD]
     if weak:
         messages.append(
-            f"Not stable under resampling (Jaccard below {_WEAK}), so not to be read as groups: "
+            f"Not stable under resampling (Jaccard below {STABLE_JACCARD}), so not to be read as groups: "
             f"cluster {', '.join(weak)}."
         )
     return tuple(messages)

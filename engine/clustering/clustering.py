@@ -59,6 +59,10 @@ class Partition:
         return dict(self.silhouettes).get(self.clusters, float("nan"))
 
 
+STABLE_JACCARD = 0.6
+"""Clusters below are not to be trusted (Hennig 2007, Comput. Stat. Data Anal. 52, 258)."""
+
+
 @dataclass(frozen=True)
 class ClusterSummary:
     """One cluster. Clusters are numbered by falling size.
@@ -77,6 +81,11 @@ class ClusterSummary:
     jaccard: float
     peaks: tuple[Peak, ...]
     examples: tuple[int, ...]
+
+    @property
+    def stable(self) -> bool:
+        """Whether the cluster survives resampling; a single cluster has nothing to be confused with."""
+        return not self.jaccard < STABLE_JACCARD
 
 
 @dataclass(frozen=True)

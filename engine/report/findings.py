@@ -27,7 +27,6 @@ from engine.report.words import share
 
 _FIGURE_DPI = 140
 _CLUSTER_DPI = 150
-_STABLE = 0.6
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ def _cluster_card(
         size=f"{cluster.size:,}",
         share=share(cluster.size, clustered),
         stability="one cluster only" if single else f"{cluster.jaccard:.2f}",
-        stable=single or cluster.jaccard >= _STABLE,
+        stable=cluster.stable,
         peaks=tuple(_told(peak) for peak in cluster.peaks),
         chart=Chart(
             # Thousands of points: as SVG it would be four times larger.
