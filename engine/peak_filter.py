@@ -12,13 +12,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import ConfigurationError
-from models.lines import LINES, line_named
+from models.lines import LINES, line_named, nearest_line
 
 LINE_TOLERANCE = 15.0
 """Angstrom within which a peak is said to coincide with a line, where no other tolerance is given."""
 
+WIDEST_NAMED = 60.0
+"""Angstrom: a peak found with a wider window is not named after a line, which it cannot single out."""
+
 _SYNTAX = re.compile(r"^\s*(?P<observed>obs:)?\s*(?P<what>.+?)\s*(?:(?:\+-|±)\s*(?P<tolerance>[0-9.]+)\s*)?$")
 _ALLOWED = "a line such as Hα, halpha, OIII, '[O III] 5008', or Angstrom such as 5008, 5008+-5, obs:5579"
+
+
+def line_at_peak(rest_wavelength: float, window: float) -> str:
+    """Name of the line at a peak, empty if there is none; both in Angstrom, ``window`` as observed."""
+    if not (math.isfinite(rest_wavelength) and window <= WIDEST_NAMED):
+        return ""
+    line = nearest_line(rest_wavelength, LINE_TOLERANCE)
+    return line.name if line else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from engine.clustering.stored import read_store_clustering
-from engine.peak_filter import LINE_TOLERANCE, PeakFilter, parse_peak
+from engine.peak_filter import PeakFilter, line_at_peak, parse_peak
 from engine.store.reading import StoreView
 from engine.table_formats import TableFormat, write_table
 from models.errors import ConfigurationError, InputError
-from models.grid import WavelengthGrid
-from models.lines import nearest_line
 from models.row_status import RowStatus
 
 __all__ = [
@@ -191,28 +189,14 @@ def _described(view: StoreView, rows: NDArray[np.int64], settings: QuerySettings
     observed = explained["peak_wavelength"].to_numpy(np.float64)
     frame["peak_wavelength"] = observed
     frame["peak_rest_wavelength"] = observed / (1.0 + table["redshift"].to_numpy(np.float64))
-    frame["line"] = [_line_at(rest) for rest in frame["peak_rest_wavelength"]]
     window = explained["peak_window"].to_numpy(np.float64)
     window = np.where(window > 0, window, np.nan)
     frame["peak_window"] = pd.Series(window, index=frame.index).astype("Int32")
-    frame["peak_window_angstrom"] = _window_width(view.configuration.grid, observed, window)
+    frame["peak_window_angstrom"] = view.configuration.grid.width(observed, window)
+    peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
+    frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
     frame["cluster"] = _cluster_column(view, explained["outlier"], settings).set_axis(frame.index)
     return frame[list(COLUMNS)].astype(_TYPES)
-
-
-def _line_at(rest_wavelength: float) -> str:
-    line = nearest_line(rest_wavelength, LINE_TOLERANCE) if math.isfinite(rest_wavelength) else None
-    return line.name if line else ""
-
-
-def _window_width(
-    grid: WavelengthGrid, observed: NDArray[np.float64], window: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Width in Angstrom of ``window`` pixels around ``observed``."""
-    if grid.spacing == "linear":
-        return window * grid.step
-    half = 0.5 * grid.step * window
-    return np.asarray(observed * (np.power(10.0, half) - np.power(10.0, -half)))
 
 
 def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings) -> pd.Series:

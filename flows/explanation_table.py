@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from engine.peak_filter import line_at_peak
 from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.figure import explanation_figure
 from flows.console import facts
 from models.errors import InputError
-from models.lines import nearest_line
-
-LINE_TOLERANCE = 15.0
-"""Rest Angstrom within which a line is named for a peak."""
 
 _FIGURES = (".png", ".pdf", ".svg")
 
@@ -31,7 +28,7 @@ def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
         "tail_probability": spectrum.tail_probability,
         "peak_wavelength": spectrum.peak_wavelength,
         "peak_rest_wavelength": rest,
-        "peak_line": _line(rest),
+        "peak_line": _line(spectrum),
         "peak_window": spectrum.peak_window,
         "attribution_at_peak": float(np.max(spectrum.combined)),
         "windows": list(spectrum.windows),
@@ -41,7 +38,7 @@ def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
 def show_explanation(console: Console, spectrum: ExplainedSpectrum) -> None:
     """Print how odd the spectrum is and where."""
     rest = spectrum.peak_wavelength / (1.0 + spectrum.redshift)
-    line = f" ({_line(rest)})" if _line(rest) else ""
+    line = f" ({_line(spectrum)})" if _line(spectrum) else ""
     console.print(
         facts(
             spectrum.key,
@@ -87,6 +84,7 @@ def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
         ) from error
 
 
-def _line(rest_wavelength: float) -> str:
-    line = nearest_line(rest_wavelength, LINE_TOLERANCE) if np.isfinite(rest_wavelength) else None
-    return line.name if line else ""
+def _line(spectrum: ExplainedSpectrum) -> str:
+    rest = spectrum.peak_wavelength / (1.0 + spectrum.redshift)
+    width = spectrum.grid.width(spectrum.peak_wavelength, spectrum.peak_window)
+    return line_at_peak(rest, float(width))

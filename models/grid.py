@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.errors import ConfigurationError
 
@@ -40,6 +40,14 @@ class WavelengthGrid:
         value = np.asarray(wavelength, dtype=np.float64)
         coordinate = value if self.spacing == "linear" else np.log10(value)
         return (coordinate - self.start) / self.step
+
+    def width(self, wavelength: NDArray[np.float64] | float, pixels: ArrayLike) -> NDArray[np.float64]:
+        """Width in Angstrom of so many pixels centred on ``wavelength``, itself in Angstrom."""
+        count = np.asarray(pixels, dtype=np.float64)
+        if self.spacing == "linear":
+            return count * self.step + 0.0 * np.asarray(wavelength, dtype=np.float64)
+        half = 0.5 * self.step * count
+        return np.asarray(wavelength * (np.power(10.0, half) - np.power(10.0, -half)))
 
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready description; :meth:`from_dict` is its inverse."""

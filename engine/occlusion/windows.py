@@ -76,8 +76,9 @@ def tiled_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     """Windows of each width side by side, as the authors' published code lays them.
 
     Width k starts at the offset sum_{j<=k} W_j // 2, modulo W_k (0, 2, 10, 42, 170 for 1, 4, 16, 64,
-    256), so that the scales' borders do not coincide. What lies before the offset is a window of
-    its own, and the last window is clipped; a width beyond the spectrum leaves one or two windows.
+    256), which staggers the scales' centres; with widths a factor of four apart every border of a
+    wide scale is also one of all narrower ones. What lies before the offset is a window of its own,
+    and the last window is clipped; a width beyond the spectrum leaves one or two windows.
     """
     scales = []
     for width, offset in zip(windows, accumulate(width // 2 for width in windows), strict=True):

@@ -14,12 +14,11 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from engine.peak_filter import LINE_TOLERANCE
+from engine.peak_filter import line_at_peak
 from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.line_labels import lines_within, spread_apart
 from engine.report.palette import BASELINE, DIVERGING, GRID, INK, MASKED, MUTED, ODD, RAW, USUAL
 from models.grid import WavelengthGrid
-from models.lines import nearest_line
 
 WIDTH, HEIGHT = 11.0, 7.4
 """Size of the figure in inches."""
@@ -124,31 +123,29 @@ def _bar_ticks(norm: AsinhNorm) -> list[float]:
 def smoothed(
     flux: NDArray[np.floating], ivar: NDArray[np.floating], pixels: float = _SMOOTHING
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Flux smoothed by a Gaussian of ``pixels`` standard deviation with inverse-variance weights.
+    """Flux of the good pixels smoothed by a Gaussian of ``pixels`` standard deviation.
 
-    Returns the smoothed flux and the uncertainty of a single pixel there, both (N,), NaN where no
-    good pixel is near.
+    All good pixels count alike: a bright line has little inverse variance, and weights by it would
+    smooth the line away. Returns the smoothed flux and the uncertainty of a single pixel there, both
+    (N,), NaN where the pixel is not good.
     """
     reach = math.ceil(3.0 * pixels)
     kernel = np.exp(-0.5 * np.square(np.arange(-reach, reach + 1) / pixels))
     kernel /= kernel.sum()
     good = (ivar > 0) & np.isfinite(flux)
-    weight = np.where(good, ivar, 0.0).astype(np.float64)
-    content = np.where(good, flux, 0.0).astype(np.float64)
     near = np.convolve(good.astype(np.float64), kernel, mode="same")
-    total = np.convolve(weight, kernel, mode="same")
-    mean = np.convolve(weight * content, kernel, mode="same")
-    usable = good & (total > 0.0)
-    safe = np.where(usable, total, 1.0)
-    sigma = np.sqrt(near / safe)
-    return np.where(usable, mean / safe, np.nan), np.where(usable, sigma, np.nan)
+    mean = np.convolve(np.where(good, flux, 0.0).astype(np.float64), kernel, mode="same")
+    weight = np.convolve(np.where(good, ivar, 0.0).astype(np.float64), kernel, mode="same")
+    share, total = np.where(good, near, 1.0), np.where(good, weight, 1.0)
+    return np.where(good, mean / share, np.nan), np.where(good, np.sqrt(near / total), np.nan)
 
 
 def _draw_flux(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[np.float64]) -> None:
     good = spectrum.ivar > 0
     raw = np.where(good, spectrum.flux, np.nan)
     smooth, sigma = smoothed(spectrum.flux, spectrum.ivar)
-    low, high = _flux_limits(raw, smooth, spectrum.baseline)
+    baseline, _ = smoothed(spectrum.baseline, spectrum.ivar)
+    low, high = _flux_limits(raw, smooth, baseline)
     axes.set_ylim(low, high)
 
     under = axes.fill_between(wavelength, low, smooth, linewidth=0.0, facecolor="none")
@@ -161,7 +158,7 @@ def _draw_flux(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[np.f
     axes.fill_between(
         wavelength, smooth - sigma, smooth + sigma, color=MUTED, alpha=0.28, linewidth=0.0, zorder=2.5
     )
-    axes.plot(wavelength, spectrum.baseline, color=BASELINE, linewidth=1.2, zorder=3, label="mean baseline")
+    axes.plot(wavelength, baseline, color=BASELINE, linewidth=1.2, zorder=3, label="mean baseline")
     name = "spectrum, smoothed (±1σ per pixel)"
     axes.plot(wavelength, smooth, color=INK, linewidth=0.9, zorder=4, label=name)
     axes.axhline(0.0, color=MUTED, linewidth=0.5, zorder=1.5)
@@ -281,9 +278,10 @@ def _draw_combined(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[
 
 
 def _peak_place(spectrum: ExplainedSpectrum, rest: float) -> str:
-    line = nearest_line(rest, LINE_TOLERANCE) if math.isfinite(rest) else None
+    width = spectrum.grid.width(spectrum.peak_wavelength, spectrum.peak_window)
+    line = line_at_peak(rest, float(width))
     places = [f"rest {rest:.0f} Å"] if math.isfinite(rest) else []
-    places += [line.name] if line else []
+    places += [line] if line else []
     if spectrum.peak_window > 0:
         places.append(f"window {_window_name(spectrum.peak_window, spectrum.grid)}")
     return ", ".join(places)

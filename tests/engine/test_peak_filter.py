@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.peak_filter import PeakFilter, parse_peak
+from engine.peak_filter import PeakFilter, line_at_peak, parse_peak
 from models.errors import ConfigurationError
 from models.lines import LINES
 
@@ -52,3 +52,10 @@ def test_matches_rest_or_observed_and_never_nan() -> None:
     observed, redshift = np.array([5508.0, 5008.0, np.nan, 5008.0]), np.array([0.1, 0.1, 0.1, np.nan])
     assert parse_peak("OIII").matches(observed, redshift).tolist() == [True, False, False, False]
     assert parse_peak("obs:5008").matches(observed, redshift).tolist() == [False, True, False, True]
+
+
+def test_a_peak_is_named_after_a_line_only_if_its_window_can_single_one_out() -> None:
+    assert line_at_peak(6570.0, 12.8) == "Hα"
+    assert line_at_peak(6570.0, 204.8) == ""
+    assert line_at_peak(6400.0, 12.8) == ""
+    assert line_at_peak(float("nan"), 12.8) == ""

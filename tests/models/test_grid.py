@@ -28,3 +28,11 @@ def test_pixel_is_the_inverse_of_wavelength(grid: WavelengthGrid) -> None:
 def test_incomplete_description() -> None:
     with pytest.raises(ConfigurationError, match="incomplete or wrong"):
         WavelengthGrid.from_dict({"name": "desi"})
+
+
+@pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID])
+def test_width_is_that_of_the_pixels_around(grid: WavelengthGrid) -> None:
+    wavelength = grid.wavelength()
+    measured = wavelength[1010] - wavelength[990]
+    np.testing.assert_allclose(grid.width(float(wavelength[1000]), 20), measured, rtol=1e-9)
+    assert grid.width(wavelength[:3], np.array([1, 2, 3])).shape == (3,)
