@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from engine.peak_filter import line_at_peak
 from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.figure import explanation_figure
 from flows.console import facts
@@ -19,7 +18,7 @@ _FIGURES = (".png", ".pdf", ".svg")
 
 def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
     """A JSON-ready account, maps left out."""
-    rest = spectrum.peak_wavelength / (1.0 + spectrum.redshift)
+    rest = spectrum.peak_rest_wavelength
     return {
         "key": spectrum.key,
         "redshift": spectrum.redshift,
@@ -28,7 +27,7 @@ def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
         "tail_probability": spectrum.tail_probability,
         "peak_wavelength": spectrum.peak_wavelength,
         "peak_rest_wavelength": rest,
-        "peak_line": _line(spectrum),
+        "peak_line": spectrum.peak_line,
         "peak_window": spectrum.peak_window,
         "attribution_at_peak": float(np.max(spectrum.combined)),
         "windows": list(spectrum.windows),
@@ -37,8 +36,8 @@ def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
 
 def show_explanation(console: Console, spectrum: ExplainedSpectrum) -> None:
     """Print how odd the spectrum is and where."""
-    rest = spectrum.peak_wavelength / (1.0 + spectrum.redshift)
-    line = f" ({_line(spectrum)})" if _line(spectrum) else ""
+    rest = spectrum.peak_rest_wavelength
+    line = f" ({spectrum.peak_line})" if spectrum.peak_line else ""
     console.print(
         facts(
             spectrum.key,
@@ -82,9 +81,3 @@ def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
             remedy="Name a file in a directory that exists and may be written to.",
             kind="output-unwritable",
         ) from error
-
-
-def _line(spectrum: ExplainedSpectrum) -> str:
-    rest = spectrum.peak_wavelength / (1.0 + spectrum.redshift)
-    width = spectrum.grid.width(spectrum.peak_wavelength, spectrum.peak_window)
-    return line_at_peak(rest, float(width))

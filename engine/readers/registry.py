@@ -17,11 +17,6 @@ from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
 _GRIDS = {desi_coadd.READER: DESI_GRID, sdss_spec.READER: SDSS_GRID}
 
 
-def reader_names() -> tuple[str, ...]:
-    """Names of the readers there are."""
-    return tuple(_GRIDS)
-
-
 def grid_of(reader: str) -> WavelengthGrid:
     """The grid on which a reader puts its spectra.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.peak_filter import line_at_peak
 from models.grid import WavelengthGrid
 
 
@@ -54,3 +55,14 @@ class ExplainedSpectrum:
             wrong.append(f"maps {self.maps.shape} for {len(self.windows)} windows")
         if wrong:
             raise ValueError(f"Not on a grid of {self.grid.size} pixels: {', '.join(wrong)}")
+
+    @property
+    def peak_rest_wavelength(self) -> float:
+        """Rest-frame Angstrom of the peak; NaN if there is none or no redshift."""
+        return self.peak_wavelength / (1.0 + self.redshift)
+
+    @property
+    def peak_line(self) -> str:
+        """Name of the line at the peak, see :func:`engine.peak_filter.line_at_peak`."""
+        width = self.grid.width(self.peak_wavelength, self.peak_window)
+        return line_at_peak(self.peak_rest_wavelength, float(width))

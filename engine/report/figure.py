@@ -14,7 +14,6 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from engine.peak_filter import line_at_peak
 from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.line_labels import lines_within, spread_apart
 from engine.report.palette import BASELINE, DIVERGING, GRID, INK, MASKED, MUTED, ODD, RAW, USUAL
@@ -278,10 +277,8 @@ def _draw_combined(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[
 
 
 def _peak_place(spectrum: ExplainedSpectrum, rest: float) -> str:
-    width = spectrum.grid.width(spectrum.peak_wavelength, spectrum.peak_window)
-    line = line_at_peak(rest, float(width))
     places = [f"rest {rest:.0f} Å"] if math.isfinite(rest) else []
-    places += [line] if line else []
+    places += [spectrum.peak_line] if spectrum.peak_line else []
     if spectrum.peak_window > 0:
         places.append(f"window {_window_name(spectrum.peak_window, spectrum.grid)}")
     return ", ".join(places)
