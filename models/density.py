@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import zuko
 from torch import Tensor, nn
+
+from models.differences import Chain, Difference, Terms, difference, linear
 
 
 class LatentDensity(nn.Module):
@@ -36,3 +40,83 @@ class LatentDensity(nn.Module):
         standard = (latents - self.centre) / self.scale
         log_prob: Tensor = self.flow().log_prob(standard) - torch.log(self.scale).sum()
         return log_prob
+
+    def difference(self) -> Difference:
+        """The flow's rule, so that small changes of latents keep their size in float32."""
+        return _FlowDifference(self)
+
+
+_SMALLEST_SCALE = 1e-3
+"""The flow's least slope: zuko's MonotonicAffineTransform keeps |log scale| below -log of this."""
+
+
+class _FlowDifference(Difference):
+    """Standardise, then x e^s(x) + t(x) transform by transform, then a normal density.
+
+    ``s`` and ``t`` come from masked perceptrons of the components before. Only the perceptrons need
+    rules of their own; a bounded log scale, an exponential and a square have closed forms.
+    """
+
+    def __init__(self, density: LatentDensity) -> None:
+        self._density = density
+        self._perceptrons = [_perceptron(transform.hyper) for transform in density.flow.transform.transforms]
+        self._bound = -math.log(_SMALLEST_SCALE)
+
+    def value(self, base: Tensor) -> Tensor:
+        log_prob: Tensor = self._density(base)
+        return log_prob[..., None]
+
+    def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
+        x = (base - self._density.centre) / self._density.scale
+        collected: list[Terms] = [((1 / self._density.scale).expand_as(base).to(dtype),)]
+        for perceptron in self._perceptrons:
+            shift, raw = perceptron.value(x).chunk(2, dim=-1)
+            scale = torch.exp(raw / (1 + raw.abs() / self._bound))
+            flatter = self._bound / (self._bound + raw.abs())
+            at_base = tuple(value.to(dtype) for value in (x, scale, raw, raw.abs(), flatter))
+            collected.append((*at_base, perceptron.terms(x, dtype)))
+            x = x * scale + shift
+        collected.append((x.to(dtype),))
+        return tuple(collected)
+
+    def change(self, change: Tensor, terms: Terms) -> Tensor:
+        moved = change * terms[0][0]
+        log_determinant: Tensor | None = None
+        for perceptron, (x, scale, *of_raw, of_perceptron) in zip(self._perceptrons, terms[1:-1], strict=True):
+            shift, step = perceptron.change(moved, of_perceptron).chunk(2, dim=-1)
+            step = self._bounded_change(step, *of_raw)
+            total = step.sum(dim=-1)
+            log_determinant = total if log_determinant is None else log_determinant + total
+            grown = torch.expm1(step).mul_(scale)
+            # (x + m)(e + g) + t' - x e - t = m (e + g) + x g + (t' - t)
+            moved = moved * (grown + scale)
+            moved.addcmul_(x.expand_as(grown), grown).add_(shift)
+        quadratic = (moved * (terms[-1][0] + 0.5 * moved)).sum(dim=-1)
+        total = -quadratic if log_determinant is None else log_determinant - quadratic
+        return total[..., None]
+
+    def _bounded_change(self, step: Tensor, raw: Tensor, size: Tensor, flatter: Tensor) -> Tensor:
+        """c u / (c + |u|) - c a / (c + |a|) for u = a + d, without cancellation, c being the bound.
+
+        That is c (c d + u |a| - a |u|) / ((c + |a|)(c + |u|)); u |a| - a |u| is exactly 0 unless u
+        and a have opposite signs.
+        """
+        moved = raw + step
+        beyond = moved * size
+        size_moved = moved.abs_()
+        beyond.addcmul_(raw.expand_as(beyond), size_moved, value=-1).add_(step, alpha=self._bound)
+        return beyond.mul_(flatter).div_(size_moved.add_(self._bound))
+
+
+def _perceptron(hyper: nn.Sequential) -> Difference:
+    """The masked perceptron of one transform, its outputs in the order (shifts, scales)."""
+    *hidden, last = hyper
+    weight, bias = (last.mask * last.weight).detach(), last.bias.detach()
+    order = torch.arange(len(weight), device=weight.device).view(-1, 2).T.flatten()
+    return Chain([*(_masked(layer) for layer in hidden), linear(weight[order], bias[order])])
+
+
+def _masked(layer: nn.Module) -> Difference:
+    if isinstance(layer, zuko.nn.MaskedLinear):
+        return linear((layer.mask * layer.weight).detach(), layer.bias.detach())
+    return difference(layer)

@@ -25,7 +25,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.additive_pooling import AdditivePooling, AttentionPooling, JointPooling, LogSumExpPooling
+from models.differences import Difference, Terms, difference
 from models.grid import WavelengthGrid
+from models.local_layers import Bounded, PositionBias
 
 _LOGIT_BOUND = 6.0
 _NOVELTY_BOUND = 10.0
@@ -154,30 +157,41 @@ class Encoder(nn.Module):
         significance = torch.asinh(known * ivar.sqrt() / 2)
         return torch.stack((torch.asinh(known), significance, valid.expand_as(flux)), dim=1)
 
+    def layers(self, embedding: Tensor) -> list[nn.Module]:
+        """The local layers in order, ``embedding`` (B or 1, channels, positions) included."""
+        stack: list[nn.Module] = []
+        for convolution in self.convolutions:
+            stack += [convolution, self.activation]
+        return [*stack[:-1], PositionBias(embedding), self.activation]
+
+    def pooling(self, log_coverage: Tensor) -> AdditivePooling:
+        """The one place where positions meet; ``log_coverage`` is (B or 1, positions)."""
+        weight = PositionBias(log_coverage[:, None])
+        return JointPooling(
+            (
+                AttentionPooling((self.logits, Bounded(_LOGIT_BOUND), weight), self.settings.heads),
+                LogSumExpPooling(
+                    (*self.local_novelty, Bounded(_NOVELTY_BOUND), weight), self.settings.novelty
+                ),
+            )
+        )
+
     def pooled(self, flux: Tensor, ivar: Tensor, embedding: Tensor, log_coverage: Tensor) -> Tensor:
         """Pooled features, (B, channels + novelty); all but the first argument may have batch 1.
 
         ``ivar``, ``embedding`` and ``log_coverage`` do not depend on flux: all pasted spectra of
         one explanation share them.
         """
-        h = self.channels(flux, ivar)
-        for index, convolution in enumerate(self.convolutions):
-            h = convolution(h)
-            if index + 1 < len(self.convolutions):
-                h = self.activation(h)
-        h = self.activation(h + embedding)
-        logits = _bounded(self.logits(h), _LOGIT_BOUND) + log_coverage[:, None]
-        weight = torch.softmax(logits, dim=-1)
-        per_head = h.unflatten(1, (self.settings.heads, -1))
-        attended = torch.einsum("bhcp,bhp->bhc", per_head, weight).flatten(1)
-        local = _bounded(self.local_novelty(h), _NOVELTY_BOUND) + log_coverage[:, None]
-        return torch.cat((attended, torch.logsumexp(local, dim=-1)), dim=1)
+        hidden = self.channels(flux, ivar)
+        for layer in self.layers(embedding):
+            hidden = layer(hidden)
+        features: Tensor = self.pooling(log_coverage)(hidden)
+        return features
 
     def from_pooled(self, pooled: Tensor) -> Tensor:
         """Latents, then novelty, (B, S), of pooled features."""
-        channels, latents = self.settings.channels[-1], self.settings.latents
-        outputs = self.head(pooled[:, :channels])
-        return torch.cat((outputs[:, :latents], outputs[:, latents:] + pooled[:, channels:]), dim=1)
+        outputs: Tensor = EncoderHead(self.head, self.settings)(pooled)
+        return outputs
 
     def context(self, ivar: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
         """The ``embedding`` and ``log_coverage`` that :meth:`pooled` needs."""
@@ -188,5 +202,37 @@ class Encoder(nn.Module):
         return self.from_pooled(self.pooled(flux, ivar, *self.context(ivar, redshift)))
 
 
-def _bounded(logits: Tensor, bound: float) -> Tensor:
-    return bound * torch.tanh(logits / bound)
+class EncoderHead(nn.Module):
+    """From pooled features to latents and novelty; a position's own novelty is added to the latter."""
+
+    def __init__(self, perceptron: nn.Module, settings: EncoderSettings) -> None:
+        super().__init__()
+        self.perceptron = perceptron
+        self.attended, self.latents = settings.channels[-1], settings.latents
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """(..., channels + novelty) to (..., latents + novelty)."""
+        outputs = self.perceptron(pooled[..., : self.attended])
+        latents, novelty = outputs[..., : self.latents], outputs[..., self.latents :]
+        return torch.cat((latents, novelty + pooled[..., self.attended :]), dim=-1)
+
+    def difference(self) -> Difference:
+        """The perceptron's rule, and a sum."""
+        return _HeadDifference(self, difference(self.perceptron))
+
+
+class _HeadDifference(Difference):
+    def __init__(self, head: EncoderHead, perceptron: Difference) -> None:
+        self._head, self._perceptron = head, perceptron
+
+    def value(self, base: Tensor) -> Tensor:
+        outputs: Tensor = self._head(base)
+        return outputs
+
+    def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
+        return self._perceptron.terms(base[..., : self._head.attended], dtype)
+
+    def change(self, change: Tensor, terms: Terms) -> Tensor:
+        outputs = self._perceptron.change(change[..., : self._head.attended], terms)
+        outputs[..., self._head.latents :] += change[..., self._head.attended :]
+        return outputs

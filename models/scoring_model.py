@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,8 @@ from torch import Tensor, nn
 from models import calibration
 from models.decoder import Decoder
 from models.density import LatentDensity
-from models.encoder import Encoder, EncoderSettings
+from models.encoder import Encoder, EncoderHead, EncoderSettings
+from models.local_score import LocalScore
 from models.model_card import ModelCard
 
 
@@ -79,20 +79,21 @@ class ScoringModel(nn.Module):
         spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)
         return spectra
 
-    def conditioned(self, ivar: Tensor, redshift: float) -> Callable[[Tensor], Tensor]:
+    def conditioned(self, ivar: Tensor, redshift: float) -> LocalScore:
         """``log_prob`` of (batch, N) spectra that share one ivar (N,) and one redshift.
 
         What depends on ivar and redshift alone is computed once, here.
         """
         ivar = ivar[None]
-        context = self.encoder.context(
+        embedding, log_coverage = self.encoder.context(
             ivar, torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
         )
-
-        def log_prob(flux: Tensor) -> Tensor:
-            return self.latent_log_prob(self.encoder.from_pooled(self.encoder.pooled(flux, ivar, *context)))
-
-        return log_prob
+        return LocalScore(
+            lift=lambda flux: self.encoder.channels(flux, ivar),
+            layers=self.encoder.layers(embedding),
+            pooling=self.encoder.pooling(log_coverage),
+            head=(EncoderHead(self.encoder.head, self.encoder.settings), self.density),
+        )
 
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
         """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
