@@ -91,7 +91,8 @@ class MeanPooling(AdditivePooling):
 class AttentionPooling(AdditivePooling):
     """Attention-weighted means, ``sum(h e^a) / sum(e^a)``, one weight per head and position.
 
-    The C channels are divided among the heads in order: channel c belongs to head c // (C / heads).
+    Channel c belongs to head c % heads: side by side in memory lie channels of different heads, so that
+    weighting them needs no value more than once in a vector register.
 
     Parameters
     ----------
@@ -112,8 +113,8 @@ class AttentionPooling(AdditivePooling):
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, C, P) to (B, C)."""
         weight = torch.softmax(self.logits(hidden), dim=-1)
-        per_head = hidden.unflatten(1, (self.heads, -1))
-        return torch.einsum("bhcp,bhp->bhc", per_head, weight).flatten(1)
+        per_head = hidden.unflatten(1, (-1, self.heads))
+        return torch.einsum("bchp,bhp->bch", per_head, weight).flatten(1)
 
     def rule(self, channels: int) -> PoolingRule:
         """See :class:`AdditivePooling`."""
@@ -201,11 +202,11 @@ class _AttentionRule(PoolingRule):
         self._logits, self._heads = logits, heads
 
     def _per_head(self, hidden: Tensor) -> Tensor:
-        return hidden.unflatten(-1, (self._heads, -1))
+        return hidden.unflatten(-1, (-1, self._heads))
 
     def contributions(self, hidden: Tensor) -> Tensor:
         weight = self._logits.value(hidden).exp()
-        weighted = (self._per_head(hidden) * weight[..., None]).flatten(-2)
+        weighted = (self._per_head(hidden) * weight[..., None, :]).flatten(-2)
         return torch.cat((weighted, weight), dim=-1)
 
     def terms(self, hidden: Tensor, dtype: torch.dtype) -> Terms:
@@ -216,7 +217,7 @@ class _AttentionRule(PoolingRule):
         hidden, weight, of_logits = terms
         # e^(a + d) - e^a = e^a (e^d - 1); (h + g)(e + f) - h e = g (e + f) + h f
         more = torch.expm1(self._logits.change(change, of_logits)).mul_(weight)
-        total = (more + weight)[..., None]
+        total = (more + weight)[..., None, :]
         change, hidden = self._per_head(change), self._per_head(hidden)
         for part, into in zip(parts, sums, strict=True):
             _add_up(more, part, into[..., -self._heads :])
@@ -229,18 +230,18 @@ class _AttentionRule(PoolingRule):
                     torch.mul(own, whole, out=weighted)
                 else:
                     weighted.addcmul_(own, whole)
-                weighted.addcmul_(hidden[..., position, :, :], more[..., part.rows, position, :, None])
+                weighted.addcmul_(hidden[..., position, :, :], more[..., part.rows, position, None, :])
 
     def pooled(self, sums: Tensor) -> Tensor:
         weighted, weight = sums[..., : -self._heads], sums[..., -self._heads :]
-        return (self._per_head(weighted) / weight[..., None]).flatten(-2)
+        return (self._per_head(weighted) / weight[..., None, :]).flatten(-2)
 
     def pooled_change(self, change: Tensor, sums: Tensor) -> Tensor:
         # (S + s) / (Z + z) - S / Z = (s - (S / Z) z) / (Z + z)
         weighted, weight = change[..., : -self._heads], change[..., -self._heads :]
         mean = self._per_head(self.pooled(sums))
-        total = (sums[..., -self._heads :] + weight)[..., None]
-        moved = torch.addcmul(self._per_head(weighted), mean, weight[..., None], value=-1)
+        total = (sums[..., -self._heads :] + weight)[..., None, :]
+        moved = torch.addcmul(self._per_head(weighted), mean, weight[..., None, :], value=-1)
         return moved.div_(total).flatten(-2)
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,8 +26,8 @@ from engine.occlusion.zones import Group, Zone, Zones, groups, zone_slots
 from models.additive_pooling import Part
 from models.local_score import LocalScore
 
-_ROWS = 4096
-"""Windows whose pooled features are turned into scores at once: few enough to stay in a cache."""
+_ROWS = 4000
+"""Rows (baseline, seam) of a zone that are computed at once: few enough to stay in a processor's cache."""
 
 
 class SeamOccluder:
@@ -62,7 +61,7 @@ class SeamOccluder:
                     network, donors.double(), baselines.double(), work.halos, request.spectrum.dtype
                 )
                 for scale, result in zip(
-                    results, _Occlusion(network, known, work).run(), strict=True
+                    results, _Occlusion(network, known, work, _ROWS).run(), strict=True
                 ):
                     scale[low : low + chunk] = result
             return results
@@ -70,18 +69,15 @@ class SeamOccluder:
 
 @dataclass(frozen=True, eq=False)
 class _Family:
-    """Windows of one width that are narrower than a zone, with both ends inside the spectrum.
+    """Windows of one width with both ends inside the spectrum.
 
     Attributes
     ----------
-    width : in pixels; shared : whether all stages but the last are free of positions that straddle
-        both ends, so that the seams' zones serve up to there.
-    phases : remainders of the starts modulo the network's stride.
+    width : in pixels; phases : remainders of the starts modulo the network's stride.
     scale, window, start : (n,) for each window, which scale, which of its windows, where it starts.
     """
 
     width: int
-    shared: bool
     phases: frozenset[int]
     scale: NDArray[np.int64]
     window: NDArray[np.int64]
@@ -95,24 +91,30 @@ class _Work:
     Attributes
     ----------
     groups : of all phases at which any zone begins.
-    left, right : phases at which a wide window starts, or ends.
-    families : narrow windows by width.
-    wide : (n, 4) scale, window, start, stop of the others.
+    seams : phases at which a seam's zone is needed.
+    pairs : families whose two seams have the same phase, and no position straddles both but in the
+        last stage.
+    narrow : families that carry the whole piece as their zone.
+    loose : (n, 4) scale, window, start, stop of all others, none of which has a position that
+        straddles both ends.
+    starts, stops : the seams of ``loose``, ascending.
     counts : windows of each scale.
     halos : positions of padding, before and after, of the input and of every stage.
     """
 
     groups: tuple[Group, ...]
-    left: frozenset[int]
-    right: frozenset[int]
-    families: tuple[_Family, ...]
-    wide: NDArray[np.int64]
+    seams: frozenset[int]
+    pairs: tuple[_Family, ...]
+    narrow: tuple[_Family, ...]
+    loose: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    stops: NDArray[np.int64]
     counts: tuple[int, ...]
     halos: list[tuple[int, int]]
 
     @staticmethod
     def of(network: Network, scales: Sequence[Scale]) -> _Work:
-        stride, pixels = network.stride, network.pixels
+        stride, stages = network.stride, network.stages
         table = np.concatenate(
             [
                 np.stack((np.full(len(s), n), np.arange(len(s)), s.start, s.stop), axis=1)
@@ -120,178 +122,173 @@ class _Work:
             ]
         ).astype(np.int64)
         width = table[:, 3] - table[:, 2]
+        one_seam = (table[:, 2] == 0) | (table[:, 3] == network.pixels)
         # A position straddles both ends only if it sees more than the window.
-        one_seam = (table[:, 2] == 0) | (table[:, 3] == pixels)
-        is_wide = one_seam | (width >= network.stages[-1].reach.field - 1)
-        wide = table[is_wide]
-        left, right = set((wide[:, 2] % stride).tolist()), set((wide[:, 3] % stride).tolist())
-        before_last = network.stages[-2].reach.field if len(network.stages) > 1 else 1
-        families = []
-        for narrow in np.unique(width[~is_wide]).tolist():
-            own = table[~is_wide & (width == narrow)]
-            phases = sorted(set((own[:, 2] % stride).tolist()))
-            shared = (
-                narrow % stride == 0
-                and narrow >= before_last - 1
-                and isinstance(network.stages[-1].mixing, Sum)
-            )
-            if shared:
-                left.update(phases)
-                right.update(phases)
-            families.append(
-                _Family(narrow, shared, frozenset(phases), own[:, 0], own[:, 1], own[:, 2])
-            )
-        needed = left | right | {phase for family in families for phase in family.phases}
-        found = tuple(groups(network, sorted(needed)))
+        apart = width >= stages[-1].reach.field - 1
+        before_last = stages[-2].reach.field if len(stages) > 1 else 1
+        touching = (width >= before_last - 1) & isinstance(stages[-1].mixing, Sum)
+        paired = ~one_seam & (width % stride == 0) & (apart | touching)
+        loose = ~paired & (one_seam | apart)
+        pairs = _families(table[paired], stride)
+        narrow = _families(table[~paired & ~loose], stride)
+        starts, stops = np.unique(table[loose, 2]), np.unique(table[loose, 3])
+        seams = {phase for family in pairs for phase in family.phases}
+        seams.update((starts % stride).tolist(), (stops % stride).tolist())
+        found = tuple(groups(network, sorted(seams | {p for family in narrow for p in family.phases})))
         return _Work(
-            found,
-            frozenset(left),
-            frozenset(right),
-            tuple(families),
-            wide,
-            tuple(len(scale) for scale in scales),
-            _halos(network, found, [family.width for family in families if not family.shared]),
+            groups=found,
+            seams=frozenset(seams),
+            pairs=pairs,
+            narrow=narrow,
+            loose=table[loose],
+            starts=starts,
+            stops=stops,
+            counts=tuple(len(scale) for scale in scales),
+            halos=_halos(network, found, [family.width for family in narrow]),
         )
+
+
+def _families(table: NDArray[np.int64], stride: int) -> tuple[_Family, ...]:
+    width = table[:, 3] - table[:, 2]
+    families = []
+    for value in np.unique(width).tolist():
+        scale, window, start = table[width == value, :3].T
+        families.append(_Family(value, frozenset((start % stride).tolist()), scale, window, start))
+    return tuple(families)
 
 
 class _Occlusion:
     """One set of baselines, all windows."""
 
-    def __init__(self, network: Network, known: Activations, work: _Work) -> None:
-        self._network, self._known, self._work = network, known, work
+    def __init__(self, network: Network, known: Activations, work: _Work, rows: int) -> None:
+        self._network, self._known, self._work, self._rows = network, known, work, rows
         self._baselines = known.sums.shape[0]
-        self._results = [known.sums.new_zeros(self._baselines, count) for count in work.counts]
+        like, seams = known.sums, network.pixels + 1
+        self._results = [like.new_zeros(self._baselines, count) for count in work.counts]
+        self._columns = {
+            family.width: like.new_empty(self._baselines, seams) for family in (*work.pairs, *work.narrow)
+        }
+        self._ends = [
+            like.new_empty(self._baselines, len(ends), network.sums) for ends in (work.starts, work.stops)
+        ]
 
     def run(self) -> list[Tensor]:
         """Per scale, (M, windows)."""
-        network, work, like = self._network, self._work, self._known.sums
-        seams = network.pixels + 1
-        ends = like.new_empty(2, self._baselines, seams, network.sums) if len(work.wide) else None
-        columns = {family.width: like.new_empty(self._baselines, seams) for family in work.families}
-        for group in work.groups:
-            stop = (network.pixels - group.phases[0]) // network.stride + 1
-            self._seams(group, stop, ends, columns)
-            self._narrow(group, stop, columns)
-        for family in work.families:
-            values = columns[family.width].index_select(1, self._index(family.start))
-            for number in np.unique(family.scale):
-                chosen = np.flatnonzero(family.scale == number)
-                self._results[number].index_copy_(
-                    1, self._index(family.window[chosen]), values.index_select(1, self._index(chosen))
-                )
-        if ends is not None:
-            self._wide(ends[0], ends[1])
+        for group in self._work.groups:
+            stop = (self._network.pixels - group.phases[0]) // self._network.stride + 1
+            self._seams(group, stop)
+            self._narrow(group, stop)
+        for family in (*self._work.pairs, *self._work.narrow):
+            values = self._columns[family.width].index_select(1, self._index(family.start))
+            self._give(values, family.scale, family.window)
+        self._loose()
         return self._results
 
-    def _seams(self, group: Group, stop: int, ends: Tensor | None, columns: dict[int, Tensor]) -> None:
-        """Zones of the seams, for wide windows and those whose two zones touch in the last stage only."""
-        work, phases = self._work, group.phases
-        shared = [f for f in work.families if f.shared and not f.phases.isdisjoint(phases)]
-        wanted = not (work.left | work.right).isdisjoint(phases)
-        if not shared and not wanted:
+    def _seams(self, group: Group, stop: int) -> None:
+        """Zones of both kinds of seam, and the windows between seams of one group."""
+        if self._work.seams.isdisjoint(group.phases):
             return
-        zones, shifts = Zones(self._network, group, ("left", "right")), []
-        slots, count = zones.slots[-1], len(phases)
-        shifts = [family.width // self._network.stride for family in shared]
-        # Where the two zones of a window overlap, their sums are wanted apart.
-        cuts = sorted({min(shift, slots) for shift in shifts} | {0, slots})
-        pieces = [range(begin, end) for begin, end in pairwise(cuts)]
-        parts = [Part(slice(0, count), piece) for piece in pieces]
-        parts += [Part(slice(count, 2 * count), range(slots - p.stop, slots - p.start)) for p in pieces]
+        known, count = self._known, len(group.phases)
+        zones = Zones(self._network, group, ("left", "right"))
+        slots = zones.slots[-1]
+        left_rows, right_rows = slice(0, count), slice(count, 2 * count)
+        pairs = [family for family in self._work.pairs if not family.phases.isdisjoint(group.phases)]
+        overlaps = {f.width: slots - f.width // self._network.stride for f in pairs}
+        overlaps = {width: overlap for width, overlap in overlaps.items() if overlap > 0}
+        parts = [Part(left_rows, range(slots)), Part(right_rows, range(slots))]
+        for overlap in overlaps.values():
+            parts += [Part(left_rows, range(slots - overlap, slots)), Part(right_rows, range(overlap))]
+        shape = (self._baselines, stop, count, self._network.sums)
+        left, right = known.sums.new_empty(shape), known.sums.new_empty(shape)
+        middle = {width: known.sums.new_empty(shape) for width in overlaps}
+        reach = max((width // self._network.stride for width in overlaps), default=0)
         for low, high in self._blocks(stop, 2 * count):
-            beyond = min(high + max(shifts, default=0), stop)
-            zone = zones.zone(self._known, low, beyond)
-            sums = zones.sums(self._known, zone, parts, low, beyond)
-            left, right = sums[: len(pieces)], sums[len(pieces) :]
-            if ends is not None:
-                self._scatter(ends[0], _total(left, zone.hidden), group, low)
-                self._scatter(ends[1], _total(right, zone.hidden), group, low)
-            for family, shift in zip(shared, shifts, strict=True):
-                last = min(high, beyond - shift)
-                if last > low:
-                    used = [number for number, piece in enumerate(pieces) if piece.stop <= shift]
-                    apart = _total([left[number] for number in used], zone.hidden)[:, : last - low]
-                    apart = apart + _total([right[number] for number in used], zone.hidden)[:, shift : last - low + shift]
-                    apart += self._between(zones, group, zone, shift, low, last)
-                    self._scatter(columns[family.width], self._log_prob_change(apart), group, low)
+            beyond = min(high + reach, stop)
+            zone = zones.zone(known, low, beyond)
+            sums = zones.sums(known, zone, parts, low, beyond)
+            left[:, low:high], right[:, low:high] = (values[:, : high - low] for values in sums[:2])
+            for number, (width, overlap) in enumerate(overlaps.items()):
+                shift = width // self._network.stride
+                last = max(min(high, stop - shift), low)
+                of_left, of_right = sums[2 + 2 * number : 4 + 2 * number]
+                own = self._both(zones, zone, shift, overlap, low, last)
+                own -= of_left[:, : last - low]
+                own -= of_right[:, shift : last - low + shift]
+                middle[width][:, low:last] = own
+        for family in pairs:
+            shift = family.width // self._network.stride
+            for low, high in self._blocks(max(stop - shift, 0), count):
+                total = left[:, low:high] + right[:, low + shift : high + shift]
+                if family.width in middle:
+                    total += middle[family.width][:, low:high]
+                else:
+                    first = torch.arange(low, high, device=total.device) + group.first[-1]
+                    total += self._spectrum(first + slots, first + shift)[:, :, None]
+                self._scatter(family.width, self._log_prob_change(total), group, low)
+        self._keep(0, self._work.starts, left, group)
+        self._keep(1, self._work.stops, right, group)
 
-    def _between(
-        self, zones: Zones, group: Group, zone: Zone, shift: int, low: int, high: int
-    ) -> Tensor:
-        """Sums over what lies between two seams ``shift`` strides apart, beside their own positions.
+    def _both(self, zones: Zones, zone: Zone, shift: int, overlap: int, low: int, high: int) -> Tensor:
+        """Sums over the positions that straddle two seams which lie ``shift`` strides apart.
 
-        That is either spectrum alone, or positions that straddle both seams. Such a position's mixed
-        change is the left seam's plus the right one's minus the spectrum's, since the mixing is a sum
-        of terms that straddle one seam at most.
+        Such a position's mixed change is the left seam's plus the right one's minus the spectrum's:
+        the mixing is a sum, and none of its terms straddles both seams.
         """
         known, count = self._known, zones.phases
-        slots = zones.slots[-1]
-        if slots <= shift:
-            q = torch.arange(low, high, device=known.total.device) + group.first[-1]
-            last = known.total.shape[1] - 1
-            total = known.total[:, (q + shift).clamp(0, last)] - known.total[:, (q + slots).clamp(0, last)]
-            return total.to(zone.mixed.dtype)[:, :, None]
-        overlap = slots - shift
         mixed = zone.mixed[:, : high - low, :count, shift:] - zones.whole(known, shift, overlap, low, high)
         mixed += zone.mixed[:, shift : high - low + shift, count:, :overlap]
         both = zones.from_mixed(known, mixed, shift, low, high)
         return zones.sums(known, both, [Part(slice(None), range(overlap))], low, high, shift)[0]
 
-    def _narrow(self, group: Group, stop: int, columns: dict[int, Tensor]) -> None:
+    def _narrow(self, group: Group, stop: int) -> None:
         """Zones of whole pieces, for windows that are narrower than their zones."""
-        widths = [f.width for f in self._work.families if not f.shared and not f.phases.isdisjoint(group.phases)]
-        together: dict[int, list[int]] = {}
-        for width in widths:
-            together.setdefault(zone_slots(self._network, group, (width,))[-1], []).append(width)
+        # Pieces whose zones are alike after the first stage are cheaper together.
+        together: dict[tuple[int, ...], list[int]] = {}
+        for family in self._work.narrow:
+            if not family.phases.isdisjoint(group.phases):
+                alike = zone_slots(self._network, group, (family.width,))[2:]
+                together.setdefault(alike, []).append(family.width)
         for pieces in together.values():
             zones = Zones(self._network, group, pieces)
-            rows = len(pieces) * zones.phases
-            for low, high in self._blocks(stop, rows):
+            parts = [Part(slice(None), range(zones.slots[-1]))]
+            for low, high in self._blocks(stop, len(pieces) * zones.phases):
                 zone = zones.zone(self._known, low, high)
-                parts = [Part(slice(None), range(zones.slots[-1]))]
                 change = self._log_prob_change(zones.sums(self._known, zone, parts, low, high)[0])
-                for number, width in enumerate(pieces):
-                    own = change[:, :, number * zones.phases : (number + 1) * zones.phases]
-                    self._scatter(columns[width], own, group, low)
+                for width, own in zip(pieces, change.split(zones.phases, dim=2), strict=True):
+                    self._scatter(width, own, group, low)
 
-    def _blocks(self, stop: int, rows: int) -> Iterator[tuple[int, int]]:
-        """Stretches of q from 0 to ``stop`` for so many rows each."""
-        import os
-
-        most = max(int(os.environ.get("ROWS", "2000")) // (self._baselines * rows), 1)
-        step = -(-stop // -(-stop // most))
-        for low in range(0, stop, step):
-            yield low, min(low + step, stop)
-
-    def _index(self, values: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(self._known.sums.device)
-
-    def _wide(self, left: Tensor, right: Tensor) -> None:
-        network, known, wide = self._network, self._known, self._work.wide
-        reach, count = network.stages[-1].reach, network.stages[-1].positions
+    def _loose(self) -> None:
+        """Windows between any two seams, or between a seam and an end of the spectrum."""
+        network, loose = self._network, self._work.loose
+        if not len(loose):
+            return
+        reach, last = network.stages[-1].reach, network.stages[-1].positions
         slots = np.zeros(network.stride, dtype=np.int64)
         for group in self._work.groups:
             slots[list(group.phases)] = zone_slots(network, group, ("left",))[-1]
         first = np.array([reach.first(pixel) for pixel in range(network.pixels + 1)])
-        begin = np.clip(first[wide[:, 2]] + slots[wide[:, 2] % network.stride], 0, count)
-        end = np.clip(first[wide[:, 3]], 0, count)
-        between, inverse = np.unique(begin * (count + 1) + end, return_inverse=True)
-        from_, to = (self._index(values) for values in np.divmod(between, count + 1))
-        inside = (known.total[:, to] - known.total[:, from_]).to(left.dtype)
-        starts, stops, inside_of = (self._index(values) for values in (wide[:, 2], wide[:, 3], inverse))
-        values = left.new_empty(self._baselines, len(wide))
-        step = max(_ROWS // self._baselines, 1)
-        for low in range(0, len(wide), step):
-            rows = slice(low, low + step)
-            sums = left.index_select(1, starts[rows])
-            sums += right.index_select(1, stops[rows])
-            sums += inside.index_select(1, inside_of[rows])
-            values[:, rows] = self._log_prob_change(sums)
-        for number in np.unique(wide[:, 0]):
-            chosen = np.flatnonzero(wide[:, 0] == number)
-            self._results[number].index_copy_(
-                1, self._index(wide[chosen, 1]), values.index_select(1, self._index(chosen))
-            )
+        begin = np.clip(first[loose[:, 2]] + slots[loose[:, 2] % network.stride], 0, last)
+        end = np.clip(first[loose[:, 3]], 0, last)
+        # Many windows have the same positions between their zones.
+        between, inverse = np.unique(begin * (last + 1) + end, return_inverse=True)
+        spectrum = self._spectrum(*(self._index(values) for values in np.divmod(between, last + 1)))
+        starts = self._index(np.searchsorted(self._work.starts, loose[:, 2]))
+        stops = self._index(np.searchsorted(self._work.stops, loose[:, 3]))
+        of_window = self._index(inverse)
+        values = spectrum.new_empty(self._baselines, len(loose))
+        for low, high in self._blocks(len(loose), 1):
+            total = self._ends[0].index_select(1, starts[low:high])
+            total += self._ends[1].index_select(1, stops[low:high])
+            total += spectrum.index_select(1, of_window[low:high])
+            values[:, low:high] = self._log_prob_change(total)
+        self._give(values, loose[:, 0], loose[:, 1])
+
+    def _spectrum(self, begin: Tensor, end: Tensor) -> Tensor:
+        """(M, n, K) sums where all is spectrum, over positions from ``begin`` to before ``end``."""
+        total = self._known.total
+        last = total.shape[1] - 1
+        difference = total[:, end.clamp(0, last)] - total[:, begin.clamp(0, last)]
+        return difference.to(self._known.sums.dtype)
 
     def _log_prob_change(self, sums: Tensor) -> Tensor:
         """(M, …, K) changes of the sums to (M, …) log p of the baseline minus log p of the pasted one."""
@@ -300,22 +297,40 @@ class _Occlusion:
         pooled = self._network.pooling.pooled_change(flat, self._known.sums)
         return self._network.head.change(pooled, self._known.head_terms).neg_().reshape(shape)
 
-    def _scatter(self, into: Tensor, values: Tensor, group: Group, low: int) -> None:
-        """Values (M, Q, phases, ...) to their seams in (M, N + 1, ...)."""
+    def _scatter(self, width: int, values: Tensor, group: Group, low: int) -> None:
+        """Values (M, Q, phases) of windows to where they start."""
         stride = self._network.stride
         for place, phase in enumerate(group.phases):
-            target = into[:, phase + low * stride :: stride][:, : values.shape[1]]
+            target = self._columns[width][:, phase + low * stride :: stride][:, : values.shape[1]]
             target.copy_(values[:, : target.shape[1], place])
 
+    def _keep(self, side: int, seams: NDArray[np.int64], sums: Tensor, group: Group) -> None:
+        """Keep the sums (M, Q, phases, K) of those of ``seams`` that belong to the group."""
+        place = {phase: number for number, phase in enumerate(group.phases)}
+        places = np.array([place.get(phase, -1) for phase in range(self._network.stride)])
+        own = places[seams % self._network.stride]
+        chosen = np.flatnonzero(own >= 0)
+        rows = seams[chosen] // self._network.stride * len(group.phases) + own[chosen]
+        kept = sums.flatten(1, 2).index_select(1, self._index(rows))
+        self._ends[side].index_copy_(1, self._index(chosen), kept)
 
-def _total(sums: Sequence[Tensor], like: Tensor) -> Tensor:
-    """All of ``sums`` added up; nothing at all is a zero."""
-    if not sums:
-        return like.new_zeros(1, 1, 1, 1)
-    result = sums[0]
-    for values in sums[1:]:
-        result = result + values
-    return result
+    def _give(self, values: Tensor, scale: NDArray[np.int64], window: NDArray[np.int64]) -> None:
+        """Values (M, n) to the results of their scales and windows."""
+        for number in np.unique(scale):
+            chosen = np.flatnonzero(scale == number)
+            self._results[number].index_copy_(
+                1, self._index(window[chosen]), values.index_select(1, self._index(chosen))
+            )
+
+    def _blocks(self, stop: int, rows: int) -> Iterator[tuple[int, int]]:
+        """Stretches of 0 to ``stop``, of so many rows per baseline each."""
+        most = max(self._rows // (self._baselines * rows), 1)
+        step = -(-stop // -(-stop // most)) if stop else 1
+        for low in range(0, stop, step):
+            yield low, min(low + step, stop)
+
+    def _index(self, values: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(self._known.sums.device)
 
 
 def _halos(network: Network, found: Sequence[Group], widths: Sequence[int]) -> list[tuple[int, int]]:
