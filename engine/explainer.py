@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from engine.occlusion.attribution import Attribution, attribute
-from engine.occlusion.dense import DenseOccluder
+from engine.occlusion.choice import occluder_of
+from engine.occlusion.memory import memory_for
 from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.settings import OcclusionSettings
 from engine.scored_spectra import Explanations, SelectedSpectra
@@ -17,12 +20,26 @@ from models.scoring_model import ScoringModel
 
 
 class Explainer:
-    """A scoring model on a device with the settings of the occlusion."""
+    """A scoring model on a device with the settings of the occlusion.
 
-    def __init__(self, model: ScoringModel, settings: OcclusionSettings, device: str = "cpu") -> None:
-        self._model = model.to(device)
+    The model is copied in float64: single passes over spectrum and baselines cost little, and what
+    occlusion subtracts should be exact.
+
+    Parameters
+    ----------
+    model : the scoring model.
+    settings : of the occlusion.
+    device : torch device.
+    memory_bytes : what the occlusion of one spectrum may take; 0 for what suits the device.
+    """
+
+    def __init__(
+        self, model: ScoringModel, settings: OcclusionSettings, device: str = "cpu", memory_bytes: int = 0
+    ) -> None:
+        self._model = copy.deepcopy(model).to(device).double()
         self._settings = settings
         self._device = torch.device(device)
+        self._memory_bytes = memory_for(self._device, memory_bytes)
         self._wavelength = model.card.grid.wavelength()
 
     def explain(self, selected: SelectedSpectra) -> Explanations:
@@ -66,10 +83,11 @@ class Explainer:
         ivar = device_tensor(selected.ivar[row], self._device)
         with torch.inference_mode():
             baselines = self._model.baselines(redshift, settings.draw(self._model.calibration_size))
-            log_prob = self._model.conditioned(ivar, redshift)
-            occluder = DenseOccluder(log_prob, settings.memory_bytes, self._model.floats_per_pixel)
-            result = attribute(occluder, log_prob, OcclusionRequest(flux, baselines, ivar > 0), settings)
-            return as_float32(baselines.double().mean(dim=0)), result
+            score = self._model.conditioned(ivar.double(), redshift)
+            request = OcclusionRequest(flux, baselines.to(flux.dtype), ivar > 0)
+            occluder = occluder_of(score, self._memory_bytes)
+            result = attribute(occluder, lambda spectra: score(spectra.double()), request, settings)
+            return as_float32(baselines.mean(dim=0)), result
 
 
 def _unknown(*shape: int) -> NDArray[np.float32]:

@@ -61,12 +61,7 @@ class RunConfiguration:
                 )
 
     def to_dict(self) -> dict[str, object]:
-        """A JSON-ready description; :meth:`from_dict` is its inverse but for the occlusion's memory.
-
-        How much memory a batch may take decides no value in the store, so it is no part of it.
-        """
-        occlusion = self.occlusion.to_dict()
-        del occlusion["memory_bytes"]
+        """A JSON-ready description; :meth:`from_dict` is its inverse."""
         return {
             "model": self.model,
             "model_digest": self.model_digest,
@@ -75,7 +70,7 @@ class RunConfiguration:
             "reconstruction_scores": list(self.reconstruction_scores),
             "classes": list(self.classes),
             "threshold": self.threshold,
-            "occlusion": occlusion,
+            "occlusion": self.occlusion.to_dict(),
             "block_rows": self.block_rows,
             "outlier_block_rows": self.outlier_block_rows,
         }

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, SourceSlice, WrittenObject
 from engine.explainer import Explainer
 from engine.normalisation import normalise
+from engine.occlusion.memory import DEFAULT_MEMORY
 from engine.readers.registry import read_spectra
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
@@ -36,8 +37,11 @@ _PROCESS_BYTES = 400 * 2**20
 """A process with torch, zarr and a model loaded, before it holds any spectrum."""
 
 
-def worker_bytes(configuration: RunConfiguration) -> int:
-    """Memory that a worker needs at most, estimated from what it holds at once."""
+def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0) -> int:
+    """Memory that a worker needs at most, estimated from what it holds at once.
+
+    ``occlusion_memory`` is what the occlusion of one spectrum may take; 0 for the default.
+    """
     spectrum = configuration.grid.size * 4
     # Flux, ivar and mask as read, normalised and as tensors, the model's layers, the reconstruction.
     scoring = BATCH_SPECTRA * spectrum * 40
@@ -45,7 +49,7 @@ def worker_bytes(configuration: RunConfiguration) -> int:
     maps = 2 * len(configuration.occlusion.windows) + 4
     # An attribution block is held whole, and one array of it a second time while it is encoded.
     attribution = configuration.outlier_block_rows * spectrum * 2 * maps
-    return _PROCESS_BYTES + int(max(scoring + selected, attribution + configuration.occlusion.memory_bytes))
+    return _PROCESS_BYTES + int(max(scoring + selected, attribution + (occlusion_memory or DEFAULT_MEMORY)))
 
 
 class BlockWorker:
@@ -58,6 +62,7 @@ class BlockWorker:
     configuration : the store's.
     device : torch device, e.g. ``"cpu"`` or ``"cuda"``.
     threads : torch threads of this process.
+    occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
 
     Raises
     ------
@@ -71,6 +76,7 @@ class BlockWorker:
         configuration: RunConfiguration,
         device: str = "cpu",
         threads: int = 1,
+        occlusion_memory: int = 0,
     ) -> None:
         if model.card.digest != configuration.model_digest:
             raise ConfigurationError(
@@ -84,7 +90,7 @@ class BlockWorker:
         torch.set_num_threads(threads)
         self._card = model.card
         self._scorer = Scorer(model, device)
-        self._explainer = Explainer(model, configuration.occlusion, device)
+        self._explainer = Explainer(model, configuration.occlusion, device, occlusion_memory)
         self._store = store
         self._configuration = configuration
 

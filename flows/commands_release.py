@@ -187,6 +187,7 @@ def run(
     preset: Annotated[Literal["paper", "reference-code"] | None, Parameter(group=_OCCLUSION)] = None,
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
+    memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
     block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
@@ -217,11 +218,14 @@ def run(
         Spectral classes to score, e.g. GALAXY,QSO; all for every class. Default: the model's.
     preset
         paper: every window centre, weights 1/variance (Shen & Melchior). reference-code: tiled windows,
-        as in their published code; much faster, coarser. Default: paper.
+        as in their published code; three times faster, coarser. Default: paper.
     windows
         Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
     baselines
         Typical spectra into which pieces of the outlier are pasted. Default: 8.
+    memory
+        What the occlusion of one spectrum may take in each process, e.g. 512MB. Default: 256 MB, or
+        half of a GPU's.
     executor
         ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.
     workers
@@ -256,8 +260,9 @@ def run(
         executor=executor,
         workers=workers,
     )
+    settings = load_settings(**option_types.memory(memory))
     with RunProgress(notes()) as progress, listening(progress):
-        summary = run_release(request, load_settings())
+        summary = run_release(request, settings)
     if json:
         write_json(summary.to_dict())
     console = messages(json)

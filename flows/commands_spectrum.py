@@ -19,6 +19,7 @@ def explain(
     preset: Literal["paper", "reference-code"] = "paper",
     windows: str = "1,4,16,64,256,1024",
     baselines: int = 8,
+    memory: str | None = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Score and explain one spectrum of a file, outlier or not.
@@ -45,6 +46,8 @@ def explain(
         Window widths in pixels, increasing.
     baselines
         Typical spectra into which pieces of the spectrum are pasted.
+    memory
+        What the occlusion may take, e.g. 512MB; what suits the device if left out.
     json
         Write score, peak and the strongest stretches as JSON to standard output.
     """
@@ -58,9 +61,10 @@ def explain(
     occlusion = OcclusionSettings(
         preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
     )
-    request = SpectrumRequest(file, target_id, row, model, occlusion)
+    settings = load_settings(**option_types.memory(memory))
+    request = SpectrumRequest(file, target_id, row, model, occlusion, settings.occlusion_memory)
     with notes().status("score and explain"):
-        spectrum = explain_spectrum(request, own_threads(load_settings()))
+        spectrum = explain_spectrum(request, own_threads(settings))
     if json:
         write_json(explanation_to_dict(spectrum))
     show_explanation(messages(json), spectrum)

@@ -34,7 +34,7 @@ class SpectrumRequest:
     file : path or URL; a DESI coadd's redrock is looked for beside it.
     target_id, row : one of them; neither for a file with one spectrum.
     model : name or directory; None for the one that ships for the file's grid.
-    occlusion : settings.
+    occlusion : settings; memory_bytes : what it may take, 0 for what suits the device.
     """
 
     file: str
@@ -42,6 +42,7 @@ class SpectrumRequest:
     row: int | None
     model: str | None
     occlusion: OcclusionSettings
+    memory_bytes: int = 0
 
 
 def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectrum:
@@ -66,7 +67,7 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
         raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
     redshift = normalised.rows["redshift"]
     selected = SelectedSpectra(np.array([0]), redshift, normalised.flux, normalised.ivar)
-    explanation = Explainer(model, request.occlusion).explain(selected)
+    explanation = Explainer(model, request.occlusion, memory_bytes=request.memory_bytes).explain(selected)
     return ExplainedSpectrum(
         key=spectrum_key(normalised.rows.data[0]),
         redshift=float(redshift[0]),

@@ -32,6 +32,29 @@ def windows(text: str | None) -> tuple[int, ...] | None:
         raise _not_understood("--windows", text, "widths in pixels, e.g. 1,4,16,64") from None
 
 
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def memory(text: str | None) -> dict[str, int]:
+    """``256MB`` to the setting it overrides, {"occlusion_memory": bytes}; empty if not given.
+
+    Raises
+    ------
+    ConfigurationError : no number of bytes.
+    """
+    if text is None:
+        return {}
+    number = text.strip().rstrip("BKMGIbkmgi ")
+    unit = text.strip()[len(number) :].strip().upper()
+    try:
+        bytes_ = int(float(number) * _UNITS["" if unit == "B" else unit])
+    except (ValueError, KeyError, OverflowError):
+        bytes_ = 0
+    if bytes_ < 1:
+        raise _not_understood("--memory", text, "a number of bytes, e.g. 512MB or 2GiB")
+    return {"occlusion_memory": bytes_}
+
+
 def _not_understood(option: str, got: object, allowed: str) -> ConfigurationError:
     return ConfigurationError(
         "An option's value was not understood.",

@@ -199,7 +199,7 @@ def _check_memory(configuration: RunConfiguration, request: RunRequest, settings
         return  # the cluster's machines are not this one
     workers = 1 if request.executor == "serial" else request.workers or settings.workers or cpu_count()
     allowed = settings.memory_per_worker or available_memory() // workers
-    needed = worker_bytes(configuration)
+    needed = worker_bytes(configuration, settings.occlusion_memory)
     if needed > allowed:
         raise ConfigurationError(
             "The run does not fit the memory of its workers.",

@@ -55,7 +55,7 @@ def process(request: RunRequest) -> RunSummary:
 
 
 def _start_executor(prepared: PreparedRun, store: Store, settings: Settings, stack: ExitStack) -> Executor:
-    recipe = WorkerRecipe(prepared.model, store.url, settings.threads_per_worker)
+    recipe = WorkerRecipe(prepared.model, store.url, settings.threads_per_worker, settings.occlusion_memory)
     current_listener().waiting("load the model")
     executor: Executor
     if prepared.request.executor == "serial":

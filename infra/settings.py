@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     )
     ready_seconds: float = Field(default=300.0, gt=0, description="time for the workers to get ready")
     memory_per_worker: int = Field(default=0, ge=0, description="bytes; 0: what is free here, shared out")
+    occlusion_memory: int = Field(
+        default=0, ge=0, description="bytes for the occlusion of one spectrum; 0: what suits the device"
+    )
     dask_workers: int = Field(default=0, ge=0, description="threads of the clustering; 0: one per CPU")
     dask_address: str = Field(default="", description="Dask scheduler to join; empty: threads here")
     traceback: bool = Field(default=False, description="show tracebacks of whyspec's own errors")

@@ -58,6 +58,11 @@ class PoolingRule:
         same place in ``sums``.
         """
 
+    @property
+    @abstractmethod
+    def multiply_adds(self) -> int:
+        """Multiply-adds of matrix products in :meth:`change`, for one position."""
+
     @abstractmethod
     def pooled(self, sums: Tensor) -> Tensor:
         """Sums (..., K) to pooled features (..., F)."""
@@ -113,7 +118,7 @@ class AttentionPooling(AdditivePooling):
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, C, P) to (B, C)."""
         weight = torch.softmax(self.logits(hidden), dim=-1)
-        per_head = hidden.unflatten(1, (-1, self.heads))
+        per_head = torch.unflatten(hidden, 1, (-1, self.heads))
         return torch.einsum("bchp,bhp->bch", per_head, weight).flatten(1)
 
     def rule(self, channels: int) -> PoolingRule:
@@ -179,6 +184,10 @@ class _MeanRule(PoolingRule):
     def __init__(self, positions: int) -> None:
         self._positions = positions
 
+    @property
+    def multiply_adds(self) -> int:
+        return 0
+
     def contributions(self, hidden: Tensor) -> Tensor:
         return hidden
 
@@ -201,8 +210,12 @@ class _AttentionRule(PoolingRule):
     def __init__(self, logits: Difference, heads: int) -> None:
         self._logits, self._heads = logits, heads
 
+    @property
+    def multiply_adds(self) -> int:
+        return self._logits.multiply_adds
+
     def _per_head(self, hidden: Tensor) -> Tensor:
-        return hidden.unflatten(-1, (-1, self._heads))
+        return torch.unflatten(hidden, -1, (-1, self._heads))
 
     def contributions(self, hidden: Tensor) -> Tensor:
         weight = self._logits.value(hidden).exp()
@@ -249,6 +262,10 @@ class _LogSumExpRule(PoolingRule):
     def __init__(self, features: Difference) -> None:
         self._features = features
 
+    @property
+    def multiply_adds(self) -> int:
+        return self._features.multiply_adds
+
     def contributions(self, hidden: Tensor) -> Tensor:
         return self._features.value(hidden).exp()
 
@@ -273,6 +290,13 @@ class _JointRule(PoolingRule):
         self._parts = tuple(parts)
         self._sizes = list(sizes)
 
+    @property
+    def multiply_adds(self) -> int:
+        return sum(part.multiply_adds for part in self._parts)
+
+    def _split(self, sums: Tensor) -> tuple[Tensor, ...]:
+        return torch.split(sums, self._sizes, dim=-1)
+
     def contributions(self, hidden: Tensor) -> Tensor:
         return torch.cat([part.contributions(hidden) for part in self._parts], dim=-1)
 
@@ -280,18 +304,16 @@ class _JointRule(PoolingRule):
         return tuple(part.terms(hidden, dtype) for part in self._parts)
 
     def change(self, change: Tensor, terms: Terms, parts: Sequence[Part], sums: Sequence[Tensor]) -> None:
-        shares = [into.split(self._sizes, dim=-1) for into in sums]
+        shares = [self._split(into) for into in sums]
         for number, (pooling, of) in enumerate(zip(self._parts, terms, strict=True)):
             pooling.change(change, of, parts, [share[number] for share in shares])
 
     def pooled(self, sums: Tensor) -> Tensor:
-        pairs = zip(self._parts, sums.split(self._sizes, dim=-1), strict=True)
+        pairs = zip(self._parts, self._split(sums), strict=True)
         return torch.cat([part.pooled(piece) for part, piece in pairs], dim=-1)
 
     def pooled_change(self, change: Tensor, sums: Tensor) -> Tensor:
-        pieces = zip(
-            self._parts, change.split(self._sizes, dim=-1), sums.split(self._sizes, dim=-1), strict=True
-        )
+        pieces = zip(self._parts, self._split(change), self._split(sums), strict=True)
         return torch.cat([part.pooled_change(moved, of) for part, moved, of in pieces], dim=-1)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 import zuko
@@ -62,6 +63,10 @@ class _FlowDifference(Difference):
         self._perceptrons = [_perceptron(transform.hyper) for transform in density.flow.transform.transforms]
         self._bound = -math.log(_SMALLEST_SCALE)
 
+    @property
+    def multiply_adds(self) -> int:
+        return sum(perceptron.multiply_adds for perceptron in self._perceptrons)
+
     def value(self, base: Tensor) -> Tensor:
         log_prob: Tensor = self._density(base)
         return log_prob[..., None]
@@ -82,21 +87,24 @@ class _FlowDifference(Difference):
     def change(self, change: Tensor, terms: Terms) -> Tensor:
         moved = change * terms[0][0]
         log_determinant: Tensor | None = None
-        for perceptron, (x, scale, *of_raw, of_perceptron) in zip(self._perceptrons, terms[1:-1], strict=True):
+        for perceptron, (x, scale, *of_raw, of_perceptron) in zip(
+            self._perceptrons, terms[1:-1], strict=True
+        ):
             shift, step = perceptron.change(moved, of_perceptron).chunk(2, dim=-1)
             step = self._bounded_change(step, *of_raw)
-            total = step.sum(dim=-1)
-            log_determinant = total if log_determinant is None else log_determinant + total
+            log_determinant = (
+                step.sum(dim=-1) if log_determinant is None else log_determinant + step.sum(dim=-1)
+            )
             grown = torch.expm1(step).mul_(scale)
             # (x + m)(e + g) + t' - x e - t = m (e + g) + x g + (t' - t)
             moved = moved * (grown + scale)
             moved.addcmul_(x.expand_as(grown), grown).add_(shift)
         quadratic = (moved * (terms[-1][0] + 0.5 * moved)).sum(dim=-1)
-        total = -quadratic if log_determinant is None else log_determinant - quadratic
+        total: Tensor = -quadratic if log_determinant is None else log_determinant - quadratic
         return total[..., None]
 
     def _bounded_change(self, step: Tensor, raw: Tensor, size: Tensor, flatter: Tensor) -> Tensor:
-        """c u / (c + |u|) - c a / (c + |a|) for u = a + d, without cancellation, c being the bound.
+        """Bounded u minus bounded a for u = a + d, without cancellation; bounded u is c u / (c + |u|).
 
         That is c (c d + u |a| - a |u|) / ((c + |a|)(c + |u|)); u |a| - a |u| is exactly 0 unless u
         and a have opposite signs.
@@ -111,12 +119,14 @@ class _FlowDifference(Difference):
 def _perceptron(hyper: nn.Sequential) -> Difference:
     """The masked perceptron of one transform, its outputs in the order (shifts, scales)."""
     *hidden, last = hyper
-    weight, bias = (last.mask * last.weight).detach(), last.bias.detach()
+    weight, bias = _masked_weight(last)
     order = torch.arange(len(weight), device=weight.device).view(-1, 2).T.flatten()
     return Chain([*(_masked(layer) for layer in hidden), linear(weight[order], bias[order])])
 
 
 def _masked(layer: nn.Module) -> Difference:
-    if isinstance(layer, zuko.nn.MaskedLinear):
-        return linear((layer.mask * layer.weight).detach(), layer.bias.detach())
-    return difference(layer)
+    return linear(*_masked_weight(layer)) if isinstance(layer, zuko.nn.MaskedLinear) else difference(layer)
+
+
+def _masked_weight(layer: Any) -> tuple[Tensor, Tensor]:
+    return (layer.mask * layer.weight).detach(), layer.bias.detach()

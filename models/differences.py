@@ -41,6 +41,11 @@ class Difference(ABC):
     def change(self, change: Tensor, terms: Terms) -> Tensor:
         """Output at ``base + change`` minus output at ``base``; ``terms`` broadcast against ``change``."""
 
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of matrix products in :meth:`change`, for one position."""
+        return 0
+
 
 @runtime_checkable
 class HasDifference(Protocol):
@@ -58,7 +63,7 @@ class _Shift(Difference):
         self._bias = bias
 
     def value(self, base: Tensor) -> Tensor:
-        return base if self._bias is None else base + self._bias
+        return base if self._bias is None else torch.add(base, self._bias)
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:  # noqa: ARG002
         return ()
@@ -80,7 +85,8 @@ class _Scale(Difference):
         return (self._factor.expand_as(base).to(dtype),)
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
-        return change * terms[0]
+        factor: Tensor = terms[0]
+        return change * factor
 
 
 class _Product(Difference):
@@ -91,14 +97,20 @@ class _Product(Difference):
         self._cast: dict[torch.dtype, Tensor] = {}
 
     def value(self, base: Tensor) -> Tensor:
-        return nn.functional.linear(base, self._weight, self._bias)
+        value: Tensor = nn.functional.linear(base, self._weight, self._bias)
+        return value
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:  # noqa: ARG002
         return ()
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:  # noqa: ARG002
         weight = self._cast.setdefault(change.dtype, self._weight.to(change.dtype))
-        return nn.functional.linear(change, weight)
+        moved: Tensor = nn.functional.linear(change, weight)
+        return moved
+
+    @property
+    def multiply_adds(self) -> int:
+        return self._weight.numel()
 
 
 class _Kink(Difference):
@@ -118,7 +130,7 @@ class _Kink(Difference):
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
         # relu(a + d) - relu(a) = max(d - relu(-a), -relu(a)), exact where d does not cross zero.
-        ramp = change - terms[0]
+        ramp = torch.sub(change, terms[0])
         torch.maximum(ramp, terms[1], out=ramp)
         if len(terms) == 3:
             return ramp.lerp_(change, terms[2].expand_as(ramp))
@@ -139,7 +151,8 @@ class _Tanh(Difference):
         self._height, self._width, self._offset = height, width, offset
 
     def value(self, base: Tensor) -> Tensor:
-        return self._height * torch.tanh(base / self._width) + self._offset
+        value: Tensor = self._height * torch.tanh(base / self._width) + self._offset
+        return value
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
         up, down = torch.sigmoid(2 * base / self._width), torch.sigmoid(-2 * base / self._width)
@@ -177,12 +190,19 @@ class Chain(Difference):
     def __init__(self, parts: Sequence[Difference]) -> None:
         self._parts = tuple(parts)
 
+    @property
+    def multiply_adds(self) -> int:
+        """All parts' together."""
+        return sum(part.multiply_adds for part in self._parts)
+
     def value(self, base: Tensor) -> Tensor:
+        """See :class:`Difference`."""
         for part in self._parts:
             base = part.value(base)
         return base
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
+        """See :class:`Difference`."""
         collected: list[Terms] = []
         for part in self._parts:
             collected.append(part.terms(base, dtype))
@@ -190,6 +210,7 @@ class Chain(Difference):
         return tuple(collected)
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
+        """See :class:`Difference`."""
         for part, own in zip(self._parts, terms, strict=True):
             change = part.change(change, own)
         return change
@@ -197,9 +218,7 @@ class Chain(Difference):
 
 def map_terms(function: Callable[[Tensor], Tensor], terms: Terms) -> Terms:
     """The same terms with every tensor replaced by ``function`` of it."""
-    return tuple(
-        map_terms(function, term) if isinstance(term, tuple) else function(term) for term in terms
-    )
+    return tuple(map_terms(function, term) if isinstance(term, tuple) else function(term) for term in terms)
 
 
 @dataclass(frozen=True)

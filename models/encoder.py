@@ -94,7 +94,8 @@ class Encoder(nn.Module):
         self.log_first = math.log(float(wavelength[0])) - math.log1p(redshift_max)
         nodes = math.ceil((math.log(float(wavelength[-1])) - self.log_first) / settings.position_step) + 2
         self.position = nn.Parameter(0.02 * torch.randn(nodes, settings.channels[-1]))
-        self.register_buffer("log_wavelength", self._centres(wavelength.log()).float(), persistent=False)
+        # float64: a node index near 300 needs more than float32 leaves for its fraction.
+        self.register_buffer("log_wavelength", self._centres(wavelength.log()), persistent=False)
 
         self.logits = nn.Conv1d(settings.channels[-1], settings.heads, 1)
         self.local_novelty = nn.Sequential(
@@ -224,6 +225,10 @@ class EncoderHead(nn.Module):
 class _HeadDifference(Difference):
     def __init__(self, head: EncoderHead, perceptron: Difference) -> None:
         self._head, self._perceptron = head, perceptron
+
+    @property
+    def multiply_adds(self) -> int:
+        return self._perceptron.multiply_adds
 
     def value(self, base: Tensor) -> Tensor:
         outputs: Tensor = self._head(base)

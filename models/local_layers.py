@@ -59,9 +59,11 @@ class PositionBias(PointwiseLayer):
     bias : (C, P), (B, C, P), or anything that broadcasts to it.
     """
 
+    bias: Tensor
+
     def __init__(self, bias: Tensor) -> None:
         super().__init__()
-        self.bias = bias
+        self.register_buffer("bias", bias, persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, C, P) to (B, C, P)."""
@@ -75,9 +77,11 @@ class PositionBias(PointwiseLayer):
 class PositionScale(PointwiseLayer):
     """Multiplies by a constant per position, (P,): e.g. one over how many pixels a position averages."""
 
+    factor: Tensor
+
     def __init__(self, factor: Tensor) -> None:
         super().__init__()
-        self.factor = factor
+        self.register_buffer("factor", factor, persistent=False)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(B, C, P) to (B, C, P)."""
@@ -227,7 +231,7 @@ def _problem(layer: nn.Module) -> tuple[str, str] | None:
     if isinstance(layer, nn.Conv1d):
         if layer.padding_mode != "zeros":
             return (
-                f"its padding mode {layer.padding_mode!r} lets pixels of the spectrum stand in beyond its ends",
+                f"its padding mode {layer.padding_mode!r} puts pixels of the spectrum beyond its ends",
                 "Pad with zeros.",
             )
         if isinstance(layer.padding, str):

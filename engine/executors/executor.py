@@ -23,11 +23,13 @@ class WorkerRecipe:
     model : name or directory of the scoring model; a directory must exist wherever a worker runs.
     store : URL of the store, whose configuration the worker follows.
     threads : torch threads of each worker.
+    occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
     """
 
     model: str
     store: str
     threads: int = 1
+    occlusion_memory: int = 0
 
     def make(self) -> BlockWorker:
         """The worker, on a GPU if this process sees one.
@@ -38,7 +40,8 @@ class WorkerRecipe:
         """
         store = Store.open(self.store)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        return BlockWorker(load_model(self.model), store, store.configuration, device, self.threads)
+        model = load_model(self.model)
+        return BlockWorker(model, store, store.configuration, device, self.threads, self.occlusion_memory)
 
 
 class Executor(Protocol):

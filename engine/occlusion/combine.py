@@ -6,15 +6,16 @@ being the standard deviation over baselines (Shen & Melchior, arXiv 2310.20012).
 pixels share most of a wide window, so a map does not sum to anything.
 
 ``reference-code`` : what the authors published as code (github.com/al-jshen/imo). Windows tile the
-spectrum, a window's effect is shared out equally among the pixels it pasted, and weights are
-1/sigma. The sum of one scale's map over a window is the window's effect.
+spectrum, a window's effect is shared out equally among its pixels, and weights are 1/sigma. Without
+masked pixels the sum of one scale's map over a window is the window's effect.
 
 Masked pixels. They are never pasted, so they earn no attribution: maps, spread and combined map are
 exactly 0 there in both presets. In ``paper`` a window around a masked pixel could be pasted without
 it, but its effect would be its neighbours', who have nearly the same window of their own. In
-``reference-code`` the effect is divided by the number of pixels *pasted*: a window of which one
-pixel is good makes the same spectrum as the window of one pixel, and must say the same. Without
-masked pixels this is the published division by the window's length.
+``reference-code`` the effect is divided by the window's length within the spectrum, as published,
+masked pixels counted: a wide window of which one pixel is good says little about that pixel. Dividing
+by the number of pixels pasted instead would give the few good pixels at the edge of an instrument's
+coverage what whole windows get elsewhere, and peaks would gather there.
 
 Standard deviations divide by M (ddof = 0), as the published code does; another ddof would multiply
 all sigmas alike and cancel in the weights. With one baseline all sigmas are 0 and all weights equal.
@@ -44,7 +45,7 @@ class Preset:
     Attributes
     ----------
     scales : (windows, pixels) to one :class:`Scale` per width.
-    effect_per_pixel : (differences (M, n), pixels pasted (n,)) to what each pixel is given (M, n).
+    effect_per_pixel : (differences (M, n), pixels of each window (n,)) to what each pixel is given (M, n).
     weight_power : p in the weights sigma**-p.
     """
 
@@ -53,12 +54,12 @@ class Preset:
     weight_power: int
 
 
-def _whole(differences: NDArray[np.float64], pasted: NDArray[np.int64]) -> NDArray[np.float64]:  # noqa: ARG001
+def _whole(differences: NDArray[np.float64], length: NDArray[np.int64]) -> NDArray[np.float64]:  # noqa: ARG001
     return differences
 
 
-def _shared(differences: NDArray[np.float64], pasted: NDArray[np.int64]) -> NDArray[np.float64]:
-    return differences / pasted
+def _shared(differences: NDArray[np.float64], length: NDArray[np.int64]) -> NDArray[np.float64]:
+    return differences / length
 
 
 PRESETS: dict[PresetName, Preset] = {
@@ -71,7 +72,7 @@ def scale_map(
     preset: Preset, scale: Scale, differences: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation over baselines per pixel, each (N,), from differences (M, n)."""
-    effect = preset.effect_per_pixel(differences, scale.pasted)
+    effect = preset.effect_per_pixel(differences, scale.stop - scale.start)
     return scale.on_pixels(effect.mean(axis=0)), scale.on_pixels(effect.std(axis=0))
 
 

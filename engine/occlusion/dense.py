@@ -78,11 +78,11 @@ class DenseOccluder:
         if rows < 1:
             raise ConfigurationError(
                 "The memory allowed for occlusion does not hold a single spectrum.",
-                where="occlusion settings, memory_bytes",
+                where="memory for occlusion (--memory, WHYSPEC_OCCLUSION_MEMORY)",
                 got=f"{self._memory_bytes} bytes",
                 allowed=f"at least {row_bytes} bytes ({request.pixels} pixels x "
                 f"{request.spectrum.element_size()} bytes x {self._floats_per_pixel} numbers per pixel)",
-                remedy="Raise memory_bytes.",
+                remedy="Raise it.",
                 kind="occlusion-memory",
             )
         return rows
@@ -93,10 +93,10 @@ class DenseOccluder:
         except torch.OutOfMemoryError as error:
             raise ConfigurationError(
                 "The device ran out of memory in a batch of pasted spectra.",
-                where="occlusion settings, memory_bytes",
+                where="memory for occlusion (--memory, WHYSPEC_OCCLUSION_MEMORY)",
                 got=f"{self._memory_bytes} bytes allowed, taken as {len(spectra)} spectra a batch",
                 allowed="less than is free beside the model and other processes on the device",
-                remedy="Lower memory_bytes, or state the model's floats_per_pixel truthfully.",
+                remedy="Lower it, or state the model's floats_per_pixel truthfully.",
                 kind="occlusion-memory",
             ) from error
         if values.shape != (len(spectra),) or not values.is_floating_point():

@@ -42,9 +42,7 @@ class Mixing(ABC):
 class Sum(Mixing):
     """A weighted sum of taps, one matrix each: convolution, average pooling."""
 
-    def __init__(
-        self, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int
-    ) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int) -> None:
         super().__init__(len(weight), stride, padding, dilation)
         self.weight = weight.contiguous()
         self._bias = bias
@@ -104,9 +102,7 @@ def mixing(layer: nn.Module, channels: int, device: torch.device) -> Mixing:
         # Where padding does not count, PositionScale follows, see ``divisor``.
         return Sum(each / kernel if layer.count_include_pad else each, None, stride, padding, 1)
     if isinstance(layer, nn.MaxPool1d):
-        return Maximum(
-            _one(layer.kernel_size), _one(layer.stride), _one(layer.padding), _one(layer.dilation)
-        )
+        return Maximum(_one(layer.kernel_size), _one(layer.stride), _one(layer.padding), _one(layer.dilation))
     raise TypeError("checked by models.local_layers")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine.occlusion.mixing import Mixing, Sum, divisor, mixing
 from engine.occlusion.reach import Reach
 from models.additive_pooling import PoolingRule
-from models.differences import Chain, Difference, difference, scale
+from models.differences import Chain, Difference, Terms, difference, scale
 from models.errors import InputError
 from models.local_layers import is_mixing
 from models.local_score import LocalScore
@@ -27,6 +27,7 @@ class Stage:
     reach : which pixels an output position sees.
     positions : number of output positions P.
     mixed, channels : output channels of the mixing layer and of the stage.
+    terms : numbers that the pointwise layers' terms hold for each channel of the mixing layer.
     """
 
     mixing: Mixing
@@ -35,6 +36,7 @@ class Stage:
     positions: int
     mixed: int
     channels: int
+    terms: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,18 +45,23 @@ class Network:
 
     Attributes
     ----------
-    lift : flux (B, N) to (B, N, C), each pixel by itself.
+    lift : flux (B, N) to (B, N, C), each pixel by itself; C is ``input_channels`` or, after pointwise
+        layers, another number.
     stages : at least one.
     pooling, head : what follows the sums over positions; the head's last axis has length 1.
     sums : number of sums K.
+    pooling_numbers, head_numbers : numbers that the pooling's and the head's terms hold per position.
     """
 
     pixels: int
+    input_channels: int
     lift: Callable[[Tensor], Tensor]
     stages: tuple[Stage, ...]
     pooling: PoolingRule
     head: Difference
     sums: int
+    pooling_numbers: int
+    head_numbers: int
 
     @property
     def stride(self) -> int:
@@ -72,6 +79,7 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
     # An empty spectrum tells how many channels there are at no cost.
     lifted = score.lift(torch.zeros(1, pixels, dtype=torch.float64, device=device))
     hidden = lifted[..., :1].transpose(1, 2)
+    input_channels = hidden.shape[-1]
     leading: list[Difference] = []
     pending: tuple[Mixing, int, Reach, int] | None = None
     pointwise: list[Difference] = []
@@ -82,7 +90,10 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
         if pending is None:
             return
         mixed, channels, seen, count = pending
-        stages.append(Stage(mixed, Chain(pointwise.copy()), seen, count, channels, hidden.shape[-1]))
+        chain = Chain(pointwise.copy())
+        held = _numbers(chain.terms(hidden.new_ones(1, count, channels), torch.float32))
+        terms = -(-held // (count * channels))
+        stages.append(Stage(mixed, chain, seen, count, channels, hidden.shape[-1], terms))
         pointwise.clear()
 
     for layer in score.layers:
@@ -120,15 +131,26 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
         return first.value(score.lift(flux).transpose(1, 2))
 
     channels = stages[-1].channels
+    pooling, head = score.pooling.rule(channels), Chain([difference(module) for module in score.head])
+    # Ones, not zeros: a logarithm may follow the sums.
+    ones = torch.ones(1, positions, channels, dtype=torch.float64, device=device)
+    pooled = pooling.pooled(pooling.contributions(ones).sum(dim=1, keepdim=True))
     return Network(
-        pixels,
-        lift,
-        tuple(stages),
-        score.pooling.rule(channels),
-        Chain([difference(module) for module in score.head]),
-        score.pooling.size(channels),
+        pixels=pixels,
+        input_channels=input_channels,
+        lift=lift,
+        stages=tuple(stages),
+        pooling=pooling,
+        head=head,
+        sums=score.pooling.size(channels),
+        pooling_numbers=_numbers(pooling.terms(ones, torch.float32)) // positions,
+        head_numbers=_numbers(head.terms(pooled, torch.float32)),
     )
 
 
 def _shape_after(rule: Difference, hidden: Tensor, positions: int) -> Tensor:
     return rule.value(hidden.expand(-1, positions, -1))[:, :1]
+
+
+def _numbers(terms: Terms) -> int:
+    return sum(_numbers(term) if isinstance(term, tuple) else term.numel() for term in terms)

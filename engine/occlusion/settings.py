@@ -28,9 +28,6 @@ class OcclusionSettings:
     windows : window widths in pixels, strictly increasing.
     baselines : number M of baselines into which pieces of the spectrum are pasted.
     seed : draws the baselines, see :meth:`draw`.
-    memory_bytes : what one batch through the model may take. It changes a result by no more than
-        the rounding of the model's own arithmetic. The default suits processors, which are fastest
-        when a batch stays near their caches; accelerators want gigabytes.
 
     Raises
     ------
@@ -41,7 +38,6 @@ class OcclusionSettings:
     windows: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
     baselines: int = 8
     seed: int = 0
-    memory_bytes: int = 2**26
 
     def __post_init__(self) -> None:
         if self.preset not in get_args(PresetName):
@@ -64,7 +60,7 @@ class OcclusionSettings:
                 remedy="Sort the widths, drop repeated ones, e.g. 1, 4, 16, 64, 256, 1024.",
                 kind="occlusion-windows",
             )
-        for name, least in (("baselines", 1), ("seed", 0), ("memory_bytes", 1)):
+        for name, least in (("baselines", 1), ("seed", 0)):
             value = getattr(self, name)
             if not _is_whole(value) or value < least:
                 raise ConfigurationError(

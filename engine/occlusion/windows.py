@@ -19,7 +19,6 @@ class Scale:
     ----------
     window : the nominal width in pixels.
     start, stop : (n,) int64, the half-open pixel ranges [start, stop), clipped to the spectrum.
-    pasted : (n,) int64, how many pixels of each range are pasted (the good ones).
     of_pixel : (N,) int64, which window speaks for a pixel (is centred on it, or covers it); -1
         where none does.
     """
@@ -27,7 +26,6 @@ class Scale:
     window: int
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
-    pasted: NDArray[np.int64]
     of_pixel: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -36,21 +34,19 @@ class Scale:
     def pasting(self, good: NDArray[np.bool_]) -> Scale:
         """The distinct windows that remain when only ``good`` pixels, shape (N,), are pasted.
 
-        A masked pixel is no evidence: no window speaks for it. Every range is narrowed to its first
-        and last good pixel; ranges that then agree paste the same pixels and become one window, so
-        nothing is computed twice or for nothing.
+        A masked pixel is no evidence: no window speaks for it. Windows that paste the same good pixels
+        become one, the bluest of them, so nothing is computed twice or for nothing.
         """
         before = np.concatenate(([0], np.cumsum(good, dtype=np.int64)))
         where = np.flatnonzero(good)
         wanted = self.of_pixel[where]
         # A window that speaks for a good pixel holds that pixel, so it is never empty here.
         rank_first, rank_stop = before[self.start[wanted]], before[self.stop[wanted]]
-        first, last = where[rank_first], where[rank_stop - 1]
-        key, chosen, inverse = np.unique(first * len(good) + last, return_index=True, return_inverse=True)
+        key = rank_first * (len(where) + 1) + rank_stop
+        _, chosen, inverse = np.unique(key, return_index=True, return_inverse=True)
         of_pixel = np.full(len(good), -1, dtype=np.int64)
         of_pixel[where] = inverse
-        start, last_pixel = np.divmod(key, max(len(good), 1))
-        return Scale(self.window, start, last_pixel + 1, (rank_stop - rank_first)[chosen], of_pixel)
+        return Scale(self.window, self.start[wanted][chosen], self.stop[wanted][chosen], of_pixel)
 
     def on_pixels(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Per-window ``values`` (n,) given to the pixels (N,) they belong to; 0 where to none."""
@@ -68,7 +64,7 @@ def centred_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
         start = centre - width // 2
         stop = np.minimum(start + width, pixels)
         start = np.maximum(start, 0)
-        scales.append(Scale(width, start, stop, stop - start, centre))
+        scales.append(Scale(width, start, stop, centre))
     return tuple(scales)
 
 
@@ -84,5 +80,5 @@ def tiled_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     for width, offset in zip(windows, accumulate(width // 2 for width in windows), strict=True):
         edges = np.unique(np.concatenate(([0], np.arange(offset % width, pixels, width), [pixels])))
         start, stop = edges[:-1].astype(np.int64), edges[1:].astype(np.int64)
-        scales.append(Scale(width, start, stop, stop - start, np.repeat(np.arange(len(start)), stop - start)))
+        scales.append(Scale(width, start, stop, np.repeat(np.arange(len(start)), stop - start)))
     return tuple(scales)

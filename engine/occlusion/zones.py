@@ -43,6 +43,10 @@ class Group:
     phases: tuple[int, ...]
     first: tuple[int, ...]
 
+    def only(self, phases: frozenset[int]) -> Group:
+        """The same with those of its phases that are among ``phases``."""
+        return Group(tuple(phase for phase in self.phases if phase in phases), self.first)
+
 
 def groups(network: Network, phases: Sequence[int]) -> list[Group]:
     """The groups that hold ``phases``."""
@@ -108,14 +112,58 @@ class Zones:
         self._narrow = isinstance(self.pieces[0], int)
         self._taps = self._pixel_taps() if isinstance(network.stages[0].mixing, Sum) else None
         self._inner = [
-            [_inner_slot(stage.mixing, group, number, slot, self.slots) for slot in range(self.slots[number + 1])]
+            [
+                _inner_slot(stage.mixing, group, number, slot, self.slots)
+                for slot in range(self.slots[number + 1])
+            ]
             for number, stage in enumerate(network.stages)
         ]
+
+    @property
+    def group(self) -> Group:
+        """The group."""
+        return self._group
 
     @property
     def phases(self) -> int:
         """Number of phases of the group; each piece has so many rows."""
         return len(self._group.phases)
+
+    @property
+    def rows(self) -> int:
+        """Number of (piece, phase)."""
+        return len(self.pieces) * self.phases
+
+    @property
+    def stop(self) -> int:
+        """Seams T q + r lie within the spectrum, its end included, for q below this."""
+        return (self._network.pixels - self._group.phases[0]) // self._network.stride + 1
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of matrix products for one row at one q, the pooling's included."""
+        total = self.slots[-1] * self._network.pooling.multiply_adds
+        for number, stage in enumerate(self._network.stages):
+            total += self.slots[number + 1] * stage.pointwise.multiply_adds
+            if number and isinstance(stage.mixing, Sum):
+                taps = sum(max(slot.stop - slot.first, 0) for slot in self._inner[number])
+                total += taps * stage.mixing.weight[0].numel()
+        return total
+
+    @property
+    def numbers(self) -> int:
+        """At most so many numbers are held at once for one row at one q."""
+        held = [0]
+        before = 0
+        for number, stage in enumerate(self._network.stages):
+            width = max(stage.mixed, stage.channels)
+            spans = stage.mixing.kernel * width if isinstance(stage.mixing, Maximum) else 0
+            held.append(before + self.slots[number + 1] * (4 * width + spans))
+            before = self.slots[number + 1] * stage.channels
+        last = self._network.stages[-1]
+        terms = self._network.pooling_numbers
+        held.append(self.slots[-1] * (last.mixed + last.channels + 3 * terms))
+        return max(held) + 4 * self._network.sums
 
     def zone(self, known: Activations, low: int, high: int) -> Zone:
         """The zones at seams T q + r, low <= q < high."""
@@ -207,7 +255,7 @@ class Zones:
         if arrays.suffix is None or self._taps is None:
             raise TypeError("sums only")
         baselines, _, entries, channels = arrays.suffix.shape
-        shape = (baselines, high - low, len(self.pieces) * self.phases, slots, channels)
+        shape = (baselines, high - low, self.rows, slots, channels)
         if slots == 0:
             return arrays.mixed_change.new_zeros(shape)
         stride = arrays.suffix.stride()
@@ -257,7 +305,7 @@ class Zones:
     ) -> None:
         """Taps beside the zone, where all is spectrum: after it for ``left``, before it for ``right``."""
         line = _strided(suffix.flatten(2), slot.start + halo, step, 1, low, high)[:, :, :, 0]
-        line = line.unflatten(-1, (suffix.shape[2], -1))
+        line = torch.unflatten(line, -1, (suffix.shape[2], -1))
         for number, piece in enumerate(self.pieces):
             rows = mixed[:, :, number * self.phases : (number + 1) * self.phases]
             if piece == "left":
@@ -274,7 +322,7 @@ class Zones:
         arrays, step, first = known.stages[number], self._steps[number], self._group.first[number + 1]
         if arrays.base is None or arrays.change is None or arrays.mixed_base is None:
             raise TypeError("not for sums")
-        outputs, rows = self.slots[number + 1], len(self.pieces) * self.phases
+        outputs, rows = self.slots[number + 1], self.rows
         begin = first * mixing.stride - mixing.padding
         span = max((outputs - 1) * mixing.stride + mixing.dilation * (mixing.kernel - 1) + 1, 0)
         offset = self._group.first[number] - begin
@@ -302,9 +350,7 @@ class Zones:
         return (mixing.across(taps, outputs) - base).to(arrays.mixed_change.dtype)
 
 
-def _inner_slot(
-    mixing: Mixing, group: Group, number: int, slot: int, slots: tuple[int, ...]
-) -> _Slot:
+def _inner_slot(mixing: Mixing, group: Group, number: int, slot: int, slots: tuple[int, ...]) -> _Slot:
     start = group.first[number + 1] + slot
     begin = start * mixing.stride - mixing.padding - group.first[number]
     return _Slot(

@@ -68,7 +68,7 @@ def slow_occlusion(
             pasted = frozenset(i for i in slow_window(preset, windows, w, pixel, pixels) if good[i])
             effects = [effect(m, pasted) for m in range(len(request.baselines))]
             if preset == "reference-code":
-                effects = [value / len(pasted) for value in effects]
+                effects = [value / len(slow_window(preset, windows, w, pixel, pixels)) for value in effects]
             mean = sum(effects) / len(effects)
             maps[w, pixel] = mean
             spread[w, pixel] = (sum((value - mean) ** 2 for value in effects) / len(effects)) ** 0.5

@@ -38,9 +38,12 @@ class Recorder:
 
 
 def explain(
-    model: Callable[[torch.Tensor], torch.Tensor], request: OcclusionRequest, settings: OcclusionSettings
+    model: Callable[[torch.Tensor], torch.Tensor],
+    request: OcclusionRequest,
+    settings: OcclusionSettings,
+    memory_bytes: int = 2**26,
 ) -> Attribution:
-    return attribute(DenseOccluder(model, settings.memory_bytes), model, request, settings)
+    return attribute(DenseOccluder(model, memory_bytes), model, request, settings)
 
 
 def in_double(request: OcclusionRequest) -> OcclusionRequest:
@@ -99,7 +102,7 @@ def test_the_memory_allowed_changes_nothing_but_rounding(
     for model, given, tolerance in ((single, request, 1e-5), (double, in_double(request), 1e-13)):
         size = given.spectrum.element_size() // 4
         ones, sevens, all_at_once = (
-            explain(model, given, OcclusionSettings(preset, (1, 4, 16), 3, memory_bytes=rows * size * row))
+            explain(model, given, OcclusionSettings(preset, (1, 4, 16), 3), rows * size * row)
             for rows in (1, 7, 10_000)
         )
         for other in (sevens, all_at_once):
@@ -164,8 +167,8 @@ def test_disconnected_pixels_get_exactly_nothing(
     single, _ = local_model(4)
     request = make_request(120, masked=0.1, seed=4)
     seen = 60
-    settings = OcclusionSettings(preset, (1, 4, 16), baselines=3, memory_bytes=20 * 120 * 4 * 256)
-    found = explain(lambda spectra: single(spectra[:, :seen]), request, settings)
+    settings = OcclusionSettings(preset, (1, 4, 16), baselines=3)
+    found = explain(lambda spectra: single(spectra[:, :seen]), request, settings, 20 * 120 * 4 * 256)
     assert (found.maps[0, seen:] == 0).all()
     assert (found.spread[0, seen:] == 0).all()
     assert (found.maps[:, seen + 16 :] == 0).all()
@@ -212,9 +215,9 @@ def test_a_full_device_is_told_with_the_batch(make_request: MakeRequest) -> None
     def full(spectra: torch.Tensor) -> torch.Tensor:
         raise torch.OutOfMemoryError(f"no room for {spectra.shape}")
 
-    settings = OcclusionSettings(windows=(1, 4), baselines=3, memory_bytes=2 * 50 * 4 * 256)
+    settings = OcclusionSettings(windows=(1, 4), baselines=3)
     with pytest.raises(ConfigurationError, match=r"ran out of memory(.|\n)*as 2 spectra a batch"):
-        explain(full, make_request(50, masked=0.0), settings)
+        explain(full, make_request(50, masked=0.0), settings, 2 * 50 * 4 * 256)
 
 
 def test_a_model_must_return_one_number_per_spectrum(make_request: MakeRequest) -> None:

@@ -21,7 +21,6 @@ def test_even_windows_reach_further_to_the_blue_and_are_clipped() -> None:
     assert ranges(one) == [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]
     assert ranges(three) == [(0, 2), (0, 3), (1, 4), (2, 5), (3, 5)]
     assert ranges(four) == [(0, 2), (0, 3), (0, 4), (1, 5), (2, 5)]
-    assert four.pasted.tolist() == [2, 3, 4, 4, 3]
 
 
 def test_tiles_have_the_published_offsets() -> None:
@@ -60,9 +59,8 @@ def test_pasting_keeps_every_pixels_pasted_set_and_repeats_none(
             pasted = np.flatnonzero(good[before]) + before.start
             assert np.array_equal(pasted, np.flatnonzero(good[after]) + after.start)
             assert pixel in pasted
-            assert scale.pasted[window] == len(pasted)
-            assert good[after.start]
-            assert good[after.stop - 1]
+            # It is one of the windows that were there before, neither narrowed nor widened.
+            assert (after.start, after.stop) in ranges(whole)
 
 
 @pytest.mark.parametrize("lay", sorted(LAYS))
@@ -73,5 +71,5 @@ def test_windows_over_everything_are_one_window(lay: str) -> None:
 
 def test_values_reach_their_pixels_and_masked_ones_get_zero() -> None:
     scale = tiled_scales((4,), 8)[0].pasting(np.array([0, 1, 1, 0, 1, 1, 0, 0], dtype=bool))
-    assert ranges(scale) == [(1, 2), (2, 6)]
+    assert ranges(scale) == [(0, 2), (2, 6)]
     assert scale.on_pixels(np.array([5.0, 7.0])).tolist() == [0, 5, 7, 0, 7, 7, 0, 0]
