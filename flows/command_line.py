@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from cyclopts import App, CycloptsError
 
+from flows.commands_bench import bench
 from flows.commands_demo import demo
 from flows.commands_release import plan, run, simulate, train
 from flows.commands_spectrum import explain
@@ -69,6 +70,7 @@ app = App(
 )
 for command in (demo, simulate, train, plan, run, cluster, verify, report, query, explain):
     app.command(command)
+app.command(bench)
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ from infra.settings import load_settings
 from tasks.run_listener import listening
 
 THRESHOLD = 0.01
-WINDOWS = (16, 64, 256)
+WINDOWS = (4, 16, 64, 256)
 BASELINES = 8
 _TOP = 12
 
@@ -48,17 +48,17 @@ def run_demo(
     release, store, page = directory / "release", directory / "odd.zarr", directory / "report.html"
     _simulate(SimulationSettings("desi", spectra, outliers, seed, resolution=False), release, console)
     console.rule("score and explain", align="left")
+    widths = f"{', '.join(map(str, WINDOWS[:-1]))} and {WINDOWS[-1]}"
     console.print(
-        f"The demo explains with tiled windows of widths {', '.join(map(str, WINDOWS))} pixels (preset "
-        "reference-code), so that it takes minutes; `whyspec run` without options uses every window "
-        "centre (preset paper)."
+        f"Every pixel is the centre of windows of {widths} pixels (preset paper), pasted into {BASELINES} "
+        "typical spectra."
     )
     request = RunRequest(
         release=(str(release),),
         store=str(store),
         model=model,
         threshold=THRESHOLD,
-        preset="reference-code",
+        preset="paper",
         windows=WINDOWS,
         baselines=BASELINES,
     )

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from models.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from engine.occlusion.settings import PresetName
 
 
 def comma_list(text: str) -> tuple[str, ...]:
@@ -53,6 +58,33 @@ def memory(text: str | None) -> dict[str, int]:
     if bytes_ < 1:
         raise _not_understood("--memory", text, "a number of bytes, e.g. 512MB or 2GiB")
     return {"occlusion_memory": bytes_}
+
+
+def numbers(option: str, text: str) -> tuple[int, ...]:
+    """``8,32`` to (8, 32).
+
+    Raises
+    ------
+    ConfigurationError : not integers; the text names ``option``.
+    """
+    try:
+        return tuple(int(part) for part in comma_list(text))
+    except ValueError:
+        raise _not_understood(option, text, "integers, e.g. 8,32") from None
+
+
+def presets(text: str) -> tuple[PresetName, ...]:
+    """``paper,reference-code`` to the names of occlusion presets.
+
+    Raises
+    ------
+    ConfigurationError : there is no such preset.
+    """
+    known: dict[str, PresetName] = {"paper": "paper", "reference-code": "reference-code"}
+    names = comma_list(text)
+    if not set(names) <= set(known):
+        raise _not_understood("--presets", text, ", ".join(known))
+    return tuple(known[name] for name in names)
 
 
 def _not_understood(option: str, got: object, allowed: str) -> ConfigurationError:

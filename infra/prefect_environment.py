@@ -29,7 +29,10 @@ def prepare_prefect() -> bool:
     if _user_has_server():
         return True
     if "PREFECT_HOME" not in os.environ:
-        os.environ["PREFECT_HOME"] = str(cache_directory() / "prefect")
+        home = cache_directory() / "prefect"
+        # Prefect makes this directory, but none above it: on a new machine there is not even ~/.cache.
+        home.parent.mkdir(parents=True, exist_ok=True)
+        os.environ["PREFECT_HOME"] = str(home)
     return False
 
 

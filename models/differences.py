@@ -155,15 +155,24 @@ class _Tanh(Difference):
         return value
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
-        up, down = torch.sigmoid(2 * base / self._width), torch.sigmoid(-2 * base / self._width)
-        return (up.to(dtype), down.to(dtype), (2 * self._height * up * down).to(dtype))
+        # Beyond 20 widths float64 sees no more of the base than that it is there.
+        end = 20 * self._width
+        within = base.clamp(-end, end)
+        up, down = torch.sigmoid(2 * within / self._width), torch.sigmoid(-2 * within / self._width)
+        beyond = () if within.equal(base) else ((within - base).to(dtype),)
+        return (up.to(dtype), down.to(dtype), (2 * self._height * up * down).to(dtype), *beyond)
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
-        up, down, both = terms
-        grown = (change * (2 / self._width)).clamp_(max=self._LARGEST).expm1_()
-        # t + s (1 + E), with t + s = 1 left apart: s may round to 1 where t is not 0.
-        below = torch.addcmul(down, grown + 1, up)
-        return grown.mul_(both).div_(below)
+        up, down, both, *beyond = terms
+        size = change.abs()
+        if beyond:
+            # A change away from a limit counts from where it comes within 20 widths.
+            size = (size - (beyond[0] * change.sign()).clamp_(min=0)).clamp_(min=0)
+        grown = size.mul_(2 / self._width).clamp_(max=self._LARGEST).expm1_()
+        falls = change < 0
+        near, far = torch.where(falls, up, down), torch.where(falls, down, up)
+        below = torch.addcmul(near, grown + 1, far)
+        return grown.mul_(both).div_(below).copysign_(change * self._height)
 
 
 class _Evaluated(Difference):
@@ -180,8 +189,10 @@ class _Evaluated(Difference):
         return (base.double(), self._function(base.double()))
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
+        if not change.numel():
+            return change.new_zeros(*change.shape[:-1], terms[1].shape[-1])
         moved: Tensor = self._function(terms[0] + change) - terms[1]
-        return moved.to(change.dtype)
+        return moved.masked_fill_((change == 0).all(-1, keepdim=True), 0).to(change.dtype)
 
 
 class Chain(Difference):

@@ -117,6 +117,10 @@ class SeamPass:
         first = np.array([reach.first(pixel) for pixel in range(network.pixels + 1)])
         begin = np.clip(first[loose[:, 2]] + slots[loose[:, 2] % network.stride], 0, last)
         end = np.clip(first[loose[:, 3]], 0, last)
+        # At an end of the spectrum there is no seam.
+        begin, end = np.where(loose[:, 2] == 0, 0, begin), np.where(loose[:, 3] == network.pixels, last, end)
+        self._ends[0][:, self._index(np.flatnonzero(self._work.starts == 0))] = 0
+        self._ends[1][:, self._index(np.flatnonzero(self._work.stops == network.pixels))] = 0
         # Many windows have the same positions between their zones.
         between, inverse = np.unique(begin * (last + 1) + end, return_inverse=True)
         spectrum = self._spectrum(*(self._index(values) for values in np.divmod(between, last + 1)))

@@ -35,7 +35,8 @@ class SeamOccluder:
     """
 
     def __init__(self, score: LocalScore, memory_bytes: int) -> None:
-        exact = all(p.dtype == torch.float64 for p in score.parameters())
+        numbers = [*score.parameters(), *(b for b in score.buffers() if b.is_floating_point())]
+        exact = bool(numbers) and all(p.dtype == torch.float64 for p in numbers)
         self._score = score if exact else copy.deepcopy(score).double()
         self._memory_bytes = memory_bytes
 

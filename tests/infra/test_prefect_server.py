@@ -46,6 +46,8 @@ def answers(url: str) -> bool:
 def test_a_bare_machine_gets_a_home_of_whyspecs_own(bare: Path) -> None:
     assert prepare_prefect() is False
     assert os.environ["PREFECT_HOME"] == str(bare / ".cache" / "whyspec" / "prefect")
+    # Prefect makes the last directory only, and warns if it cannot.
+    assert (bare / ".cache" / "whyspec").is_dir()
     assert os.environ["DO_NOT_TRACK"] == "1"
     assert not (bare / ".prefect").exists()
 

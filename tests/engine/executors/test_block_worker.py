@@ -10,20 +10,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import zarr
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.executors.executor import WorkerRecipe
 from engine.executors.serial import SerialExecutor
 from engine.explainer import Explainer
 from engine.normalisation import normalise
+from engine.occlusion.dense import DenseOccluder
 from engine.plan import attribution_blocks, begin
 from engine.readers.registry import read_spectra
 from engine.store.reading import StoreView
+from engine.store.schema import MAP_BITS
 from engine.store.store import Store
 from engine.worker import BlockWorker, worker_bytes
 from flows.preparation import prepare
 from infra.settings import Settings
 from models.errors import BugError, ConfigurationError
+from models.local_score import LocalScore
 from models.row_status import RowStatus
 from models.weights import load_model, save_model
 from tests.small_run import BLOCK_ROWS, OUTLIER_BLOCK_ROWS, SPECTRA, THRESHOLD, small_request
@@ -95,6 +99,34 @@ def test_a_block_gives_the_same_bytes_again(release: Path, model: Path, tmp_path
     first = committed(store, worker_of(store, model), blocks)
     again = [worker_of(store, model).run(block) for block in reversed(blocks)]
     assert again == first[::-1]
+
+
+def test_seams_and_whole_forward_passes_fill_a_store_alike(
+    release: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To a thousandth of each map's own spread, and to the rounding of mantissas in the store."""
+
+    def dense(score: LocalScore, memory_bytes: int) -> DenseOccluder:
+        return DenseOccluder(lambda spectra: score(spectra.double()), memory_bytes, 100)
+
+    filled = {}
+    for name in ("seams", "dense"):
+        store, blocks = begun(release, tmp_path / name, model)
+        committed(store, worker_of(store, model), blocks)
+        if name == "dense":
+            monkeypatch.setattr("engine.explainer.occluder_of", dense)
+        committed(store, worker_of(store, model), attribution_blocks(store)[:2])
+        filled[name] = zarr.open_group(store.url, mode="r")["outliers"]
+    by_seams, by_passes = filled["seams"], filled["dense"]
+    rows = 2 * OUTLIER_BLOCK_ROWS
+    rounding = 2.0**-MAP_BITS
+    for name in ("maps", "spread", "combined"):
+        found, wanted = by_seams[name][:rows], by_passes[name][:rows]
+        assert (wanted.std(axis=-1) > 0).all()
+        allowed = 1e-3 * wanted.std(axis=-1, keepdims=True) + rounding * np.abs(wanted)
+        assert (np.abs(found - wanted) <= allowed).all(), name
+    for name in ("row", "peak_wavelength", "peak_window"):
+        np.testing.assert_array_equal(by_seams[name][:rows], by_passes[name][:rows])
 
 
 def test_a_file_that_breaks_after_listing_keeps_its_rows(release: Path, model: Path, tmp_path: Path) -> None:

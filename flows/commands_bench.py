@@ -1,0 +1,124 @@
+"""Commands that measure: bench occlusion."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+bench = App(
+    name="bench",
+    help="Measure what an explanation costs on this machine.\n\nwhyspec bench occlusion",
+    help_format="plaintext",
+)
+
+
+@bench.command
+def occlusion(
+    *,
+    model: str = "desi-galaxy",
+    baselines: str = "8,32",
+    presets: str = "paper,reference-code",
+    windows: str = "1,4,16,64,256,1024",
+    repeats: int = 5,
+    sample: int = 64,
+    masked: float = 0.0,
+    device: str = "cpu",
+    memory: int = 0,
+    skip: str = "",
+    spender_flow: Path | None = None,
+    curves: Annotated[bool, Parameter(negative=())] = False,
+    plot: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Seconds and memory per explained spectrum: by seams, by forward passes, as published.
+
+    whyspec bench occlusion --baselines 8 -o bench.json
+
+    All are measured in this process, in turn, on the same cores. What takes hours is run on a sample
+    of windows and multiplied up, and the table says so. Quiet machines give better numbers. The
+    approaches of others need their packages: pip install 'whyspec[bench]'.
+
+    Parameters
+    ----------
+    model
+        Name or directory of the scoring model.
+    baselines
+        Numbers of baselines, one table each.
+    presets
+        paper, reference-code or both, see whyspec run --help.
+    windows
+        Window widths in pixels, increasing.
+    repeats
+        Timed runs of everything; the quickest counts.
+    sample
+        Windows, at least, in the samples that are multiplied up.
+    masked
+        Share of the spectrum's pixels that are masked, 0 to less than 1.
+    device
+        cpu, or an accelerator that torch sees, e.g. cuda.
+    memory
+        Bytes that an occlusion by seams may take; 0 for what explanations give it.
+    skip
+        spender, captum or both: leave them out.
+    spender_flow
+        File of spender's released flow weights; random weights, which are as fast, if there is none.
+    curves
+        Measure too how the seconds grow with spectra, baselines and wide windows.
+    plot
+        Draw these curves to a file: .png, .pdf or .svg. Implies --curves.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    import torch
+
+    from engine.bench.devices import usable_device
+    from engine.bench.occlusion import BenchSettings, bench_occlusion
+    from flows import option_types
+    from flows.bench_files import check_outputs, save_curves, save_json
+    from flows.bench_tables import show_bench
+    from flows.console import messages, notes, write_json
+    from infra.settings import load_settings, own_threads
+    from models.weights import load_model
+
+    check_outputs(output, plot)
+    settings = BenchSettings(
+        presets=option_types.presets(presets),
+        baselines=option_types.numbers("--baselines", baselines),
+        windows=option_types.windows(windows) or (),
+        repeats=repeats,
+        sample=sample,
+        masked=masked,
+        skip=option_types.comma_list(skip),
+        curves=curves or plot is not None,
+        memory_bytes=memory,
+        spender_flow=spender_flow or _released_flow(),
+    )
+    torch.set_num_threads(own_threads(load_settings()))
+    with notes().status("load the model") as status:
+        result = bench_occlusion(load_model(model), settings, usable_device(device), status.update)
+    if output is not None:
+        save_json(result, output)
+    if plot is not None:
+        save_curves(result, plot)
+    if json:
+        write_json(result.to_dict())
+    show_bench(messages(json), result)
+    for path in (output, plot):
+        if path is not None:
+            notes().print(f"Written: {path}", soft_wrap=True)
+    return 0
+
+
+def _released_flow() -> Path | None:
+    """Spender's released flow among the data of the tests, where they are."""
+    from engine.bench.published import FLOW_FILE
+
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    path = Path(os.environ.get("WHYSPEC_TEST_DATA", beside)) / "spender" / FLOW_FILE
+    return path if path.is_file() else None
