@@ -48,8 +48,11 @@ def show_bench(console: Console, bench: OcclusionBench) -> None:
     console.print(_rounding_table(bench))
     for curve in bench.curves:
         console.print()
-        points = [(str(point.x), f"{_seconds(point.seconds)} s") for point in curve.points]
-        console.print(facts(f"Seams: seconds by {curve.name}, preset {curve.preset}", points))
+        console.print(f"[bold]Seams: seconds by {curve.name}, preset {curve.preset}[/bold]")
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_row(curve.name, *(str(point.x) for point in curve.points), style="dim")
+        table.add_row("seconds", *(_seconds(point.seconds) for point in curve.points))
+        console.print(table)
 
 
 def _case_table(case: Case) -> Table:

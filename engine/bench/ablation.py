@@ -17,7 +17,7 @@ from engine.bench.approaches import (
     CountedForwards,
     Skipped,
     TriedBatch,
-    best_batch,
+    best_batches,
     optional_module,
     try_batches,
 )
@@ -51,7 +51,7 @@ def captum(
     if isinstance(ablation, Skipped):
         return ablation
     ablate, counted = ablation
-    batch = best_batch(tried)
+    batch = best_batches(tried)[0]
 
     def run() -> int:
         before = counted.count

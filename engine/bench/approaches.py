@@ -103,9 +103,9 @@ def try_batches(
     return tuple(TriedBatch(size, seconds / forwards(size)) for size, seconds in quickest.items())
 
 
-def best_batch(tried: tuple[TriedBatch, ...]) -> int:
-    """The batch that took least per forward."""
-    return min(tried, key=lambda one: one.seconds).batch
+def best_batches(tried: tuple[TriedBatch, ...], count: int = 1) -> list[int]:
+    """The ``count`` batches that took least per forward, best first."""
+    return [one.batch for one in sorted(tried, key=lambda one: one.seconds)[:count]]
 
 
 def optional_module(approach: str, module: str) -> Any | Skipped:

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.occlusion.activations import activations
+from engine.occlusion.activations import Activations, activations
 from engine.occlusion.cost import Cost, cost
 from engine.occlusion.memory import batches
-from engine.occlusion.network import take_apart
+from engine.occlusion.network import Network, take_apart
 from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.seam_pass import SeamPass
-from engine.occlusion.seam_work import seam_work
+from engine.occlusion.seam_work import SeamWork, seam_work
 from engine.occlusion.windows import Scale
 from models.local_score import LocalScore
 
@@ -48,7 +48,7 @@ class SeamOccluder:
         ConfigurationError : the memory allowed does not hold one baseline's activations.
         InputError : the spectrum is too short for the model's layers.
         """
-        baselines, dtype = request.baselines, request.spectrum.dtype
+        baselines = request.baselines
         results = [request.spectrum.new_zeros(len(baselines), len(scale)) for scale in scales]
         if not any(len(scale) for scale in scales):
             return results
@@ -58,13 +58,20 @@ class SeamOccluder:
             batch = batches(network, work, len(baselines), request.spectrum, self._memory_bytes)
             for low in range(0, len(baselines), batch.baselines):
                 part = baselines[low : low + batch.baselines]
-                donors = torch.where(request.good, request.spectrum, part)
-                known = activations(network, donors.double(), part.double(), work.halos, dtype)
-                for into, values in zip(
-                    results, SeamPass(network, known, work, batch.rows).run(), strict=True
-                ):
+                # In one expression: nothing of a batch may be held while the next one is computed.
+                found = SeamPass(
+                    network, self._activations(network, work, request, part), work, batch.rows
+                ).run()
+                for into, values in zip(results, found, strict=True):
                     into[low : low + batch.baselines] = values
         return results
+
+    @staticmethod
+    def _activations(
+        network: Network, work: SeamWork, request: OcclusionRequest, baselines: Tensor
+    ) -> Activations:
+        donors = torch.where(request.good, request.spectrum, baselines)
+        return activations(network, donors.double(), baselines.double(), work.halos, request.spectrum.dtype)
 
     def cost(self, pixels: int, baselines: int, scales: Sequence[Scale]) -> Cost:
         """What :meth:`differences` has to do for so many pixels and baselines on a processor."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.bench.approaches import Approach, Skipped, best_batch, try_batches
+from engine.bench.approaches import Approach, Skipped, best_batches, try_batches
 from engine.bench.devices import usable_device
 from engine.bench.figure import curves_figure
 from engine.bench.memory import PeakMemory
@@ -75,6 +75,7 @@ def test_a_small_benchmark_is_consistent_in_itself(bench: OcclusionBench) -> Non
                 assert one.seconds <= one.median_seconds
         names = [one.approach for one in case.measurements]
         assert names[-3:] == ["dense", "dense-best-batch", "seams"]
+        assert case.measurements[-2].seconds <= case.measurements[-3].seconds
         assert [one.extrapolated for one in case.measurements[-3:]] == [True, True, False]
         seconds = {one.approach: one.seconds for one in case.measurements}
         for slow, others in case.ratios.items():
@@ -194,7 +195,7 @@ def test_the_best_batch_is_the_one_that_takes_least(monkeypatch: pytest.MonkeyPa
     tried = try_batches(lambda size: lambda: size, lambda size: 2 * size, CPU)
     assert [one.batch for one in tried] == [1, 2, 4, 8, 16, 32, 64]
     assert tried[4].seconds == (1.0 + 8 * 16) / 32
-    assert best_batch(tried) == 8
+    assert best_batches(tried, 2) == [8, 4]
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is watched on Linux only")

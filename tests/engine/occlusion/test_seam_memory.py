@@ -21,7 +21,7 @@ from tests.small_run import environment
 REDSHIFT = 0.2
 
 MEASURE = """
-import sys, threading, time
+import ctypes, sys, threading, time
 import torch
 from engine.occlusion.combine import PRESETS
 from engine.occlusion.seams import SeamOccluder
@@ -46,6 +46,7 @@ score = model.conditioned(torch.full_like(request.spectrum, 25.0).double(), 0.2)
 scales = PRESETS[preset].scales(OcclusionSettings().windows, request.pixels)
 few = [Scale(scale.window, scale.start[:1], scale.stop[:1], scale.of_pixel) for scale in scales]
 SeamOccluder(score, 2**30).differences(occlusion_request(model, 1), few)  # loads all libraries
+ctypes.CDLL(None).malloc_trim(0)  # what lies free must not hide what is taken
 before = resident()
 peak, done = [before], threading.Event()
 watcher = threading.Thread(target=watch)
@@ -70,7 +71,7 @@ def occlusion_request(model: ScoringModel, baselines: int) -> OcclusionRequest:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(
     ("megabytes", "baselines", "preset"),
-    [(40, 2, "paper"), (100, 8, "paper"), (256, 8, "paper"), (64, 8, "reference-code"), (400, 32, "paper")],
+    [(40, 2, "paper"), (100, 8, "paper"), (256, 8, "paper"), (64, 32, "reference-code"), (128, 32, "paper")],
 )
 def test_no_more_than_the_memory_allowed_is_taken(megabytes: int, baselines: int, preset: str) -> None:
     memory = megabytes * 2**20
