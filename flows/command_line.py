@@ -16,6 +16,7 @@ from flows.commands_store import cluster, query, report, verify
 from flows.console import notes, show_error, write_json
 from infra.log_output import set_up_logging
 from infra.prefect_environment import prepare_prefect
+from infra.processor_sharing import share_processors
 from infra.settings import load_settings
 from models.errors import BugError, WhyspecError
 
@@ -88,6 +89,7 @@ def run_command(tokens: list[str]) -> int:
     show_traceback = "--traceback" in tokens or os.environ.get("WHYSPEC_TRACEBACK", "0") not in ("", "0")
     tokens = [part for part in tokens if part != "--traceback"]
     prepare_prefect()
+    share_processors()
     try:
         set_up_logging(load_settings().log_level)
         status = app(tokens)

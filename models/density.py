@@ -78,7 +78,7 @@ class _FlowDifference(Difference):
             shift, raw = perceptron.value(x).chunk(2, dim=-1)
             scale = torch.exp(raw / (1 + raw.abs() / self._bound))
             flatter = self._bound / (self._bound + raw.abs())
-            at_base = tuple(value.to(dtype) for value in (x, scale, raw, flatter))
+            at_base = tuple(value.to(dtype) for value in (x, scale, raw, 2 * raw.sign(), flatter))
             collected.append((*at_base, perceptron.terms(x, dtype)))
             x = x * scale + shift
         collected.append((x.to(dtype),))
@@ -103,17 +103,16 @@ class _FlowDifference(Difference):
         total: Tensor = -quadratic if log_determinant is None else log_determinant - quadratic
         return total[..., None]
 
-    def _bounded_change(self, step: Tensor, raw: Tensor, flatter: Tensor) -> Tensor:
+    def _bounded_change(self, step: Tensor, raw: Tensor, twice_sign: Tensor, flatter: Tensor) -> Tensor:
         """Bounded u minus bounded a for u = a + d, without cancellation; bounded u is c u / (c + |u|).
 
         That is c (c d + u |a| - a |u|) / ((c + |a|)(c + |u|)), where u |a| - a |u| is 0 or, if u and a
-        have opposite signs, -2 a |u|. It is chosen, not computed: a fused multiply-add leaves rounding.
+        have opposite signs, 2 sign(a) a u. Computed as a difference, a fused multiply-add would leave
+        its rounding.
         """
         moved = raw + step
-        size_moved = moved.abs()
-        beyond = torch.where(moved * raw < 0, -2 * raw * size_moved, 0.0)
-        beyond = beyond + self._bound * step
-        return beyond.mul_(flatter).div_(size_moved + self._bound)
+        beyond = (moved * raw).clamp_(max=0).mul_(twice_sign).add_(step, alpha=self._bound)
+        return beyond.mul_(flatter).div_(moved.abs_().add_(self._bound))
 
 
 def _perceptron(hyper: nn.Sequential) -> Difference:

@@ -141,11 +141,12 @@ class _Tanh(Difference):
     """``height * tanh(a / width)``, up to a constant.
 
     With s = 1 / (1 + exp(-2 a / width)), t = 1 - s and E = exp(2 d / width) - 1 the difference is
-    ``2 height s t E / (t + s (1 + E))``: one exponential, and no two numbers are subtracted.
+    ``2 height s t E / (t + s (1 + E))``, where no two numbers are subtracted: t and 1 + E have
+    exponentials of their own, as s may round to 1 where t is not 0, and E to -1 where 1 + E is not 0.
     """
 
-    _LARGEST = 80.0
-    """Beyond this exponent the value has long reached its limit, and float32 overflows soon after."""
+    _SATURATED = 20.0
+    """Widths beyond which float64 sees no more of a base than its sign."""
 
     def __init__(self, height: float, width: float, offset: float = 0.0) -> None:
         self._height, self._width, self._offset = height, width, offset
@@ -155,24 +156,22 @@ class _Tanh(Difference):
         return value
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
-        # Beyond 20 widths float64 sees no more of the base than that it is there.
-        end = 20 * self._width
-        within = base.clamp(-end, end)
-        up, down = torch.sigmoid(2 * within / self._width), torch.sigmoid(-2 * within / self._width)
-        beyond = () if within.equal(base) else ((within - base).to(dtype),)
+        twice = 2 * base / self._width
+        within = twice.clamp(-2 * self._SATURATED, 2 * self._SATURATED)
+        up, down = torch.sigmoid(within), torch.sigmoid(-within)
+        # A change away from a limit counts from where it comes within sight.
+        beyond = () if within.equal(twice) else ((twice - within).to(dtype),)
         return (up.to(dtype), down.to(dtype), (2 * self._height * up * down).to(dtype), *beyond)
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
         up, down, both, *beyond = terms
-        size = change.abs()
+        exponent = change * (2 / self._width)
         if beyond:
-            # A change away from a limit counts from where it comes within 20 widths.
-            size = (size - (beyond[0] * change.sign()).clamp_(min=0)).clamp_(min=0)
-        grown = size.mul_(2 / self._width).clamp_(max=self._LARGEST).expm1_()
-        falls = change < 0
-        near, far = torch.where(falls, up, down), torch.where(falls, down, up)
-        below = torch.addcmul(near, grown + 1, far)
-        return grown.mul_(both).div_(below).copysign_(change * self._height)
+            exponent = torch.where(change == 0, 0.0, exponent + beyond[0])
+        # Outside, limits are reached, and float32 soon overflows.
+        exponent.clamp_(-4 * self._SATURATED, 4 * self._SATURATED)
+        below = torch.addcmul(down, exponent.exp(), up)
+        return exponent.expm1_().mul_(both).div_(below)
 
 
 class _Evaluated(Difference):

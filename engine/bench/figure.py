@@ -35,8 +35,8 @@ def curves_figure(bench: OcclusionBench) -> Figure:
     panels[0].legend(loc="upper left", fontsize=8.5, frameon=False)
     machine = bench.machine
     figure.suptitle(
-        f"Occlusion by seams: {bench.model}, {bench.pixels} pixels, {machine.threads} threads of "
-        f"{machine.device_name}",
+        f"Occlusion by seams: {bench.model}, {bench.pixels} pixels, {machine.device_name}, "
+        f"torch threads: {machine.threads}",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -89,5 +89,5 @@ def _fixed(curve: Curve) -> str:
     widths = ", ".join(str(width) for width in curve.windows)
     many = f"{curve.baselines} baselines" if curve.baselines else "1 spectrum"
     if curve.name == "wide windows":
-        return f"preset {curve.preset}, {many}\n{widths} px"
+        return f"preset {curve.preset}, {many}\nthe first of {widths} px"
     return f"preset {curve.preset}, {many}\nwindows {widths} px"
