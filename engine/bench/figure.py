@@ -87,6 +87,9 @@ def _draw(axes: Axes, curve: Curve) -> None:
 def _fixed(curve: Curve) -> str:
     """What is the same at all points."""
     widths = ", ".join(str(width) for width in curve.windows)
+    if len(curve.windows) > 6:
+        first, second, *_, last = curve.windows
+        widths = f"{first}, {second}, … {last}"
     many = f"{curve.baselines} baselines" if curve.baselines else "1 spectrum"
     if curve.name == "wide windows":
         return f"preset {curve.preset}, {many}\nthe first of {widths} px"

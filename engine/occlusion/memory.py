@@ -18,6 +18,9 @@ DEFAULT_MEMORY = 2**28
 _CACHE_ROWS = 4000
 """Rows of a zone that a processor works on at once: its arrays stay in the caches."""
 _FEWEST_ROWS = 256
+_REUSED = 0.7
+"""Share of the memory that is planned with if there are several batches: not all that one leaves free in
+the C library's heap has a shape that the next can use (up to a quarter was seen lost)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +57,14 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
             remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",
             kind="occlusion-memory",
         )
-    rows = (memory_bytes - each) // row
-    if like.device.type == "cpu":
-        rows = min(rows, _CACHE_ROWS)
-    # Rows up to what keeps a processor busy, then baselines, then what is left for rows.
-    wanted = min(rows, max(_CACHE_ROWS, _FEWEST_ROWS))
-    together = max(min((memory_bytes - wanted * row) // each, baselines), 1)
-    if like.device.type != "cpu":
-        rows = (memory_bytes - together * each) // row
+    on_processor = like.device.type == "cpu"
+    wanted = min((memory_bytes - each) // row, _CACHE_ROWS)
+    together = min((memory_bytes - wanted * row) // each, baselines)
+    if on_processor and together < baselines:
+        together = max(int(memory_bytes * _REUSED - wanted * row) // each, 1)
     # Equal shares: the last batch is no smaller than it need be.
-    parts = -(-baselines // together)
-    return Batches(-(-baselines // parts), max(int(rows), 1))
+    together = -(-baselines // -(-baselines // together))
+    return Batches(together, wanted if on_processor else (memory_bytes - together * each) // row)
 
 
 def bytes_per_baseline(network: Network, work: SeamWork, size: int) -> int:
