@@ -29,12 +29,7 @@ def windows(text: str | None) -> tuple[int, ...] | None:
     ------
     ConfigurationError : not integers.
     """
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in comma_list(text))
-    except ValueError:
-        raise _not_understood("--windows", text, "widths in pixels, e.g. 1,4,16,64") from None
+    return None if text is None else _integers("--windows", text, "widths in pixels, e.g. 1,4,16,64")
 
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -67,10 +62,7 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
     ------
     ConfigurationError : not integers; the text names ``option``.
     """
-    try:
-        return tuple(int(part) for part in comma_list(text))
-    except ValueError:
-        raise _not_understood(option, text, "integers, e.g. 8,32") from None
+    return _integers(option, text, "integers, e.g. 8,32")
 
 
 def presets(text: str) -> tuple[PresetName, ...]:
@@ -85,6 +77,13 @@ def presets(text: str) -> tuple[PresetName, ...]:
     if not set(names) <= set(known):
         raise _not_understood("--presets", text, ", ".join(known))
     return tuple(known[name] for name in names)
+
+
+def _integers(option: str, text: str, allowed: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in comma_list(text))
+    except ValueError:
+        raise _not_understood(option, text, allowed) from None
 
 
 def _not_understood(option: str, got: object, allowed: str) -> ConfigurationError:

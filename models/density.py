@@ -86,22 +86,19 @@ class _FlowDifference(Difference):
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:
         moved = change * terms[0][0]
-        log_determinant: Tensor | None = None
+        log_determinant = change.new_zeros(())
         for perceptron, (x, scale, *of_raw, of_perceptron) in zip(
             self._perceptrons, terms[1:-1], strict=True
         ):
             shift, step = perceptron.change(moved, of_perceptron).chunk(2, dim=-1)
             step = self._bounded_change(step, *of_raw)
-            log_determinant = (
-                step.sum(dim=-1) if log_determinant is None else log_determinant + step.sum(dim=-1)
-            )
+            log_determinant = log_determinant + step.sum(dim=-1)
             grown = torch.expm1(step).mul_(scale)
             # (x + m)(e + g) + t' - x e - t = m (e + g) + x g + (t' - t)
             moved = moved * (grown + scale)
             moved.addcmul_(x.expand_as(grown), grown).add_(shift)
         quadratic = (moved * (terms[-1][0] + 0.5 * moved)).sum(dim=-1)
-        total: Tensor = -quadratic if log_determinant is None else log_determinant - quadratic
-        return total[..., None]
+        return torch.sub(log_determinant, quadratic)[..., None]
 
     def _bounded_change(self, step: Tensor, raw: Tensor, twice_sign: Tensor, flatter: Tensor) -> Tensor:
         """Bounded u minus bounded a for u = a + d, without cancellation; bounded u is c u / (c + |u|).

@@ -89,12 +89,26 @@ class _Scale(Difference):
         return change * factor
 
 
+class CastOnce:
+    """A constant tensor in whatever type is asked for, converted the first time only."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self._tensor = tensor
+        self._cast: dict[torch.dtype, Tensor] = {}
+
+    def __call__(self, dtype: torch.dtype) -> Tensor:
+        """The tensor in ``dtype``."""
+        if dtype not in self._cast:
+            self._cast[dtype] = self._tensor.to(dtype)
+        return self._cast[dtype]
+
+
 class _Product(Difference):
     """A matrix over channels: a linear layer, or a convolution of one pixel."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._weight, self._bias = weight, bias
-        self._cast: dict[torch.dtype, Tensor] = {}
+        self._weight_in = CastOnce(weight)
 
     def value(self, base: Tensor) -> Tensor:
         value: Tensor = nn.functional.linear(base, self._weight, self._bias)
@@ -104,8 +118,7 @@ class _Product(Difference):
         return ()
 
     def change(self, change: Tensor, terms: Terms) -> Tensor:  # noqa: ARG002
-        weight = self._cast.setdefault(change.dtype, self._weight.to(change.dtype))
-        moved: Tensor = nn.functional.linear(change, weight)
+        moved: Tensor = nn.functional.linear(change, self._weight_in(change.dtype))
         return moved
 
     @property

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from models.differences import dense_taps
+from models.differences import CastOnce, dense_taps
 
 
 class Mixing(ABC):
@@ -45,12 +45,8 @@ class Sum(Mixing):
     def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: int, dilation: int) -> None:
         super().__init__(len(weight), stride, padding, dilation)
         self.weight = weight.contiguous()
+        self.weight_in = CastOnce(self.weight)
         self._bias = bias
-        self._cast: dict[torch.dtype, Tensor] = {}
-
-    def weights(self, dtype: torch.dtype) -> Tensor:
-        """(kernel, C, C') in another type."""
-        return self._cast.setdefault(dtype, self.weight.to(dtype))
 
     def value(self, hidden: Tensor) -> Tensor:
         """(M, P, C) to (M, P', C')."""
@@ -99,7 +95,7 @@ def mixing(layer: nn.Module, channels: int, device: torch.device) -> Mixing:
     if isinstance(layer, nn.AvgPool1d):
         kernel, stride, padding = _one(layer.kernel_size), _one(layer.stride), _one(layer.padding)
         each = torch.eye(channels, dtype=torch.float64, device=device).expand(kernel, -1, -1)
-        # Where padding does not count, PositionScale follows, see ``divisor``.
+        # Where padding does not count, the sum is divided afterwards, see ``divisor``.
         return Sum(each / kernel if layer.count_include_pad else each, None, stride, padding, 1)
     if isinstance(layer, nn.MaxPool1d):
         return Maximum(_one(layer.kernel_size), _one(layer.stride), _one(layer.padding), _one(layer.dilation))

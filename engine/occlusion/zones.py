@@ -106,11 +106,12 @@ class Zones:
     """
 
     def __init__(self, network: Network, group: Group, pieces: Sequence[Piece]) -> None:
-        self._network, self._group, self.pieces = network, group, tuple(pieces)
+        self._network, self.group, self.pieces = network, group, tuple(pieces)
         self.slots = zone_slots(network, group, pieces)
         self._steps = [network.stride // stage.reach.stride for stage in network.stages]
         self._narrow = isinstance(self.pieces[0], int)
-        self._taps = self._pixel_taps() if isinstance(network.stages[0].mixing, Sum) else None
+        first = network.stages[0].mixing
+        self._taps = self._pixel_taps(first) if isinstance(first, Sum) else None
         self._inner = [
             [
                 _inner_slot(stage.mixing, group, number, slot, self.slots)
@@ -120,14 +121,9 @@ class Zones:
         ]
 
     @property
-    def group(self) -> Group:
-        """The group."""
-        return self._group
-
-    @property
     def phases(self) -> int:
         """Number of phases of the group; each piece has so many rows."""
-        return len(self._group.phases)
+        return len(self.group.phases)
 
     @property
     def rows(self) -> int:
@@ -137,7 +133,7 @@ class Zones:
     @property
     def stop(self) -> int:
         """Seams T q + r lie within the spectrum, its end included, for q below this."""
-        return (self._network.pixels - self._group.phases[0]) // self._network.stride + 1
+        return (self._network.pixels - self.group.phases[0]) // self._network.stride + 1
 
     @property
     def multiply_adds(self) -> int:
@@ -187,7 +183,7 @@ class Zones:
     def whole(self, known: Activations, offset: int, slots: int, low: int, high: int) -> Tensor:
         """The spectrum's change after the last mixing layer, a view (M, Q, 1, slots, C)."""
         arrays = known.stages[-1]
-        start = self._group.first[-1] + offset + arrays.halo
+        start = self.group.first[-1] + offset + arrays.halo
         return _strided(arrays.mixed_change, start, 1, slots, low, high)
 
     def sums(
@@ -198,7 +194,7 @@ class Zones:
         ``offset`` is the slot of the group's zone at which ``zone`` begins.
         """
         hidden = zone.hidden
-        start = self._group.first[-1] + offset + known.stages[-1].halo
+        start = self.group.first[-1] + offset + known.stages[-1].halo
         slots = hidden.shape[3]
         terms = map_terms(lambda term: _strided(term, start, 1, slots, low, high), known.pooling_terms)
         sums = [
@@ -215,7 +211,7 @@ class Zones:
     ) -> Tensor:
         """The pointwise layers of a stage; what lies beyond the ends of the spectrum becomes zero."""
         stage, arrays, step = self._network.stages[number], known.stages[number], self._steps[number]
-        first, slots = self._group.first[number + 1] + offset, mixed.shape[3]
+        first, slots = self.group.first[number + 1] + offset, mixed.shape[3]
         start = first + arrays.halo
         terms = map_terms(lambda term: _strided(term, start, step, slots, low, high), arrays.terms)
         change = stage.pointwise.change(mixed, terms)
@@ -228,9 +224,9 @@ class Zones:
             change[:, end - low :, :, slot].zero_()
         return change
 
-    def _pixel_taps(self) -> Tensor:
+    def _pixel_taps(self, mixing: Sum) -> Tensor:
         """(2, rows * slots): where the running sums over taps begin and end, see :meth:`_from_pixels`."""
-        mixing, group = self._network.stages[0].mixing, self._group
+        group = self.group
         entries = mixing.kernel + 1
         rows: list[list[int]] = [[], []]
         for piece in self.pieces:
@@ -244,7 +240,7 @@ class Zones:
                         end = _tap(mixing, group.first[1] + slot, phase + piece)
                     rows[0].append(slot * entries + begin)
                     rows[1].append(slot * entries + end)
-        return torch.tensor(rows)
+        return torch.tensor(rows, device=mixing.weight.device)
 
     def _from_pixels(self, known: Activations, low: int, high: int) -> Tensor:
         """The first mixing layer, a sum: taps are pixels on one side of the seam or the other.
@@ -262,9 +258,9 @@ class Zones:
         span = arrays.suffix.as_strided(
             (baselines, high - low, slots * entries, channels),
             (stride[0], step * stride[1], stride[2], 1),
-            (self._group.first[1] + arrays.halo + low * step) * stride[1],
+            (self.group.first[1] + arrays.halo + low * step) * stride[1],
         )
-        begin, end = self._taps.to(span.device)
+        begin, end = self._taps
         mixed = span.index_select(2, begin)
         mixed -= span.index_select(2, end)
         return mixed.view(shape)
@@ -276,7 +272,7 @@ class Zones:
         arrays, step = known.stages[number], self._steps[number]
         if arrays.suffix is None:
             raise TypeError("sums only")
-        weights = mixing.weights(change.dtype)
+        weights = mixing.weight_in(change.dtype)
         outputs = self.slots[number + 1]
         mixed = change.new_empty(*change.shape[:3], outputs, weights.shape[-1])
         count, channels = change.shape[:3].numel(), change.shape[-1]
@@ -319,13 +315,13 @@ class Zones:
         self, known: Activations, number: int, mixing: Maximum, change: Tensor | None, low: int, high: int
     ) -> Tensor:
         """A layer that is no sum needs all its taps' values: the zone's, and those beside it."""
-        arrays, step, first = known.stages[number], self._steps[number], self._group.first[number + 1]
+        arrays, step, first = known.stages[number], self._steps[number], self.group.first[number + 1]
         if arrays.base is None or arrays.change is None or arrays.mixed_base is None:
             raise TypeError("not for sums")
         outputs, rows = self.slots[number + 1], self.rows
         begin = first * mixing.stride - mixing.padding
         span = max((outputs - 1) * mixing.stride + mixing.dilation * (mixing.kernel - 1) + 1, 0)
-        offset = self._group.first[number] - begin
+        offset = self.group.first[number] - begin
 
         def around(of: Tensor) -> Tensor:
             return _strided(of, begin + arrays.input_halo, step * mixing.stride, span, low, high)

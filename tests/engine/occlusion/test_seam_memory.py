@@ -21,23 +21,15 @@ from tests.small_run import environment
 REDSHIFT = 0.2
 
 MEASURE = """
-import ctypes, sys, threading, time
+import sys
 import torch
+from engine.bench.memory import PeakMemory
 from engine.occlusion.combine import PRESETS
 from engine.occlusion.seams import SeamOccluder
 from engine.occlusion.settings import OcclusionSettings
 from engine.occlusion.windows import Scale
 from models.weights import load_model
 from tests.engine.occlusion.test_seam_memory import occlusion_request
-
-def resident():
-    with open("/proc/self/statm") as status:
-        return int(status.read().split()[1]) * 4096
-
-def watch():
-    while not done.is_set():
-        peak[0] = max(peak[0], resident())
-        time.sleep(0.001)
 
 memory, baselines, preset = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 model = load_model("desi-galaxy").double()
@@ -46,15 +38,9 @@ score = model.conditioned(torch.full_like(request.spectrum, 25.0).double(), 0.2)
 scales = PRESETS[preset].scales(OcclusionSettings().windows, request.pixels)
 few = [Scale(scale.window, scale.start[:1], scale.stop[:1], scale.of_pixel) for scale in scales]
 SeamOccluder(score, 2**30).differences(occlusion_request(model, 1), few)  # loads all libraries
-ctypes.CDLL(None).malloc_trim(0)  # what lies free must not hide what is taken
-before = resident()
-peak, done = [before], threading.Event()
-watcher = threading.Thread(target=watch)
-watcher.start()
-SeamOccluder(score, memory).differences(request, scales)
-done.set()
-watcher.join()
-print(peak[0] - before)
+with PeakMemory(torch.device("cpu")) as taken:
+    SeamOccluder(score, memory).differences(request, scales)
+print(taken.bytes)
 """
 
 
