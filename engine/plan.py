@@ -198,17 +198,17 @@ def attribution_blocks(store: Store) -> tuple[AttributionBlock, ...]:
 
 
 def choose_block_rows(spectra: int) -> int:
-    """Spectra per score block for a release of that size: about an eighth, 256 to 16384.
+    """Spectra per score block for a release of that size: about a 64th of it, 256 to 16384.
 
-    A power of two. Small releases still keep several workers busy; a full release (28 million
-    spectra in DESI DR1) makes about 1,700 blocks.
+    A power of two. Many blocks per worker, so that none waits long for the last; a full release (28
+    million spectra in DESI DR1) makes about 1,700 blocks.
     """
-    return _power_of_two(spectra / 8, 256, 16384)
+    return _power_of_two(spectra / 64, 256, 16384)
 
 
 def choose_outlier_block_rows(spectra: int, threshold: float) -> int:
-    """Explanations per attribution block: about an eighth of the expected outliers, 16 to 256."""
-    return _power_of_two(spectra * threshold / 8, 16, 256)
+    """Explanations per attribution block: about a 64th of the expected outliers, 8 to 256."""
+    return _power_of_two(spectra * threshold / 64, 8, 256)
 
 
 def _power_of_two(wanted: float, least: int, most: int) -> int:

@@ -7,31 +7,28 @@ block gives the same bytes in this process and in a Ray actor.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.block_reading import BATCH_SPECTRA, READ_AHEAD, BlockBatch, BlockReader
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, SourceSlice, WrittenObject
 from engine.explainer import Explainer
 from engine.normalisation import normalise
 from engine.occlusion.memory import DEFAULT_MEMORY
-from engine.readers.registry import read_spectra
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.scorer import Scorer
 from engine.source_file import RefusedFile
-from engine.spectra import Spectra
+from engine.source_health import SourceHealth
 from engine.store.store import Store
-from models.errors import ConfigurationError, QuarantineError, RetryError
+from models.errors import ConfigurationError, RetryError
 from models.row_status import RowStatus
 from models.scoring_model import ScoringModel
-
-BATCH_SPECTRA = 128
-"""Spectra that go through the model at once; a block is streamed in such batches."""
 
 _PROCESS_BYTES = 400 * 2**20
 """A process with torch, zarr and a model loaded, before it holds any spectrum."""
@@ -44,7 +41,7 @@ def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0) -> 
     """
     spectrum = configuration.grid.size * 4
     # Flux, ivar and mask as read, normalised and as tensors, the model's layers, the reconstruction.
-    scoring = BATCH_SPECTRA * spectrum * 40
+    scoring = (BATCH_SPECTRA * 40 + READ_AHEAD * 2) * spectrum
     selected = configuration.block_rows * min(1.0, 4 * configuration.threshold) * spectrum * 4
     maps = 2 * len(configuration.occlusion.windows) + 4
     # An attribution block is held whole, and one array of it a second time while it is encoded.
@@ -93,6 +90,7 @@ class BlockWorker:
         self._explainer = Explainer(model, configuration.occlusion, device, occlusion_memory)
         self._store = store
         self._configuration = configuration
+        self._health = SourceHealth()
 
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
@@ -116,9 +114,10 @@ class BlockWorker:
 
     def _score(self, block: ScoreBlock) -> BlockResult:
         collected = _ScoredRows.empty(block, self._configuration)
-        for rows, spectra in self._batches(block, collected):
-            self._score_batch(rows, spectra, collected)
-        collected.drop_unreadable()
+        with BlockReader(block, self._configuration.grid, self._health) as reader:
+            for batch in reader:
+                self._score_batch(batch, collected)
+        collected.drop_unreadable(reader.unreadable)
         scored, selected = collected.scored(), collected.selected()
         objects = [*self._store.write_scores(block, scored), *self._store.stage(block, selected)]
         codes = scored.rows["status"].tolist()
@@ -127,34 +126,13 @@ class BlockWorker:
             spectra=len(scored),
             statuses=Counter(RowStatus(code).label for code in codes),
             outliers=tuple(selected.row.tolist()),
-            unreadable=tuple(collected.unreadable.values()),
+            unreadable=tuple(reader.unreadable.values()),
             objects=objects,
         )
 
-    def _batches(
-        self, block: ScoreBlock, collected: _ScoredRows
-    ) -> Iterator[tuple[NDArray[np.int64], Spectra]]:
-        """The block's readable spectra with their rows in the block.
-
-        Batches end at multiples of the batch size, whatever files the spectra come from.
-        """
-        parts: list[Spectra] = []
-        places: list[NDArray[np.int64]] = []
-        for offset, part, first, stop in _pieces(block):
-            if part.file.url not in collected.unreadable:
-                try:
-                    parts.append(read_spectra(part.file, first, stop))
-                    places.append(np.arange(offset, offset + stop - first))
-                except QuarantineError as error:
-                    collected.mark_unreadable(part, error)
-            if (offset + stop - first) % BATCH_SPECTRA == 0 and parts:
-                yield np.concatenate(places), Spectra.concatenate(self._configuration.grid, parts)
-                parts, places = [], []
-        if parts:
-            yield np.concatenate(places), Spectra.concatenate(self._configuration.grid, parts)
-
-    def _score_batch(self, rows: NDArray[np.int64], spectra: Spectra, collected: _ScoredRows) -> None:
-        normalised = normalise(spectra, self._card, self._configuration.classes)
+    def _score_batch(self, batch: BlockBatch, collected: _ScoredRows) -> None:
+        rows = batch.rows
+        normalised = normalise(batch.spectra, self._card, self._configuration.classes)
         collected.rows.data[rows] = normalised.rows.data
         collected.normalisation[rows] = normalised.normalisation
         chosen = np.flatnonzero(normalised.scorable)
@@ -205,7 +183,6 @@ class _ScoredRows:
     pixels: int
     flux: dict[int, NDArray[np.float32]]
     ivar: dict[int, NDArray[np.float32]]
-    unreadable: dict[str, RefusedFile]
     slices: tuple[SourceSlice, ...]
 
     @classmethod
@@ -229,21 +206,16 @@ class _ScoredRows:
             pixels=configuration.grid.size,
             flux={},
             ivar={},
-            unreadable={},
             slices=block.slices,
         )
 
-    def mark_unreadable(self, part: SourceSlice, error: QuarantineError) -> None:
-        """Note that the slice's file cannot be read."""
-        self.unreadable[part.file.url] = RefusedFile(part.file.url, error.kind, str(error))
-
-    def drop_unreadable(self) -> None:
+    def drop_unreadable(self, unreadable: Mapping[str, RefusedFile]) -> None:
         """Turn all rows of unreadable files, also those read before the damage, into rows that say so."""
         stop = 0
         for part in self.slices:
             where = slice(stop, stop + part.spectra)
             stop = where.stop
-            if part.file.url not in self.unreadable:
+            if part.file.url not in unreadable:
                 continue
             rows = Rows.empty(part.spectra)
             rows.data["specprod"] = part.file.specprod
@@ -279,17 +251,6 @@ class _ScoredRows:
         for index, row in enumerate(chosen.tolist()):
             flux[index], ivar[index] = self.flux[row], self.ivar[row]
         return SelectedSpectra(self.first_row + chosen, self.rows["redshift"][chosen], flux, ivar)
-
-
-def _pieces(block: ScoreBlock) -> Iterator[tuple[int, SourceSlice, int, int]]:
-    """The block's slices cut at multiples of the batch size: (row in block, slice, first, stop in file)."""
-    offset = 0
-    for part in block.slices:
-        first = part.start
-        while first < part.stop:
-            count = min(part.stop - first, BATCH_SPECTRA - offset % BATCH_SPECTRA)
-            yield offset, part, first, first + count
-            offset, first = offset + count, first + count
 
 
 def _receipt(

@@ -1,9 +1,10 @@
-"""The files that the occlusion benchmark writes: its JSON, and the figure of its curves."""
+"""The files that benchmarks write: their JSON, and the figure of the occlusion's curves."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from engine.bench.figure import curves_figure
 from engine.bench.results import OcclusionBench
@@ -26,7 +27,7 @@ def check_outputs(output: Path | None, plot: Path | None) -> None:
         raise _unwritable(plot, f"a name that ends in {plot.suffix or 'nothing'}")
 
 
-def save_json(bench: OcclusionBench, path: Path) -> None:
+def save_json(found: dict[str, Any], path: Path) -> None:
     """Write the JSON.
 
     Raises
@@ -34,7 +35,7 @@ def save_json(bench: OcclusionBench, path: Path) -> None:
     InputError : it cannot be written.
     """
     try:
-        path.write_text(json.dumps(bench.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -1,4 +1,4 @@
-"""Commands that measure: bench occlusion."""
+"""Commands that measure: bench occlusion, bench pipeline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 bench = App(
     name="bench",
-    help="Measure what an explanation costs on this machine.\n\nwhyspec bench occlusion",
+    help="Measure what whyspec costs on this machine.\n\nwhyspec bench occlusion",
     help_format="plaintext",
 )
 
@@ -103,7 +103,7 @@ def occlusion(
     with notes().status("load the model") as status:
         result = bench_occlusion(load_model(model), settings, usable_device(device), status.update)
     if output is not None:
-        save_json(result, output)
+        save_json(result.to_dict(), output)
     if plot is not None:
         save_curves(result, plot)
     if json:
@@ -112,6 +112,72 @@ def occlusion(
     for path in (output, plot):
         if path is not None:
             notes().print(f"Written: {path}", soft_wrap=True)
+    return 0
+
+
+@bench.command
+def pipeline(
+    *,
+    directory: Path = Path("bench-pipeline"),
+    spectra: int = 200_000,
+    spectra_per_file: int = 500,
+    distinct: int = 4_000,
+    workers: int = 0,
+    threshold: float = 0.001,
+    sample: int = 8,
+    delay: float = 0.1,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """What Prefect, Ray and the store cost beyond the model's own compute and the decoding.
+
+    whyspec bench pipeline --spectra 20000 -o pipeline.json
+
+    Simulates a DESI release, runs a quarter of it and all of it as whyspec run does, and measures in as
+    many plain processes what such a run cannot do without. 200,000 spectra take 20 GB of disk and about
+    half an hour on two cores; the release is kept for the next time. Quiet machines give better numbers.
+
+    Parameters
+    ----------
+    directory
+        Where the release and the stores go.
+    spectra
+        Rows of the release.
+    spectra_per_file
+        Rows of each of its files.
+    distinct
+        Spectra that are simulated; the others are copies with TARGETIDs of their own.
+    workers
+        Processes; 0 for one per CPU.
+    threshold
+        Tail probability at or below which a spectrum is explained.
+    sample
+        Files, and explained spectra, on which each process measures the parts, twice.
+    delay
+        Seconds that each request to a file takes where the overlap of reading and computing is measured.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from flows.bench_files import check_outputs, save_json
+    from flows.bench_pipeline import PipelineSettings, bench_pipeline
+    from flows.console import messages, notes, write_json
+    from flows.pipeline_table import show_pipeline
+
+    check_outputs(output, None)
+    settings = PipelineSettings(
+        directory.absolute(), spectra, spectra_per_file, distinct, workers, threshold, sample, delay
+    )
+    with notes().status("begin") as status:
+        result = bench_pipeline(settings, status.update)
+    if output is not None:
+        save_json(result.to_dict(), output)
+    if json:
+        write_json(result.to_dict())
+    show_pipeline(messages(json), result)
+    if output is not None:
+        notes().print(f"Written: {output}", soft_wrap=True)
     return 0
 
 

@@ -1,0 +1,47 @@
+"""Whether it is a file that fails, or everything."""
+
+from __future__ import annotations
+
+import threading
+
+from models.errors import RetryError
+
+_IN_A_ROW = 3
+
+
+class SourceHealth:
+    """What a process knows of the disk or server that its files come from.
+
+    A file whose server keeps failing is set aside and the run goes on: the next run tries again. But
+    when one file after the other fails it is not the files, and setting all of them aside would fill
+    a store with rows that say nothing. All methods may be called from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._failed = 0
+
+    def answered(self) -> None:
+        """A file was read."""
+        with self._lock:
+            self._failed = 0
+
+    def failed(self, error: RetryError) -> None:
+        """A file failed, in spite of repeated attempts.
+
+        Raises
+        ------
+        RetryError : so did those before it.
+        """
+        with self._lock:
+            self._failed += 1
+            failed = self._failed
+        if failed >= _IN_A_ROW:
+            raise RetryError(
+                "One source file after the other could not be read.",
+                where=error.where,
+                got=f"{failed} files in a row; this one: {error.got}",
+                allowed="single files that fail: they are set aside and tried again by the next run",
+                remedy="Check the disk, the network and the credentials; then the same command continues.",
+                kind="sources-failing",
+            ) from error
