@@ -283,7 +283,7 @@ def _index(path: str, directory: Path) -> bytes:
     """A directory as Apache's mod_autoindex shows it, with its links for sorting and to the parent."""
     names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in directory.iterdir())
     rows = "\n".join(
-        f'<tr><td><a href="{quote(name)}">{html.escape(name)}</a></td><td align="right">2025-03-19 10:00</td></tr>'
+        f'<tr><td><a href="{quote(name)}">{html.escape(name)}</a></td><td>2025-03-19 10:00</td></tr>'
         for name in names
     )
     return (
