@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.bench.pipeline import PipelineBench, PipelineRun
+from engine.bench.read_ahead import ReadAhead
 from flows.console import count, duration, facts
 
 _MIB = 2**20
@@ -13,7 +14,7 @@ _MIB = 2**20
 
 def show_pipeline(console: Console, bench: PipelineBench) -> None:
     """Print what a run took, what its parts take, and what that leaves."""
-    machine, run, ahead = bench.machine, bench.run, bench.read_ahead
+    machine, run = bench.machine, bench.run
     load = (
         "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
     )
@@ -31,12 +32,7 @@ def show_pipeline(console: Console, bench: PipelineBench) -> None:
                 ),
                 ("bottleneck", bench.bottleneck),
                 ("driver", f"{run.driver_bytes / _MIB:,.0f} MiB at its peak, {_growth(bench)}"),
-                (
-                    "read-ahead",
-                    f"{ahead.hidden:.0%} hidden: reading {ahead.reading_seconds:.1f} s, computing "
-                    f"{ahead.computing_seconds:.1f} s, both {ahead.seconds:.1f} s "
-                    f"({ahead.delay_seconds * 1e3:.0f} ms per request)",
-                ),
+                ("read-ahead", _overlap(bench.read_ahead)),
             ],
         )
     )
@@ -46,8 +42,16 @@ def show_pipeline(console: Console, bench: PipelineBench) -> None:
     console.print(_runs_table(bench))
 
 
+def _overlap(ahead: ReadAhead) -> str:
+    return (
+        f"{ahead.hidden:.0%} hidden: reading {ahead.reading_seconds:.1f} s, computing "
+        f"{ahead.computing_seconds:.1f} s, both {ahead.seconds:.1f} s "
+        f"({ahead.delay_seconds * 1e3:.0f} ms per request)"
+    )
+
+
 def _growth(bench: PipelineBench) -> str:
-    small, run = bench.small, bench.run
+    small = bench.small
     return (
         f"{bench.driver_growth_bytes / _MIB:+,.0f} MiB against {small.spectra:,} spectra "
         f"in {small.files:,} files"

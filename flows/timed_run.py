@@ -18,10 +18,10 @@ from engine.bench.pipeline import PipelineRun
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from flows.run_request import RunRequest
 from models.errors import RetryError, WhyspecError
-from tasks.run_listener import Stage
+from tasks.run_listener import SilentListener, Stage
 
 
-class _Stopwatch:
+class _Stopwatch(SilentListener):
     """A listener that notes when stages begin and when their last block is done."""
 
     def __init__(self) -> None:
@@ -32,23 +32,17 @@ class _Stopwatch:
         self.retries = 0
         self._stage: Stage = "scoring"
 
-    def listing(self, done: int, files: int) -> None:
-        """Nothing."""
-
-    def waiting(self, what: str) -> None:
-        """Nothing."""
-
-    def stage(self, name: Stage, blocks: int, spectra: int) -> None:
+    def stage(self, name: Stage, blocks: int, spectra: int) -> None:  # noqa: ARG002 - the protocol's
         """Note when it began."""
         self._stage = name
         self.stages[name] = self.last[name] = time.perf_counter()
         self.blocks += blocks
 
-    def finished(self, result: BlockResult) -> None:
+    def finished(self, result: BlockResult) -> None:  # noqa: ARG002
         """Note when the last was finished."""
         self.last[self._stage] = time.perf_counter()
 
-    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:
+    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
         """Count."""
         self.retries += 1
 

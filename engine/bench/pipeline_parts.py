@@ -13,8 +13,8 @@ from statistics import fmean
 import numpy as np
 import torch
 
-from engine.block_reading import BATCH_SPECTRA
 from engine.bench.worker_processes import in_processes
+from engine.block_reading import BATCH_SPECTRA
 from engine.explainer import Explainer
 from engine.normalisation import NormalisedSpectra, normalise
 from engine.readers.registry import open_spectra

@@ -42,7 +42,7 @@ class ReadAhead:
 
     @property
     def hidden(self) -> float:
-        """Share of the shorter of the two that the other hides; 0 if they take turns, 1 if it costs nothing."""
+        """Share of the shorter of the two that the other hides: 0 if they take turns, 1 if it is free."""
         both = self.reading_seconds + self.computing_seconds
         return (both - self.seconds) / min(self.reading_seconds, self.computing_seconds)
 

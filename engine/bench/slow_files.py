@@ -13,7 +13,7 @@ PROTOCOL = "delayed"
 
 
 class DelayedFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
-    """The local file system, each request answered after :attr:`seconds`; ranges asked together wait together.
+    """The local file system, every request answered late; ranges that are asked together wait together.
 
     The class is registered by :func:`use_delay`; its URLs are ``delayed:///path``.
     """
@@ -28,12 +28,12 @@ class DelayedFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec has no
         found: dict[str, Any] = super().info(path, **options)
         return found
 
-    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> bytes:
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **_: Any) -> bytes:
         """Bytes of a file, later."""
         time.sleep(self.seconds)
         return self._bytes(path, start, end)
 
-    def cat_ranges(self, paths: list[str], starts: list[int], ends: list[int], **options: Any) -> list[bytes]:
+    def cat_ranges(self, paths: list[str], starts: list[int], ends: list[int], **_: Any) -> list[bytes]:
         """Bytes of several ranges, later by one delay."""
         time.sleep(self.seconds)
         return [self._bytes(*each) for each in zip(paths, starts, ends, strict=True)]
