@@ -20,8 +20,7 @@ import re
 import threading
 from collections.abc import Sequence
 
-import fsspec
-
+from engine.file_systems import fault_of, open_file_system, patiently
 from engine.readers.byte_source import is_local, local_path, open_bytes, reading
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import HeaderDataUnit
@@ -57,8 +56,7 @@ def _read_sums(directory: str) -> dict[str, str]:
         if is_local(directory):
             paths = sorted(str(path) for path in local_path(directory or "/").glob("redux_*.sha256sum"))
         else:
-            filesystem, root = fsspec.core.url_to_fs(directory)
-            names = [str(entry).rstrip("/").rpartition("/")[2] for entry in filesystem.ls(root, detail=False)]
+            names = [entry.rstrip("/").rpartition("/")[2] for entry in _entries(directory)]
             paths = [
                 f"{directory}/{name}" for name in sorted(names) if fnmatch.fnmatch(name, "redux_*.sha256sum")
             ]
@@ -73,6 +71,17 @@ def _read_sums(directory: str) -> dict[str, str]:
             if match := _SUM_LINE.match(line):
                 sums[match[2].rpartition("/")[2]] = match[1].lower()
     return sums
+
+
+def _entries(directory: str) -> list[str]:
+    """What a remote directory lists; nothing where the server lets files be read but not listed."""
+    filesystem, root = open_file_system(directory)
+    try:
+        return [str(entry) for entry in patiently(lambda: filesystem.ls(root, detail=False))]
+    except Exception as error:
+        if fault_of(error) in ("missing", "refused"):
+            return []
+        raise
 
 
 def fingerprint(

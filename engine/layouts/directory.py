@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-import fsspec
-
+from engine.file_systems import fault_of, open_file_system, patiently
 from engine.readers.byte_source import is_local, local_path, reading
 from models.errors import InputError
 
@@ -27,12 +27,14 @@ def kind_of(url: str) -> str:
     if is_local(url):
         path = local_path(url)
         return "directory" if path.is_dir() else "file" if path.exists() else ""
-    with reading(url):
-        filesystem, path_in = fsspec.core.url_to_fs(url)
+    filesystem, path_in = open_file_system(url)
+    with _listing(url):
         try:
-            kind = filesystem.info(path_in)["type"]
-        except FileNotFoundError:
-            return ""
+            kind = patiently(lambda: filesystem.info(path_in))["type"]
+        except FileNotFoundError as error:
+            if fault_of(error) == "missing":
+                return ""
+            raise
         # Over HTTP everything is a file; what lists further links is as good as a directory.
         if kind == "file" and not name_of(url).endswith(SUFFIXES) and filesystem.isdir(path_in):
             kind = "directory"
@@ -52,11 +54,12 @@ def files_below(url: str, suffixes: Sequence[str] = SUFFIXES) -> list[str]:
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             found += [f"{folder}/{name}" for name in names]
     else:
-        with reading(url):
-            filesystem, root = fsspec.core.url_to_fs(url)
-            # The path without protocol is what the file system lists; the caller's prefix is put back.
-            root = str(root).rstrip("/")
-            for path in filesystem.find(root):
+        filesystem, root = open_file_system(url)
+        # The path without protocol is what the file system lists; the caller's prefix is put back.
+        root = root.rstrip("/")
+        with _listing(url):
+            filesystem.invalidate_cache()  # what an earlier listing in this process saw
+            for path in patiently(lambda: filesystem.find(root)):
                 text = str(path)
                 if text.startswith(root + "/"):
                     found.append(url.rstrip("/") + text[len(root) :])
@@ -70,14 +73,32 @@ def files_below(url: str, suffixes: Sequence[str] = SUFFIXES) -> list[str]:
 
 
 def _refuse_directory(error: OSError) -> None:
-    raise InputError(
+    raise _unreadable(str(error.filename), error.strerror or type(error).__name__) from error
+
+
+@contextmanager
+def _listing(url: str) -> Iterator[None]:
+    with reading(url):
+        try:
+            yield
+        except Exception as error:
+            if fault_of(error) != "refused":
+                raise
+            refusal = _unreadable(url, f"{type(error).__name__}: {error}")
+        else:
+            return
+    raise refusal
+
+
+def _unreadable(where: str, got: str) -> InputError:
+    return InputError(
         "A directory of the release cannot be read.",
-        where=str(error.filename),
-        got=error.strerror or type(error).__name__,
+        where=where,
+        got=got,
         allowed="directories that this user may list",
-        remedy="Give read permission, or name a directory below or beside it.",
+        remedy="Give read permission or credentials, name a directory below or beside it, or name the files.",
         kind="unreadable-path",
-    ) from error
+    )
 
 
 def name_of(url: str) -> str:

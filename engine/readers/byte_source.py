@@ -16,8 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-import fsspec
-
+from engine.file_systems import fault_of, open_file_system, patiently
 from models.errors import QuarantineError, RetryError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -77,8 +76,8 @@ class _RemoteBytes:
     seeks_cheaply = False
 
     def __init__(self, url: str) -> None:
-        self._filesystem, self._path = fsspec.core.url_to_fs(url)
-        size = self._filesystem.info(self._path).get("size")
+        self._filesystem, self._path = open_file_system(url)
+        size = patiently(lambda: self._filesystem.info(self._path)).get("size")
         self.size: int | None = None if size is None else int(size)
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
@@ -88,22 +87,30 @@ class _RemoteBytes:
             ends = [offset + length for offset, length in ranges]
         # A store answers a range that starts at or after the end with an error, not with nothing.
         wanted = [(offset, end) for (offset, _), end in zip(ranges, ends, strict=True) if end > offset]
-        parts = iter(
-            self._filesystem.cat_ranges(
-                [self._path] * len(wanted), [start for start, _ in wanted], [end for _, end in wanted]
-            )
-            if wanted
-            else []
-        )
-        found: list[bytes] = []
-        for (offset, _), end in zip(ranges, ends, strict=True):
-            data: Any = next(parts) if end > offset else b""
-            if isinstance(data, BaseException):
-                raise data
-            if len(data) > end - offset:  # a server without range support sends the whole file
-                data = data[offset:end]
-            found.append(bytes(data))
-        return found
+        parts = iter(self._fetch(wanted))
+        return [next(parts) if end > offset else b"" for (offset, _), end in zip(ranges, ends, strict=True)]
+
+    def _fetch(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes from start to end of each; what failed in a way that may pass is asked for again."""
+        found: dict[tuple[int, int], bytes] = {}
+
+        def ask() -> None:
+            missing = [part for part in wanted if part not in found]
+            starts, ends = [start for start, _ in missing], [end for _, end in missing]
+            answers = self._filesystem.cat_ranges([self._path] * len(missing), starts, ends)
+            failures = []
+            for (start, end), data in zip(missing, answers, strict=True):
+                if isinstance(data, BaseException):
+                    failures.append(data)
+                    continue
+                # A server without range support sends the whole file.
+                found[start, end] = bytes(data[start:end] if len(data) > end - start else data)
+            if failures:
+                raise failures[0]
+
+        if wanted:
+            patiently(ask)
+        return [found[part] for part in wanted]
 
     def close(self) -> None:
         pass
@@ -181,22 +188,6 @@ class reading:  # noqa: N801 - used like a function, in a with statement
     ) -> None:
         if error is None or isinstance(error, (QuarantineError, RetryError)):
             return
-        if isinstance(error, FileNotFoundError):
-            raise QuarantineError(
-                "A source file is not there.",
-                where=self.url,
-                remedy="Put it back, or plan the run again so that it is seen as gone.",
-                kind="missing-file",
-            ) from error
-        if isinstance(error, (PermissionError, IsADirectoryError)):
-            raise QuarantineError(
-                "A source file cannot be opened.",
-                where=self.url,
-                got=error.strerror or type(error).__name__,
-                allowed="a file that this user may read",
-                remedy="Give read permission, or leave the file out.",
-                kind="unreadable-file",
-            ) from error
         if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
             raise QuarantineError(
                 "A gzip-compressed source file is cut short or damaged.",
@@ -206,19 +197,31 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                 remedy="Fetch the file again.",
                 kind="truncated-file",
             ) from error
-        if isinstance(error, (OSError, TimeoutError)) or _from_network(error):
-            raise RetryError(
-                "Reading a source file failed.",
-                where=self.url,
-                got=f"{type(error).__name__}: {error}",
-                remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
-                kind="read-failed",
-            ) from error
-
-
-def _from_network(error: BaseException) -> bool:
-    """Whether an exception belongs to an fsspec back end: these do not share a base class."""
-    return type(error).__module__.split(".")[0] in {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec"}
+        match fault_of(error):
+            case "missing":
+                raise QuarantineError(
+                    "A source file is not there.",
+                    where=self.url,
+                    remedy="Put it back, or plan the run again so that it is seen as gone.",
+                    kind="missing-file",
+                ) from error
+            case "refused":
+                raise QuarantineError(
+                    "A source file cannot be opened.",
+                    where=self.url,
+                    got=getattr(error, "strerror", None) or f"{type(error).__name__}: {error}",
+                    allowed="a file that this user may read",
+                    remedy="Give read permission or credentials, or leave the file out.",
+                    kind="unreadable-file",
+                ) from error
+            case "passing":
+                raise RetryError(
+                    "Reading a source file failed.",
+                    where=self.url,
+                    got=f"{type(error).__name__}: {error}",
+                    remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+                    kind="read-failed",
+                ) from error
 
 
 def open_bytes(url: str) -> ByteSource:

@@ -87,7 +87,7 @@ def group_document(attributes: Mapping[str, object]) -> bytes:
 
 def open_array(objects: ObjectTree, path: str) -> zarr.Array[Any]:
     """An array of the store for reading, with its shape of now."""
-    return zarr.open_array(objects.zarr_url, path=path, mode="r")
+    return zarr.open_array(objects.zarr_url, path=path, mode="r", storage_options=objects.zarr_options)
 
 
 def plain_array(

@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from engine.blocks import WrittenObject
+from engine.file_systems import fault_of, open_file_system, storage_options
 from models.errors import InputError, RetryError
 
 PARTIAL = ".partial"
@@ -43,7 +43,7 @@ class ObjectTree:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/") if len(url) > 1 else url
         try:
-            self._fs, self._root = url_to_fs(self.url)
+            self._fs, self._root = open_file_system(self.url)
         except (ValueError, ImportError) as error:
             raise InputError(
                 "The store's URL is of a kind that cannot be opened here.",
@@ -62,6 +62,11 @@ class ObjectTree:
     def zarr_url(self) -> str:
         """What ``zarr.open_group`` takes: a plain path where the store is local."""
         return self._root if self._local else self.url
+
+    @property
+    def zarr_options(self) -> dict[str, Any] | None:
+        """What Zarr needs besides: how the file system is opened, where it is not the local one."""
+        return None if self._local else storage_options(self.url)
 
     def put(self, path: str, data: bytes) -> WrittenObject:
         """Write one whole object, durably; an object of that path is replaced.
@@ -155,9 +160,9 @@ class ObjectTree:
         where = f"{self.url}/{path}"
         try:
             yield
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise FileNotFoundError(where) from error
         except Exception as error:
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)) and fault_of(error) == "missing":
+                raise FileNotFoundError(where) from error
             if self._local and not isinstance(error, OSError):
                 raise
             if self._is_refusal(error):
@@ -172,14 +177,12 @@ class ObjectTree:
 
     def _is_refusal(self, error: Exception) -> bool:
         """Whether trying again would not help."""
-        if isinstance(error, PermissionError | NotADirectoryError | IsADirectoryError):
-            return True
-        if "Credentials" in type(error).__name__:  # botocore's, which is no dependency of this module
+        if isinstance(error, NotADirectoryError) or fault_of(error) == "refused":
             return True
         if self._local:
             gone = isinstance(error, FileNotFoundError) and not Path(self._root).exists()
             return gone or (isinstance(error, OSError) and error.errno in _REFUSED)
-        return isinstance(error, FileNotFoundError)  # no such bucket
+        return fault_of(error) == "missing"  # no such bucket
 
 
 def _passing(what: str, where: str, error: Exception) -> RetryError:

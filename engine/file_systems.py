@@ -1,0 +1,128 @@
+"""fsspec file systems as whyspec opens them, and what their errors mean.
+
+Whoever reads public data has no account. So an ``s3://`` URL is read without signature where the usual
+chain (environment variables, profile, instance role) finds no credentials; what the user says by fsspec's
+own configuration (``FSSPEC_S3_ANON=true``, ``~/.config/fsspec``) goes before. Credentials are never part of
+a URL that is stored: each process finds its own.
+
+No request waits for ever: :data:`CONNECT_SECONDS` for a connection, :data:`READ_SECONDS` between two pieces
+of an answer. How long a whole answer takes is not limited, because a file may be large and a network slow
+(aiohttp's default of five minutes in all is taken away).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal, TypeVar
+
+import fsspec
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 30.0
+
+ATTEMPTS = 4
+"""Times that a request is made while it fails in a way that may pass."""
+
+FIRST_PAUSE = 0.5
+"""Seconds before the second attempt, doubled at each further one, half of it left to chance."""
+
+Fault = Literal["missing", "refused", "passing", "other"]
+
+_BACK_ENDS = {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec", "urllib3"}
+_PASSING_STATUS = {408, 421, 425, 429}
+
+_T = TypeVar("_T")
+
+
+def open_file_system(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL or path, and the path in it.
+
+    Raises
+    ------
+    ValueError, ImportError : there is no such protocol, or its package is not installed.
+    """
+    filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
+    return filesystem, str(path)
+
+
+def storage_options(url: str) -> dict[str, Any]:
+    """What fsspec, and Zarr through it, is told besides the URL; the user's own configuration goes before."""
+    protocol = url.partition("://")[0] if "://" in url else ""
+    given = {**fsspec.config.conf.get(protocol, {})}
+    if protocol in ("http", "https"):
+        return {"client_kwargs": {"timeout": _http_timeout(), **given.get("client_kwargs", {})}}
+    if protocol in ("s3", "s3a"):
+        ours: dict[str, Any] = {
+            "config_kwargs": {
+                "connect_timeout": CONNECT_SECONDS,
+                "read_timeout": READ_SECONDS,
+                # s3fs makes each call up to five times by itself; both together would wait for hours.
+                "retries": {"mode": "standard", "total_max_attempts": 2},
+            }
+        }
+        if not {"anon", "key", "secret", "token", "profile"} & given.keys() and not _has_credentials():
+            ours["anon"] = True
+        return {name: value for name, value in ours.items() if name not in given}
+    return {}
+
+
+def fault_of(error: BaseException) -> Fault:
+    """What an exception of a file system means for the one who asked.
+
+    ``missing``: there is nothing of that name; ``refused``: there is, but not for this user; ``passing``:
+    the same request may succeed later; ``other``: none of a file system's errors.
+    """
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause is not None and _is_of_back_end(cause):
+        # fsspec says of whatever goes wrong with a HEAD request that the file was not found.
+        return fault_of(cause)
+    status = getattr(error, "status", None)
+    if _is_of_back_end(error) and isinstance(status, int) and status >= 400:
+        if status in (404, 410):
+            return "missing"
+        return "passing" if status >= 500 or status in _PASSING_STATUS else "refused"
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return "missing"
+    if isinstance(error, (PermissionError, IsADirectoryError)) or "Credentials" in type(error).__name__:
+        return "refused"
+    return "passing" if isinstance(error, OSError) or _is_of_back_end(error) else "other"
+
+
+def patiently(call: Callable[[], _T]) -> _T:
+    """The value of ``call``, made again with growing pauses while it fails in a way that may pass."""
+    pause = FIRST_PAUSE
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return call()
+        except Exception as error:
+            if fault_of(error) != "passing":
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, protects nothing
+        pause *= 2
+    return call()
+
+
+def _is_of_back_end(error: BaseException) -> bool:
+    """Whether an exception belongs to an fsspec back end: these do not share a base class."""
+    return isinstance(error, TimeoutError) or type(error).__module__.split(".")[0] in _BACK_ENDS
+
+
+def _http_timeout() -> Any:
+    import aiohttp
+
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=READ_SECONDS)
+
+
+@cache
+def _has_credentials() -> bool:
+    """Whether the usual chain finds AWS credentials; asked once, because an instance's role is asked over
+    the network.
+    """
+    try:
+        from botocore.session import Session
+    except ImportError:
+        return True  # s3fs will say what is missing
+    return Session().get_credentials() is not None
