@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -124,13 +125,15 @@ class _GzipBytes:
         self._source = source
         self._stream = gzip.GzipFile(fileobj=io.BufferedReader(_RawStream(source), 1 << 20))
         self.size: int | None = None
+        self._lock = threading.Lock()
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         found: dict[int, bytes] = {}
-        for index in sorted(range(len(ranges)), key=lambda index: ranges[index]):
-            offset, length = ranges[index]
-            self._stream.seek(offset)
-            found[index] = self._stream.read(length)
+        with self._lock:
+            for index in sorted(range(len(ranges)), key=lambda index: ranges[index]):
+                offset, length = ranges[index]
+                self._stream.seek(offset)
+                found[index] = self._stream.read(length)
         return [found[index] for index in range(len(ranges))]
 
     def close(self) -> None:

@@ -20,6 +20,8 @@ Status of a row, the first that applies:
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,41 +137,54 @@ def identity(file: FitsFile) -> tuple[str, str, str]:
     return specprod, survey.lower(), program.lower()
 
 
-def read(
-    file: FitsFile, redshifts: FitsFile | None, start: int, stop: int, names: tuple[str, str, str]
-) -> Spectra:
-    """Rows ``start`` to ``stop`` of a coadd, arms joined on the DESI grid.
+class CoaddSpectra:
+    """An open coadd: checked once, its redshifts read once, its spectra read in pieces.
 
     Only FIBERMAP, and FLUX, IVAR and MASK of each arm, are read, and of these only the rows asked for.
+    Threads may read at the same time.
 
     Parameters
     ----------
+    file, redshifts : the open coadd and its redrock file; None where there is none.
     names : specprod, survey and program, as :func:`identity` gives them.
+
+    Raises
+    ------
+    QuarantineError : see :func:`check_is_coadd`, :func:`arms_of` and :func:`redshift_table`.
     """
-    present = arms_of(file)
-    for arm in present:
-        _check_wavelengths(file, arm)
-    count = stop - start
-    joined = JoinedArms.empty(count)
-    # From a disk, a few spectra at a time into memory that is used again; over a network, or out of a
-    # compressed stream, everything in one request.
-    batch = _CHUNK if file.seeks_cheaply else max(count, 1)
-    for first in range(0, count, batch):
-        last = min(first + batch, count)
-        pixels = _arm_pixels(file, present, start + first, start + last)
-        for offset in range(0, last - first, _CHUNK):
-            part = slice(offset, min(offset + _CHUNK, last - first))
-            into = slice(first + part.start, first + part.stop)
-            join_arms([one.rows(part) for one in pixels], joined.rows(into))
-    rows = _rows(file, redshifts, start, stop, names)
-    data = rows.data
-    data["arms"] = joined.labels()
-    data["snr"] = median_snr(joined.flux, joined.ivar)
-    data["good_fraction"] = good_fraction(joined.ivar)
-    open_status = data["status"] == RowStatus.SCORED
-    data["status"][open_status & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
-    data["status"][open_status & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX
-    return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
+
+    def __init__(self, file: FitsFile, redshifts: FitsFile | None, names: tuple[str, str, str]) -> None:
+        check_is_coadd(file)
+        self._file, self._names = file, names
+        self._arms = arms_of(file)
+        self.count = file.unit("FIBERMAP").rows
+        for arm in self._arms:
+            _check_wavelengths(file, arm)
+        self._redshifts = None if redshifts is None else _RedshiftTable.of(redshifts)
+
+    def read(self, start: int, stop: int) -> Spectra:
+        """Rows ``start`` to ``stop``, arms joined on the DESI grid."""
+        count = stop - start
+        joined = JoinedArms.empty(count)
+        # From a disk, a few spectra at a time into memory that is used again; over a network, or out
+        # of a compressed stream, everything in one request.
+        batch = _CHUNK if self._file.seeks_cheaply else max(count, 1)
+        for first in range(0, count, batch):
+            last = min(first + batch, count)
+            pixels = _arm_pixels(self._file, self._arms, start + first, start + last)
+            for offset in range(0, last - first, _CHUNK):
+                part = slice(offset, min(offset + _CHUNK, last - first))
+                into = slice(first + part.start, first + part.stop)
+                join_arms([one.rows(part) for one in pixels], joined.rows(into))
+        rows = _rows(self._file, self._redshifts, start, stop, self._names)
+        data = rows.data
+        data["arms"] = joined.labels()
+        data["snr"] = median_snr(joined.flux, joined.ivar)
+        data["good_fraction"] = good_fraction(joined.ivar)
+        scored = data["status"] == RowStatus.SCORED
+        data["status"][scored & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
+        data["status"][scored & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX
+        return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
 
 
 def _arm_pixels(file: FitsFile, present: tuple[Arm, ...], start: int, stop: int) -> list[ArmPixels]:
@@ -188,7 +203,7 @@ def _arm_pixels(file: FitsFile, present: tuple[Arm, ...], start: int, stop: int)
 
 
 def _rows(
-    file: FitsFile, redshifts: FitsFile | None, start: int, stop: int, names: tuple[str, str, str]
+    file: FitsFile, redshifts: _RedshiftTable | None, start: int, stop: int, names: tuple[str, str, str]
 ) -> Rows:
     """The columns that come from the fibermap and redrock, with the status they imply."""
     fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)
@@ -201,7 +216,7 @@ def _rows(
     data["dec"] = fibermap.get("TARGET_DEC", np.nan)
     data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["fiberstatus"] = fibermap.get("COADD_FIBERSTATUS", 0)
-    found = _join_redshifts(redshifts, data)
+    found = np.zeros(len(rows), dtype=bool) if redshifts is None else redshifts.join(data)
     kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(rows), "", dtype="U3")))
     target_id, zwarn = data["target_id"], data["zwarn"]
     sky = (kind == "SKY") | ((kind == "") & ((target_id & _TARGETID_SKY) != 0)) | ((zwarn & _ZWARN_SKY) != 0)
@@ -217,35 +232,43 @@ def _rows(
     return rows
 
 
-def _join_redshifts(redshifts: FitsFile | None, data: NDArray[np.void]) -> NDArray[np.bool_]:
-    """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.
+@dataclass(frozen=True)
+class _RedshiftTable:
+    """The best fits of a redrock file, ``order`` sorting them by TARGETID."""
 
-    Where redrock has several rows of one TARGETID the first is taken, so that a row's redshift does
-    not depend on which other rows are read with it.
-    """
-    if redshifts is None:
-        return np.zeros(len(data), dtype=bool)
-    unit = redshift_table(redshifts)
-    table = redshifts.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
-    if unit.rows == 0:
-        return np.zeros(len(data), dtype=bool)
-    order = np.argsort(table["TARGETID"], kind="stable")
-    ranked = table["TARGETID"][order]
-    place = np.minimum(np.searchsorted(ranked, data["target_id"]), len(ranked) - 1)
-    found: NDArray[np.bool_] = ranked[place] == data["target_id"]
-    source = order[place[found]]
-    for name, column in (
-        ("redshift", "Z"),
-        ("redshift_err", "ZERR"),
-        ("zwarn", "ZWARN"),
-        ("delta_chi2", "DELTACHI2"),
-        ("spectype", "SPECTYPE"),
-        ("subtype", "SUBTYPE"),
-    ):
-        if column in table:
-            with np.errstate(over="ignore"):  # DELTACHI2 is float64 in the file, float32 here
-                data[name][found] = table[column][source].astype(ROW_DTYPE[name])
-    return found
+    columns: dict[str, NDArray[Any]]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, file: FitsFile) -> _RedshiftTable:
+        unit = redshift_table(file)
+        columns = file.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
+        return cls(columns, np.argsort(columns["TARGETID"], kind="stable"))
+
+    def join(self, data: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.
+
+        Where redrock has several rows of one TARGETID the first is taken, so that a row's redshift
+        does not depend on which other rows are read with it.
+        """
+        if not len(self.order):
+            return np.zeros(len(data), dtype=bool)
+        ranked = self.columns["TARGETID"][self.order]
+        place = np.minimum(np.searchsorted(ranked, data["target_id"]), len(ranked) - 1)
+        found: NDArray[np.bool_] = ranked[place] == data["target_id"]
+        source = self.order[place[found]]
+        for name, column in (
+            ("redshift", "Z"),
+            ("redshift_err", "ZERR"),
+            ("zwarn", "ZWARN"),
+            ("delta_chi2", "DELTACHI2"),
+            ("spectype", "SPECTYPE"),
+            ("subtype", "SUBTYPE"),
+        ):
+            if column in self.columns:
+                with np.errstate(over="ignore"):  # DELTACHI2 is float64 in the file, float32 here
+                    data[name][found] = self.columns[column][source].astype(ROW_DTYPE[name])
+        return found
 
 
 def _check_wavelengths(file: FitsFile, arm: Arm) -> None:

@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 
 from engine.fingerprint import PublishedChecksums, fingerprint
 from engine.readers import desi_coadd, sdss_spec
+from engine.readers.desi_coadd import CoaddSpectra
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import HeaderDataUnit
+from engine.readers.sdss_spec import OneSpectrum
 from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import BugError, ConfigurationError, QuarantineError
@@ -95,11 +97,41 @@ def verify(file: SourceFile) -> None:
                     )
 
 
-def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
-    """Spectra ``start`` to ``stop`` (all by default) of a file, on their survey's grid.
+class OpenSpectra:
+    """A source file that :func:`open_spectra` opened: read it in as many pieces as suit.
 
-    Only the bytes of these rows are read. ``read_spectra(f, i, j)`` equals
-    ``read_spectra(f).take(slice(i, j))`` bit for bit.
+    Several threads may call :meth:`read` at the same time.
+    """
+
+    def __init__(self, file: SourceFile, spectra: CoaddSpectra | OneSpectrum) -> None:
+        self.file = file
+        self._spectra = spectra
+
+    def read(self, start: int, stop: int) -> Spectra:
+        """Spectra ``start`` to ``stop`` of the file, on their survey's grid; only their bytes are read.
+
+        ``read(i, j)`` equals ``read(0, file.spectra).take(slice(i, j))`` bit for bit.
+
+        Raises
+        ------
+        QuarantineError : the file is damaged.
+        RetryError : the disk or network failed.
+        """
+        if not 0 <= start <= stop <= self.file.spectra:
+            raise BugError(
+                "Rows were asked for that a file does not have.",
+                where=self.file.url,
+                got=f"rows {start} to {stop}",
+                allowed=f"0 to {self.file.spectra}",
+                kind="row-range",
+            )
+        with _decoding(self.file.url):
+            return self._spectra.read(start, stop)
+
+
+@contextmanager
+def open_spectra(file: SourceFile) -> Iterator[OpenSpectra]:
+    """Open a file once, to read its spectra in pieces without looking at its headers again.
 
     Raises
     ------
@@ -107,24 +139,31 @@ def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> S
     RetryError : the disk or network failed.
     """
     grid_of(file.reader)
-    stop = file.spectra if stop is None else stop
-    if not 0 <= start <= stop <= file.spectra:
-        raise BugError(
-            "Rows were asked for that a file does not have.",
-            where=file.url,
-            got=f"rows {start} to {stop}",
-            allowed=f"0 to {file.spectra}",
-            kind="row-range",
-        )
-    with _decoding(file.url), ExitStack() as stack:
-        spectra = stack.enter_context(FitsFile(file.url))
-        if file.reader == sdss_spec.READER:
-            return sdss_spec.read(spectra, start, stop)
-        desi_coadd.check_is_coadd(spectra)
-        if spectra.unit("FIBERMAP").rows != file.spectra:
-            raise _changed(file, f"{spectra.unit('FIBERMAP').rows} spectra", f"{file.spectra} spectra")
-        redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
-        return desi_coadd.read(spectra, redshifts, start, stop, (file.specprod, file.survey, file.program))
+    with ExitStack() as stack:
+        with _decoding(file.url):
+            spectra = _open(file, stack)
+        if spectra.count != file.spectra:
+            raise _changed(file, f"{spectra.count} spectra", f"{file.spectra} spectra")
+        yield OpenSpectra(file, spectra)
+
+
+def _open(file: SourceFile, stack: ExitStack) -> CoaddSpectra | OneSpectrum:
+    spectra = stack.enter_context(FitsFile(file.url))
+    if file.reader == sdss_spec.READER:
+        return OneSpectrum(spectra)
+    redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
+    return CoaddSpectra(spectra, redshifts, (file.specprod, file.survey, file.program))
+
+
+def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
+    """Spectra ``start`` to ``stop`` (all by default) of a file: opened, read and closed.
+
+    Raises
+    ------
+    QuarantineError, RetryError : see :func:`open_spectra` and :meth:`OpenSpectra.read`.
+    """
+    with open_spectra(file) as spectra:
+        return spectra.read(start, file.spectra if stop is None else stop)
 
 
 @contextmanager

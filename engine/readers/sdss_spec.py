@@ -143,9 +143,26 @@ def identity(file: FitsFile) -> tuple[str, str, str]:
     return _run2d(file, row), _survey(file, row), ""
 
 
-def read(file: FitsFile, start: int = 0, stop: int = 1) -> Spectra:
-    """The spectrum of a file (rows 0 to 1 of it), on the SDSS grid."""
-    pixels, unit = tables(file)
+class OneSpectrum:
+    """An open spec file: one spectrum, on the SDSS grid. Threads may read at the same time.
+
+    Raises
+    ------
+    QuarantineError : see :func:`tables`.
+    """
+
+    count = 1
+
+    def __init__(self, file: FitsFile) -> None:
+        self._file = file
+        self._pixels, self._unit = tables(file)
+
+    def read(self, start: int, stop: int) -> Spectra:
+        """Rows ``start`` to ``stop``: 0 to 1, or none."""
+        return _read(self._file, self._pixels, self._unit).take(slice(start, stop))
+
+
+def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spectra:
     table = file.columns(pixels, _PIXEL_COLUMNS, 0, pixels.rows)
     first = first_pixel(file, table["LOGLAM"])
     place = slice(first, first + pixels.rows)
@@ -167,7 +184,7 @@ def read(file: FitsFile, start: int = 0, stop: int = 1) -> Spectra:
     data["snr"] = median_snr(flux, ivar)
     data["good_fraction"] = good_fraction(ivar)
     data["status"] = _status(row, data, bool(unmasked.any()), bool(good.any()))
-    return Spectra(SDSS_GRID, flux, ivar, rows).take(slice(start, stop))
+    return Spectra(SDSS_GRID, flux, ivar, rows)
 
 
 def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
