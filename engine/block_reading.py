@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +34,9 @@ READ_AHEAD = 2 * BATCH_SPECTRA
 _THREADS = 8
 """Files that are read at the same time, where they are small: each waits for its own answers."""
 
-_ATTEMPTS = 3
-_FIRST_PAUSE = 1.0  # seconds, three times as long before each further attempt
+_ATTEMPTS = 2
+_PAUSE = 5.0
+"""Seconds before a file that failed is opened anew; single requests were repeated before by then."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class _SliceReader:
         self._stopped = stopped
         self._lock = threading.Lock()
         self._expected: deque[tuple[_Piece, Future[Spectra]]] = deque()
+        self._stack = ExitStack()
         self._open: OpenSpectra | None = None
         self._error: QuarantineError | RetryError | None = None
 
@@ -169,9 +172,8 @@ class _SliceReader:
 
     def close(self) -> None:
         """Give the file back."""
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        self._open = None
+        self._stack.close()
 
     def _read_next(self) -> None:
         with self._lock:
@@ -184,21 +186,19 @@ class _SliceReader:
                 self.close()
 
     def _read(self, piece: _Piece) -> Spectra:
-        pause = _FIRST_PAUSE
         for attempt in range(1, _ATTEMPTS + 1):
             if self._error is not None:
                 raise self._error
             try:
                 if self._open is None:
-                    self._open = open_spectra(self._part.file)
+                    self._open = self._stack.enter_context(open_spectra(self._part.file))
                 return self._open.read(piece.first, piece.stop)
             except QuarantineError as error:
                 self._error = error
             except RetryError as error:
                 self.close()
-                if attempt == _ATTEMPTS or self._stopped.wait(pause):
+                if attempt == _ATTEMPTS or self._stopped.wait(_PAUSE):
                     self._error = error
-                pause *= 3
         raise self._error or AssertionError("the last attempt keeps its error")
 
 

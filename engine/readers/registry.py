@@ -213,26 +213,3 @@ def _is_desi(file: FitsFile) -> bool:
     return any(name in names for name in ("FIBERMAP", "REDSHIFTS", "EXP_FIBERMAP")) or any(
         f"{arm}_{kind}" in names for arm in ("B", "R", "Z", "BRZ") for kind in ("FLUX", "IVAR", "WAVELENGTH")
     )
-
-
-class OpenSpectra:
-    """stub until readers land"""
-
-    def __init__(self, file: SourceFile) -> None:
-        self._file = file
-
-    def read(self, start: int, stop: int) -> Spectra:
-        return read_spectra(self._file, start, stop)
-
-    def close(self) -> None:
-        pass
-
-    def __enter__(self) -> "OpenSpectra":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-def open_spectra(file: SourceFile) -> OpenSpectra:
-    return OpenSpectra(file)

@@ -375,10 +375,10 @@ def test_a_file_without_spectra_is_known_the_next_time(store):
 def test_blocks_are_powers_of_two_within_bounds_and_grow_with_the_release(spectra, threshold):
     rows, outlier_rows = choose_block_rows(spectra), choose_outlier_block_rows(spectra, threshold)
     assert rows in {2**power for power in range(8, 15)}
-    assert outlier_rows in {2**power for power in range(4, 9)}
+    assert outlier_rows in {2**power for power in range(3, 9)}
     assert choose_block_rows(spectra + 1) >= rows
-    if 2048 < spectra < 131072:
-        assert 4 <= spectra / rows <= 8
+    if 16384 < spectra <= 1048576:
+        assert 32 < spectra / rows <= 64
 
 
 def test_saved_plans_know_their_blocks():
