@@ -70,8 +70,14 @@ class BlockReader:
         self._stopped = threading.Event()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="read")
         self._files = [_SliceReader(part, self._stopped) for part in block.slices]
+        self._pieces = _pieces(block)
+        self._next = next(self._pieces, None)
+        self._under_way: deque[tuple[_Piece, Future[Spectra]]] = deque()
+        self._spectra = 0  # under way
 
     def __enter__(self) -> BlockReader:
+        """Begin to read, before anybody asks."""
+        self._read_ahead()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -90,7 +96,10 @@ class BlockReader:
         """
         parts: list[Spectra] = []
         places: list[NDArray[np.int64]] = []
-        for piece, answer in self._ahead():
+        while self._under_way:
+            piece, answer = self._under_way.popleft()
+            self._spectra -= piece.spectra
+            self._read_ahead()
             spectra = self._received(piece, answer)
             if spectra is not None:
                 parts.append(spectra)
@@ -101,21 +110,15 @@ class BlockReader:
         if parts:
             yield BlockBatch(np.concatenate(places), Spectra.concatenate(self._grid, parts))
 
-    def _ahead(self) -> Iterator[tuple[_Piece, Future[Spectra]]]:
-        """Every piece with its answer, in order; at most :data:`READ_AHEAD` spectra are under way."""
-        under_way: deque[tuple[_Piece, Future[Spectra]]] = deque()
-        spectra = 0
-        for piece in _pieces(self._block):
-            while under_way and spectra + piece.spectra > READ_AHEAD:
-                first = under_way.popleft()
-                spectra -= first[0].spectra
-                yield first
+    def _read_ahead(self) -> None:
+        """Have pieces read until :data:`READ_AHEAD` spectra are under way."""
+        while self._next is not None and self._spectra + self._next.spectra <= READ_AHEAD:
             # Submitted in the order of a file's pieces, and each call reads the file's next: whatever
             # thread comes first, a compressed stream is never asked to go back.
-            file = self._files[piece.slice]
-            under_way.append((piece, file.expect(piece, self._pool)))
-            spectra += piece.spectra
-        yield from under_way
+            piece, file = self._next, self._files[self._next.slice]
+            self._under_way.append((piece, file.expect(piece, self._pool)))
+            self._spectra += piece.spectra
+            self._next = next(self._pieces, None)
 
     def _received(self, piece: _Piece, answer: Future[Spectra]) -> Spectra | None:
         url = self._block.slices[piece.slice].file.url

@@ -6,6 +6,7 @@ block gives the same bytes in this process and in a Ray actor.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,12 +42,15 @@ def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0) -> 
     """
     spectrum = configuration.grid.size * 4
     # Flux, ivar and mask as read, normalised and as tensors, the model's layers, the reconstruction.
-    scoring = (BATCH_SPECTRA * 40 + READ_AHEAD * 2) * spectrum
+    scoring: float = (BATCH_SPECTRA * 40 + READ_AHEAD * 2) * spectrum
     selected = configuration.block_rows * min(1.0, 4 * configuration.threshold) * spectrum * 4
     maps = 2 * len(configuration.occlusion.windows) + 4
     # An attribution block is held whole, and one array of it a second time while it is encoded.
     attribution = configuration.outlier_block_rows * spectrum * 2 * maps
-    return _PROCESS_BYTES + int(max(scoring + selected, attribution + (occlusion_memory or DEFAULT_MEMORY)))
+    # Twice what is kept until it is written: one block is written while the next is computed.
+    scoring += 2 * selected
+    attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
+    return _PROCESS_BYTES + int(max(scoring, attribution))
 
 
 class BlockWorker:
@@ -91,9 +95,12 @@ class BlockWorker:
         self._store = store
         self._configuration = configuration
         self._health = SourceHealth()
+        self._computing = threading.Lock()
 
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
+
+        From two threads, one block is read and written while another is computed.
 
         Raises
         ------
@@ -114,7 +121,7 @@ class BlockWorker:
 
     def _score(self, block: ScoreBlock) -> BlockResult:
         collected = _ScoredRows.empty(block, self._configuration)
-        with BlockReader(block, self._configuration.grid, self._health) as reader:
+        with BlockReader(block, self._configuration.grid, self._health) as reader, self._computing:
             for batch in reader:
                 self._score_batch(batch, collected)
         collected.drop_unreadable(reader.unreadable)
@@ -155,7 +162,8 @@ class BlockWorker:
 
     def _attribute(self, block: AttributionBlock) -> BlockResult:
         selected = self._store.staged(block.rows)
-        explanations = self._explainer.explain(selected)
+        with self._computing:
+            explanations = self._explainer.explain(selected)
         unexplained = int(np.isnan(explanations.log_prob).sum())
         statuses = Counter(
             {

@@ -25,6 +25,9 @@ from models.errors import BugError, ConfigurationError, RetryError, WhyspecError
 ATTEMPTS = 3
 """Actors on which a block is tried before the run is told that it fails."""
 
+CALLS = 2
+"""Blocks that an actor has at a time: one is read and written while the other is computed."""
+
 END_SECONDS = 30.0
 """How long the calls under way may take to notice that their actors were ended."""
 
@@ -56,6 +59,13 @@ class _WorkerActor:
         return self._worker.run(block)
 
 
+class _Seat:
+    """A place in the pool; the actor on it changes when one dies."""
+
+    def __init__(self, actor: Any) -> None:
+        self.actor = actor
+
+
 class RayPoolExecutor:
     """Runs blocks on ``workers`` actors of a Ray cluster that is already connected.
 
@@ -74,16 +84,16 @@ class RayPoolExecutor:
         self._workers = workers
         self._gpus = gpus
         self._ready_seconds = ready_seconds
-        self._idle: queue.Queue[Any] = queue.Queue()
-        self._all: list[Any] = []
+        self._idle: queue.Queue[_Seat] = queue.Queue()
+        self._seats: list[_Seat] = []
         self._ended = False
         self._running = 0
         self._changed = threading.Condition()
 
     @property
     def slots(self) -> int:
-        """Number of actors."""
-        return self._workers
+        """Blocks that the actors have at a time."""
+        return self._workers * CALLS
 
     def __enter__(self) -> Self:
         """Start the actors and wait until each has loaded the model.
@@ -93,14 +103,14 @@ class RayPoolExecutor:
         ConfigurationError : the cluster does not give the actors what they ask for in time.
         WhyspecError : what went wrong while an actor loaded the model.
         """
-        self._all = [self._new_actor() for _ in range(self._workers)]
+        self._seats = [_Seat(self._new_actor()) for _ in range(self._workers)]
         try:
             self._await_ready()
         except BaseException:
             self._end()
             raise
-        for actor in self._all:
-            self._idle.put(actor)
+        for seat in self._seats * CALLS:
+            self._idle.put(seat)
         return self
 
     def __exit__(
@@ -112,7 +122,7 @@ class RayPoolExecutor:
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """See :class:`engine.executors.executor.Executor`."""
         with self._changed:
-            if self._ended or not self._all:
+            if self._ended or not self._seats:
                 raise BugError("An executor was used outside its context.", where="RayPoolExecutor.run")
             self._running += 1
         try:
@@ -124,23 +134,20 @@ class RayPoolExecutor:
 
     def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         for _ in range(ATTEMPTS):
-            actor = self._idle.get()
+            seat = self._idle.get()
+            actor = seat.actor
             try:
                 result: BlockResult = ray.get(actor.run.remote(block))
             except RayTaskError as error:
-                self._idle.put(actor)
                 raise _original(error) from error
             except RayActorError as error:
                 if self._ended:
-                    self._idle.put(actor)
                     raise RetryError("The run was stopped.", where=f"block {block.index}") from error
                 # The actor is gone for good, or cannot be reached: another takes its place.
-                self._idle.put(self._replace(actor))
+                self._replace(seat, actor)
                 continue
-            except BaseException:
-                self._idle.put(actor)
-                raise
-            self._idle.put(actor)
+            finally:
+                self._idle.put(seat)
             return result
         raise RetryError(
             f"{ATTEMPTS} workers in turn died on the same block.",
@@ -152,28 +159,30 @@ class RayPoolExecutor:
 
     def processes(self) -> list[int]:
         """Process ids of the actors."""
-        pids: list[int] = ray.get([actor.ready.remote() for actor in self._all])
+        pids: list[int] = ray.get([seat.actor.ready.remote() for seat in self._seats])
         return pids
 
     def _new_actor(self) -> Any:
         remote = ray.remote(_WorkerActor).options(
             num_cpus=self._recipe.threads,
             num_gpus=self._gpus,
+            max_concurrency=CALLS,
             max_restarts=-1,
             max_task_retries=TASK_RETRIES,
         )
         return remote.remote(self._recipe)
 
-    def _replace(self, dead: Any) -> Any:
-        fresh = self._new_actor()
-        self._all[self._all.index(dead)] = fresh
+    def _replace(self, seat: _Seat, dead: Any) -> None:
+        with self._changed:
+            if seat.actor is not dead:
+                return  # the other call on it was first
+            seat.actor = self._new_actor()
         ray.kill(dead)
-        return fresh
 
     def _await_ready(self) -> None:
         begun = time.monotonic()
         try:
-            ray.get([actor.ready.remote() for actor in self._all], timeout=self._ready_seconds)
+            ray.get([seat.actor.ready.remote() for seat in self._seats], timeout=self._ready_seconds)
         except GetTimeoutError as error:
             raise ConfigurationError(
                 "The workers did not get ready in time.",
@@ -198,15 +207,15 @@ class RayPoolExecutor:
     def _end(self) -> None:
         with self._changed:
             self._ended = True
-        for actor in self._all:
+        for seat in self._seats:
             try:
-                ray.kill(actor)
+                ray.kill(seat.actor)
             except RayError:
                 break
         # Ray crashes the process when it is shut down while threads wait for its answers.
         with self._changed:
             self._changed.wait_for(lambda: self._running == 0, timeout=END_SECONDS)
-        self._all = []
+        self._seats = []
 
 
 def _free() -> str:

@@ -30,9 +30,9 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Seven files of 60 spectra, one of 40."""
+    """Nine files of 60 spectra, one of 40."""
     out = tmp_path_factory.mktemp("read-ahead") / "release"
-    simulate_release(SimulationSettings("desi", 400, 0.0, spectra_per_file=60, resolution=False), out)
+    simulate_release(SimulationSettings("desi", 580, 0.0, spectra_per_file=60, resolution=False), out)
     return out
 
 
@@ -45,7 +45,7 @@ def block_of(files: tuple[SourceFile, ...], first: int = 0) -> ScoreBlock:
     """All spectra of the files but the first ``first``."""
     parts = [SourceSlice(file, 0, file.spectra) for file in files]
     parts[0] = replace(parts[0], start=first)
-    return ScoreBlock(0, 512, "", tuple(parts))
+    return ScoreBlock(0, 1024, "", tuple(parts))
 
 
 def served(files: tuple[SourceFile, ...], folder: Path, url: str) -> tuple[SourceFile, ...]:
@@ -69,8 +69,8 @@ def test_batches_end_at_multiples_of_the_batch_size_and_hold_the_files_rows_in_o
     files: tuple[SourceFile, ...],
 ) -> None:
     found = batches(block_of(files, 10))
-    assert [len(batch.rows) for batch in found] == [128, 128, 128, 6]
-    assert np.concatenate([batch.rows for batch in found]).tolist() == list(range(390))
+    assert [len(batch.rows) for batch in found] == [128, 128, 128, 128, 58]
+    assert np.concatenate([batch.rows for batch in found]).tolist() == list(range(570))
     whole = [read_spectra(file) for file in files]
     flux = np.concatenate([spectra.flux for spectra in whole])[10:]
     rows = np.concatenate([spectra.rows.data for spectra in whole])[10:]
@@ -128,14 +128,14 @@ def test_a_file_whose_server_keeps_failing_is_set_aside(files: tuple[SourceFile,
     assert refused.url.endswith(bad)
     assert refused.kind == "read-failed"
     start = sum(file.spectra for file in files[:2])
-    assert sorted(set(range(400)) - set(rows.tolist())) == list(range(start, start + files[2].spectra))
+    assert sorted(set(range(580)) - set(rows.tolist())) == list(range(start, start + files[2].spectra))
 
 
 def test_a_fault_that_passes_is_not_noticed(files: tuple[SourceFile, ...], folder: Path) -> None:
     with RangeServer(folder) as server:
         server.misbehave(f"*/{files[1].url.rpartition('/')[2]}", Fault("status", 503), 2)
         found = batches(block_of(served(files, folder, server.url)))
-    assert sum(len(batch.rows) for batch in found) == 400
+    assert sum(len(batch.rows) for batch in found) == 580
 
 
 def test_when_one_file_after_the_other_fails_it_is_not_the_files(
