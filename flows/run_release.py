@@ -26,6 +26,8 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
     begun = time.monotonic()
     prepared = prepare(request, settings)
     if prepared.store is not None and not prepared.has_work:
+        if prepared.store.has_staging():
+            prepared.store.clear_staging()  # a run was killed when only this was left to do
         return account_of(prepared, prepared.store, (), (), time.monotonic() - begun)
     if prepared.store is None:
         # A place that cannot be written to is told before servers are started.

@@ -238,11 +238,15 @@ class Store:
             np.concatenate([empty, *(part.ivar for part in parts)])[take],
         )
 
+    def has_staging(self) -> bool:
+        """Whether there are staging objects: work is left, or a run was killed while it cleared them."""
+        return bool(self._staging_objects())
+
     def clear_staging(self) -> None:
         """Delete all staging objects and what killed writers left; for the end of a complete run."""
         left = [path for path in self.objects.sizes() if path.endswith(PARTIAL)]
-        staged = [path for path in self.objects.sizes("staging") if path.endswith(".safetensors")]
-        self.objects.delete([*staged, *left])
+        # Staging last: while any of it is there, a run that has nothing else to do clears the rest.
+        self.objects.delete([*left, *self._staging_objects()])
 
     def mark_superseded(self, rows: Iterable[int]) -> None:
         """Flag committed rows as replaced by newer ones; for the coordinator.
@@ -277,6 +281,9 @@ class Store:
             shard = encode_block(SUPERSEDED, flags, self.configuration)
             written = self.objects.put(SUPERSEDED.object_path(block), shard)
             self.ledger.save_superseded(SupersededRows(block, tuple(sorted(every)), written))
+
+    def _staging_objects(self) -> list[str]:
+        return [path for path in self.objects.sizes("staging") if path.endswith(".safetensors")]
 
     def _check(self, block: ScoreBlock | AttributionBlock, count: int) -> None:
         capacity = {

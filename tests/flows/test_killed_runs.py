@@ -1,99 +1,325 @@
-"""A run that is killed or interrupted at any moment: what follows continues and ends with the same store."""
+"""A run that is killed or interrupted at any moment: what follows continues and ends with the same store.
+
+Commands are real processes that get a real SIGKILL: from outside at a moment of the clock, or just
+before a change that they make to the disk (:mod:`tests.forked_commands`). Every test names its seeds;
+a failure shows the moments and what was on the disk.
+"""
 
 from __future__ import annotations
 
 import os
 import random
+import re
+import shutil
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from engine.store.evidence import Fault
+from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
-from tests.small_run import environment, small_options, tree_bytes, whyspec
+from tests.forked_commands import Command, Death, start
+from tests.small_run import SPECTRA, small_options, small_release, tree_bytes
+
+pytestmark = pytest.mark.usefixtures("prefect")
+
+AT_ONCE = 3
+"""Seeds that a test tries at the same time: much of a small run is waiting for the Prefect server."""
+
+KILLED = -signal.SIGKILL
+
+# What a killed run may leave besides what is in the ledger: told by verify, healed by running again.
+HARMLESS = {"uncommitted-objects"}
 
 
-def start(release: Path, store: Path, model: Path, executor: str) -> subprocess.Popen[str]:
-    """The command line as a process of its own."""
-    command = [sys.executable, "-m", "flows.command_line", "run", str(release)]
-    return subprocess.Popen(
-        [*command, *small_options(store, model, executor)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+@dataclass(frozen=True)
+class Undisturbed:
+    """A command that nobody disturbed, and its store.
+
+    Attributes
+    ----------
+    tokens : of the command, without the store.
+    before : the store that it began with, or None.
+    after : files of the store that it left.
+    changes : what it did to the disk.
+    seconds : how long it took.
+    """
+
+    tokens: tuple[object, ...]
+    before: Path | None
+    after: dict[str, bytes]
+    changes: list[str]
+    seconds: float
+
+    def start(self, store: Path, death: Death | None = None) -> Command:
+        """The same command on another store."""
+        tokens = ["<store>" if token == "<store>" else token for token in self.tokens]
+        tokens = [store if token == "<store>" else token for token in tokens]
+        return start(*tokens, store=store, scratch=store.parent, death=death)
+
+    def moments(self, pattern: str) -> int:
+        """How many changes match."""
+        return sum(re.search(pattern, change) is not None for change in self.changes)
 
 
-def ledger_entries(store: Path) -> int:
-    return sum(1 for kind in ("score", "attribution") for _ in (store / "ledger" / kind).glob("*.json"))
-
-
-def wait_for_entries(store: Path, count: int, command: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while (
-        (not store.exists() or ledger_entries(store) < count)
-        and command.poll() is None
-        and time.monotonic() < deadline
-    ):
-        time.sleep(0.005)
+def undisturbed(tokens: Sequence[object], directory: Path, before: Path | None = None) -> Undisturbed:
+    """Run a command, whose store is at ``<store>``, in peace."""
+    store = directory / "odd.zarr"
+    if before is not None:
+        shutil.copytree(before, store)
+    plain = Undisturbed(tuple(tokens), before, {}, [], 0.0)
+    begun = time.monotonic()
+    command = plain.start(store)
+    assert command.wait() == 0, command.shown.read_text()
+    seconds = time.monotonic() - begun
+    assert verify(str(store)).ok
+    return Undisturbed(tuple(tokens), before, tree_bytes(store), command.made_changes(), seconds)
 
 
 @pytest.fixture(scope="module")
-def whole(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The store of a run that nobody disturbed."""
-    store = tmp_path_factory.mktemp("whole") / "odd.zarr"
-    done = whyspec("run", release, *small_options(store, model))
-    assert done.returncode == 0, done.stderr
-    return tree_bytes(store)
+def run(
+    release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
+) -> Undisturbed:
+    """The first run over the small release."""
+    directory = tmp_path_factory.mktemp("run")
+    tokens = ["run", release, *_options(model)]
+    first, second = (undisturbed(tokens, directory / name) for name in ("first", "second"))
+    assert first.after == second.after
+    keys = StoreView.open(str(directory / "first" / "odd.zarr")).table(["key"])["key"]
+    assert len(keys) == keys.nunique() == SPECTRA
+    return second
+
+
+@pytest.fixture(scope="module")
+def second_run(model: Path, release: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> Undisturbed:
+    """A run over a release of which one file has changed and one is new since the store was made."""
+    directory = tmp_path_factory.mktemp("second-run")
+    changing = directory / "release"
+    shutil.copytree(release, changing)
+    late = max(changing.rglob("coadd-*.fits")).parent
+    shutil.move(late, directory / "late")
+    tokens = ["run", changing, *_options(model)]
+    undisturbed(tokens, directory / "before")
+    shutil.move(directory / "late", late)
+    replace_file(min(changing.rglob("coadd-*.fits")), directory / "other")
+    return undisturbed(tokens, directory / "after", directory / "before" / "odd.zarr")
+
+
+@pytest.fixture(scope="module")
+def clustering(run: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """A clustering that replaces one of other settings."""
+    directory = tmp_path_factory.mktemp("clustering")
+    store = directory / "before" / "odd.zarr"
+    for path, content in run.after.items():
+        (store / path).parent.mkdir(parents=True, exist_ok=True)
+        (store / path).write_bytes(content)
+    earlier = start("cluster", store, "--clusters", 2, store=store, scratch=store.parent)
+    assert earlier.wait() == 0, earlier.shown.read_text()
+    return undisturbed(["cluster", "<store>", "--clusters", 3], directory / "after", store)
+
+
+def _options(model: Path) -> list[str]:
+    return [option if option != "STORE" else "<store>" for option in small_options(Path("STORE"), model)]
+
+
+def replace_file(target: Path, scratch: Path, seed: int = 77) -> None:
+    """Put other spectra, as many, in the place of a coadd and its redshifts."""
+    source = min(small_release(scratch, 15, seed=seed).rglob("coadd-*.fits"))
+    shutil.copyfile(source, target)
+    shutil.copyfile(next(source.parent.glob("redrock-*.fits")), next(target.parent.glob("redrock-*.fits")))
+
+
+# What is asserted of a store after its writer was killed, and after another has ended the work.
+
+
+@dataclass
+class Ordeal:
+    """A store whose writer is killed again and again.
+
+    Attributes
+    ----------
+    of : the command. store : its store.
+    story : moments and exit statuses so far, for people.
+    hits : kills that came while the command ran.
+    """
+
+    of: Undisturbed
+    store: Path
+    story: list[str]
+    hits: int = 0
+
+    def kill_at_change(self, death: Death) -> None:
+        """Run the command until it kills itself."""
+        command = self.of.start(self.store, death)
+        self._note(command.wait(), f"before change {death.number} of '{death.pattern}'", command)
+
+    def kill_after(self, seconds: float) -> None:
+        """Run the command and kill it from outside."""
+        command = self.of.start(self.store)
+        time.sleep(seconds)
+        self._note(command.kill(), f"after {seconds:.3f} s", command)
+
+    def _note(self, status: int, moment: str, command: Command) -> None:
+        assert status in (KILLED, 0), self._told(command.shown.read_text())
+        changes = command.made_changes()
+        self.story.append(f"{moment}: status {status}, {len(changes)} changes, last {changes[-1:]}")
+        self.hits += status == KILLED
+        self._check_readable()
+
+    def _check_readable(self) -> None:
+        if not Store.exists(str(self.store)):
+            return
+        report = verify(str(self.store))
+        faults = [fault for fault in report.faults if not is_harmless(fault)]
+        assert not faults, self._told(str(faults))
+        wrong = [
+            path
+            for path, content in tree_bytes(self.store / "ledger").items()
+            if not path.endswith(".partial")
+            and content != self.of.after.get(f"ledger/{path}", self._before(f"ledger/{path}"))
+        ]
+        assert not wrong, self._told(f"ledger entries unlike those of an undisturbed run: {wrong}")
+        # What readers are shown is whole.
+        keys = StoreView.open(str(self.store)).table(["key"])["key"]
+        assert (keys != "").all() and keys.is_unique, self._told(str(keys))
+
+    def _before(self, path: str) -> bytes | None:
+        if self.of.before is None or not (self.of.before / path).is_file():
+            return None
+        return (self.of.before / path).read_bytes()
+
+    def finish(self) -> None:
+        """Run the command to its end and compare."""
+        command = self.of.start(self.store)
+        assert command.wait() == 0, self._told(command.shown.read_text())
+        found = tree_bytes(self.store)
+        differing = sorted(
+            path for path in found.keys() | self.of.after.keys() if found.get(path) != self.of.after.get(path)
+        )
+        assert not differing, self._told(f"unlike an undisturbed run: {differing}")
+        assert verify(str(self.store)).ok, self._told(str(verify(str(self.store)).faults))
+
+    def _told(self, what: str) -> str:
+        there = [path for path in tree_bytes(self.store) if "/c/" in path or "ledger" in path or "staging" in path]
+        return "\n".join([*self.story, what, "on the disk:", *there])
+
+
+def is_harmless(fault: Fault) -> bool:
+    # Flags of superseded rows are written before the entry that records them.
+    return fault.kind in HARMLESS or fault.where.startswith("spectra/superseded/c/")
+
+
+def ordeal(of: Undisturbed, directory: Path, seed: int) -> Ordeal:
+    store = directory / str(seed) / "odd.zarr"
+    store.parent.mkdir()
+    if of.before is not None:
+        shutil.copytree(of.before, store)
+    return Ordeal(of, store, [f"seed {seed}"])
+
+
+def all_at_once(trial, seeds: Sequence[int]) -> int:
+    """Number of kills that hit, of the ordeals of all seeds."""
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return sum(each.hits for each in threads.map(trial, seeds))
+
+
+def batches(first: int, count: int, size: int = 6) -> list[object]:
+    return [
+        pytest.param(range(start, min(start + size, first + count)), id=f"seeds-{start}-{min(start + size, first + count) - 1}")
+        for start in range(first, first + count, size)
+    ]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("executor", "entries", "seed"),
-    [("serial", 0, 1), ("serial", 2, 2), ("serial", 5, 3), ("ray", 3, 4)],
-)
-def test_a_killed_run_continues_to_the_same_store(
-    executor: str,
-    entries: int,
-    seed: int,
-    release: Path,
-    model: Path,
-    whole: dict[str, bytes],
-    tmp_path: Path,
-) -> None:
-    store = tmp_path / "odd.zarr"
-    with start(release, store, model, executor) as command:
-        wait_for_entries(store, entries, command)
-        time.sleep(random.Random(seed).uniform(0.0, 0.3))
-        os.kill(command.pid, signal.SIGKILL)
-        command.communicate(timeout=60)
-    if Store.exists(str(store)):
-        assert verify(str(store)).ok, "what is in the ledger is there"
-    done_before = ledger_entries(store)
+@pytest.mark.parametrize("seeds", batches(100, 12))
+def test_killed_by_the_clock(seeds: range, run: Undisturbed, tmp_path: Path) -> None:
+    def trial(seed: int) -> Ordeal:
+        moments, each = random.Random(seed), ordeal(run, tmp_path, seed)
+        for _ in range(moments.choice((1, 2))):
+            each.kill_after(moments.uniform(0.05, 0.8) * run.seconds)
+        each.finish()
+        return each
 
-    continued = whyspec("run", release, *small_options(store, model, executor))
-    assert continued.returncode == 0, continued.stderr
-    assert ledger_entries(store) >= done_before
-    assert tree_bytes(store) == whole
+    assert all_at_once(trial, seeds) >= len(seeds)
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_with_130_and_the_same_command_continues(
-    release: Path, model: Path, whole: dict[str, bytes], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("seeds", batches(200, 18))
+def test_killed_at_any_change_to_the_disk_once_or_more(seeds: range, run: Undisturbed, tmp_path: Path) -> None:
+    def trial(seed: int) -> Ordeal:
+        moments, each = random.Random(seed), ordeal(run, tmp_path, seed)
+        left = len(run.changes)
+        for _ in range(moments.choice((1, 2, 3))):
+            number = moments.randrange(left * 9 // 10)
+            each.kill_at_change(Death(number))
+            left = max(left - number, 20)
+        each.finish()
+        return each
+
+    assert all_at_once(trial, seeds) >= len(seeds)
+
+
+PHASES = {
+    "creates the store": r"^(open|rename) .*zarr\.json",
+    "writes the root": r"^(open|rename) \.zarr\.json",
+    "plans": r"ledger/plans/",
+    "makes room": r"rename (spectra|scores)/[a-z_]+/\.zarr\.json",
+    "writes a shard": r"rename (spectra|scores|outliers)/.*/c/",
+    "stages outliers": r"(open|rename) staging/",
+    "begins a ledger entry": r"open ledger/(score|attribution)/",
+    "ends a ledger entry": r"rename ledger/(score|attribution)/",
+    "clears staging": r"^remove staging/",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_killed_while_it(phase: str, run: Undisturbed, tmp_path: Path) -> None:
+    moments = run.moments(PHASES[phase])
+    assert moments > 0
+
+    def trial(seed: int) -> Ordeal:
+        each = ordeal(run, tmp_path, seed)
+        each.kill_at_change(Death(random.Random(f"{phase} {seed}").randrange(moments), PHASES[phase]))
+        assert each.hits == 1, each.story
+        each.finish()
+        return each
+
+    assert all_at_once(trial, range(3)) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", [r"superseded", r""], ids=["marks superseded rows", "does anything"])
+def test_a_second_run_over_a_changed_release_killed_while_it(phase: str, second_run: Undisturbed, tmp_path: Path) -> None:
+    moments = second_run.moments(phase)
+    assert moments > 0
+
+    def trial(seed: int) -> Ordeal:
+        each = ordeal(second_run, tmp_path, seed)
+        each.kill_at_change(Death(random.Random(f"{phase} {seed}").randrange(moments * 9 // 10), phase))
+        assert each.hits == 1, each.story
+        each.finish()
+        return each
+
+    assert all_at_once(trial, range(6)) == 6
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_the_same_command_continues(run: Undisturbed, tmp_path: Path) -> None:
     store = tmp_path / "odd.zarr"
-    with start(release, store, model, "serial") as command:
-        wait_for_entries(store, 0, command)
-        os.kill(command.pid, signal.SIGINT)
-        _, shown = command.communicate(timeout=60)
-    assert command.returncode == 130
+    command = run.start(store)
+    while not (store / "ledger" / "score").exists() and command.process.exitcode is None:
+        time.sleep(0.005)
+    assert command.process.pid is not None
+    os.kill(command.process.pid, signal.SIGINT)
+    assert command.wait() == 130
+    shown = command.shown.read_text()
     assert "the same command continues" in " ".join(shown.split())
     assert "Traceback" not in shown
-    assert whyspec("run", release, *small_options(store, model)).returncode == 0
-    assert tree_bytes(store) == whole
+    Ordeal(run, store, []).finish()

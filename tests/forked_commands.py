@@ -1,0 +1,142 @@
+"""Commands of ``whyspec`` as processes of their own that start in milliseconds, made to be killed.
+
+Importing torch, Prefect and zarr takes three seconds. A server process imports them once, without
+starting a thread, and forks for every command. A command can be told to kill itself in the middle of
+what it does to the disk: the hook that Python calls before it opens, renames or removes a file sends
+SIGKILL, so nothing is cleaned up, and the same number gives the same moment.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+PRELOADED = (
+    "tests.forked_commands",
+    "flows.command_line",
+    "flows.commands_release",
+    "flows.process",
+    "flows.run_release",
+    "flows.run_progress",
+    "flows.summary_tables",
+    "engine.executors.serial",
+    "engine.store.hierarchy",
+    "prefect.events.worker",
+)
+
+_CHANGES = ("os.rename", "os.remove", "os.mkdir")
+
+
+@dataclass(frozen=True)
+class Death:
+    """The moment of a change to the disk at which a command kills itself.
+
+    Attributes
+    ----------
+    number : it dies just before its ``number``-th change, from 0, among those that match.
+    pattern : regular expression that is searched in ``<what> <path>``, where what is open, rename,
+        remove or mkdir, and the path is relative to the store.
+    """
+
+    number: int
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that runs or ran, with the file that has what it showed."""
+
+    process: ForkServerProcess
+    shown: Path
+    changes: Path
+
+    def wait(self, seconds: float = 120) -> int:
+        """Its exit status, negative for a signal."""
+        self.process.join(seconds)
+        if self.process.exitcode is None:
+            self.kill()
+            raise TimeoutError(f"no end within {seconds} s:\n{self.shown.read_text()}")
+        return self.process.exitcode
+
+    def kill(self) -> int:
+        """End it at once; its exit status, 0 if it was done already."""
+        self.process.kill()
+        self.process.join(60)
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+    def made_changes(self) -> list[str]:
+        """What it did to the store on the disk, in order, up to its end."""
+        return self.changes.read_text().splitlines()
+
+
+def start(
+    *tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str
+) -> Command:
+    """Begin ``whyspec <tokens>``, whose store is at ``store``; files about it go to ``scratch``."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    scratch.mkdir(parents=True, exist_ok=True)
+    number = len(list(scratch.glob("*.shown")))
+    shown, changes = scratch / f"{number}.shown", scratch / f"{number}.changes"
+    for path in (shown, changes):
+        path.touch()
+    process = context.Process(
+        target=_command, args=([str(token) for token in tokens], str(store), shown, changes, death, extra)
+    )
+    process.start()
+    return Command(process, shown, changes)
+
+
+def _command(
+    tokens: list[str], store: str, shown: Path, changes: Path, death: Death | None, extra: dict[str, str]
+) -> None:
+    os.environ.update(extra)
+    screen = os.open(shown, os.O_WRONLY | os.O_APPEND)
+    os.dup2(screen, 1)
+    os.dup2(screen, 2)
+    sys.addaudithook(_watch(store, os.open(changes, os.O_WRONLY | os.O_APPEND), death))
+    from flows.command_line import run_command
+
+    status = 1
+    try:
+        status = run_command(tokens)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    sys.exit(status)
+
+
+def _watch(store: str, record: int, death: Death | None) -> Callable[[str, tuple[object, ...]], None]:
+    """The hook: writes down every change below ``store``, and sends the signal when it is time."""
+    below, pattern, numbers = f"{store}/", re.compile(death.pattern if death else ""), itertools.count()
+
+    def about_to(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open":
+            path, _, flags = arguments
+            if not isinstance(flags, int) or not flags & (os.O_WRONLY | os.O_RDWR):
+                return
+        elif event in _CHANGES:
+            path = arguments[0]
+        else:
+            return
+        if not str(path).startswith(below):
+            return
+        change = f"{event.removeprefix('os.')} {str(path).removeprefix(below)}"
+        os.write(record, f"{change}\n".encode())
+        if death is not None and pattern.search(change) and next(numbers) == death.number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return about_to
