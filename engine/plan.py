@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.run_configuration import RunConfiguration
 from engine.source_file import RefusedFile, ReleaseListing, SourceFile
-from engine.store.file_versions import FileVersion, rows_to_mark, versions_by_url
+from engine.store.file_versions import FileVersion, rows_of_vanished, rows_to_mark, versions_by_url
 from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.sealed import canonical
@@ -169,6 +169,29 @@ def superseded_rows(store: Store) -> tuple[int, ...]:
     return tuple(rows_to_mark(versions, store.ledger.superseded()).tolist())
 
 
+def gone_rows(store: Store, plan: Plan, listing: ReleaseListing) -> tuple[int, ...]:
+    """Committed rows, ascending, of files that have vanished from their release, superseded ones left out.
+
+    Of files that neither the plan calls gone nor the listing has, what the store says stays true.
+
+    For :meth:`engine.store.store.Store.mark_gone` once the blocks of a run are committed.
+    """
+    versions = versions_by_url(store.ledger.plans(), store.ledger.results("score"))
+    urls = {file.url for file in listing.files} | {file.url for file in listing.refused}
+    fingerprints = {file.fingerprint for file in listing.files}
+    gone = {file.url for file in plan.files if file.state == "gone"}
+    there = {
+        url for url, each in versions.items() if url in urls or each[-1].fingerprint in fingerprints
+    } - gone
+    return tuple(rows_of_vanished(versions, gone, there, store.ledger.flagged("gone")).tolist())
+
+
+def gone_changes(store: Store, plan: Plan, listing: ReleaseListing) -> int:
+    """Number of committed rows that a run would flag as gone, or take that flag from."""
+    flagged = {row for entry in store.ledger.flagged("gone").values() for row in entry.rows.tolist()}
+    return len(flagged ^ set(gone_rows(store, plan, listing)))
+
+
 def attribution_blocks(store: Store) -> tuple[AttributionBlock, ...]:
     """Attribution blocks still to do: outliers of committed score blocks without an explanation.
 
@@ -184,7 +207,7 @@ def attribution_blocks(store: Store) -> tuple[AttributionBlock, ...]:
     ledger = store.ledger
     plans, explained = ledger.attribution_plans(), ledger.results("attribution")
     planned = {row for plan in plans for row in plan.rows}
-    planned.update(row for entry in ledger.superseded().values() for row in entry.rows)
+    planned.update(row for entry in ledger.superseded().values() for row in entry.rows.tolist())
     outliers = (row for result in ledger.results("score").values() for row in result.outliers)
     rows = tuple(sorted(row for row in outliers if row not in planned))
     if rows:

@@ -6,6 +6,9 @@ from prefect import flow
 
 from engine.clustering.pipeline import ClusteringSummary, cluster_store
 from engine.clustering.settings import ClusteringSettings
+from engine.store.objects import ObjectTree
+from engine.store.root import read_configuration
+from engine.store.run_lock import run_lock
 from infra.dask_cluster import dask_cluster
 from infra.settings import load_settings
 from tasks.run_listener import current_listener
@@ -19,9 +22,11 @@ def cluster(store: str, settings: ClusteringSettings) -> ClusteringSummary:
     ------
     InputError : there is no store.
     StoreError : the store is damaged.
+    RetryError : another process writes to the store.
     """
     listener = current_listener()
-    with dask_cluster(load_settings()):
+    read_configuration(ObjectTree(store))
+    with run_lock(store, "cluster", told=listener.waiting), dask_cluster(load_settings()):
         summary = cluster_store(store, settings, lambda step, _done, _steps: listener.waiting(step))
     listener.waiting("")
     return summary

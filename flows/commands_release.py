@@ -192,6 +192,7 @@ def run(
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
     block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
     outlier_block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    wait: Annotated[float, Parameter(group=_PLACE)] = 0.0,
     json: Json = False,
 ) -> int:
     """Score a release, select its outliers and explain them, into a store.
@@ -234,6 +235,8 @@ def run(
         Spectra per block, the unit of work and of storage. Default: from the release's size.
     outlier_block_rows
         Explanations per block. Default: from the release's size.
+    wait
+        Seconds to wait for another run on the store to end; inf for as long as it takes. Default: none.
     json
         Write the summary as JSON to standard output.
     """
@@ -259,6 +262,7 @@ def run(
         outlier_block_rows=outlier_block_rows,
         executor=executor,
         workers=workers,
+        wait=wait,
     )
     settings = load_settings(**option_types.memory(memory))
     with RunProgress(notes()) as progress, listening(progress):

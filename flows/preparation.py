@@ -11,7 +11,14 @@ from typing import TypeVar
 
 from engine.layouts.registry import list_release
 from engine.occlusion.settings import OcclusionSettings
-from engine.plan import Plan, choose_block_rows, choose_outlier_block_rows, make_plan, superseded_rows
+from engine.plan import (
+    Plan,
+    choose_block_rows,
+    choose_outlier_block_rows,
+    gone_changes,
+    make_plan,
+    superseded_rows,
+)
 from engine.run_configuration import RunConfiguration
 from engine.source_file import ReleaseListing
 from engine.store.store import Store
@@ -43,7 +50,8 @@ class PreparedRun:
     configuration : the store's, or that of the store to be made.
     plan : score blocks to do.
     waiting_outliers : outliers of earlier runs without an explanation.
-    stale_rows : rows of earlier runs that are replaced but not marked so yet.
+    stale_rows : rows of earlier runs that are replaced but not marked so yet, and those whose file has
+        vanished or come back since they were marked.
     """
 
     request: RunRequest
@@ -54,6 +62,12 @@ class PreparedRun:
     plan: Plan
     waiting_outliers: int
     stale_rows: int
+
+    @property
+    def open_store(self) -> Store:
+        """The store of a run that holds its lock (:func:`flows.locked_run.locked_run`)."""
+        assert self.store is not None, "locked_run makes the store"  # noqa: S101
+        return self.store
 
     @property
     def has_work(self) -> bool:
@@ -80,7 +94,7 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     _check_memory(configuration, request, settings)
     plan = make_plan(listing, store, configuration)
     waiting = _waiting_outliers(store) if store is not None else 0
-    stale = len(superseded_rows(store)) if store is not None else 0
+    stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
     return PreparedRun(request, name, listing, store, configuration, plan, waiting, stale)
 
 
@@ -222,7 +236,7 @@ def _waiting_outliers(store: Store) -> int:
         if block.index in explained
         for row in block.rows
     }
-    done.update(row for entry in ledger.superseded().values() for row in entry.rows)
+    done.update(row for entry in ledger.superseded().values() for row in entry.rows.tolist())
     return sum(row not in done for result in ledger.results("score").values() for row in result.outliers)
 
 

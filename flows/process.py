@@ -14,9 +14,10 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from engine.blocks import BlockResult
 from engine.executors.executor import Executor, WorkerRecipe
 from engine.executors.serial import SerialExecutor
-from engine.plan import attribution_blocks, begin, superseded_rows
+from engine.plan import attribution_blocks, begin, gone_rows, superseded_rows
 from engine.store.store import Store
-from flows.preparation import PreparedRun, prepare, prepared_run
+from flows.locked_run import locked_run
+from flows.preparation import PreparedRun, prepared_run
 from flows.run_account import account_of
 from flows.run_request import RunRequest, RunSummary
 from infra.settings import Settings, load_settings
@@ -42,16 +43,18 @@ def process(request: RunRequest) -> RunSummary:
     """
     begun = time.monotonic()
     settings = load_settings()
-    prepared = prepared_run() or prepare(request, settings)
-    store = prepared.store or Store.create(request.store, prepared.configuration)
-    begin(store, prepared.plan)
-    with ExitStack() as stack:
-        executor = _start_executor(prepared, store, settings, stack)
-        scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
-        store.mark_superseded(superseded_rows(store))
-        explained = _run_stage("explaining", attribution_blocks(store), store, executor)
-    store.clear_staging()
-    return account_of(prepared, store, scored, explained, time.monotonic() - begun)
+    with ExitStack() as hold:
+        prepared = prepared_run() or hold.enter_context(locked_run(request, settings))
+        store = prepared.open_store
+        begin(store, prepared.plan)
+        with ExitStack() as stack:
+            executor = _start_executor(prepared, store, settings, stack)
+            scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
+            store.mark_superseded(superseded_rows(store))
+            store.mark_gone(gone_rows(store, prepared.plan, prepared.listing))
+            explained = _run_stage("explaining", attribution_blocks(store), store, executor)
+        store.clear_staging()
+        return account_of(prepared, store, scored, explained, time.monotonic() - begun)
 
 
 def _start_executor(prepared: PreparedRun, store: Store, settings: Settings, stack: ExitStack) -> Executor:

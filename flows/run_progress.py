@@ -21,9 +21,7 @@ from rich.text import Text
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import WhyspecError
-from tasks.run_listener import Stage
-
-_TITLES: dict[Stage, str] = {"scoring": "score spectra", "explaining": "explain outliers"}
+from tasks.run_listener import STAGE_TITLES, Stage
 
 
 class _Rate(ProgressColumn):
@@ -97,7 +95,7 @@ class RunProgress:
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
         """A bar for the stage."""
         self._scoring = name == "scoring"
-        self._stage = self._add(_TITLES[name], rated=True)
+        self._stage = self._add(STAGE_TITLES[name], rated=True)
         self._progress.update(self._stage, total=spectra, visible=spectra > 0, note=f"{blocks} blocks")
 
     def finished(self, result: BlockResult) -> None:

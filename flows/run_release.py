@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from engine.store.store import Store
-from flows.preparation import handed_over, prepare
+from flows.locked_run import locked_run
+from flows.preparation import handed_over
 from flows.run_account import account_of
 from flows.run_request import RunRequest, RunSummary
 from infra.prefect_environment import prepare_prefect
@@ -21,23 +21,21 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
 
     Raises
     ------
-    WhyspecError : see :func:`flows.preparation.prepare` and :func:`flows.process.process`.
+    WhyspecError : see :func:`flows.locked_run.locked_run` and :func:`flows.process.process`.
     """
     begun = time.monotonic()
-    prepared = prepare(request, settings)
-    if prepared.store is not None and not prepared.has_work:
-        if prepared.store.has_staging():
-            prepared.store.clear_staging()  # a run was killed when only this was left to do
-        return account_of(prepared, prepared.store, (), (), time.monotonic() - begun)
-    if prepared.store is None:
-        # A place that cannot be written to is told before servers are started.
-        prepared = replace(prepared, store=Store.create(request.store, prepared.configuration))
-    current_listener().waiting("start Prefect")
-    # Imported here: a second run over the same release has no need of them.
-    prepare_prefect()
-    from flows.process import process
-    from infra.prefect_server import prefect_api
+    # A place that cannot be written to, or that another run holds, is told before servers are started.
+    with locked_run(request, settings) as prepared:
+        if not prepared.has_work:
+            if prepared.open_store.has_staging():
+                prepared.open_store.clear_staging()  # a run was killed when only this was left to do
+            return account_of(prepared, prepared.open_store, (), (), time.monotonic() - begun)
+        current_listener().waiting("start Prefect")
+        # Imported here: a second run over the same release has no need of them.
+        prepare_prefect()
+        from flows.process import process
+        from infra.prefect_server import prefect_api
 
-    with prefect_api(), handed_over(prepared):
-        summary = process(request)
+        with prefect_api(), handed_over(prepared):
+            summary = process(request)
     return replace(summary, seconds=time.monotonic() - begun)

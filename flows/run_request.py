@@ -27,6 +27,7 @@ class RunRequest:
     block_rows, outlier_block_rows : spectra per block of each kind.
     executor : ``"ray"``, or ``"serial"`` for this process alone.
     workers : processes; 0 as in the settings.
+    wait : seconds to wait for another run on the store to end.
     """
 
     release: tuple[str, ...]
@@ -43,6 +44,7 @@ class RunRequest:
     outlier_block_rows: int | None = None
     executor: ExecutorName = "ray"
     workers: int = 0
+    wait: float = 0.0
 
     def __post_init__(self) -> None:
         # Workers may run in another directory than the one this path was typed in.

@@ -11,6 +11,8 @@ from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import WhyspecError
 
 Stage = Literal["scoring", "explaining"]
+STAGE_TITLES: dict[Stage, str] = {"scoring": "score spectra", "explaining": "explain outliers"}
+"""What a stage does, for people."""
 
 
 class RunListener(Protocol):

@@ -65,8 +65,8 @@ def _score_content(
         what = f"{len(flagged)} rows are flagged as outliers, recorded are {len(result.outliers)}"
         faults.append(Fault("outlier-mismatch", entry, what, AGAIN))
     superseded = np.zeros(len(status), dtype=np.bool_)
-    if result.index in evidence.superseded:
-        superseded[np.array(evidence.superseded[result.index].rows, dtype=np.int64) - first] = True
+    if ("superseded", result.index) in evidence.flagged:
+        superseded[evidence.flagged["superseded", result.index].rows - first] = True
     read = (status != RowStatus.PADDING) & (status != RowStatus.FILE_UNREADABLE)
     # Fibres without a target share their keys: they are not spectra of anything.
     unique = np.flatnonzero(read & ~superseded & ((target > 0) | (plate >= 0)))

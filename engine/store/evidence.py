@@ -8,7 +8,7 @@ from functools import cached_property
 
 from engine.blocks import BlockResult
 from engine.run_configuration import RunConfiguration
-from engine.store.ledger import LedgerAudit, SupersededRows
+from engine.store.ledger import FlaggedRows, FlagName, LedgerAudit
 from engine.store.objects import ObjectTree
 from engine.store.saved_plans import AttributionPlan
 
@@ -61,9 +61,9 @@ class Evidence:
         return {result.index: result for result in self.audit.results if result.kind == "attribution"}
 
     @cached_property
-    def superseded(self) -> dict[int, SupersededRows]:
-        """Superseded rows by score block."""
-        return {entry.block: entry for entry in self.audit.superseded}
+    def flagged(self) -> dict[tuple[FlagName, int], FlaggedRows]:
+        """Flagged rows by flag and score block."""
+        return {(entry.flag, entry.block): entry for entry in (*self.audit.superseded, *self.audit.gone)}
 
     @cached_property
     def planned_rows(self) -> dict[tuple[str, int], tuple[int, ...]]:

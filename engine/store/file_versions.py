@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.blocks import BlockResult
 from engine.source_file import SourceFile
-from engine.store.ledger import SupersededRows
+from engine.store.ledger import FlaggedRows
 from engine.store.saved_plans import ScorePlan
 
 VersionState = Literal["unfinished", "readable", "unreadable"]
@@ -85,10 +85,40 @@ def replaced(versions: list[FileVersion]) -> list[FileVersion]:
 
 
 def rows_to_mark(
-    versions: Mapping[str, list[FileVersion]], marked: Mapping[int, SupersededRows]
+    versions: Mapping[str, list[FileVersion]], marked: Mapping[int, FlaggedRows]
 ) -> NDArray[np.int64]:
     """Store rows, ascending, that newer rows replace and that are not marked superseded yet."""
     parts = [np.arange(old.start, old.stop) for each in versions.values() for old in replaced(each)]
-    done = [np.array(entry.rows, dtype=np.int64) for entry in marked.values()]
+    done = [entry.rows for entry in marked.values()]
     rows = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
     return np.setdiff1d(rows, np.concatenate([np.empty(0, np.int64), *done]))
+
+
+def rows_of_vanished(
+    versions: Mapping[str, list[FileVersion]],
+    gone: Collection[str],
+    there: Collection[str],
+    marked: Mapping[int, FlaggedRows],
+) -> NDArray[np.int64]:
+    """Store rows, ascending, of files that are not in their release any more.
+
+    Rows that newer rows replace and rows that are not committed are left out.
+
+    Parameters
+    ----------
+    gone, there : URLs of files that have vanished, and that are there (again).
+    marked : rows that were flagged as gone before; of files that are in neither they stay so.
+    """
+    empty = np.empty(0, np.int64)
+    current = [
+        version
+        for url, each in versions.items()
+        if url in gone
+        for version in each
+        if version.state != "unfinished" and version not in replaced(each)
+    ]
+    back = [np.arange(each.start, each.stop) for url in there for each in versions.get(url, [])]
+    settled = [np.arange(each.start, each.stop) for url in gone for each in versions.get(url, [])]
+    before = np.concatenate([empty, *(entry.rows for entry in marked.values())])
+    kept = np.setdiff1d(before, np.concatenate([empty, *back, *settled]))
+    return np.union1d(kept, np.concatenate([empty, *(np.arange(each.start, each.stop) for each in current)]))

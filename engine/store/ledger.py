@@ -8,9 +8,12 @@ floats.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
 
 from engine.blocks import BlockKind, BlockResult, WrittenObject
 from engine.source_file import RefusedFile
@@ -22,13 +25,27 @@ from models.errors import StoreError
 Entry = TypeVar("Entry")
 
 
-@dataclass(frozen=True, slots=True)
-class SupersededRows:
-    """Rows of one score block that newer rows replace, and the object that flags them."""
+FlagName = Literal["superseded", "gone"]
+"""Flags that rows are given after their block is committed: newer rows replace them; their file has
+vanished from the release. Each is an array of that name in ``spectra/``."""
 
+
+@dataclass(frozen=True, slots=True)
+class FlaggedRows:
+    """Rows of one score block that carry a flag, and the object that holds the block's flags.
+
+    ``ranges`` are the rows as ``[start, stop)``, ascending; a replaced file's rows are one of them.
+    """
+
+    flag: FlagName
     block: int
-    rows: tuple[int, ...]
+    ranges: tuple[tuple[int, int], ...]
     flags: WrittenObject
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The rows, ascending."""
+        return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in self.ranges)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +62,23 @@ class LedgerAudit:
 
     results: tuple[BlockResult, ...]
     plans: tuple[ScorePlan | AttributionPlan, ...]
-    superseded: tuple[SupersededRows, ...]
+    superseded: tuple[FlaggedRows, ...]
+    gone: tuple[FlaggedRows, ...]
     clusterings: tuple[ClusteringEntry, ...]
     errors: tuple[StoreError, ...]
 
 
 class Ledger:
-    """The ledger of one store. Only the coordinator writes to it."""
+    """The ledger of one store. Only the coordinator writes to it.
+
+    Attributes
+    ----------
+    guard : called before anything is written; raises if this process must not write (any more).
+    """
 
     def __init__(self, objects: ObjectTree) -> None:
         self._objects = objects
+        self.guard: Callable[[], None] = _unguarded
 
     def commit(self, result: BlockResult) -> None:
         """Record that a block is finished; its objects must be durable already.
@@ -63,6 +87,7 @@ class Ledger:
         ------
         StoreError : the block was committed before with another outcome.
         """
+        self.guard()
         path = result_path(result.kind, result.index)
         entry = seal(asdict(result))
         try:
@@ -80,6 +105,11 @@ class Ledger:
                 kind="ledger-conflict",
             )
 
+    def replace(self, result: BlockResult) -> None:
+        """Record a block's outcome in place of an earlier, damaged or mistaken one."""
+        self.guard()
+        self._objects.put(result_path(result.kind, result.index), seal(asdict(result)))
+
     def results(self, kind: BlockKind) -> dict[int, BlockResult]:
         """All finished blocks of a kind by index, ascending, from one listing.
 
@@ -91,10 +121,12 @@ class Ledger:
 
     def save_plan(self, plan: ScorePlan | AttributionPlan) -> None:
         """Record a plan before its work starts; saving it again changes nothing."""
+        self.guard()
         self._objects.put(plan_path(plan), seal(plan.to_dict()))
 
     def withdraw_plan(self, plan: ScorePlan | AttributionPlan) -> None:
         """Take back a plan of which no block was begun."""
+        self.guard()
         self._objects.delete([plan_path(plan)])
 
     def plans(self) -> tuple[ScorePlan, ...]:
@@ -107,31 +139,46 @@ class Ledger:
         plans = (plan for plan in self._read("ledger/plans", _to_plan) if isinstance(plan, AttributionPlan))
         return tuple(sorted(plans, key=lambda plan: plan.first_block))
 
-    def save_superseded(self, entry: SupersededRows) -> None:
-        """Record which rows of a block are superseded; replaces the block's earlier entry."""
-        ranges = [list(each) for each in _ranges(entry.rows)]
-        body = {"block": entry.block, "ranges": ranges, "flags": asdict(entry.flags)}
-        self._objects.put(superseded_path(entry.block), seal(body))
+    def save_flags(self, entry: FlaggedRows) -> None:
+        """Record which rows of a block carry a flag; replaces the block's earlier entry."""
+        self.guard()
+        body = {
+            "block": entry.block,
+            "ranges": [list(each) for each in entry.ranges],
+            "flags": asdict(entry.flags),
+        }
+        self._objects.put(flags_path(entry.flag, entry.block), seal(body))
 
-    def superseded(self) -> dict[int, SupersededRows]:
-        """Superseded rows by score block."""
-        return {entry.block: entry for entry in self._read("ledger/superseded", _to_superseded)}
+    def drop_flags(self, flag: FlagName, block: int) -> None:
+        """Record that no row of a block carries a flag."""
+        self.guard()
+        self._objects.delete([flags_path(flag, block)])
 
-    def superseded_in(self, block: int) -> tuple[int, ...]:
-        """Superseded rows of one score block."""
-        path = superseded_path(block)
+    def flagged(self, flag: FlagName) -> dict[int, FlaggedRows]:
+        """Rows that carry a flag, by score block."""
+        return {entry.block: entry for entry in self._read(f"ledger/{flag}", _FLAG_DECODERS[flag])}
+
+    def superseded(self) -> dict[int, FlaggedRows]:
+        """Rows that newer rows replace, by score block."""
+        return self.flagged("superseded")
+
+    def flagged_in(self, flag: FlagName, block: int) -> FlaggedRows | None:
+        """Rows of one score block that carry a flag; ``None`` if none does."""
+        path = flags_path(flag, block)
         try:
             data = self._objects.get(path)
         except FileNotFoundError:
-            return ()
-        return _to_superseded(unseal(data, f"{self._objects.url}/{path}", _remedy(path))).rows
+            return None
+        return self._decoded(path, data, _FLAG_DECODERS[flag])
 
     def save_clustering(self, entry: ClusteringEntry) -> None:
         """Record that a clustering is complete."""
+        self.guard()
         self._objects.put(clustering_path(entry.name), seal(asdict(entry)))
 
     def drop_clustering(self, name: str) -> None:
         """Forget a clustering, before its objects are replaced."""
+        self.guard()
         self._objects.delete([clustering_path(name)])
 
     def clusterings(self) -> dict[str, ClusteringEntry]:
@@ -144,12 +191,14 @@ class Ledger:
         score = self._read("ledger/score", _to_result, errors)
         attribution = self._read("ledger/attribution", _to_result, errors)
         plans = self._read("ledger/plans", _to_plan, errors)
-        superseded = self._read("ledger/superseded", _to_superseded, errors)
+        superseded = self._read("ledger/superseded", _FLAG_DECODERS["superseded"], errors)
+        gone = self._read("ledger/gone", _FLAG_DECODERS["gone"], errors)
         clusterings = self._read("ledger/clusters", _to_clustering, errors)
         return LedgerAudit(
             results=(*score, *attribution),
             plans=tuple(plans),
             superseded=tuple(superseded),
+            gone=tuple(gone),
             clusterings=tuple(clusterings),
             errors=tuple(errors),
         )
@@ -184,6 +233,10 @@ class Ledger:
         return entry
 
 
+def _unguarded() -> None:
+    """Nobody else writes: the ledger of a reader, or of a store that nobody knows yet."""
+
+
 def result_path(kind: BlockKind, index: int) -> str:
     """Path of a block's entry."""
     return f"ledger/{kind}/{index:08d}.json"
@@ -195,9 +248,9 @@ def plan_path(plan: ScorePlan | AttributionPlan) -> str:
     return f"ledger/plans/{prefix}{plan.digest}.json"
 
 
-def superseded_path(block: int) -> str:
-    """Path of the entry of a score block's superseded rows."""
-    return f"ledger/superseded/{block:08d}.json"
+def flags_path(flag: FlagName, block: int) -> str:
+    """Path of the entry of a score block's flagged rows."""
+    return f"ledger/{flag}/{block:08d}.json"
 
 
 def clustering_path(name: str) -> str:
@@ -222,9 +275,23 @@ def _to_result(body: dict[str, Any]) -> BlockResult:
     )
 
 
-def _to_superseded(body: dict[str, Any]) -> SupersededRows:
-    rows = tuple(row for start, stop in body["ranges"] for row in range(_whole(start), _whole(stop)))
-    return SupersededRows(_whole(body["block"]), rows, WrittenObject(**body["flags"]))
+def ranges_of(rows: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """Ascending rows as ranges ``[start, stop)``."""
+    parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
+    return tuple((int(part[0]), int(part[-1]) + 1) for part in parts)
+
+
+def _flag_decoder(flag: FlagName) -> Callable[[dict[str, Any]], FlaggedRows]:
+    def decode(body: dict[str, Any]) -> FlaggedRows:
+        ranges = tuple((_whole(start), _whole(stop)) for start, stop in body["ranges"])
+        return FlaggedRows(flag, _whole(body["block"]), ranges, WrittenObject(**body["flags"]))
+
+    return decode
+
+
+_FLAG_DECODERS: Mapping[FlagName, Callable[[dict[str, Any]], FlaggedRows]] = {
+    flag: _flag_decoder(flag) for flag in get_args(FlagName)
+}
 
 
 def _to_clustering(body: dict[str, Any]) -> ClusteringEntry:
@@ -237,22 +304,12 @@ def _whole(value: object) -> int:
     return value
 
 
-def _ranges(rows: tuple[int, ...]) -> list[tuple[int, int]]:
-    ranges: list[tuple[int, int]] = []
-    for row in sorted(rows):
-        if ranges and ranges[-1][1] == row:
-            ranges[-1] = (ranges[-1][0], row + 1)
-        else:
-            ranges.append((row, row + 1))
-    return ranges
-
-
 def _path_of(entry: object) -> str:
     match entry:
         case BlockResult():
             return result_path(entry.kind, entry.index)
-        case SupersededRows():
-            return superseded_path(entry.block)
+        case FlaggedRows():
+            return flags_path(entry.flag, entry.block)
         case ClusteringEntry():
             return clustering_path(entry.name)
         case ScorePlan() | AttributionPlan():

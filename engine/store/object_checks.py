@@ -11,7 +11,7 @@ from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import new_documents
 from engine.store.ledger import result_path
 from engine.store.objects import PARTIAL, digest_of
-from engine.store.schema import ARRAYS, BY_PATH, SUPERSEDED, arrays_of
+from engine.store.schema import ARRAYS, BY_PATH, FLAGS, arrays_of
 from engine.store.staging import staging_path
 
 _READERS = 8
@@ -74,7 +74,7 @@ def expected_objects(evidence: Evidence) -> dict[str, WrittenObject]:
         for each in result.objects:
             if not each.path.startswith("staging/"):
                 expected[each.path] = each
-    for entry in evidence.audit.superseded:
+    for entry in evidence.flagged.values():
         if entry.block in evidence.scored:
             expected[entry.flags.path] = entry.flags
     for clustering in evidence.audit.clusterings:
@@ -103,8 +103,8 @@ def _compared(evidence: Evidence, recorded: WrittenObject) -> Fault | None:
     path, remedy = recorded.path, AGAIN
     if path.startswith("clusters/"):
         remedy = "Make the clustering again."
-    if path.startswith(f"{SUPERSEDED.path}/"):
-        remedy = "Delete the block's entry in ledger/superseded and run again: the flags are set anew."
+    if path.startswith(tuple(f"{spec.path}/" for spec in FLAGS.values())):
+        remedy = "Run 'whyspec verify --repair', or run again: the flags are set anew."
     try:
         data = evidence.objects.get(path)
     except FileNotFoundError:
@@ -152,7 +152,7 @@ def staging_faults(evidence: Evidence) -> Iterator[Fault]:
         if index in evidence.explained
         for row in rows
     }
-    explained.update(row for entry in evidence.audit.superseded for row in entry.rows)
+    explained.update(row for entry in evidence.audit.superseded for row in entry.rows.tolist())
     for result in evidence.scored.values():
         waiting = [row for row in result.outliers if row not in explained]
         recorded = {each.path: each for each in result.objects}

@@ -25,6 +25,8 @@ _WRITERS = 8
 """Objects written at once: hides the time that a disk takes to sync, and a bucket to answer."""
 
 _REFUSED = {errno.EROFS, errno.ENAMETOOLONG}
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+"""What file systems without hard links say to one."""
 
 
 def digest_of(data: bytes) -> str:
@@ -82,6 +84,29 @@ class ObjectTree:
             else:
                 self._fs.pipe_file(f"{self._root}/{path}", data)
         return WrittenObject(path, len(data), digest_of(data))
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write one whole object if there is none of that path; false, and nothing written, if there is.
+
+        Of several processes that create the same path at once, one does: by a hard link on disks (also
+        on NFS, where exclusive opening used to be unsafe), by ``If-None-Match`` on S3. Where fsspec
+        knows of neither it looks first, so two may both succeed: look again afterwards.
+
+        Raises
+        ------
+        InputError : the place does not let anything be written.
+        RetryError : it failed in a way that may pass.
+        """
+        with self._writing(path):
+            if self._local:
+                return _create_durably(Path(self._root), path, data)
+            try:
+                self._fs.pipe_file(f"{self._root}/{path}", data, mode="create")
+            except Exception as error:
+                if isinstance(error, FileExistsError) or _is_conflict(error):
+                    return False
+                raise
+        return True
 
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> tuple[WrittenObject, ...]:
         """Write many objects as :meth:`put` does, a few at a time, in any order; all are written on return.
@@ -201,6 +226,35 @@ def _said(error: Exception) -> str:
 
 def _put_durably(root: Path, path: str, data: bytes) -> None:
     target = root / path
+    with _written_beside(target, data) as partial:
+        partial.replace(target)
+    _sync_directory(target.parent)
+
+
+def _create_durably(root: Path, path: str, data: bytes) -> bool:
+    target = root / path
+    with _written_beside(target, data) as partial:
+        try:
+            os.link(partial, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            try:
+                with target.open("xb") as stream:
+                    stream.write(data)
+            except FileExistsError:
+                return False
+        finally:
+            partial.unlink()
+    _sync_directory(target.parent)
+    return True
+
+
+@contextlib.contextmanager
+def _written_beside(target: Path, data: bytes) -> Iterator[Path]:
+    """A synced temporary file in the target's directory; it is deleted if the block fails."""
     _make_directories(target.parent)
     # A name of its own per attempt: two writers of one block never share a temporary file.
     partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}{PARTIAL}")
@@ -209,12 +263,18 @@ def _put_durably(root: Path, path: str, data: bytes) -> None:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        partial.replace(target)
+        yield partial
     except BaseException:
         with contextlib.suppress(OSError):
             partial.unlink()
         raise
-    _sync_directory(target.parent)
+
+
+def _is_conflict(error: Exception) -> bool:
+    """Whether S3 says that a conditional write lost: 412, or 409 while another one is under way."""
+    codes = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+    response = getattr(error.__cause__ or error, "response", None)
+    return isinstance(response, dict) and str(response.get("Error", {}).get("Code", "")) in codes
 
 
 def _make_directories(directory: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,10 @@ from engine.blocks import BlockKind, BlockResult
 from engine.run_configuration import RunConfiguration
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.hierarchy import open_array
-from engine.store.ledger import Ledger
+from engine.store.ledger import FlagName, Ledger
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
-from engine.store.schema import ARRAYS, BY_PATH
+from engine.store.schema import ARRAYS, BY_PATH, FLAGS
 from models.errors import InputError
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
@@ -146,8 +146,8 @@ class StoreView:
         data: dict[str, NDArray[Any]] = {}
         reconstruction: NDArray[Any] | None = None
         for name in self.columns if columns is None else columns:
-            if name == "superseded":
-                data[name] = self._superseded(self._numbers("score"))
+            if name in FLAGS:
+                data[name] = self._flagged(name, self._numbers("score"))
             elif name in _ROW_SCALARS:
                 data[name] = self.read(_ROW_SCALARS[name])
             elif name in self.configuration.reconstruction_scores:
@@ -166,11 +166,11 @@ class StoreView:
         """All committed explanations without their maps, indexed by outlier row.
 
         ``columns`` names columns of :meth:`table` to add from the explained spectra's rows;
-        ``superseded`` is always there.
+        the flags ``superseded`` and ``gone`` are always there.
         """
         data: dict[str, NDArray[Any]] = {name: self.read(path) for name, path in _OUTLIER_SCALARS.items()}
         rows = data["row"].astype(np.int64)
-        data["superseded"] = self._superseded(rows)
+        data |= {flag: self._flagged(flag, rows) for flag in FLAGS}
         frame = _frame(data, pd.Index(self._numbers("attribution"), name="outlier"))
         wanted = [name for name in columns if name not in frame.columns]
         if wanted:
@@ -253,11 +253,10 @@ class StoreView:
         ranges = self.row_ranges if kind == "score" else self.outlier_ranges
         return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
 
-    def _superseded(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _flagged(self, flag: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
         # From the ledger: the array may be a moment behind or ahead of it.
-        entries = Ledger(self.objects).superseded().values()
-        marked = np.array([row for entry in entries for row in entry.rows], dtype=np.int64)
-        return np.isin(rows, marked)
+        entries = Ledger(self.objects).flagged(cast("FlagName", flag)).values()
+        return np.isin(rows, np.concatenate([np.empty(0, np.int64), *(entry.rows for entry in entries)]))
 
     def _no_column(self, name: str, allowed: tuple[str, ...]) -> InputError:
         return InputError(

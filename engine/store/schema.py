@@ -13,7 +13,7 @@ from engine.rows import COLUMNS, Column
 from engine.run_configuration import RunConfiguration
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -139,6 +139,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
     _of_row("key", "string", "", "", "spectrum key: names one spectrum for ever", "spectra"),
     _of_row("source", "string", "", "", "URL of the source file", "spectra"),
     _of_row("superseded", "bool", False, "", "true if a later row holds a newer version of it", "spectra"),
+    _of_row("gone", "bool", False, "", "true if its file has vanished from the release", "spectra"),
     ArraySpec(
         "scores", "latents", "float32", ("row", "latent"), np.nan, (1024, 0), "1", "latents of the encoder"
     ),
@@ -192,8 +193,10 @@ GROUP_ATTRIBUTES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     }
 )
 
-SUPERSEDED = BY_PATH["spectra/superseded"]
-"""The one array whose objects change after their block is committed."""
+FLAGS: Mapping[str, ArraySpec] = MappingProxyType(
+    {name: BY_PATH[f"spectra/{name}"] for name in ("superseded", "gone")}
+)
+"""The arrays whose objects change after their block is committed, by the name of the flag."""
 
 
 def arrays_of(kind: BlockKind) -> tuple[ArraySpec, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,11 @@ from engine.rows import COLUMNS
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
 from engine.store.hierarchy import array_document, encode_block, group_document, new_documents, open_array
-from engine.store.ledger import Ledger, SupersededRows
+from engine.store.ledger import FlaggedRows, FlagName, Ledger, ranges_of
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
-from engine.store.schema import ARRAYS, SUPERSEDED, ArraySpec, arrays_of
+from engine.store.run_lock import LOCKS
+from engine.store.schema import ARRAYS, FLAGS, ArraySpec, arrays_of
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from models.errors import BugError, ConfigurationError, InputError, StoreError
 
@@ -75,26 +76,8 @@ class Store:
         ConfigurationError : there is a store already.
         """
         objects = ObjectTree(url)
+        check_place(objects, configuration)
         documents = new_documents(configuration, root_attributes(configuration))
-        present = {path for path in objects.sizes() if not path.endswith(PARTIAL)}
-        if "zarr.json" in present and is_store(objects):
-            raise ConfigurationError(
-                "There is a store at this place already.",
-                where=url,
-                allowed="a path that does not exist, or an empty directory",
-                remedy="Continue it with 'whyspec run' and the same settings, or choose another --store.",
-                kind="store-exists",
-            )
-        foreign = sorted(present - set(documents))
-        if foreign or "zarr.json" in present:
-            raise InputError(
-                "The place for the new store is not empty.",
-                where=url,
-                got=f"{len(present)} other objects, e.g. {(foreign or ['zarr.json'])[0]}",
-                allowed="a path that does not exist, or an empty directory",
-                remedy="Choose another --store, or empty the directory yourself.",
-                kind="not-a-store",
-            )
         root = documents.pop("zarr.json")
         objects.put_all(documents.items())
         objects.put("zarr.json", root)
@@ -140,20 +123,23 @@ class Store:
     def write_scores(self, block: ScoreBlock, scored: ScoredSpectra) -> tuple[WrittenObject, ...]:
         """Write a score block: one object per array of ``spectra/`` and ``scores/``, sorted by path.
 
+        What it returns is that of a block without flagged rows, so that a block that is written again
+        has the same receipt; flags that its rows were given since are kept.
+
         Raises
         ------
         BugError : the block is not one of this store's, or the spectra are not the block's.
         """
         self._check(block, len(scored))
-        rows, superseded = scored.rows, np.zeros(block.capacity, dtype=np.bool_)
-        flagged = self.ledger.superseded_in(block.index)
-        superseded[np.array(flagged, dtype=np.int64) - block.first_row] = True
+        rows = scored.rows
         values: dict[str, NDArray[Any]] = {f"spectra/{column.name}": rows[column.name] for column in COLUMNS}
         values["spectra/key"] = np.array(rows.keys(), dtype=object)
         values["spectra/source"] = np.array(scored.source, dtype=object)
-        values["spectra/superseded"] = superseded
+        values |= {spec.path: np.zeros(block.capacity, dtype=np.bool_) for spec in FLAGS.values()}
         values |= {f"scores/{name}": getattr(scored, name) for name in _SCORE_FIELDS}
-        return self._write("score", block.index, values)
+        written = self._write("score", block.index, values)
+        self.restore_flags(block.index)
+        return written
 
     def write_explanations(
         self, block: AttributionBlock, explanations: Explanations
@@ -249,7 +235,7 @@ class Store:
         self.objects.delete([*left, *self._staging_objects()])
 
     def mark_superseded(self, rows: Iterable[int]) -> None:
-        """Flag committed rows as replaced by newer ones; for the coordinator.
+        """Flag committed rows as replaced by newer ones, beside those that are; for the coordinator.
 
         The flags are written first and recorded last: if it is killed in between, the rows are still
         waiting to be marked, and marking them again heals it.
@@ -258,29 +244,61 @@ class Store:
         ------
         BugError : a row is of a block that is not committed.
         """
-        block_rows = self.configuration.block_rows
-        by_block: dict[int, set[int]] = {}
-        for row in rows:
-            by_block.setdefault(row // block_rows, set()).add(row)
-        if not by_block:
-            return
-        uncommitted = sorted(set(by_block) - set(self.ledger.results("score")))
+        earlier = self.ledger.superseded()
+        for block, new in self._by_block(rows).items():
+            old = earlier[block].rows if block in earlier else np.empty(0, np.int64)
+            self._flag("superseded", block, np.union1d(old, new))
+
+    def mark_gone(self, rows: Iterable[int]) -> None:
+        """Flag these committed rows, and no others, as of files that have vanished; for the coordinator.
+
+        Written in the order of :meth:`mark_superseded`. Where a file came back, its rows lose the flag.
+
+        Raises
+        ------
+        BugError : a row is of a block that is not committed.
+        """
+        earlier, wanted = self.ledger.flagged("gone"), self._by_block(rows)
+        for block in sorted(set(earlier) | set(wanted)):
+            new = wanted.get(block, np.empty(0, np.int64))
+            if block not in earlier or not np.array_equal(earlier[block].rows, new):
+                self._flag("gone", block, new)
+
+    def restore_flags(self, block: int) -> None:
+        """Write the flags of a score block's rows as the ledger has them, where it has any."""
+        for flag in get_args(FlagName):
+            entry = self.ledger.flagged_in(flag, block)
+            if entry is not None:
+                self.objects.put(FLAGS[flag].object_path(block), self._flags(flag, block, entry.rows))
+
+    def _flag(self, flag: FlagName, block: int, rows: NDArray[np.int64]) -> None:
+        self.ledger.guard()
+        written = self.objects.put(FLAGS[flag].object_path(block), self._flags(flag, block, rows))
+        if len(rows):
+            self.ledger.save_flags(FlaggedRows(flag, block, ranges_of(rows), written))
+        else:
+            self.ledger.drop_flags(flag, block)
+
+    def _flags(self, flag: FlagName, block: int, rows: NDArray[np.int64]) -> bytes:
+        values = np.zeros(self.configuration.block_rows, dtype=np.bool_)
+        values[rows - block * self.configuration.block_rows] = True
+        return encode_block(FLAGS[flag], values, self.configuration)
+
+    def _by_block(self, rows: Iterable[int]) -> dict[int, NDArray[np.int64]]:
+        """Committed rows by their score block, both ascending."""
+        every = np.unique(np.fromiter(rows, dtype=np.int64))
+        blocks, starts = np.unique(every // self.configuration.block_rows, return_index=True)
+        parts = dict(zip(blocks.tolist(), np.split(every, starts[1:]), strict=False))
+        uncommitted = sorted(set(parts) - set(self.ledger.results("score"))) if parts else []
         if uncommitted:
             raise BugError(
-                "Only rows of committed blocks can be superseded.",
+                "Only rows of committed blocks can be flagged.",
                 where=self.url,
                 got=f"rows of score blocks {uncommitted[:8]}",
                 allowed="rows of blocks in the ledger",
                 kind="uncommitted-rows",
             )
-        earlier = self.ledger.superseded()
-        for block, new in sorted(by_block.items()):
-            every = new | set(earlier[block].rows if block in earlier else ())
-            flags = np.zeros(block_rows, dtype=np.bool_)
-            flags[np.array(sorted(every)) - block * block_rows] = True
-            shard = encode_block(SUPERSEDED, flags, self.configuration)
-            written = self.objects.put(SUPERSEDED.object_path(block), shard)
-            self.ledger.save_superseded(SupersededRows(block, tuple(sorted(every)), written))
+        return parts
 
     def _staging_objects(self) -> list[str]:
         return [path for path in self.objects.sizes("staging") if path.endswith(".safetensors")]
@@ -352,6 +370,39 @@ class Store:
             return unstaged(self.objects.get(path), f"{self.url}/{path}")
         except FileNotFoundError as error:
             raise _staging_missing(self.url, path, "no such object") from error
+
+
+def check_place(objects: ObjectTree, configuration: RunConfiguration) -> None:
+    """Refuse to make a store where there is one, or where something else is.
+
+    What the creation of such a store left when it was killed is not in its way.
+
+    Raises
+    ------
+    InputError : something else is there.
+    ConfigurationError : there is a store already.
+    """
+    present = {
+        path for path in objects.sizes() if not path.endswith(PARTIAL) and not path.startswith(f"{LOCKS}/")
+    }
+    if "zarr.json" in present and is_store(objects):
+        raise ConfigurationError(
+            "There is a store at this place already.",
+            where=objects.url,
+            allowed="a path that does not exist, or an empty directory",
+            remedy="Continue it with 'whyspec run' and the same settings, or choose another --store.",
+            kind="store-exists",
+        )
+    foreign = sorted(present - set(new_documents(configuration, {})))
+    if foreign or "zarr.json" in present:
+        raise InputError(
+            "The place for the new store is not empty.",
+            where=objects.url,
+            got=f"{len(present)} other objects, e.g. {(foreign or ['zarr.json'])[0]}",
+            allowed="a path that does not exist, or an empty directory",
+            remedy="Choose another --store, or empty the directory yourself.",
+            kind="not-a-store",
+        )
 
 
 def open_or_create(url: str, configuration: RunConfiguration) -> Store:

@@ -52,6 +52,7 @@ def test_xarray_names_scores_and_reads_strings_and_integers_as_such(store):
             "key",
             "source",
             "superseded",
+            "gone",
         }
 
 
@@ -103,7 +104,7 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 1
+    assert attributes["schema_version"] == 2
     assert attributes["grid"]["units"] == "Angstrom"
     assert attributes["model"] == "desi-galaxy"
     assert attributes["model_digest"] == "0123456789abcdef"

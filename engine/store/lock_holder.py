@@ -1,0 +1,164 @@
+"""Who holds a store: a process, named so that others can tell whether it still lives."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.store.run_state import RunState
+from engine.store.sealed import seal, unseal
+from models.errors import StoreError
+
+Life = Literal["alive", "gone", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """A process that writes to a store.
+
+    Attributes
+    ----------
+    run : id of the run, made up when it took the store.
+    command : what it does: ``"run"``, ``"cluster"``, ``"repair"``.
+    host, process, user : where and who, for people.
+    since : when it took the store, UTC, ISO 8601, by its own clock.
+    place : the boot and the process namespace in which ``process`` means something; empty where the
+        system does not tell. A container shares its host's name with others, not its namespace.
+    started : when the process started, in clock ticks after the boot: a number that was given out
+        again belongs to a process that started later.
+    """
+
+    run: str
+    command: str
+    host: str
+    process: int
+    user: str
+    since: str
+    place: str
+    started: int
+
+    @classmethod
+    def this_process(cls, command: str) -> LockHolder:
+        """The process that calls, with a new run id."""
+        return cls(
+            run=secrets.token_hex(8),
+            command=command,
+            host=socket.gethostname(),
+            process=os.getpid(),
+            user=_user(),
+            since=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            place=_place(),
+            started=_started(os.getpid()) or 0,
+        )
+
+    @property
+    def life(self) -> Life:
+        """Whether the process lives, as far as this machine can tell: of others it cannot."""
+        if not self.place or self.place != _place():
+            return "unknown"
+        started = _started(self.process)
+        if started is None and _is_hidden(self.process):
+            return "unknown"
+        return "alive" if started == self.started else "gone"
+
+    def __str__(self) -> str:
+        who = f"{self.user} on {self.host}, process {self.process}"
+        return f"'whyspec {self.command}' of {who}, since {self.since} (run {self.run})"
+
+
+@dataclass(frozen=True, slots=True)
+class LockRecord:
+    """The content of a lock: its holder, how often it was renewed, how far the holder is."""
+
+    holder: LockHolder
+    beat: int
+    state: RunState
+
+    def to_bytes(self) -> bytes:
+        """Sealed JSON; :meth:`from_bytes` is its inverse."""
+        return seal({"holder": asdict(self.holder), "beat": self.beat, "state": self.state.to_dict()})
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> LockRecord:
+        """The record that :meth:`to_bytes` wrote.
+
+        Raises
+        ------
+        StoreError : the object is damaged.
+        """
+        body = unseal(data, where, DAMAGED)
+        try:
+            return cls(_holder(body["holder"]), int(body["beat"]), RunState.from_dict(body["state"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise StoreError(
+                "The lock of the store does not say who holds it.",
+                where=where,
+                got=f"{type(error).__name__}: {error}",
+                allowed="the record that whyspec wrote",
+                remedy=DAMAGED,
+                kind="lock-damaged",
+            ) from error
+
+
+DAMAGED = "Delete this object if no run is on; the next run takes it for one of a run that died."
+"""Remedy for a lock that cannot be read."""
+
+
+def _holder(body: dict[str, Any]) -> LockHolder:
+    return LockHolder(
+        run=str(body["run"]),
+        command=str(body["command"]),
+        host=str(body["host"]),
+        process=int(body["process"]),
+        user=str(body["user"]),
+        since=str(body["since"]),
+        place=str(body["place"]),
+        started=int(body["started"]),
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        return str(os.getuid())
+
+
+def _place() -> str:
+    """Of Linux; elsewhere empty, so that only the heartbeat is believed."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _is_hidden(process: int) -> bool:
+    """Whether a process is there and may not be looked at (``/proc`` mounted with ``hidepid``)."""
+    try:
+        os.kill(process, 0)
+    except PermissionError:
+        return True
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
+
+
+def _started(process: int) -> int | None:
+    """Start time of a process of this machine in clock ticks after the boot; ``None`` if there is none.
+
+    Field 22 of ``/proc/PID/stat`` (man 5 proc); the command's name before it may hold anything. A
+    zombie (state Z) has ended: it only waits for its parent.
+    """
+    try:
+        text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    after = text.rpartition(")")[2].split()
+    return None if after[0] in ("Z", "X") else int(after[19])

@@ -1,0 +1,289 @@
+"""The run lock: one writer at a time on a store, on any file system, and none that died for ever.
+
+A lock is an object ``ledger/lock/<generation>.json`` that its holder renews every few seconds; the
+highest generation counts. A store is taken by creating the next generation, which of several takers
+one can do: so a lock is never replaced, and the lock of a holder that died needs no deleting before
+it is succeeded. After creating it the taker looks again: what it took for dead must not have
+changed, and no higher generation may be there; else it withdraws.
+
+A holder on this machine lives as long as its process does. Of one elsewhere only the heartbeat is
+known. It is watched by the clock of the one who waits, since clocks of machines differ: a lock that
+has not changed for :attr:`LockTiming.stale` seconds is of a holder that died.
+
+A holder that was held up for longer than that (a machine that slept, a network that was gone) finds
+its own lock deleted or succeeded before it commits anything more, and stops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from engine.store.lock_holder import LockHolder, LockRecord
+from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.run_state import RunState
+from models.errors import ConfigurationError, RetryError, StoreError, WhyspecError
+
+LOCKS = "ledger/lock"
+"""Folder of the locks in a store."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockTiming:
+    """Seconds between two renewals, and without one after which a holder elsewhere counts as dead."""
+
+    beat: float = 5.0
+    stale: float = 60.0
+
+
+TIMING = LockTiming()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundLock:
+    """A lock as it was found. ``record`` is ``None`` where it cannot be read."""
+
+    generation: int
+    data: bytes
+    record: LockRecord | None
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its holder is a living process of this machine."""
+        return self.record is not None and self.record.holder.life == "alive"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its holder was a process of this machine, and is no more."""
+        return self.record is not None and self.record.holder.life == "gone"
+
+    def __str__(self) -> str:
+        return str(self.record.holder) if self.record is not None else "a holder whose lock is damaged"
+
+
+def found_lock(objects: ObjectTree) -> FoundLock | None:
+    """The lock that counts; ``None`` where nobody holds the store.
+
+    Raises
+    ------
+    RetryError : the store did not answer.
+    """
+    while True:
+        generations = _generations(objects)
+        if not generations:
+            return None
+        with contextlib.suppress(FileNotFoundError):  # released in between: look again
+            data = objects.get(lock_path(max(generations)))
+            return FoundLock(max(generations), data, _record(objects, max(generations), data))
+
+
+def lock_path(generation: int) -> str:
+    """Path of a lock."""
+    return f"{LOCKS}/{generation:08d}.json"
+
+
+class RunLock:
+    """A lock that this process holds. Made by :func:`run_lock`. Its methods may be called from any thread."""
+
+    def __init__(
+        self,
+        objects: ObjectTree,
+        holder: LockHolder,
+        state: Callable[[], RunState] = RunState,
+        timing: LockTiming = TIMING,
+    ) -> None:
+        self.holder = holder
+        self._objects = objects
+        self._state = state
+        self._timing = timing
+        self._generation = 0
+        self._beat = 0
+        self._renewed = _clock()
+        self._lost: ConfigurationError | None = None
+        self._mutex = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._renew_often, name="run-lock", daemon=True)
+
+    def take(self, wait: float, told: Callable[[str], None]) -> None:
+        """Take the store, waiting for its holder up to ``wait`` seconds; then keep the lock renewed.
+
+        Whether a holder elsewhere lives is found out by watching its lock: that may take up to
+        ``timing.stale`` seconds, whatever ``wait`` is.
+
+        Raises
+        ------
+        RetryError : somebody else holds the store.
+        """
+        begun = watched_since = _clock()
+        watched: FoundLock | None = None
+        while True:
+            found = found_lock(self._objects)
+            if found is None:
+                if self._create(1, None):
+                    break
+                continue
+            lives = found.is_here
+            if watched is None or watched.data != found.data:
+                lives |= watched is not None
+                watched, watched_since = found, _clock()
+            dead = found.is_gone or (not lives and _clock() - watched_since >= self._timing.stale)
+            if dead:
+                if self._create(found.generation + 1, found):
+                    break
+                continue
+            if lives and _clock() - begun >= wait:
+                raise _in_use(self._objects.url, found)
+            told(f"wait for {found}" if lives or wait else f"see whether it still lives: {found}")
+            time.sleep(self._timing.beat / 5)
+        told("")
+        self._thread.start()
+
+    def check(self) -> None:
+        """Make sure, before anything is written, that the store is still this process's.
+
+        Raises
+        ------
+        ConfigurationError : another process took it over.
+        RetryError : the store did not answer.
+        """
+        if self._lost is not None:
+            raise self._lost
+        if _clock() - self._renewed > 2 * self._timing.beat:
+            self._renew()
+
+    def release(self) -> None:
+        """Give the store back. If that cannot be written, others find the lock to be of a dead holder."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._lost is None:
+            with contextlib.suppress(WhyspecError):
+                self._objects.delete([lock_path(self._generation)])
+
+    def _create(self, generation: int, dead: FoundLock | None) -> bool:
+        path = lock_path(generation)
+        mine = LockRecord(self.holder, 0, self._state()).to_bytes()
+        created = self._objects.create(path, mine)
+        if not created and self._get(generation) != mine:  # else the answer to our own creation was lost
+            _pause(self._timing)
+            return False
+        others = [each for each in _generations(self._objects) if each != generation]
+        lost = any(each > generation for each in others)
+        if dead is not None:
+            lost |= self._get(dead.generation) not in (dead.data, b"")
+        if lost:
+            self._objects.delete([path])
+            _pause(self._timing)
+            return False
+        self._generation, self._renewed = generation, _clock()
+        self._objects.delete(lock_path(each) for each in others if each < generation)
+        return True
+
+    def _renew(self) -> None:
+        with self._mutex:
+            path = lock_path(self._generation)
+            present = self._get(self._generation)
+            record = _record(self._objects, self._generation, present)
+            higher = max(_generations(self._objects), default=0) > self._generation
+            if higher or record is None or record.holder.run != self.holder.run:
+                self._lost = _taken_over(self._objects.url, self.holder)
+                raise self._lost
+            self._beat += 1
+            self._objects.put(path, LockRecord(self.holder, self._beat, self._state()).to_bytes())
+            self._renewed = _clock()
+
+    def _renew_often(self) -> None:
+        while not self._stop.wait(self._timing.beat):
+            try:
+                self._renew()
+            except ConfigurationError:
+                return
+            except WhyspecError:
+                continue  # the next beat, or the next commit, tries again
+
+    def _get(self, generation: int) -> bytes:
+        try:
+            return self._objects.get(lock_path(generation))
+        except FileNotFoundError:
+            return b""
+
+
+@contextmanager
+def run_lock(
+    url: str,
+    command: str,
+    *,
+    wait: float = 0.0,
+    state: Callable[[], RunState] = RunState,
+    told: Callable[[str], None] = lambda _: None,
+    timing: LockTiming = TIMING,
+) -> Iterator[RunLock]:
+    """Hold the store at ``url`` while the block runs, whatever ends it.
+
+    Parameters
+    ----------
+    command : what this process does, for others to read.
+    wait : seconds to wait for another holder to end.
+    state : asked at every renewal how far this process is.
+    told : what is waited for, empty when it goes on.
+
+    Raises
+    ------
+    RetryError : another process holds the store, or it did not answer.
+    InputError : the store cannot be written.
+    """
+    lock = RunLock(ObjectTree(url), LockHolder.this_process(command), state, timing)
+    lock.take(wait, told)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+def _generations(objects: ObjectTree) -> list[int]:
+    names = (path.removeprefix(f"{LOCKS}/").removesuffix(".json") for path in objects.sizes(LOCKS))
+    return [int(name) for name in names if name.isdecimal() and not name.endswith(PARTIAL)]
+
+
+def _record(objects: ObjectTree, generation: int, data: bytes) -> LockRecord | None:
+    try:
+        return LockRecord.from_bytes(data, f"{objects.url}/{lock_path(generation)}")
+    except StoreError:
+        return None
+
+
+def _clock() -> float:
+    """Seconds that also count while the machine sleeps, where the system can tell."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _pause(timing: LockTiming) -> None:
+    """Takers that met try again at different times."""
+    time.sleep(random.uniform(0.0, timing.beat / 5))  # noqa: S311 - no secret
+
+
+def _in_use(url: str, found: FoundLock) -> RetryError:
+    return RetryError(
+        "Another process is writing to this store.",
+        where=url,
+        got=found,
+        allowed="one run at a time on a store",
+        remedy="Wait for it to end ('whyspec status' shows how far it is), or run with --wait SECONDS.",
+        kind="store-in-use",
+    )
+
+
+def _taken_over(url: str, holder: LockHolder) -> ConfigurationError:
+    return ConfigurationError(
+        "Another process took this store over: this one had given no sign of life for too long.",
+        where=url,
+        got=f"the lock of run {holder.run} is gone",
+        allowed="one run at a time on a store",
+        remedy="Nothing is lost: the other run goes on with it. See 'whyspec status'.",
+        kind="lock-lost",
+    )
