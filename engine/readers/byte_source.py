@@ -7,36 +7,19 @@ everything that reads goes through ranges: ``pread`` on disk, HTTP or S3 range r
 from __future__ import annotations
 
 import gzip
-import io
 import os
-import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
 
 from engine.file_systems import fault_of, open_file_system, patiently
+from engine.readers.byte_ranges import ByteSource, Range
+from engine.readers.gzip_source import GzipBytes
+from engine.readers.held_ranges import FIRST_READ, SMALL_FILE, HeldRanges
 from models.errors import QuarantineError, RetryError
 
 _GZIP_MAGIC = b"\x1f\x8b"
-
-
-class ByteSource(Protocol):
-    """Something with byte ranges.
-
-    ``size`` is None where only reading to the end would tell; ``seeks_cheaply`` is whether many small
-    reads cost no more than one large one.
-    """
-
-    size: int | None
-    seeks_cheaply: bool
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes at each (offset, length); shorter where the file ends before."""
-
-    def close(self) -> None:
-        """Give back what the source holds open."""
 
 
 def is_local(url: str) -> bool:
@@ -50,14 +33,30 @@ def local_path(url: str) -> Path:
 
 
 class _LocalBytes:
+    """A file on a disk, where nothing is gained by fetching ahead."""
+
     seeks_cheaply = True
 
     def __init__(self, path: Path) -> None:
         self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         self.size: int | None = os.fstat(self._descriptor).st_size
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         return [self._read(offset, length) for offset, length in ranges]
+
+    def hold(self, ranges: Sequence[Range]) -> None:
+        """Nothing to do."""
+
+    def release(self, ranges: Sequence[Range]) -> None:
+        """Nothing to do."""
+
+    @property
+    def held_bytes(self) -> int:
+        """None: the system's page cache holds them."""
+        return 0
+
+    def pass_over(self, offset: int, length: int) -> None:
+        """Nothing to do."""
 
     def _read(self, offset: int, length: int) -> bytes:
         data = os.pread(self._descriptor, length, offset)
@@ -73,14 +72,22 @@ class _LocalBytes:
 
 
 class _RemoteBytes:
+    """A file behind an fsspec URL; one request per range, all of a call at a time.
+
+    Of a server that does not know ranges the whole file comes with the first one, and stays in memory.
+    """
+
     seeks_cheaply = False
 
     def __init__(self, url: str) -> None:
         self._filesystem, self._path = open_file_system(url)
         size = patiently(lambda: self._filesystem.info(self._path)).get("size")
         self.size: int | None = None if size is None else int(size)
+        self._whole: bytes | None = None
 
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        if self._whole is not None:
+            return [self._whole[offset : offset + length] for offset, length in ranges]
         if self.size is not None:
             ends = [min(offset + length, self.size) for offset, length in ranges]
         else:
@@ -103,8 +110,10 @@ class _RemoteBytes:
                 if isinstance(data, BaseException):
                     failures.append(data)
                     continue
-                # A server without range support sends the whole file.
-                found[start, end] = bytes(data[start:end] if len(data) > end - start else data)
+                if len(data) > end - start:
+                    self._whole = data = bytes(data)
+                    data = data[start:end]
+                found[start, end] = data
             if failures:
                 raise failures[0]
 
@@ -113,59 +122,7 @@ class _RemoteBytes:
         return [found[part] for part in wanted]
 
     def close(self) -> None:
-        pass
-
-
-class _GzipBytes:
-    """Ranges of the content of a gzip file; asked in rising order they cost one pass."""
-
-    seeks_cheaply = False
-
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._stream = gzip.GzipFile(fileobj=io.BufferedReader(_RawStream(source), 1 << 20))
-        self.size: int | None = None
-        self._lock = threading.Lock()
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        found: dict[int, bytes] = {}
-        with self._lock:
-            for index in sorted(range(len(ranges)), key=lambda index: ranges[index]):
-                offset, length = ranges[index]
-                self._stream.seek(offset)
-                found[index] = self._stream.read(length)
-        return [found[index] for index in range(len(ranges))]
-
-    def close(self) -> None:
-        self._stream.close()
-        self._source.close()
-
-
-class _RawStream(io.RawIOBase):
-    def __init__(self, source: ByteSource) -> None:
-        self._source = source
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END:
-            raise io.UnsupportedOperation("the end of a byte source need not be known")
-        self._position = offset + (self._position if whence == io.SEEK_CUR else 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        (data,) = self._source.read_ranges([(self._position, len(buffer))])
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        self._whole = None
 
 
 class reading:  # noqa: N801 - used like a function, in a with statement
@@ -232,10 +189,22 @@ def open_bytes(url: str) -> ByteSource:
     QuarantineError, RetryError : as :class:`reading` says.
     """
     with reading(url):
-        source: ByteSource = _LocalBytes(local_path(url)) if is_local(url) else _RemoteBytes(url)
+        source = _open_local(url) if is_local(url) else _open_remote(url)
         try:
             (magic,) = source.read_ranges([(0, 2)])
         except BaseException:
             source.close()
             raise
-    return _GzipBytes(source) if magic == _GZIP_MAGIC else source
+    return GzipBytes(source) if magic == _GZIP_MAGIC else source
+
+
+def _open_local(url: str) -> ByteSource:
+    return _LocalBytes(local_path(url))
+
+
+def _open_remote(url: str) -> ByteSource:
+    remote = _RemoteBytes(url)
+    source = HeldRanges(remote)
+    small = remote.size is not None and remote.size <= SMALL_FILE
+    source.hold([(0, SMALL_FILE if small else FIRST_READ)])
+    return source

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from engine.readers.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import HeaderDataUnit
+from engine.readers.row_windows import RowWindows
 from engine.readers.signal_to_noise import good_fraction, median_snr
 from engine.readers.sky_position import healpix_29
 from engine.rows import ROW_DTYPE, Rows
@@ -141,42 +142,47 @@ class CoaddSpectra:
     """An open coadd: checked once, its redshifts read once, its spectra read in pieces.
 
     Only FIBERMAP, and FLUX, IVAR and MASK of each arm, are read, and of these only the rows asked for.
-    Threads may read at the same time.
+    Several threads may read at the same time.
 
     Parameters
     ----------
     file, redshifts : the open coadd and its redrock file; None where there is none.
     names : specprod, survey and program, as :func:`identity` gives them.
+    start, stop : the rows that will be read, see :class:`engine.readers.row_windows.RowWindows`.
 
     Raises
     ------
     QuarantineError : see :func:`check_is_coadd`, :func:`arms_of` and :func:`redshift_table`.
     """
 
-    def __init__(self, file: FitsFile, redshifts: FitsFile | None, names: tuple[str, str, str]) -> None:
+    def __init__(
+        self,
+        file: FitsFile,
+        redshifts: RedshiftTable | None,
+        names: tuple[str, str, str],
+        start: int,
+        stop: int,
+    ) -> None:
         check_is_coadd(file)
-        self._file, self._names = file, names
+        self.file, self._redshifts, self._names = file, redshifts, names
         self._arms = arms_of(file)
         self.count = file.unit("FIBERMAP").rows
         for arm in self._arms:
             _check_wavelengths(file, arm)
-        self._redshifts = None if redshifts is None else _RedshiftTable.of(redshifts)
+        images = [file.unit(name) for arm in self._arms for name in _images_of(file, arm)]
+        self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop``, arms joined on the DESI grid."""
-        count = stop - start
-        joined = JoinedArms.empty(count)
-        # From a disk, a few spectra at a time into memory that is used again; over a network, or out
-        # of a compressed stream, everything in one request.
-        batch = _CHUNK if self._file.seeks_cheaply else max(count, 1)
-        for first in range(0, count, batch):
-            last = min(first + batch, count)
-            pixels = _arm_pixels(self._file, self._arms, start + first, start + last)
-            for offset in range(0, last - first, _CHUNK):
-                part = slice(offset, min(offset + _CHUNK, last - first))
-                into = slice(first + part.start, first + part.stop)
-                join_arms([one.rows(part) for one in pixels], joined.rows(into))
-        rows = _rows(self._file, self._redshifts, start, stop, self._names)
+        joined = JoinedArms.empty(stop - start)
+        rows = Rows.empty(stop - start)
+        for first, last in self._windows.pieces(start, stop):
+            for begin in range(first, last, _CHUNK):
+                end = min(begin + _CHUNK, last)
+                pixels = _arm_pixels(self.file, self._arms, begin, end)
+                join_arms(pixels, joined.rows(slice(begin - start, end - start)))
+            part = rows.data[first - start : last - start]
+            _fill(part, self.file, self._redshifts, first, last, self._names)
         data = rows.data
         data["arms"] = joined.labels()
         data["snr"] = median_snr(joined.flux, joined.ivar)
@@ -187,14 +193,15 @@ class CoaddSpectra:
         return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
 
 
+def _images_of(file: FitsFile, arm: Arm) -> list[str]:
+    """Names of the images of an arm that are read."""
+    names = [f"{arm.name}_{kind}" for kind in ("FLUX", "IVAR", "MASK")]
+    return [name for name in names if name in file]
+
+
 def _arm_pixels(file: FitsFile, present: tuple[Arm, ...], start: int, stop: int) -> list[ArmPixels]:
     """The pixels of rows ``start`` to ``stop`` of each arm, in one batch of range reads."""
-    names = [
-        f"{arm.name}_{kind}"
-        for arm in present
-        for kind in ("FLUX", "IVAR", "MASK")
-        if f"{arm.name}_{kind}" in file
-    ]
+    names = [name for arm in present for name in _images_of(file, arm)]
     images = dict(zip(names, file.images(names, start, stop), strict=True))
     return [
         ArmPixels(arm, images[f"{arm.name}_FLUX"], images[f"{arm.name}_IVAR"], images.get(f"{arm.name}_MASK"))
@@ -202,13 +209,16 @@ def _arm_pixels(file: FitsFile, present: tuple[Arm, ...], start: int, stop: int)
     ]
 
 
-def _rows(
-    file: FitsFile, redshifts: _RedshiftTable | None, start: int, stop: int, names: tuple[str, str, str]
-) -> Rows:
-    """The columns that come from the fibermap and redrock, with the status they imply."""
+def _fill(
+    data: NDArray[np.void],
+    file: FitsFile,
+    redshifts: RedshiftTable | None,
+    start: int,
+    stop: int,
+    names: tuple[str, str, str],
+) -> None:
+    """Fill the columns that come from the fibermap and redrock, and the status that they imply."""
     fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)
-    rows = Rows.empty(stop - start)
-    data = rows.data
     data["specprod"], data["survey"], data["program"] = names
     data["target_id"] = fibermap["TARGETID"]
     data["source_row"] = np.arange(start, stop)
@@ -216,31 +226,36 @@ def _rows(
     data["dec"] = fibermap.get("TARGET_DEC", np.nan)
     data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["fiberstatus"] = fibermap.get("COADD_FIBERSTATUS", 0)
-    found = np.zeros(len(rows), dtype=bool) if redshifts is None else redshifts.join(data)
-    kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(rows), "", dtype="U3")))
+    found = np.zeros(len(data), dtype=bool) if redshifts is None else redshifts.join(data)
+    kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(data), "", dtype="U3")))
     target_id, zwarn = data["target_id"], data["zwarn"]
     sky = (kind == "SKY") | ((kind == "") & ((target_id & _TARGETID_SKY) != 0)) | ((zwarn & _ZWARN_SKY) != 0)
     bad = (kind == "BAD") | ((data["fiberstatus"] & ~RESTRICTED) != 0) | ((zwarn & _ZWARN_UNPLUGGED) != 0)
     unknown = ~found | ~np.isfinite(data["redshift"]) | ((zwarn & _ZWARN_NODATA) != 0)
-    status = np.full(len(rows), RowStatus.SCORED, dtype=data["status"].dtype)
+    status = np.full(len(data), RowStatus.SCORED, dtype=data["status"].dtype)
     # Weakest first: a later line overrules an earlier one.
     status[unknown] = RowStatus.NO_REDSHIFT
     status[bad] = RowStatus.BAD_FIBRE
     status[sky] = RowStatus.SKY_FIBRE
     status[(target_id <= 0) | (kind == "NON")] = RowStatus.NO_TARGET
     data["status"] = status
-    return rows
 
 
 @dataclass(frozen=True)
-class _RedshiftTable:
+class RedshiftTable:
     """The best fits of a redrock file, ``order`` sorting them by TARGETID."""
 
     columns: dict[str, NDArray[Any]]
     order: NDArray[np.int64]
 
     @classmethod
-    def of(cls, file: FitsFile) -> _RedshiftTable:
+    def of(cls, file: FitsFile) -> RedshiftTable:
+        """Read it from an open redrock file.
+
+        Raises
+        ------
+        QuarantineError : see :func:`redshift_table`.
+        """
         unit = redshift_table(file)
         columns = file.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
         return cls(columns, np.argsort(columns["TARGETID"], kind="stable"))

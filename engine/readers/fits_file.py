@@ -14,8 +14,18 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from engine.readers.byte_source import ByteSource, open_bytes, reading
-from engine.readers.fits_headers import IMAGE_TYPES, HeaderDataUnit, HeaderValue, padded, scan, truncated
+from engine.readers.byte_ranges import ByteSource
+from engine.readers.byte_source import open_bytes, reading
+from engine.readers.fits_headers import (
+    IMAGE_TYPES,
+    Foresight,
+    HeaderDataUnit,
+    HeaderValue,
+    padded,
+    row_range,
+    scan,
+    truncated,
+)
 from models.errors import QuarantineError
 
 _PIECE = 16 << 20
@@ -24,18 +34,27 @@ _PIECE = 16 << 20
 class FitsFile:
     """A FITS file whose headers have been read; use it in a ``with`` statement.
 
+    Several threads may read of it at the same time.
+
+    Parameters
+    ----------
+    url : path or fsspec URL.
+    foresee : what will be read, as far as it can be known from the first headers: over a network it is
+        fetched together. It may be wrong.
+    until : read headers up to the HDU of this name only; empty for all.
+
     Raises
     ------
     QuarantineError : not FITS (``not-fits``), cut short (``truncated-file``), or not readable.
     RetryError : the disk or network failed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, foresee: Foresight | None = None, until: str = "") -> None:
         self.url = url
         self._source: ByteSource = open_bytes(url)
         try:
             with reading(url):
-                self.units = scan(self._source, url)
+                self.units = scan(self._source, url, foresee, until)
         except BaseException:
             self._source.close()
             raise
@@ -54,13 +73,17 @@ class FitsFile:
     @property
     def size(self) -> int:
         """Size in bytes as far as the headers tell: the end of the last HDU's padded data."""
-        last = self.units[-1]
-        return last.data_offset + padded(last.data_size)
+        return self.units[-1].end
 
     @property
     def seeks_cheaply(self) -> bool:
-        """Whether many small reads cost no more than one large one: a plain file on a disk."""
+        """Whether many small reads cost no more than one large one: on a disk, in memory."""
         return self._source.seeks_cheaply
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the file that were fetched ahead or decompressed, and are in memory."""
+        return self._source.held_bytes
 
     @property
     def primary(self) -> HeaderDataUnit:
@@ -115,7 +138,7 @@ class FitsFile:
         """
         units = [self.unit(name) for name in names]
         plain = [unit for unit in units if not unit.is_compressed_image]
-        parts = iter(self._ranges([_row_range(unit, start, stop) for unit in plain]))
+        parts = iter(self._ranges([row_range(unit, start, stop) for unit in plain]))
         return [
             self._compressed_image(unit, start, stop)
             if unit.is_compressed_image
@@ -136,9 +159,8 @@ class FitsFile:
 
         Names are upper case; those the table lacks are left out. Texts come back as ``U`` without padding.
         """
-        width = unit.integer("NAXIS1")
         wanted = [unit.columns[name] for name in names if name in unit.columns]
-        (data,) = self._ranges([(unit.data_offset + start * width, max(0, stop - start) * width)])
+        (data,) = self._ranges([row_range(unit, start, stop)])
         rows = np.frombuffer(
             data,
             dtype=np.dtype(
@@ -146,11 +168,21 @@ class FitsFile:
                     "names": [column.name for column in wanted],
                     "formats": [column.format for column in wanted],
                     "offsets": [column.offset for column in wanted],
-                    "itemsize": width,
+                    "itemsize": unit.row_bytes,
                 }
             ),
         )
         return {column.name: _decode_column(rows[column.name], column.zero) for column in wanted}
+
+    def hold_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
+        """Fetch rows of tables and images that will be read, together, where that pays."""
+        if not self._source.seeks_cheaply:
+            with reading(self.url):
+                self._source.hold([row_range(unit, start, stop) for unit in units])
+
+    def release_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
+        """Give back the memory of what :meth:`hold_rows` fetched."""
+        self._source.release([row_range(unit, start, stop) for unit in units])
 
     def content(self, unit: HeaderDataUnit) -> Iterator[bytes]:
         """The data bytes of an HDU, without padding, in pieces of whole 4-byte words."""
@@ -188,11 +220,6 @@ class FitsFile:
         with fits.open(io.BytesIO(empty + data), memmap=False) as hdus:
             image: NDArray[Any] = hdus[1].section[start:stop]
         return np.asarray(image)
-
-
-def _row_range(unit: HeaderDataUnit, start: int, stop: int) -> tuple[int, int]:
-    width = abs(unit.integer("BITPIX")) // 8 * unit.shape[-1]
-    return unit.data_offset + start * width, max(0, stop - start) * width
 
 
 def _decode_image(unit: HeaderDataUnit, data: bytes, rows: int) -> NDArray[Any]:

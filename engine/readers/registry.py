@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 from engine.fingerprint import PublishedChecksums, fingerprint
 from engine.readers import desi_coadd, sdss_spec
-from engine.readers.desi_coadd import CoaddSpectra
+from engine.readers.coadd_places import foresee_coadd
+from engine.readers.desi_coadd import CoaddSpectra, RedshiftTable
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import HeaderDataUnit
 from engine.readers.sdss_spec import OneSpectrum
@@ -56,7 +58,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
     """
     published = published if published is not None else PublishedChecksums()
     with _decoding(url), ExitStack() as stack:
-        file = stack.enter_context(FitsFile(url))
+        file = stack.enter_context(FitsFile(url, foresee_coadd(0, 0)))
         if _is_desi(file):
             desi_coadd.check_is_coadd(file)
             redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
@@ -81,7 +83,7 @@ def verify(file: SourceFile) -> None:
     if inspect(file.url, file.redshift_url).fingerprint != file.fingerprint:
         raise _changed(file, "another fingerprint", file.fingerprint)
     with ExitStack() as stack:
-        spectra = stack.enter_context(FitsFile(file.url))
+        spectra = stack.enter_context(FitsFile(file.url, foresee_coadd(0, file.spectra)))
         redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
         for part, units in _parts(file.reader, spectra, redshifts):
             for unit in units:
@@ -107,6 +109,11 @@ class OpenSpectra:
         self.file = file
         self._spectra = spectra
 
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the file in memory, see :func:`open_spectra`."""
+        return self._spectra.file.held_bytes
+
     def read(self, start: int, stop: int) -> Spectra:
         """Spectra ``start`` to ``stop`` of the file, on their survey's grid; only their bytes are read.
 
@@ -130,8 +137,15 @@ class OpenSpectra:
 
 
 @contextmanager
-def open_spectra(file: SourceFile) -> Iterator[OpenSpectra]:
+def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Iterator[OpenSpectra]:
     """Open a file once, to read its spectra in pieces without looking at its headers again.
+
+    Parameters
+    ----------
+    start, stop : the rows that will be read (all by default). Over a network they are fetched before they
+        are asked for, in windows of at most 64 MiB, of which two are held: 128 MiB for an open file
+        whatever its size. A gzip-compressed file is decompressed once and held without its resolution
+        matrices, 100 kB per spectrum. Other rows may be read too.
 
     Raises
     ------
@@ -141,18 +155,28 @@ def open_spectra(file: SourceFile) -> Iterator[OpenSpectra]:
     grid_of(file.reader)
     with ExitStack() as stack:
         with _decoding(file.url):
-            spectra = _open(file, stack)
+            spectra = _open(file, start, file.spectra if stop is None else stop, stack)
         if spectra.count != file.spectra:
             raise _changed(file, f"{spectra.count} spectra", f"{file.spectra} spectra")
         yield OpenSpectra(file, spectra)
 
 
-def _open(file: SourceFile, stack: ExitStack) -> CoaddSpectra | OneSpectrum:
-    spectra = stack.enter_context(FitsFile(file.url))
+def _open(file: SourceFile, start: int, stop: int, stack: ExitStack) -> CoaddSpectra | OneSpectrum:
     if file.reader == sdss_spec.READER:
-        return OneSpectrum(spectra)
-    redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
-    return CoaddSpectra(spectra, redshifts, (file.specprod, file.survey, file.program))
+        return OneSpectrum(stack.enter_context(FitsFile(file.url)))
+    with ThreadPoolExecutor(1) as pool:  # the two files of one place wait for the network together
+        redshifts = pool.submit(_read_redshifts, file.redshift_url)
+        spectra = stack.enter_context(FitsFile(file.url, foresee_coadd(start, stop)))
+        return CoaddSpectra(
+            spectra, redshifts.result(), (file.specprod, file.survey, file.program), start, stop
+        )
+
+
+def _read_redshifts(url: str) -> RedshiftTable | None:
+    if not url:
+        return None
+    with FitsFile(url, until="REDSHIFTS") as file:
+        return RedshiftTable.of(file)
 
 
 def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
@@ -162,8 +186,9 @@ def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> S
     ------
     QuarantineError, RetryError : see :func:`open_spectra` and :meth:`OpenSpectra.read`.
     """
-    with open_spectra(file) as spectra:
-        return spectra.read(start, file.spectra if stop is None else stop)
+    stop = file.spectra if stop is None else stop
+    with open_spectra(file, start, stop) as spectra:
+        return spectra.read(start, stop)
 
 
 @contextmanager

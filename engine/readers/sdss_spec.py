@@ -154,12 +154,12 @@ class OneSpectrum:
     count = 1
 
     def __init__(self, file: FitsFile) -> None:
-        self._file = file
+        self.file = file
         self._pixels, self._unit = tables(file)
 
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop``: 0 to 1, or none."""
-        return _read(self._file, self._pixels, self._unit).take(slice(start, stop))
+        return _read(self.file, self._pixels, self._unit).take(slice(start, stop))
 
 
 def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spectra:
