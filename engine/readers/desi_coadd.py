@@ -162,6 +162,9 @@ def read(
             into = slice(first + part.start, first + part.stop)
             join_arms([one.rows(part) for one in pixels], joined.rows(into))
     rows = _rows(file, redshifts, start, stop, names)
+    file.check_sums()
+    if redshifts is not None:
+        redshifts.check_sums()
     data = rows.data
     data["arms"] = joined.labels()
     data["snr"] = median_snr(joined.flux, joined.ivar)

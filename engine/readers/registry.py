@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 
 from engine.fingerprint import PublishedChecksums, fingerprint
 from engine.readers import desi_coadd, sdss_spec
+from engine.readers.data_sums import checksum_mismatch
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import HeaderDataUnit
+from engine.readers.lasting_faults import given_up
 from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import BugError, ConfigurationError, QuarantineError
@@ -85,14 +87,7 @@ def verify(file: SourceFile) -> None:
             for unit in units:
                 recorded = unit.text("DATASUM")
                 if recorded.isdigit() and (found := part.datasum(unit)) != int(recorded):
-                    raise QuarantineError(
-                        "The bytes of a file are not those that were written.",
-                        where=f"{part.url}, HDU {unit.name}",
-                        got=f"data sum {found}",
-                        allowed=f"DATASUM = {recorded}",
-                        remedy="Fetch the file again: a byte changed on a disk or on the way.",
-                        kind="checksum-mismatch",
-                    )
+                    raise checksum_mismatch(part.url, unit, found)
 
 
 def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
@@ -103,8 +98,9 @@ def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> S
 
     Raises
     ------
-    QuarantineError : the file is damaged, or no longer what it was when it was listed.
-    RetryError : the disk or network failed.
+    QuarantineError : the file is damaged, no longer what it was when it was listed, or keeps failing
+        although the disk or server that holds it answers.
+    RetryError : the disk or network is away.
     """
     grid_of(file.reader)
     stop = file.spectra if stop is None else stop
@@ -116,7 +112,7 @@ def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> S
             allowed=f"0 to {file.spectra}",
             kind="row-range",
         )
-    with _decoding(file.url), ExitStack() as stack:
+    with given_up(), _decoding(file.url), ExitStack() as stack:
         spectra = stack.enter_context(FitsFile(file.url))
         if file.reader == sdss_spec.READER:
             return sdss_spec.read(spectra, start, stop)
