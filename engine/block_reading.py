@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.blocks import ScoreBlock, SourceSlice
+from engine.readers.lasting_faults import given_up
 from engine.readers.registry import OpenSpectra, open_spectra
 from engine.source_file import RefusedFile
 from engine.source_health import SourceHealth
@@ -92,7 +93,7 @@ class BlockReader:
 
         Raises
         ------
-        RetryError : one file after the other fails: it is not the files.
+        RetryError : the disk or server is away, or lets one file after the other fail.
         """
         parts: list[Spectra] = []
         places: list[NDArray[np.int64]] = []
@@ -125,11 +126,9 @@ class BlockReader:
         try:
             spectra = answer.result()
         except QuarantineError as error:
-            self.unreadable.setdefault(url, RefusedFile(url, error.kind, str(error)))
-            return None
-        except RetryError as error:
             if url not in self.unreadable:
-                self._health.failed(error)
+                if isinstance(error.__cause__, RetryError):
+                    self._health.failed(error)
                 self.unreadable[url] = RefusedFile(url, error.kind, str(error))
             return None
         self._health.answered()
@@ -182,7 +181,8 @@ class _SliceReader:
         with self._lock:
             piece, answer = self._expected.popleft()
             try:
-                answer.set_result(self._read(piece))
+                with given_up():
+                    answer.set_result(self._read(piece))
             except BaseException as error:  # noqa: BLE001 - raised again where the answer is taken
                 answer.set_exception(error)
             if piece.stop == self._part.stop:
@@ -194,7 +194,9 @@ class _SliceReader:
                 raise self._error
             try:
                 if self._open is None:
-                    self._open = self._stack.enter_context(open_spectra(self._part.file))
+                    self._open = self._stack.enter_context(
+                        open_spectra(self._part.file, self._part.start, self._part.stop)
+                    )
                 return self._open.read(piece.first, piece.stop)
             except QuarantineError as error:
                 self._error = error

@@ -13,12 +13,15 @@ of an answer. How long a whole answer takes is not limited, because a file may b
 from __future__ import annotations
 
 import random
+import re
 import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 import fsspec
+
+from models.errors import InputError
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -32,6 +35,8 @@ FIRST_PAUSE = 0.5
 Fault = Literal["missing", "refused", "passing", "other"]
 
 _BACK_ENDS = {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec", "urllib3"}
+# The password before a host; the signature of a presigned URL.
+_SECRETS = re.compile(r"(?<=://)[^/@:]*:[^/@]*(?=@)|(?<=Signature=)[^&]+|(?<=X-Amz-Credential=)[^&]+")
 _PASSING_STATUS = {408, 421, 425, 429}
 
 _T = TypeVar("_T")
@@ -42,8 +47,18 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
     Raises
     ------
+    InputError : the URL holds a password or a signature, which would end up in stores and logs.
     ValueError, ImportError : there is no such protocol, or its package is not installed.
     """
+    if _SECRETS.search(url):
+        raise InputError(
+            "A URL holds credentials, which would be written into the store and into logs.",
+            where=_SECRETS.sub("...", url),
+            allowed="a URL without password or signature",
+            remedy="Give them by the usual files or variables (~/.netrc and ~/.config/fsspec for http, "
+            "~/.aws and AWS_* for s3).",
+            kind="credentials-in-url",
+        )
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
     return filesystem, str(path)
 
@@ -63,7 +78,7 @@ def storage_options(url: str) -> dict[str, Any]:
                 "retries": {"mode": "standard", "total_max_attempts": 2},
             }
         }
-        if not {"anon", "key", "secret", "token", "profile"} & given.keys() and not _has_credentials():
+        if not {"anon", "key", "secret", "token", "profile"} & given.keys() and not has_credentials():
             ours["anon"] = True
         return {name: value for name, value in ours.items() if name not in given}
     return {}
@@ -79,16 +94,24 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error, FileNotFoundError) and cause is not None and _is_of_back_end(cause):
         # fsspec says of whatever goes wrong with a HEAD request that the file was not found.
         return fault_of(cause)
-    status = getattr(error, "status", None)
-    if _is_of_back_end(error) and isinstance(status, int) and status >= 400:
-        if status in (404, 410):
-            return "missing"
-        return "passing" if status >= 500 or status in _PASSING_STATUS else "refused"
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return "missing"
     if isinstance(error, (PermissionError, IsADirectoryError)) or "Credentials" in type(error).__name__:
         return "refused"
+    status = _http_status(error)
+    if status in (404, 410):
+        return "missing"
+    if 400 <= status < 500 and status not in _PASSING_STATUS:
+        return "refused"
     return "passing" if isinstance(error, OSError) or _is_of_back_end(error) else "other"
+
+
+def description_of(error: BaseException) -> str:
+    """What went wrong, in the words of the one who knows best."""
+    cause = error.__cause__
+    if isinstance(error, FileNotFoundError) and cause is not None and _is_of_back_end(cause):
+        return description_of(cause)
+    return f"{type(error).__name__}: {error}"
 
 
 def patiently(call: Callable[[], _T]) -> _T:
@@ -110,6 +133,19 @@ def _is_of_back_end(error: BaseException) -> bool:
     return isinstance(error, TimeoutError) or type(error).__module__.split(".")[0] in _BACK_ENDS
 
 
+def _http_status(error: BaseException) -> int:
+    """The HTTP status that an error of aiohttp or botocore (or one of s3fs, made of such) tells; else 0."""
+    for each in (error, error.__cause__):
+        if each is None or not _is_of_back_end(each):
+            continue
+        response = getattr(each, "response", None)
+        told = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+        status = getattr(each, "status", told.get("HTTPStatusCode"))
+        if isinstance(status, int):
+            return status
+    return 0
+
+
 def _http_timeout() -> Any:
     import aiohttp
 
@@ -117,7 +153,7 @@ def _http_timeout() -> Any:
 
 
 @cache
-def _has_credentials() -> bool:
+def has_credentials() -> bool:
     """Whether the usual chain finds AWS credentials; asked once, because an instance's role is asked over
     the network.
     """

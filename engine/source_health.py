@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 
-from models.errors import RetryError
+from models.errors import QuarantineError, RetryError
 
-_IN_A_ROW = 3
+_IN_A_ROW = 8
 
 
 class SourceHealth:
     """What a process knows of the disk or server that its files come from.
 
-    A file whose server keeps failing is set aside and the run goes on: the next run tries again. But
-    when one file after the other fails it is not the files, and setting all of them aside would fill
-    a store with rows that say nothing. All methods may be called from any thread.
+    A file that keeps failing while its server answers otherwise is set aside and the run goes on: the
+    next run tries again. But when one file after the other does it is not the files, and setting all
+    of them aside would fill a store with rows that say nothing. All methods may be called from any
+    thread.
     """
 
     def __init__(self) -> None:
@@ -26,7 +27,7 @@ class SourceHealth:
         with self._lock:
             self._failed = 0
 
-    def failed(self, error: RetryError) -> None:
+    def failed(self, error: QuarantineError) -> None:
         """A file failed, in spite of repeated attempts.
 
         Raises

@@ -19,6 +19,7 @@ from engine.plan import (
     make_plan,
     superseded_rows,
 )
+from engine.readable_again import without_unreadable
 from engine.run_configuration import RunConfiguration
 from engine.source_file import ReleaseListing
 from engine.store.store import Store
@@ -87,6 +88,8 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     # The store first: finding it damaged after an hour of listing would be unkind.
     store = Store.open(request.store) if Store.exists(request.store) else None
     listing = list_release(request.release, request.layout, current_listener().listing)
+    if store is not None:
+        listing = without_unreadable(listing, store)
     name = _model_name(request, store, listing)
     model = load_model(name)
     _check_grid(listing, model)

@@ -79,9 +79,7 @@ class Command:
         return self.changes.read_text().splitlines()
 
 
-def start(
-    *tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str
-) -> Command:
+def start(*tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str) -> Command:
     """Begin ``whyspec <tokens>``, whose store is at ``store``; files about it go to ``scratch``."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.file_systems import fault_of, open_file_system, patiently
+from engine.file_systems import description_of, fault_of, open_file_system, patiently
 from engine.readers.byte_source import is_local, local_path, reading
 from models.errors import InputError
 
@@ -84,7 +84,7 @@ def _listing(url: str) -> Iterator[None]:
         except Exception as error:
             if fault_of(error) != "refused":
                 raise
-            refusal = _unreadable(url, f"{type(error).__name__}: {error}")
+            refusal = _unreadable(url, description_of(error))
         else:
             return
     raise refusal

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from engine.file_systems import fault_of, open_file_system, patiently
+from engine.file_systems import description_of, fault_of, open_file_system, patiently
 from engine.readers.byte_ranges import ByteSource, Range
 from engine.readers.gzip_source import GzipBytes
 from engine.readers.held_ranges import FIRST_READ, SMALL_FILE, HeldRanges
@@ -166,7 +166,7 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                 raise QuarantineError(
                     "A source file cannot be opened.",
                     where=self.url,
-                    got=getattr(error, "strerror", None) or f"{type(error).__name__}: {error}",
+                    got=getattr(error, "strerror", None) or description_of(error),
                     allowed="a file that this user may read",
                     remedy="Give read permission or credentials, or leave the file out.",
                     kind="unreadable-file",
@@ -175,7 +175,7 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                 raise RetryError(
                     "Reading a source file failed.",
                     where=self.url,
-                    got=f"{type(error).__name__}: {error}",
+                    got=description_of(error),
                     remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
                     kind="read-failed",
                 ) from error

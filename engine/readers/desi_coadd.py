@@ -183,6 +183,7 @@ class CoaddSpectra:
                 join_arms(pixels, joined.rows(slice(begin - start, end - start)))
             part = rows.data[first - start : last - start]
             _fill(part, self.file, self._redshifts, first, last, self._names)
+        self.file.check_sums()
         data = rows.data
         data["arms"] = joined.labels()
         data["snr"] = median_snr(joined.flux, joined.ivar)
@@ -258,6 +259,7 @@ class RedshiftTable:
         """
         unit = redshift_table(file)
         columns = file.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
+        file.check_sums()
         return cls(columns, np.argsort(columns["TARGETID"], kind="stable"))
 
     def join(self, data: NDArray[np.void]) -> NDArray[np.bool_]:

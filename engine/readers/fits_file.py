@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.readers.byte_ranges import ByteSource
 from engine.readers.byte_source import open_bytes, reading
+from engine.readers.data_sums import DataSums, folded, sum_of
 from engine.readers.fits_headers import (
     IMAGE_TYPES,
     Foresight,
@@ -51,6 +52,7 @@ class FitsFile:
 
     def __init__(self, url: str, foresee: Foresight | None = None, until: str = "") -> None:
         self.url = url
+        self._sums = DataSums(url)
         self._source: ByteSource = open_bytes(url)
         try:
             with reading(url):
@@ -138,7 +140,11 @@ class FitsFile:
         """
         units = [self.unit(name) for name in names]
         plain = [unit for unit in units if not unit.is_compressed_image]
-        parts = iter(self._ranges([row_range(unit, start, stop) for unit in plain]))
+        ranges = [row_range(unit, start, stop) for unit in plain]
+        found = self._ranges(ranges)
+        for unit, (offset, _), data in zip(plain, ranges, found, strict=True):
+            self._sums.add(unit, offset - unit.data_offset, data)
+        parts = iter(found)
         return [
             self._compressed_image(unit, start, stop)
             if unit.is_compressed_image
@@ -160,7 +166,9 @@ class FitsFile:
         Names are upper case; those the table lacks are left out. Texts come back as ``U`` without padding.
         """
         wanted = [unit.columns[name] for name in names if name in unit.columns]
-        (data,) = self._ranges([row_range(unit, start, stop)])
+        offset, length = row_range(unit, start, stop)
+        (data,) = self._ranges([(offset, length)])
+        self._sums.add(unit, offset - unit.data_offset, data)
         rows = np.frombuffer(
             data,
             dtype=np.dtype(
@@ -192,13 +200,16 @@ class FitsFile:
 
     def datasum(self, unit: HeaderDataUnit) -> int:
         """The sum that DATASUM records: the data's 32-bit words in ones' complement (FITS 4.0, app. J)."""
-        total = 0
-        for piece in self.content(unit):
-            words = np.frombuffer(piece + bytes(-len(piece) % 4), dtype=">u4")
-            total += int(words.sum(dtype=np.uint64))
-        while total >> 32:
-            total = (total & 0xFFFFFFFF) + (total >> 32)
-        return total
+        return folded(sum(sum_of(piece) for piece in self.content(unit)))
+
+    def check_sums(self) -> None:
+        """Compare tables and images that have been read whole, in order, with the DATASUMs in their headers.
+
+        Raises
+        ------
+        QuarantineError : a byte is not what it was when the file was written (``checksum-mismatch``).
+        """
+        self._sums.check()
 
     def _ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         with reading(self.url):

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from engine.fingerprint import PublishedChecksums, fingerprint
 from engine.readers import desi_coadd, sdss_spec
 from engine.readers.coadd_places import foresee_coadd
+from engine.readers.data_sums import checksum_mismatch
 from engine.readers.desi_coadd import CoaddSpectra, RedshiftTable
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import HeaderDataUnit
@@ -89,14 +90,7 @@ def verify(file: SourceFile) -> None:
             for unit in units:
                 recorded = unit.text("DATASUM")
                 if recorded.isdigit() and (found := part.datasum(unit)) != int(recorded):
-                    raise QuarantineError(
-                        "The bytes of a file are not those that were written.",
-                        where=f"{part.url}, HDU {unit.name}",
-                        got=f"data sum {found}",
-                        allowed=f"DATASUM = {recorded}",
-                        remedy="Fetch the file again: a byte changed on a disk or on the way.",
-                        kind="checksum-mismatch",
-                    )
+                    raise checksum_mismatch(part.url, unit, found)
 
 
 class OpenSpectra:
@@ -149,8 +143,9 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
 
     Raises
     ------
-    QuarantineError : the file is damaged, or no longer what it was when it was listed.
-    RetryError : the disk or network failed.
+    QuarantineError : the file is damaged, no longer what it was when it was listed, or keeps failing
+        although the disk or server that holds it answers.
+    RetryError : the disk or network is away.
     """
     grid_of(file.reader)
     with ExitStack() as stack:

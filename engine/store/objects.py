@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
 from engine.blocks import WrittenObject
-from engine.file_systems import fault_of, open_file_system, storage_options
+from engine.file_systems import description_of, fault_of, open_file_system, patiently, storage_options
 from models.errors import InputError, RetryError
 
 PARTIAL = ".partial"
@@ -23,6 +24,8 @@ PARTIAL = ".partial"
 
 _WRITERS = 8
 """Objects written at once: hides the time that a disk takes to sync, and a bucket to answer."""
+
+_T = TypeVar("_T")
 
 _REFUSED = {errno.EROFS, errno.ENAMETOOLONG}
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -82,7 +85,7 @@ class ObjectTree:
             if self._local:
                 _put_durably(Path(self._root), path, data)
             else:
-                self._fs.pipe_file(f"{self._root}/{path}", data)
+                patiently(lambda: self._fs.pipe_file(f"{self._root}/{path}", data))
         return WrittenObject(path, len(data), digest_of(data))
 
     def create(self, path: str, data: bytes) -> bool:
@@ -127,7 +130,7 @@ class ObjectTree:
         RetryError : reading failed in a way that may pass.
         """
         with self._reading(path):
-            return bytes(self._fs.cat_file(f"{self._root}/{path}"))
+            return bytes(self._remotely(lambda: self._fs.cat_file(f"{self._root}/{path}")))
 
     def get_all(self, paths: Sequence[str]) -> dict[str, bytes]:
         """The bytes of many objects at once (concurrently where the file system can)."""
@@ -137,7 +140,7 @@ class ObjectTree:
         with self._reading(f"{paths[0]} and {len(paths) - 1} more"):
             if self._local:
                 return {path: Path(name).read_bytes() for name, path in whole.items()}
-            found: dict[str, bytes] = self._fs.cat(list(whole))
+            found: dict[str, bytes] = patiently(lambda: self._fs.cat(list(whole)))
             # Some file systems answer one path without, and all with, a leading slash.
             stripped = {name.lstrip("/"): data for name, data in found.items()}
             return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
@@ -148,7 +151,7 @@ class ObjectTree:
         with self._reading(below):
             self._fs.invalidate_cache()
             try:
-                found: dict[str, dict[str, Any]] = self._fs.find(prefix, detail=True)
+                found: dict[str, dict[str, Any]] = self._remotely(lambda: self._fs.find(prefix, detail=True))
             except (FileNotFoundError, NotADirectoryError):
                 return {}
         start = len(self._root.lstrip("/")) + 1
@@ -159,7 +162,11 @@ class ObjectTree:
         """Delete objects; those that are not there are left alone."""
         for path in paths:
             with self._writing(path), contextlib.suppress(FileNotFoundError):
-                self._fs.rm_file(f"{self._root}/{path}")
+                self._remotely(functools.partial(self._fs.rm_file, f"{self._root}/{path}"))
+
+    def _remotely(self, call: Callable[[], _T]) -> _T:
+        """The value of ``call``; a network is given several chances, a disk that fails is not."""
+        return call() if self._local else patiently(call)
 
     @contextlib.contextmanager
     def _writing(self, path: str) -> Iterator[None]:
@@ -173,7 +180,7 @@ class ObjectTree:
                 raise InputError(
                     "The store cannot be written where it is asked for.",
                     where=where,
-                    got=_said(error),
+                    got=description_of(error),
                     allowed="a directory or bucket that exists, or can be made, and that you may write to",
                     remedy="Choose another --store, or see to the permissions or credentials for this one.",
                     kind="store-not-writable",
@@ -194,7 +201,7 @@ class ObjectTree:
                 raise InputError(
                     "The store may not be read.",
                     where=where,
-                    got=_said(error),
+                    got=description_of(error),
                     remedy="See to the permissions or credentials for it, or choose another --store.",
                     kind="store-not-readable",
                 ) from error
@@ -214,14 +221,10 @@ def _passing(what: str, where: str, error: Exception) -> RetryError:
     return RetryError(
         what,
         where=where,
-        got=_said(error),
+        got=description_of(error),
         remedy="It is tried again; if it lasts, look at the free space, the quota and the network.",
         kind="store-io",
     )
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _put_durably(root: Path, path: str, data: bytes) -> None:

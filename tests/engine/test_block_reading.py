@@ -17,7 +17,7 @@ from engine.readers.registry import read_spectra
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.source_file import SourceFile
 from engine.source_health import SourceHealth
-from models.errors import RetryError
+from models.errors import QuarantineError, RetryError
 from models.grid import DESI_GRID
 from tests.servers.http_ranges import Fault, RangeServer
 
@@ -142,21 +142,32 @@ def test_when_one_file_after_the_other_fails_it_is_not_the_files(
     files: tuple[SourceFile, ...], folder: Path
 ) -> None:
     with RangeServer(folder) as server:
-        server.misbehave("*", Fault("status", 503))
+        server.misbehave("*.fits", Fault("status", 503))
         with pytest.raises(RetryError) as raised:
             batches(block_of(served(files, folder, server.url)))
     assert raised.value.kind == "sources-failing"
-    assert "3 files in a row" in raised.value.got
+    assert "8 files in a row" in raised.value.got
     assert "the same command continues" in raised.value.remedy
 
 
+def test_a_server_that_is_away_is_not_the_files_fault(files: tuple[SourceFile, ...], folder: Path) -> None:
+    with RangeServer(folder) as server:
+        block = block_of(served(files, folder, server.url))
+        server.misbehave("*", Fault("status", 503))
+        with BlockReader(block, DESI_GRID, SourceHealth()) as reader:
+            with pytest.raises(RetryError) as raised:
+                list(reader)
+            assert not reader.unreadable
+    assert raised.value.kind == "read-failed"
+
+
 def test_failures_count_in_a_row_only() -> None:
-    health, error = SourceHealth(), RetryError("Reading a source file failed.", where="x", got="y")
+    health, error = SourceHealth(), QuarantineError("A source file could not be read.", where="x", got="y")
     for _ in range(3):
-        health.failed(error)
-        health.failed(error)
+        for _ in range(7):
+            health.failed(error)
         health.answered()
-    health.failed(error)
-    health.failed(error)
+    for _ in range(7):
+        health.failed(error)
     with pytest.raises(RetryError, match="One source file after the other"):
         health.failed(error)

@@ -83,9 +83,7 @@ def undisturbed(tokens: Sequence[object], directory: Path, before: Path | None =
 
 
 @pytest.fixture(scope="module")
-def run(
-    release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
-) -> Undisturbed:
+def run(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> Undisturbed:
     """The first run over the small release."""
     directory = tmp_path_factory.mktemp("run")
     tokens = ["run", release, *_options(model)]
@@ -97,7 +95,9 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def second_run(model: Path, release: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> Undisturbed:
+def second_run(
+    model: Path, release: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
+) -> Undisturbed:
     """A run over a release of which one file has changed and one is new since the store was made."""
     directory = tmp_path_factory.mktemp("second-run")
     changing = directory / "release"
@@ -206,7 +206,9 @@ class Ordeal:
         assert verify(str(self.store)).ok, self._told(str(verify(str(self.store)).faults))
 
     def _told(self, what: str) -> str:
-        there = [path for path in tree_bytes(self.store) if "/c/" in path or "ledger" in path or "staging" in path]
+        there = [
+            path for path in tree_bytes(self.store) if "/c/" in path or "ledger" in path or "staging" in path
+        ]
         return "\n".join([*self.story, what, "on the disk:", *there])
 
 
@@ -231,7 +233,10 @@ def all_at_once(trial, seeds: Sequence[int]) -> int:
 
 def batches(first: int, count: int, size: int = 6) -> list[object]:
     return [
-        pytest.param(range(start, min(start + size, first + count)), id=f"seeds-{start}-{min(start + size, first + count) - 1}")
+        pytest.param(
+            range(start, min(start + size, first + count)),
+            id=f"seeds-{start}-{min(start + size, first + count) - 1}",
+        )
         for start in range(first, first + count, size)
     ]
 
@@ -251,7 +256,9 @@ def test_killed_by_the_clock(seeds: range, run: Undisturbed, tmp_path: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", batches(200, 18))
-def test_killed_at_any_change_to_the_disk_once_or_more(seeds: range, run: Undisturbed, tmp_path: Path) -> None:
+def test_killed_at_any_change_to_the_disk_once_or_more(
+    seeds: range, run: Undisturbed, tmp_path: Path
+) -> None:
     def trial(seed: int) -> Ordeal:
         moments, each = random.Random(seed), ordeal(run, tmp_path, seed)
         left = len(run.changes)
@@ -296,7 +303,9 @@ def test_killed_while_it(phase: str, run: Undisturbed, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("phase", [r"superseded", r""], ids=["marks superseded rows", "does anything"])
-def test_a_second_run_over_a_changed_release_killed_while_it(phase: str, second_run: Undisturbed, tmp_path: Path) -> None:
+def test_a_second_run_over_a_changed_release_killed_while_it(
+    phase: str, second_run: Undisturbed, tmp_path: Path
+) -> None:
     moments = second_run.moments(phase)
     assert moments > 0
 

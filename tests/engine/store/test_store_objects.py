@@ -7,6 +7,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from engine import file_systems
 from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.store import Store
@@ -16,19 +17,20 @@ from tests.engine.store.store_builders import RELEASE, configuration, run
 
 
 class UnsteadyFileSystem(MemoryFileSystem):
-    """A remote file system whose every n-th write fails; ``failures`` names the error."""
+    """A remote file system: after every ``every`` writes the next ``burst`` fail with ``error``."""
 
     protocol = "unsteady"
     store: dict = {}  # noqa: RUF012
     pseudo_dirs = [""]  # noqa: RUF012
     writes = 0
     every = 0
+    burst = 1
     error: Exception = ConnectionResetError("reset by peer")
 
     def pipe_file(self, path, value, mode="overwrite", **options):
         cls = type(self)
         cls.writes += 1
-        if cls.every and cls.writes % cls.every == 0:
+        if cls.every and cls.writes >= cls.every and cls.writes % cls.every < cls.burst:
             raise cls.error
         return super().pipe_file(path, value, mode=mode, **options)
 
@@ -38,7 +40,7 @@ def unsteady():
     fsspec.register_implementation("unsteady", UnsteadyFileSystem, clobber=True)
     yield UnsteadyFileSystem
     UnsteadyFileSystem.store.clear()
-    UnsteadyFileSystem.every = 0
+    UnsteadyFileSystem.every, UnsteadyFileSystem.burst = 0, 1
 
 
 def test_objects_come_back_and_are_listed_once_with_their_sizes(tmp_path):
@@ -99,9 +101,23 @@ def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
     assert list((tmp_path / "a").iterdir()) == []
 
 
-def test_a_network_that_fails_now_and_then_is_retried_until_the_store_is_whole(unsteady):
+def test_a_network_that_fails_now_and_then_is_asked_again(unsteady, monkeypatch):
+    monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.001)
     store = Store.create("unsteady://bucket/store.zarr", configuration())
-    unsteady.every, unsteady.writes = 37, 0
+    unsteady.every, unsteady.writes = 7, 0
+    run(store, RELEASE)
+    assert unsteady.writes > 7 * 10
+    unsteady.every = 0
+    assert verify(store.url).ok
+
+
+def test_a_network_that_fails_longer_stops_the_run_which_continues_until_the_store_is_whole(
+    unsteady, monkeypatch
+):
+    monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.001)
+    store = Store.create("unsteady://bucket/store.zarr", configuration())
+    # Eight writers share the burst: one of them sees four failures in a row.
+    unsteady.every, unsteady.burst, unsteady.writes = 70, 8 * file_systems.ATTEMPTS, 0
     failures = 0
     for _ in range(30):
         try:
@@ -111,7 +127,7 @@ def test_a_network_that_fails_now_and_then_is_retried_until_the_store_is_whole(u
             failures += 1
             view = StoreView.open(store.url)
             assert view.spectra == sum(result.spectra for result in view.scored.values())
-    assert failures >= 3
+    assert failures >= 2
     unsteady.every = 0
     assert verify(store.url).ok
     assert StoreView.open(store.url).spectra == 22
@@ -128,6 +144,7 @@ def test_a_network_that_fails_now_and_then_is_retried_until_the_store_is_whole(u
     ],
 )
 def test_refusals_are_told_apart_from_passing_faults(unsteady, monkeypatch, error, expected):
+    monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.001)
     monkeypatch.setattr(unsteady, "error", error)
     unsteady.every = 1
     with pytest.raises(expected, match=str(error)):
