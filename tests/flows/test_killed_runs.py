@@ -59,8 +59,7 @@ class Undisturbed:
 
     def start(self, store: Path, death: Death | None = None) -> Command:
         """The same command on another store."""
-        tokens = ["<store>" if token == "<store>" else token for token in self.tokens]
-        tokens = [store if token == "<store>" else token for token in tokens]
+        tokens = [store if word == "<store>" else word for word in self.tokens]
         return start(*tokens, store=store, scratch=store.parent, death=death)
 
     def moments(self, pattern: str) -> int:
@@ -187,7 +186,8 @@ class Ordeal:
         assert not wrong, self._told(f"ledger entries unlike those of an undisturbed run: {wrong}")
         # What readers are shown is whole.
         keys = StoreView.open(str(self.store)).table(["key"])["key"]
-        assert (keys != "").all() and keys.is_unique, self._told(str(keys))
+        assert (keys != "").all(), self._told(str(keys))
+        assert keys.is_unique, self._told(str(keys))
 
     def _before(self, path: str) -> bytes | None:
         if self.of.before is None or not (self.of.before / path).is_file():
