@@ -20,6 +20,7 @@ Status of a row, the first that applies:
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,11 +166,11 @@ class CoaddSpectra:
     ) -> None:
         check_is_coadd(file)
         self.file, self._redshifts, self._names = file, redshifts, names
-        self._arms = arms_of(file)
+        self._arms = [(arm, _images_of(file, arm)) for arm in arms_of(file)]
         self.count = file.unit("FIBERMAP").rows
-        for arm in self._arms:
+        for arm, _ in self._arms:
             _check_wavelengths(file, arm)
-        images = [file.unit(name) for arm in self._arms for name in _images_of(file, arm)]
+        images = [unit for _, units in self._arms for unit in units.values()]
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def read(self, start: int, stop: int) -> Spectra:
@@ -194,20 +195,22 @@ class CoaddSpectra:
         return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
 
 
-def _images_of(file: FitsFile, arm: Arm) -> list[str]:
-    """Names of the images of an arm that are read."""
-    names = [f"{arm.name}_{kind}" for kind in ("FLUX", "IVAR", "MASK")]
-    return [name for name in names if name in file]
+def _images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:
+    """The images of an arm that are read, by kind."""
+    names = {kind: f"{arm.name}_{kind}" for kind in ("FLUX", "IVAR", "MASK")}
+    return {kind: file.unit(name) for kind, name in names.items() if name in file}
 
 
-def _arm_pixels(file: FitsFile, present: tuple[Arm, ...], start: int, stop: int) -> list[ArmPixels]:
+def _arm_pixels(
+    file: FitsFile, arms: Sequence[tuple[Arm, dict[str, HeaderDataUnit]]], start: int, stop: int
+) -> list[ArmPixels]:
     """The pixels of rows ``start`` to ``stop`` of each arm, in one batch of range reads."""
-    names = [name for arm in present for name in _images_of(file, arm)]
-    images = dict(zip(names, file.images(names, start, stop), strict=True))
-    return [
-        ArmPixels(arm, images[f"{arm.name}_FLUX"], images[f"{arm.name}_IVAR"], images.get(f"{arm.name}_MASK"))
-        for arm in present
-    ]
+    images = iter(file.images([unit for _, units in arms for unit in units.values()], start, stop))
+    pixels = []
+    for arm, units in arms:
+        by_kind = {kind: next(images) for kind in units}
+        pixels.append(ArmPixels(arm, by_kind["FLUX"], by_kind["IVAR"], by_kind.get("MASK")))
+    return pixels
 
 
 def _fill(

@@ -22,6 +22,7 @@ from engine.readers.fits_headers import (
     Foresight,
     HeaderDataUnit,
     HeaderValue,
+    Last,
     padded,
     row_range,
     scan,
@@ -42,7 +43,7 @@ class FitsFile:
     url : path or fsspec URL.
     foresee : what will be read, as far as it can be known from the first headers: over a network it is
         fetched together. It may be wrong.
-    until : read headers up to the HDU of this name only; empty for all.
+    until : says of which HDU on the headers need not be read; all are read without it.
 
     Raises
     ------
@@ -50,7 +51,7 @@ class FitsFile:
     RetryError : the disk or network failed.
     """
 
-    def __init__(self, url: str, foresee: Foresight | None = None, until: str = "") -> None:
+    def __init__(self, url: str, foresee: Foresight | None = None, until: Last | None = None) -> None:
         self.url = url
         self._sums = DataSums(url)
         self._source: ByteSource = open_bytes(url)
@@ -132,13 +133,12 @@ class FitsFile:
                 kind="missing-column",
             )
 
-    def images(self, names: Sequence[str], start: int, stop: int) -> list[NDArray[Any]]:
+    def images(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> list[NDArray[Any]]:
         """Rows ``start`` to ``stop`` of several images at once, as stored (big-endian).
 
         Unsigned integers (BZERO) come back as unsigned; an image with one axis is one row. Shape of
         each: (stop - start, pixels).
         """
-        units = [self.unit(name) for name in names]
         plain = [unit for unit in units if not unit.is_compressed_image]
         ranges = [row_range(unit, start, stop) for unit in plain]
         found = self._ranges(ranges)

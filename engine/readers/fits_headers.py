@@ -112,11 +112,14 @@ class HeaderDataUnit:
 Foresight = Callable[[Sequence[HeaderDataUnit], int | None], list[Range]]
 """From the HDUs read so far and the file's size: ranges that will be read next, as far as one can know."""
 
+Last = Callable[[HeaderDataUnit], bool]
+"""Whether an HDU is the last that is of interest."""
+
 
 def scan(
-    source: ByteSource, url: str, foresee: Foresight | None = None, until: str = ""
+    source: ByteSource, url: str, foresee: Foresight | None = None, until: Last | None = None
 ) -> tuple[HeaderDataUnit, ...]:
-    """All HDUs of a file, or those up to the first of name ``until``, from the headers alone.
+    """All HDUs of a file, or those up to the first that ``until`` says is the last, from the headers alone.
 
     What ``foresee`` names is fetched ahead where that pays. It may be wrong: then what is there is
     fetched when it is come to.
@@ -138,7 +141,7 @@ def scan(
         units.append(unit)
         if unit.name.endswith(_UNREAD):
             source.pass_over(unit.data_offset, padded(unit.data_size) - BLOCK)  # its end shows a cut
-        if until and unit.name == until:
+        if until is not None and until(unit):
             return tuple(units)
         if foresee is not None and not source.seeks_cheaply:
             source.hold(foresee(units, source.size))

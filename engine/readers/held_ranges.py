@@ -15,6 +15,8 @@ SMALL_FILE = 512 << 10
 
 _GAP = 64 << 10  # so many bytes more take less time than another request
 
+_LONGEST = 32 << 20  # more comes faster by several requests at a time
+
 
 class HeldRanges:
     """A source whose requests are slow, read through what was fetched ahead.
@@ -74,11 +76,13 @@ class HeldRanges:
 
 
 def _merged(ranges: Sequence[Range]) -> list[Range]:
-    """Ranges in order, those joined that lie close to each other."""
+    """Ranges in order, those joined that lie close to each other, and long ones cut."""
     merged: list[list[int]] = []
     for offset, length in sorted(ranges):
         if merged and offset <= merged[-1][1] + _GAP:
             merged[-1][1] = max(merged[-1][1], offset + length)
         elif length:
             merged.append([offset, offset + length])
-    return [(start, end - start) for start, end in merged]
+    return [
+        (place, min(_LONGEST, end - place)) for start, end in merged for place in range(start, end, _LONGEST)
+    ]

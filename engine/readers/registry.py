@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from typing import TypeVar
 
 from engine.fingerprint import PublishedChecksums, fingerprint
-from engine.readers import desi_coadd, sdss_spec
+from engine.readers import desi_coadd, sdss_plate, sdss_spec
 from engine.readers.coadd_places import foresee_coadd
 from engine.readers.data_sums import checksum_mismatch
 from engine.readers.desi_coadd import CoaddSpectra, RedshiftTable
 from engine.readers.fits_file import FitsFile
-from engine.readers.fits_headers import HeaderDataUnit
+from engine.readers.fits_headers import Foresight, HeaderDataUnit, Last
+from engine.readers.sdss_plate import BestFits, PlateSpectra, foresee_plate
 from engine.readers.sdss_spec import OneSpectrum
 from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import BugError, ConfigurationError, QuarantineError
 from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
 
-_GRIDS = {desi_coadd.READER: DESI_GRID, sdss_spec.READER: SDSS_GRID}
+_GRIDS = {desi_coadd.READER: DESI_GRID, sdss_spec.READER: SDSS_GRID, sdss_plate.READER: SDSS_GRID}
+
+
+_T = TypeVar("_T")
 
 
 def grid_of(reader: str) -> WavelengthGrid:
@@ -44,12 +49,13 @@ def grid_of(reader: str) -> WavelengthGrid:
 def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | None = None) -> SourceFile:
     """What a file holds, told by its content, not its name.
 
-    DESI coadds are described from headers alone, unless their HDUs carry no DATASUM; of SDSS spectra
-    (which carry none) the two tables that matter are read for the fingerprint.
+    DESI coadds are described from headers alone, unless their HDUs carry no DATASUM. SDSS files carry none:
+    of a spec file the two tables that matter are read for the fingerprint, of a plate the tables of its
+    fibres and redshifts, while its header, which says when the spectra were coadded, stands for the images.
 
     Parameters
     ----------
-    redshift_url : the redrock file of a DESI coadd; empty where there is none.
+    redshift_url : the redrock file of a DESI coadd, the spZbest file of an SDSS plate; empty for none.
     published : published checksums already looked up; looked up here when not given.
 
     Raises
@@ -59,16 +65,24 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
     """
     published = published if published is not None else PublishedChecksums()
     with _decoding(url), ExitStack() as stack:
-        file = stack.enter_context(FitsFile(url, foresee_coadd(0, 0)))
+        file = stack.enter_context(FitsFile(url, _foresee(0, 0)))
+        if not (_is_desi(file) or sdss_plate.is_plate(file)):
+            redshift_url = ""
+        redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
+        identity: tuple[str, ...]
         if _is_desi(file):
             desi_coadd.check_is_coadd(file)
-            redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
-            reader, names, count = desi_coadd.READER, desi_coadd.identity(file), file.unit("FIBERMAP").rows
+            reader, count = desi_coadd.READER, file.unit("FIBERMAP").rows
+            identity = names = desi_coadd.identity(file)
+        elif sdss_plate.is_plate(file):
+            reader, count = sdss_plate.READER, sdss_plate.PlateUnits.of(file).flux.rows
+            names = sdss_plate.identity(file)
+            identity = (*names, sdss_plate.header_digest(file))
         else:
             sdss_spec.check_grid(file)
-            redshifts, redshift_url = None, ""
-            reader, names, count = sdss_spec.READER, sdss_spec.identity(file), 1
-        digest = fingerprint(_parts(reader, file, redshifts), published, names)
+            reader, count = sdss_spec.READER, 1
+            identity = names = sdss_spec.identity(file)
+        digest = fingerprint(_parts(reader, file, redshifts), published, identity)
     return SourceFile(url, redshift_url, reader, count, digest, *names)
 
 
@@ -84,7 +98,7 @@ def verify(file: SourceFile) -> None:
     if inspect(file.url, file.redshift_url).fingerprint != file.fingerprint:
         raise _changed(file, "another fingerprint", file.fingerprint)
     with ExitStack() as stack:
-        spectra = stack.enter_context(FitsFile(file.url, foresee_coadd(0, file.spectra)))
+        spectra = stack.enter_context(FitsFile(file.url, _foresee(0, file.spectra)))
         redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
         for part, units in _parts(file.reader, spectra, redshifts):
             for unit in units:
@@ -93,13 +107,16 @@ def verify(file: SourceFile) -> None:
                     raise checksum_mismatch(part.url, unit, found)
 
 
+_Reader = CoaddSpectra | OneSpectrum | PlateSpectra
+
+
 class OpenSpectra:
     """A source file that :func:`open_spectra` opened: read it in as many pieces as suit.
 
     Several threads may call :meth:`read` at the same time.
     """
 
-    def __init__(self, file: SourceFile, spectra: CoaddSpectra | OneSpectrum) -> None:
+    def __init__(self, file: SourceFile, spectra: _Reader) -> None:
         self.file = file
         self._spectra = spectra
 
@@ -156,22 +173,35 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
         yield OpenSpectra(file, spectra)
 
 
-def _open(file: SourceFile, start: int, stop: int, stack: ExitStack) -> CoaddSpectra | OneSpectrum:
+def _open(file: SourceFile, start: int, stop: int, stack: ExitStack) -> _Reader:
+    foresee = _foresee(start, stop)
     if file.reader == sdss_spec.READER:
-        return OneSpectrum(stack.enter_context(FitsFile(file.url)))
-    with ThreadPoolExecutor(1) as pool:  # the two files of one place wait for the network together
-        redshifts = pool.submit(_read_redshifts, file.redshift_url)
-        spectra = stack.enter_context(FitsFile(file.url, foresee_coadd(start, stop)))
-        return CoaddSpectra(
-            spectra, redshifts.result(), (file.specprod, file.survey, file.program), start, stop
+        return OneSpectrum(stack.enter_context(FitsFile(file.url, foresee)))
+    names = (file.specprod, file.survey, file.program)
+    # The two files wait for the network together.
+    with ThreadPoolExecutor(1) as pool:
+        if file.reader == sdss_plate.READER:
+            fits = pool.submit(_read_redshifts, file.redshift_url, BestFits.of, lambda unit: unit.is_table)
+            plate = stack.enter_context(FitsFile(file.url, foresee))
+            return PlateSpectra(plate, fits.result(), names, start, stop)
+        redshifts = pool.submit(
+            _read_redshifts, file.redshift_url, RedshiftTable.of, lambda unit: unit.name == "REDSHIFTS"
         )
+        coadd = stack.enter_context(FitsFile(file.url, foresee))
+        return CoaddSpectra(coadd, redshifts.result(), names, start, stop)
 
 
-def _read_redshifts(url: str) -> RedshiftTable | None:
+def _read_redshifts(url: str, read: Callable[[FitsFile], _T], until: Last) -> _T | None:
     if not url:
         return None
-    with FitsFile(url, until="REDSHIFTS") as file:
-        return RedshiftTable.of(file)
+    with FitsFile(url, until=until) as file:
+        return read(file)
+
+
+def _foresee(start: int, stop: int) -> Foresight:
+    """Foresight for whatever the file turns out to be."""
+    kinds = (foresee_coadd(start, stop), foresee_plate(start, stop))
+    return lambda units, size: [one for foresee in kinds for one in foresee(units, size)]
 
 
 def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
@@ -208,6 +238,13 @@ def _parts(
     """The HDUs that a reader reads, of each file."""
     if reader == sdss_spec.READER:
         return [(file, list(sdss_spec.tables(file)))]
+    if reader == sdss_plate.READER:
+        plate = sdss_plate.PlateUnits.of(file)
+        images = [unit for unit in (plate.flux, plate.ivar, plate.and_mask) if unit.text("DATASUM")]
+        parts = [(file, [*images, plate.plugmap])]
+        if redshifts is not None:
+            parts.append((redshifts, [sdss_plate.redshift_table(redshifts)]))
+        return parts
     kinds = ("WAVELENGTH", "FLUX", "IVAR", "MASK")
     names = ["FIBERMAP", *(f"{arm.name}_{kind}" for arm in desi_coadd.arms_of(file) for kind in kinds)]
     parts = [(file, [file.unit(name) for name in names if name in file])]

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from engine.readers.registry import inspect, read_spectra
-from engine.readers.sdss_spec import FATAL_MASK
+from engine.readers.sdss_conventions import FATAL_MASK
 from models.errors import QuarantineError
 from models.grid import SDSS_GRID
 from models.row_status import RowStatus

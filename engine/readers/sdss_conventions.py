@@ -1,0 +1,145 @@
+"""What holds for SDSS spectra in every form in which they are published: bits, names, the grid."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import QuarantineError
+from models.grid import SDSS_GRID
+from models.row_status import RowStatus
+
+FATAL_MASK = sum(
+    1 << bit
+    for bit in (
+        0,  # NOPLUG
+        1,  # BADTRACE
+        2,  # BADFLAT
+        3,  # BADARC
+        18,  # FULLREJECT
+        22,  # NOSKY
+        23,  # BRIGHTSKY
+        24,  # NODATA
+    )
+)
+"""Bits of the AND mask (SPPIXMASK) that make a pixel unusable.
+
+Masking on any bit, as some readers do, would throw away half of each spectrum whose CCD has
+MANYBADCOLUMNS; masking on none keeps the residuals of bright sky lines, the most frequent artefact there
+is. What the OR mask says of single exposures is left to ivar.
+"""
+
+_ZWARNING_SKY, _ZWARNING_UNPLUGGED, _ZWARNING_NODATA = 1 << 0, 1 << 7, 1 << 9
+_SDSS_IV_BEGINS = 56839  # MJD of 2014-07-01, when eBOSS took over the BOSS spectrographs
+
+# The dichroics cross over near 6000 Angstrom; outside this range a pixel has seen one camera only
+# (SDSS-I/II 5800-6150, BOSS 5600-6350: Smee et al. 2013, AJ 146, 32).
+_BLUE_ALONE = slice(0, int(SDSS_GRID.pixel(5600.0)))
+_RED_ALONE = slice(int(SDSS_GRID.pixel(6350.0)) + 1, None)
+
+
+def first_pixel(url: str, loglam: NDArray[np.float32] | NDArray[np.float64]) -> int:
+    """Where on the grid a spectrum begins, from its log10 wavelengths.
+
+    Raises
+    ------
+    QuarantineError : steps other than 1e-4, or outside the grid (``wrong-grid``).
+    """
+    place = (loglam.astype(np.float64) - SDSS_GRID.start) / SDSS_GRID.step
+    first = int(np.rint(place[0])) if place.size and np.isfinite(place[0]) else -1
+    # float32 holds loglam to 2.4e-7, which is 0.0024 pixels.
+    regular = place.size > 0 and bool(np.all(np.abs(place - (first + np.arange(place.size))) < 0.02))
+    if not regular or first < 0 or first + place.size > SDSS_GRID.size:
+        last_allowed = SDSS_GRID.start + SDSS_GRID.step * (SDSS_GRID.size - 1)
+        ends = f"log10 wavelength {loglam[0]:.4f} to {loglam[-1]:.4f} in " if place.size else ""
+        raise QuarantineError(
+            "The spectrum does not fit SDSS's wavelength grid.",
+            where=url,
+            got=f"{ends}{place.size} pixels",
+            allowed=f"steps of {SDSS_GRID.step} in log10 wavelength, {SDSS_GRID.start} to {last_allowed:.2f}",
+            remedy="Give the survey's own spectra, not resampled ones.",
+            kind="wrong-grid",
+        )
+    return first
+
+
+def survey_of(run2d: str, mjd: int) -> str:
+    """The survey, from the pipeline's version and the date: sdss, boss or eboss."""
+    if run2d.isdigit():
+        return "sdss"
+    return "boss" if mjd < _SDSS_IV_BEGINS else "eboss"
+
+
+def arm_labels(ivar: NDArray[np.float32]) -> NDArray[np.str_]:
+    """Letters of the arms that hold data, ``"br"``, ``"b"``, ``"r"`` or none, per spectrum on the grid."""
+    codes = ivar[:, _BLUE_ALONE].any(axis=1) + 2 * ivar[:, _RED_ALONE].any(axis=1)
+    labels: NDArray[np.str_] = np.array(["", "b", "r", "br"])[codes]
+    return labels
+
+
+def statuses(
+    sky: NDArray[np.bool_],
+    redshift: NDArray[np.float64],
+    zwarning: NDArray[np.int64],
+    unmasked: NDArray[np.bool_],
+    good: NDArray[np.bool_],
+) -> NDArray[np.uint8]:
+    """The status of each spectrum, the first that applies.
+
+    1. SKY_FIBRE: the fibre was meant to see sky (``sky``), or the SKY bit of ZWARNING is set.
+    2. BAD_FIBRE: ZWARNING says UNPLUGGED.
+    3. NO_REDSHIFT: the redshift is not finite, or ZWARNING says NODATA.
+    4. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance (not ``unmasked``).
+    5. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite (not ``good``).
+    6. SCORED otherwise.
+    """
+    status = np.full(len(sky), RowStatus.SCORED, dtype=np.uint8)
+    # Weakest first: a later line overrules an earlier one.
+    status[~good] = RowStatus.NON_FINITE_FLUX
+    status[~unmasked] = RowStatus.NO_GOOD_PIXELS
+    status[~np.isfinite(redshift) | ((zwarning & _ZWARNING_NODATA) != 0)] = RowStatus.NO_REDSHIFT
+    status[(zwarning & _ZWARNING_UNPLUGGED) != 0] = RowStatus.BAD_FIBRE
+    status[sky | ((zwarning & _ZWARNING_SKY) != 0)] = RowStatus.SKY_FIBRE
+    return status
+
+
+def spec_obj_id(plate: int, mjd: int, fiber: int, run2d: str) -> int:
+    """SPECOBJID as the catalogues have it.
+
+    Plate from bit 50, fibre from 38, MJD - 50000 from 24, run2d from 10.
+    A run2d ``vN_M_P`` counts as (N - 5) * 10000 + M * 100 + P
+    (https://www.sdss4.org/dr17/help/glossary/#specobj). -1 for a run2d of another form.
+    """
+    if run2d.isdigit():
+        code = int(run2d)
+    else:
+        parts = run2d.removeprefix("v").split("_")
+        if len(parts) != 3 or not all(part.isdigit() for part in parts):
+            return -1
+        major, minor, patch = map(int, parts)
+        code = (major - 5) * 10_000 + minor * 100 + patch
+    return plate << 50 | fiber << 38 | (mjd - 50_000) << 24 | code << 10
+
+
+def identifier(value: object) -> int:
+    """A 64-bit identifier as int64, from an integer or digits; -1 where there is none.
+
+    SPECOBJIDs of plates above 8191 need all 64 bits: they keep their bits and come out negative.
+    """
+    try:
+        number = int(str(value).strip())
+    except ValueError:
+        return -1
+    if not 0 <= number < 1 << 64:
+        return -1
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def number_of(value: object) -> float:
+    """A number from a number or text; NaN where there is none."""
+    try:
+        return float(value) if isinstance(value, (int, float, np.number)) else float(str(value))
+    except ValueError:
+        return math.nan
