@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.block_log import logged_block
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, SourceSlice, WrittenObject
 from engine.explainer import Explainer
 from engine.normalisation import normalise
@@ -94,6 +95,7 @@ class BlockWorker:
         self._store = store
         self._configuration = configuration
 
+    @logged_block
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
 

@@ -18,6 +18,8 @@ from engine.plan import attribution_blocks, begin, superseded_rows
 from engine.store.store import Store
 from flows.preparation import PreparedRun, prepare, prepared_run
 from flows.run_account import account_of
+from flows.run_publication import published
+from flows.run_record import log_marks, log_plan, recorded
 from flows.run_request import RunRequest, RunSummary
 from infra.settings import Settings, load_settings
 from tasks.block_commits import BlockCommits
@@ -29,6 +31,8 @@ _THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1024)
 
 
 @flow(name="process", task_runner=_THREADS, persist_result=False)  # type: ignore[arg-type]  # invariant
+@recorded
+@published
 def process(request: RunRequest) -> RunSummary:
     """List, plan, score, mark what is superseded, explain, account.
 
@@ -44,11 +48,15 @@ def process(request: RunRequest) -> RunSummary:
     settings = load_settings()
     prepared = prepared_run() or prepare(request, settings)
     store = prepared.store or Store.create(request.store, prepared.configuration)
+    log_plan(prepared)
     begin(store, prepared.plan)
     with ExitStack() as stack:
         executor = _start_executor(prepared, store, settings, stack)
+        current_listener().ready(executor.slots, prepared.listing.refused)
         scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
-        store.mark_superseded(superseded_rows(store))
+        superseded = superseded_rows(store)
+        store.mark_superseded(superseded)
+        log_marks("superseded", len(superseded))
         explained = _run_stage("explaining", attribution_blocks(store), store, executor)
     store.clear_staging()
     return account_of(prepared, store, scored, explained, time.monotonic() - begun)
