@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.block_log import logged_block
 from engine.block_reading import BATCH_SPECTRA, READ_AHEAD, BlockBatch, BlockReader
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, SourceSlice, WrittenObject
 from engine.explainer import Explainer
@@ -97,6 +98,7 @@ class BlockWorker:
         self._health = SourceHealth()
         self._computing = threading.Lock()
 
+    @logged_block
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
 

@@ -14,7 +14,7 @@ from flows.commands_release import plan, run, simulate, train
 from flows.commands_spectrum import explain
 from flows.commands_store import cluster, query, report, verify
 from flows.console import notes, show_error, write_json
-from infra.log_output import set_up_logging
+from infra.log_output import LogOutput, set_up_logging
 from infra.prefect_environment import prepare_prefect
 from infra.processor_sharing import share_processors
 from infra.settings import load_settings
@@ -91,7 +91,7 @@ def run_command(tokens: list[str]) -> int:
     prepare_prefect()
     share_processors()
     try:
-        set_up_logging(load_settings().log_level)
+        set_up_logging(LogOutput.of(load_settings()))
         status = app(tokens)
         return status if isinstance(status, int) else 0
     except WhyspecError as error:

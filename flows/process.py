@@ -19,6 +19,8 @@ from engine.store.store import Store
 from flows.locked_run import locked_run
 from flows.preparation import PreparedRun, prepared_run
 from flows.run_account import account_of
+from flows.run_publication import published
+from flows.run_record import log_marks, log_plan, recorded
 from flows.run_request import RunRequest, RunSummary
 from infra.settings import Settings, load_settings
 from tasks.block_commits import BlockCommits
@@ -30,6 +32,8 @@ _THREADS: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=1024)
 
 
 @flow(name="process", task_runner=_THREADS, persist_result=False)  # type: ignore[arg-type]  # invariant
+@recorded
+@published
 def process(request: RunRequest) -> RunSummary:
     """List, plan, score, mark what is superseded, explain, account.
 
@@ -46,12 +50,18 @@ def process(request: RunRequest) -> RunSummary:
     with ExitStack() as hold:
         prepared = prepared_run() or hold.enter_context(locked_run(request, settings))
         store = prepared.open_store
+        log_plan(prepared)
         begin(store, prepared.plan)
         with ExitStack() as stack:
             executor = _start_executor(prepared, store, settings, stack)
+            current_listener().ready(executor.workers, prepared.listing.refused)
             scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
-            store.mark_superseded(superseded_rows(store))
-            store.mark_gone(gone_rows(store, prepared.plan, prepared.listing))
+            superseded = superseded_rows(store)
+            store.mark_superseded(superseded)
+            log_marks("superseded", len(superseded))
+            gone = gone_rows(store, prepared.plan, prepared.listing)
+            store.mark_gone(gone)
+            log_marks("gone", len(gone))
             explained = _run_stage("explaining", attribution_blocks(store), store, executor)
         store.clear_staging()
         return account_of(prepared, store, scored, explained, time.monotonic() - begun)

@@ -1,7 +1,12 @@
-"""Progress of a run in the terminal: files, then spectra with rate, outliers and time left."""
+"""Progress of a run: bars in a terminal, a line now and then where there is none (a batch job's log).
+
+What went wrong is told by the log, which a terminal shows above the bars; here it is counted.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,8 +25,19 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.source_file import RefusedFile
+from flows.console import count, duration
 from models.errors import WhyspecError
 from tasks.run_listener import STAGE_TITLES, Stage
+
+LINE_SECONDS = 30.0
+"""Without a terminal: a line after so long ..."""
+
+LINE_SHARE = 0.1
+"""... or after so much of a stage, but not more often than ..."""
+
+LEAST_SECONDS = 5.0
+"""... so."""
 
 
 class _Rate(ProgressColumn):
@@ -50,27 +66,32 @@ class _Count(ProgressColumn):
 
 
 class RunProgress:
-    """Shows a run on a console; a context manager and a :class:`tasks.run_listener.RunListener`."""
+    """Shows a run on a console; a context manager and a :class:`tasks.run_listener.RunListener`.
 
-    def __init__(self, console: Console) -> None:
+    Parameters
+    ----------
+    console : bars where it is a terminal, else lines.
+    clock : seconds that go on.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            _Bar(bar_width=30),
+            _Bar(bar_width=12),
             _Count(),
             _Rate(),
-            TextColumn("{task.fields[note]}", style="yellow"),
             TimeRemainingColumn(compact=True),
             console=console,
-            # A log file is not a terminal: there only the notes appear.
             disable=not console.is_terminal,
+            get_time=clock,
         )
-        self._console = console
+        self._lines = None if console.is_terminal else _Lines(console, clock)
         self._listing = self._add("list files", rated=True)
         self._waiting = self._add("")
         self._stage = self._waiting
-        self._outliers = 0
-        self._scoring = False
+        self._counts = self._waiting
+        self._outliers = self._retries = self._set_aside = self._workers = self._blocks = 0
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -87,30 +108,86 @@ class RunProgress:
     def listing(self, done: int, files: int) -> None:
         """Files looked at."""
         self._progress.update(self._listing, completed=done, total=files, visible=True)
+        if self._lines is not None:
+            self._lines.at("list files", done, files, "")
 
     def waiting(self, what: str) -> None:
         """A spinner with what is waited for."""
         self._progress.update(self._waiting, description=what, total=None, visible=bool(what))
 
+    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
+        """Count the files that were refused when they were listed."""
+        self._workers = workers
+        self._set_aside += len(refused)
+
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
-        """A bar for the stage."""
-        self._scoring = name == "scoring"
+        """A bar for the stage, and a line of counts below it."""
         self._stage = self._add(STAGE_TITLES[name], rated=True)
-        self._progress.update(self._stage, total=spectra, visible=spectra > 0, note=f"{blocks} blocks")
+        self._progress.update(self._stage, total=spectra, visible=spectra > 0)
+        if self._counts is not self._waiting:
+            self._progress.remove_task(self._counts)
+        self._counts = self._add("")
+        self._blocks = blocks
+        self._count()
 
     def finished(self, result: BlockResult) -> None:
         """Advance the bar."""
         self._outliers += len(result.outliers)
-        note = f"{self._outliers:,} outliers" if self._scoring else ""
-        self._progress.update(self._stage, advance=result.spectra, note=note)
-        for file in result.unreadable:
-            self._console.print(f"set aside: {file.url} ({file.kind})", style="yellow")
+        self._set_aside += len(result.unreadable)
+        self._progress.update(self._stage, advance=result.spectra)
+        self._count()
 
-    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:
-        """Say why a block is run again."""
-        self._console.print(
-            f"{block.kind} block {block.index} will be tried again: {error.what}", style="yellow"
-        )
+    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
+        """Count a block that is run again."""
+        self._retries += 1
+        self._count()
+
+    def _count(self) -> None:
+        parts = [
+            count(self._outliers, "outlier"),
+            count(self._workers, "worker"),
+            count(self._blocks, "block"),
+        ]
+        if self._retries:
+            parts.append("1 retry" if self._retries == 1 else f"{self._retries:,} retries")
+        if self._set_aside:
+            parts.append(f"{count(self._set_aside, 'file')} set aside")
+        text = ", ".join(parts)
+        self._progress.update(self._counts, description=f"[dim]{text}[/]", visible=True)
+        task = self._task(self._stage)
+        if self._lines is not None and task.total:
+            self._lines.at(task.description, int(task.completed), int(task.total), text)
+
+    def _task(self, wanted: TaskID) -> Task:
+        return next(task for task in self._progress.tasks if task.id == wanted)
 
     def _add(self, title: str, *, rated: bool = False) -> TaskID:
-        return self._progress.add_task(title, total=None, visible=False, note="", rated=rated)
+        return self._progress.add_task(title, total=None, visible=False, rated=rated)
+
+
+class _Lines:
+    """Says now and then how far something is, for logs."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._title = ""
+        self._begun = self._told = clock()
+        self._told_share = 0.0
+
+    def at(self, title: str, done: int, total: int, note: str) -> None:
+        """Tell it, if the last telling is long enough ago or this is the end."""
+        now, share = self._clock(), done / total if total else 1.0
+        if title != self._title:
+            self._title, self._begun, self._told, self._told_share = title, now, now, 0.0
+        since = now - self._told
+        stepped = share - self._told_share >= LINE_SHARE and since >= LEAST_SECONDS
+        ended = share >= 1 > self._told_share
+        if not (ended or stepped or since >= LINE_SECONDS):
+            return
+        self._told, self._told_share = now, share
+        elapsed = now - self._begun
+        rate = f", {done / elapsed:,.1f}/s" if elapsed > 0 and done else ""
+        left = f", {duration(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
+        notes = f"; {note}" if note else ""
+        self._console.print(f"{title}: {done:,}/{total:,}{rate}{left}{notes}", soft_wrap=True)

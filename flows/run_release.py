@@ -8,12 +8,14 @@ from dataclasses import replace
 from flows.locked_run import locked_run
 from flows.preparation import handed_over
 from flows.run_account import account_of
+from flows.run_record import recorded
 from flows.run_request import RunRequest, RunSummary
 from infra.prefect_environment import prepare_prefect
 from infra.settings import Settings
 from tasks.run_listener import current_listener
 
 
+@recorded
 def run_release(request: RunRequest, settings: Settings) -> RunSummary:
     """Process a release on this machine's own or the user's Prefect server.
 

@@ -1,38 +1,216 @@
-"""Where whyspec's log goes: standard error, above the level in the settings; libraries stay quiet."""
+"""Where whyspec's log goes: standard error, and a file of its own for every process.
+
+The coordinator writes the file of the setting ``log_file``, each Ray worker one beside it with its host
+and process in the name: no lock, no server, and a record that was written outlives its process. Every
+record carries the run, the host and the process, and within a block the block; credentials are taken
+out. Libraries stay quiet.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
+from infra.run_identity import current_run_id
+from infra.settings import Settings
 from models.errors import ConfigurationError
+from models.log_events import ATTRIBUTE, current_log_fields
+from models.redaction import redacted
 
 _LAYERS = ("flows", "tasks", "engine", "models", "infra")
 _LOUD_LIBRARIES = ("distributed", "dask", "prefect", "ray", "fsspec", "botocore", "matplotlib", "asyncio")
+_HOST = socket.gethostname()
+
+WORKER_VARIABLE = "WHYSPEC_WORKER_LOG"
+"""Carries a :class:`LogOutput` and the run into Ray's worker processes."""
 
 
-def set_up_logging(level: str) -> None:
-    """Send whyspec's log at ``level`` and above to standard error, other libraries' errors only.
+@dataclass(frozen=True, slots=True)
+class LogOutput:
+    """Where records go: those at ``level`` to standard error, those at ``file_level`` to ``file``.
+
+    ``file`` is empty for none; ``form`` is ``"text"`` or ``"json"`` (one object a line), of both.
+    """
+
+    level: str = "WARNING"
+    form: str = "text"
+    file: str = ""
+    file_level: str = "INFO"
+
+    @classmethod
+    def of(cls, settings: Settings) -> LogOutput:
+        """What the settings say; the file's path made absolute."""
+        file = str(settings.log_file.absolute()) if settings.log_file is not None else ""
+        return cls(settings.log_level, settings.log_format, file, settings.log_file_level)
+
+    def of_worker(self) -> LogOutput:
+        """The same for this process as a worker: a file beside the coordinator's."""
+        if not self.file:
+            return self
+        path = Path(self.file)
+        name = f"{path.stem}.worker-{_HOST}-{os.getpid()}{path.suffix}"
+        return LogOutput(self.level, self.form, str(path.with_name(name)), self.file_level)
+
+
+def set_up_logging(output: LogOutput) -> None:
+    """Send whyspec's log where ``output`` says, other libraries' critical errors only.
 
     Raises
     ------
-    ConfigurationError : there is no such level.
+    ConfigurationError : there is no such level, or the file cannot be written.
     """
+    formatter = _Json() if output.form == "json" else _Text()
+    handlers: list[logging.Handler] = [_StandardError()]
+    handlers[0].setLevel(_level("WHYSPEC_LOG_LEVEL", output.level))
+    if output.file:
+        handlers.append(_file_handler(output))
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    for name in _LAYERS:
+        logger = logging.getLogger(name)
+        for old in [handler for handler in logger.handlers if isinstance(handler, _OURS)]:
+            logger.removeHandler(old)
+            old.close()
+        for handler in handlers:
+            logger.addHandler(handler)
+        logger.setLevel(min(handler.level for handler in handlers))
+        logger.propagate = False
+    for name in _LOUD_LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def is_logging_set_up() -> bool:
+    """Whether :func:`set_up_logging` was called in this process."""
+    return any(isinstance(handler, _OURS) for handler in logging.getLogger(_LAYERS[0]).handlers)
+
+
+def worker_environment(settings: Settings) -> dict[str, str]:
+    """The variables that :func:`set_up_worker_logging` reads."""
+    output = LogOutput.of(settings)
+    parts = (output.level, output.form, output.file, output.file_level, current_run_id())
+    return {WORKER_VARIABLE: json.dumps(parts)}
+
+
+def set_up_worker_logging() -> None:
+    """Set up the log of a Ray worker; Ray calls it when the process starts, also a restarted one.
+
+    A worker without a disk to log to still works: its records go to its standard error, which Ray keeps.
+    """
+    global _worker_run
+    *output, _worker_run = json.loads(os.environ[WORKER_VARIABLE])
+    mine = LogOutput(*output).of_worker()
+    try:
+        set_up_logging(mine)
+    except ConfigurationError as error:
+        set_up_logging(LogOutput(mine.level, mine.form))
+        logging.getLogger(__name__).warning("%s", error)
+
+
+_worker_run = ""
+
+
+class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]
+    """Standard error as it is when a record comes: progress bars put a stream of theirs in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+class _File(logging.FileHandler):
+    """A file that is appended to, one record at a time."""
+
+
+_OURS = (_StandardError, _File)
+
+
+def _file_handler(output: LogOutput) -> logging.Handler:
+    path = Path(output.file)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = _File(path, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(
+            "The log file cannot be written.",
+            where="WHYSPEC_LOG_FILE",
+            got=f"{path}: {error.strerror}",
+            remedy="Name a file in a directory that can be written to, or unset it.",
+            kind="log-file",
+        ) from error
+    handler.setLevel(_level("WHYSPEC_LOG_FILE_LEVEL", output.file_level))
+    return handler
+
+
+def _level(variable: str, level: str) -> int:
     names = logging.getLevelNamesMapping()
     if level.upper() not in names:
         raise ConfigurationError(
             "There is no such log level.",
-            where="WHYSPEC_LOG_LEVEL",
+            where=variable,
             got=level,
             allowed="DEBUG, INFO, WARNING, ERROR, CRITICAL",
             remedy="Use one of these.",
             kind="log-level",
         )
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    for name in _LAYERS:
-        logger = logging.getLogger(name)
-        logger.handlers = [handler]
-        logger.setLevel(names[level.upper()])
-        logger.propagate = False
-    for name in _LOUD_LIBRARIES:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    return names[level.upper()]
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {**current_log_fields(), **getattr(record, ATTRIBUTE, {})}
+
+
+def _time(record: logging.LogRecord) -> str:
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+    return f"{whole}.{int(record.msecs):03d}Z"
+
+
+class _Text(logging.Formatter):
+    """``time level run host:pid message``, further lines indented."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = _fields(record)
+        where = f"{_HOST}:{record.process}"
+        run = current_run_id() or _worker_run or "-"
+        message = record.getMessage()
+        if "block" in fields and not message.startswith(f"{fields['block_kind']} block"):
+            message = f"{fields['block_kind']} block {fields['block']}: {message}"
+        text = f"{_time(record)} {record.levelname} {run} {where} {message}"
+        if record.exc_info:
+            text += f"\n{self.formatException(record.exc_info)}"
+        return redacted(text).replace("\n", "\n  ")
+
+
+class _Json(logging.Formatter):
+    """One JSON object a line: time, level, logger, run, host, pid, message, then the event's fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        values: dict[str, object] = {
+            "time": _time(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "run": current_run_id() or _worker_run,
+            "host": _HOST,
+            "pid": record.process,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            values["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(_redacted(values), ensure_ascii=False, default=str)
+
+
+def _redacted(value: object) -> object:
+    # Value by value: a pattern must not eat the quotes that hold the line together.
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict):
+        return {str(name): _redacted(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_redacted(part) for part in value]
+    return value

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from infra.log_output import set_up_worker_logging, worker_environment
 from infra.settings import Settings, cpu_count
 from models.errors import ConfigurationError
 
@@ -47,7 +48,10 @@ def ray_cluster(settings: Settings) -> Iterator[RayResources]:
         _connect(settings)
     try:
         cluster = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        yield resources_for(int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0)), settings)
+        # A cluster that grows has little before it is asked: Ray's autoscaler adds nodes for actors.
+        cpus = max(int(cluster.get("CPU", 0)), settings.ray_cpus)
+        gpus = max(int(cluster.get("GPU", 0)), settings.ray_gpus)
+        yield resources_for(cpus, gpus, settings)
     finally:
         if started:
             ray.shutdown()
@@ -56,12 +60,17 @@ def ray_cluster(settings: Settings) -> Iterator[RayResources]:
 def _connect(settings: Settings) -> None:
     import ray
 
+    environment = {
+        "env_vars": worker_environment(settings),
+        "worker_process_setup_hook": f"{set_up_worker_logging.__module__}.{set_up_worker_logging.__name__}",
+    }
     if settings.ray_address:
         try:
             ray.init(
                 address=settings.ray_address,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
+                runtime_env=environment,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigurationError(
@@ -79,6 +88,7 @@ def _connect(settings: Settings) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
         object_store_memory=settings.ray_object_store_bytes,
+        runtime_env=environment,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -25,22 +26,67 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WHYSPEC_", extra="forbid", frozen=True)
 
-    workers: int = Field(default=0, ge=0, description="processes that score; 0: one per CPU (or GPU)")
-    threads_per_worker: int = Field(default=1, ge=1, description="torch threads of each of them")
-    threads: int = Field(default=0, ge=0, description="torch threads of explain and train; 0: one per CPU")
-    ray_address: str = Field(default="", description="Ray cluster to join; empty: one on this machine")
-    ray_object_store_bytes: int = Field(
-        default=256 * 2**20, ge=80 * 2**20, description="only receipts pass through it"
+    workers: int = Field(
+        default=0,
+        ge=0,
+        description="processes that score; 0: one per GPU, or per threads_per_worker CPUs",
+        json_schema_extra={"flag": "run --workers"},
     )
-    ready_seconds: float = Field(default=300.0, gt=0, description="time for the workers to get ready")
-    memory_per_worker: int = Field(default=0, ge=0, description="bytes; 0: what is free here, shared out")
+    threads_per_worker: int = Field(
+        default=1,
+        ge=1,
+        description="torch threads of each of them",
+        json_schema_extra={"flag": "run --threads-per-worker"},
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        description="torch threads of explain, train and bench; 0: one per CPU",
+        json_schema_extra={"flag": "explain, train --threads"},
+    )
+    memory_per_worker: int = Field(
+        default=0, ge=0, description="bytes a worker may need; 0: what is free here, shared out"
+    )
     occlusion_memory: int = Field(
-        default=0, ge=0, description="bytes for the occlusion of one spectrum; 0: what suits the device"
+        default=0,
+        ge=0,
+        description="bytes for the occlusion of one spectrum; 0: what suits the device",
+        json_schema_extra={"flag": "run, explain --memory"},
     )
-    dask_workers: int = Field(default=0, ge=0, description="threads of the clustering; 0: one per CPU")
+    ready_seconds: float = Field(
+        default=300.0, gt=0, description="time for the workers to get ready, and for a cluster to grow"
+    )
+    ray_address: str = Field(
+        default="", description="Ray cluster to join, `auto` for this machine's; empty: one of whyspec's own"
+    )
+    ray_cpus: int = Field(
+        default=0, ge=0, description="CPUs that the joined cluster can grow to; 0: it does not grow"
+    )
+    ray_gpus: int = Field(
+        default=0, ge=0, description="GPUs that the joined cluster can grow to; 0: it does not grow"
+    )
+    ray_object_store_bytes: int = Field(
+        default=256 * 2**20,
+        ge=80 * 2**20,
+        description="object store of a Ray of whyspec's own; only receipts pass through it",
+    )
     dask_address: str = Field(default="", description="Dask scheduler to join; empty: threads here")
-    traceback: bool = Field(default=False, description="show tracebacks of whyspec's own errors")
-    log_level: str = Field(default="WARNING", description="level of whyspec's log on standard error")
+    dask_workers: int = Field(default=0, ge=0, description="threads of the clustering; 0: one per CPU")
+    log_level: str = Field(
+        default="WARNING", description="least level that is logged to standard error: DEBUG to CRITICAL"
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="text for people, json for programs: one object a line"
+    )
+    log_file: Path | None = Field(
+        default=None, description="file to log to as well; each Ray worker writes one beside it"
+    )
+    log_file_level: str = Field(default="INFO", description="least level that is logged to the file")
+    traceback: bool = Field(
+        default=False,
+        description="show tracebacks of whyspec's own errors",
+        json_schema_extra={"flag": "--traceback"},
+    )
 
     @classmethod
     def settings_customise_sources(

@@ -7,6 +7,8 @@ what went wrong, where, what was found, what is allowed, and what to do.
 
 from __future__ import annotations
 
+from models.redaction import redacted
+
 
 class WhyspecError(Exception):
     """Root of every error that whyspec raises on purpose.
@@ -18,6 +20,8 @@ class WhyspecError(Exception):
     got, allowed : the value found and the values that would do; empty when they say nothing.
     remedy : what the reader can do now.
     kind : short stable code, e.g. ``"truncated-file"``; the class's default when not given.
+
+    Credentials in URLs and in what other libraries say are taken out.
     """
 
     exit_code = 1
@@ -33,9 +37,10 @@ class WhyspecError(Exception):
         remedy: str = "",
         kind: str = "",
     ) -> None:
-        self.what = what
-        self.where = where
-        self.got = str(got)
+        # Here and not where they are shown: texts of errors also go to the ledger and to Prefect.
+        self.what = what = redacted(what)
+        self.where = where = redacted(where)
+        self.got = redacted(str(got))
         self.allowed = str(allowed)
         self.remedy = remedy
         self.kind = kind or self.default_kind

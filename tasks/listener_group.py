@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.source_file import RefusedFile
 from models.errors import WhyspecError
 from tasks.run_listener import RunListener, Stage
 
@@ -22,6 +25,11 @@ class ListenerGroup:
         """To all."""
         for listener in self._listeners:
             listener.waiting(what)
+
+    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
+        """To all."""
+        for listener in self._listeners:
+            listener.ready(workers, refused)
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
         """To all."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal, Protocol
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.source_file import RefusedFile
 from models.errors import WhyspecError
 
 Stage = Literal["scoring", "explaining"]
@@ -24,6 +25,10 @@ class RunListener(Protocol):
 
     def waiting(self, what: str) -> None:
         """The run waits for something that takes seconds; empty when it goes on."""
+        ...
+
+    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
+        """The plan is made, so many workers are ready; these files were refused when they were listed."""
         ...
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
@@ -46,6 +51,9 @@ class SilentListener:
         """Nothing."""
 
     def waiting(self, what: str) -> None:
+        """Nothing."""
+
+    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
         """Nothing."""
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.source_file import RefusedFile
 from engine.store.run_state import RunState
 from models.errors import WhyspecError
 from tasks.run_listener import STAGE_TITLES, Stage
@@ -38,6 +40,11 @@ class RunTally:
         """Keep what is waited for."""
         with self._mutex:
             self._waiting = what
+
+    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:  # noqa: ARG002
+        """Count the files that were refused when they were listed."""
+        with self._mutex:
+            self._state = replace(self._state, set_aside=self._state.set_aside + len(refused))
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
         """Count anew what belongs to a stage."""

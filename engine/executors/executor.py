@@ -48,6 +48,11 @@ class Executor(Protocol):
     """Runs blocks. ``run`` may be called from as many threads as there are ``slots``."""
 
     @property
+    def workers(self) -> int:
+        """Processes that compute."""
+        ...
+
+    @property
     def slots(self) -> int:
         """Blocks that can run at the same time."""
         ...

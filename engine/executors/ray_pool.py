@@ -7,6 +7,7 @@ runs the block there. Both are safe because a block writes the same bytes howeve
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -21,6 +22,9 @@ from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.executors.executor import WorkerRecipe
 from engine.worker import BlockWorker
 from models.errors import BugError, ConfigurationError, RetryError, WhyspecError
+from models.log_events import log_event
+
+_LOG = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """Actors on which a block is tried before the run is told that it fails."""
@@ -91,6 +95,11 @@ class RayPoolExecutor:
         self._changed = threading.Condition()
 
     @property
+    def workers(self) -> int:
+        """Number of actors."""
+        return self._workers
+
+    @property
     def slots(self) -> int:
         """Blocks that the actors have at a time."""
         return self._workers * CALLS
@@ -143,6 +152,11 @@ class RayPoolExecutor:
             except RayActorError as error:
                 if self._ended:
                     raise RetryError("The run was stopped.", where=f"block {block.index}") from error
+                log_event(
+                    _LOG, logging.WARNING, "worker-replaced",
+                    f"The worker of {block.kind} block {block.index} died; another takes its place.",
+                    block_kind=block.kind, block=block.index, reason=str(error).partition("\n")[0],
+                )  # fmt: skip
                 # The actor is gone for good, or cannot be reached: another takes its place.
                 self._replace(seat, actor)
                 continue

@@ -15,6 +15,7 @@ from models.errors import BugError
 class SerialExecutor:
     """Runs blocks here, one at a time, whatever the number of threads that ask."""
 
+    workers = 1
     slots = 1
 
     def __init__(self, recipe: WorkerRecipe) -> None:

@@ -1,0 +1,42 @@
+"""Log records with a name and fields, for programs to read beside the sentence for people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_fields: ContextVar[Mapping[str, object]] = ContextVar("whyspec_log_fields")
+
+ATTRIBUTE = "whyspec_fields"
+"""Where a record carries its fields."""
+
+
+def log_event(logger: logging.Logger, level: int, event: str, message: str, **fields: object) -> None:
+    """Log ``message`` with the event's name and plain values that describe it.
+
+    Parameters
+    ----------
+    level : of :mod:`logging`.
+    event : a short stable name in kebab case, e.g. ``"block-done"``.
+    fields : strings, numbers, lists and dicts of them.
+    """
+    if logger.isEnabledFor(level):
+        # A text made beforehand, so a % in a URL is no placeholder.
+        logger.log(level, "%s", message, extra={ATTRIBUTE: {"event": event, **fields}}, stacklevel=2)
+
+
+@contextmanager
+def log_fields(**fields: object) -> Iterator[None]:
+    """Within it, every record of this context carries these fields, e.g. which block is computed."""
+    token = _fields.set({**current_log_fields(), **fields})
+    try:
+        yield
+    finally:
+        _fields.reset(token)
+
+
+def current_log_fields() -> Mapping[str, object]:
+    """The fields that records carry now."""
+    return _fields.get({})
