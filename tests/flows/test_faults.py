@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from astropy.io import fits
 
-from engine import file_systems
+from engine import block_reading, file_systems
 from engine.store.reading import StoreView
 from engine.store.verify import verify
 from flows.run_release import run_release
@@ -55,6 +55,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_systems, "ATTEMPTS", 3)
     monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(file_systems, "READ_SECONDS", 0.3)
+    monkeypatch.setattr(block_reading, "_PAUSE", 0.05)
     monkeypatch.setattr(run_group, "retry_delay_seconds", [0.01])
     monkeypatch.setattr(run_group, "retry_jitter_factor", None)
 
@@ -201,10 +202,9 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
     )
     assert verify(str(tmp_path / "odd.zarr")).ok
 
-    # Nothing healed: nothing is written, the reasons are told again.
-    before = tree_bytes(tmp_path / "odd.zarr")
+    # Nothing healed: no new rows, and the reasons are told again.
     again = run(release)
-    assert not again.did_something
+    assert (again.did_something, again.store_spectra) == (False, 50)
     assert {file.url: file.kind for file in again.set_aside} == {
         str(torn): "truncated-file",
         str(flipped): "checksum-mismatch",
@@ -215,6 +215,8 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
     }
     assert again.files_unchanged == 6
     assert again.files_gone == 1  # the one that vanished
+    before = tree_bytes(tmp_path / "odd.zarr")
+    assert not run(release).did_something
     assert tree_bytes(tmp_path / "odd.zarr") == before
 
     # All healed: what counts is what it would have been, beside rows that are marked.

@@ -38,7 +38,7 @@ class Fault:
 
     ``status`` answers with ``code``; ``hang`` keeps silent for ``seconds``, then closes; ``cut`` closes
     after ``share`` of the body; ``whole`` answers 200 with the whole file whatever range was asked;
-    ``flip`` sends a body with one byte changed.
+    ``flip`` changes the byte in the middle of the body.
     """
 
     kind: Literal["status", "hang", "cut", "whole", "flip"]
@@ -249,15 +249,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.owner.note(Request(self.command, path, self.headers.get("Range", ""), status, sent))
 
     def _send_bytes(self, target: Path, start: int, stop: int, *, flip: bool) -> int:
-        sent = 0
+        sent, middle = 0, (start + stop) // 2
         with target.open("rb") as stream:
             stream.seek(start)
             while start + sent < stop:
                 piece = stream.read(min(_PIECE, stop - start - sent))
                 if not piece:
                     break
-                if flip and not sent:
-                    piece = piece[:-1] + bytes([piece[-1] ^ 0x10])
+                place = middle - start - sent
+                if flip and 0 <= place < len(piece):
+                    piece = piece[:place] + bytes([piece[place] ^ 0x10]) + piece[place + 1 :]
                 try:
                     self.wfile.write(piece)
                 except OSError:  # the client went away
