@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import multiprocessing.forkserver
 import os
 import re
 import signal
@@ -20,6 +21,10 @@ from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import pytest
+
+from tests.small_run import environment
+
 PRELOADED = (
     "tests.forked_commands",
     "flows.command_line",
@@ -28,9 +33,14 @@ PRELOADED = (
     "flows.run_release",
     "flows.run_progress",
     "flows.summary_tables",
+    "flows.cluster",
     "engine.executors.serial",
+    "engine.executors.ray_pool",
     "engine.store.hierarchy",
+    "prefect.concurrency",
     "prefect.events.worker",
+    "fastapi",
+    "prefect.task_engine",
 )
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir")
@@ -79,16 +89,25 @@ class Command:
         return self.changes.read_text().splitlines()
 
 
-def start(*tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str) -> Command:
+def begin_server() -> None:
+    """Start the process that forks, with the environment that commands have in tests; once is enough."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment().items():
+            patch.setenv(name, value)
+        multiprocessing.forkserver.ensure_running()
+
+
+def start(
+    *tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str
+) -> Command:
     """Begin ``whyspec <tokens>``, whose store is at ``store``; files about it go to ``scratch``."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
     scratch.mkdir(parents=True, exist_ok=True)
     number = len(list(scratch.glob("*.shown")))
     shown, changes = scratch / f"{number}.shown", scratch / f"{number}.changes"
     for path in (shown, changes):
         path.touch()
-    process = context.Process(
+    process = multiprocessing.get_context("forkserver").Process(
         target=_command, args=([str(token) for token in tokens], str(store), shown, changes, death, extra)
     )
     process.start()

@@ -74,12 +74,18 @@ def small_request(release: Path, store: Path, model: Path) -> RunRequest:
     )
 
 
-def small_options(store: Path, model: Path, executor: str = "serial") -> list[str]:
+def small_options(
+    store: Path | str,
+    model: Path,
+    executor: str = "serial",
+    block_rows: int = BLOCK_ROWS,
+    outlier_block_rows: int = OUTLIER_BLOCK_ROWS,
+) -> list[str]:
     """The options of ``whyspec run`` that say the same as :func:`small_request`."""
     options = {
         "--store": store, "--model": model, "--threshold": THRESHOLD, "--preset": "reference-code",
-        "--windows": "64,512", "--baselines": 2, "--block-rows": BLOCK_ROWS,
-        "--outlier-block-rows": OUTLIER_BLOCK_ROWS, "--executor": executor,
+        "--windows": "64,512", "--baselines": 2, "--block-rows": block_rows,
+        "--outlier-block-rows": outlier_block_rows, "--executor": executor,
     }  # fmt: skip
     return [str(part) for pair in options.items() for part in pair]
 
