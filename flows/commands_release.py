@@ -23,6 +23,7 @@ def simulate(
     /,
     *,
     survey: Literal["desi", "sdss"] = "desi",
+    form: Literal["coadd", "spec", "plate"] | None = None,
     spectra: int = 2000,
     outliers: float = 0.03,
     seed: int = 0,
@@ -38,6 +39,9 @@ def simulate(
         Directory to write to; must not exist or be empty.
     survey
         Whose instrument, noise, masks and file formats.
+    form
+        The files: coadd (DESI), spec (SDSS, one spectrum each) or plate (SDSS, all of a plate, with its
+        redshifts in spZbest); the survey's first if left out.
     spectra
         Number of spectra, sky fibres included.
     outliers
@@ -51,7 +55,7 @@ def simulate(
     from flows.console import count, notes, show_next
     from flows.simulation import simulate_to
 
-    release = simulate_to(out, survey, spectra, outliers, seed, templates, notes())
+    release = simulate_to(out, survey, form, spectra, outliers, seed, templates, notes())
     notes().print(
         f"{count(release.spectra, 'spectrum')} in {count(release.files, 'file')} below {out}, "
         f"{count(release.outliers, 'planted anomaly')}, listed in {release.truth}.",

@@ -14,6 +14,7 @@ from flows.progress_bar import counting
 def simulate_to(
     out: Path,
     survey: Literal["desi", "sdss"],
+    form: Literal["coadd", "spec", "plate"] | None,
     spectra: int,
     outliers: float,
     seed: int,
@@ -26,6 +27,6 @@ def simulate_to(
     ------
     ConfigurationError, InputError : see :func:`engine.simulation.release.simulate_release`.
     """
-    settings = SimulationSettings(survey, spectra, outliers, seed, templates=templates)
+    settings = SimulationSettings(survey, spectra, outliers, seed, form=form, templates=templates)
     with counting(console, "simulate spectra") as progress:
         return simulate_release(settings, out, progress)

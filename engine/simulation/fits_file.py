@@ -47,15 +47,18 @@ def empty_table(columns: Sequence[Column], rows: int) -> NDArray[np.void]:
     return np.zeros(rows, dtype=[column.numpy_field for column in columns])
 
 
-def primary_hdu(cards: Sequence[Card]) -> list[bytes]:
-    """A primary HDU without data."""
+def primary_hdu(
+    cards: Sequence[Card], shape: tuple[int, ...] = (), pieces: Sequence[bytes] = ()
+) -> list[bytes]:
+    """A primary HDU, without data or with a float32 image of numpy ``shape`` as in :func:`image_hdu`."""
     first: list[Card] = [
         ("SIMPLE", True, "conforms to FITS standard"),
-        ("BITPIX", 8, "array data type"),
-        ("NAXIS", 0, "number of array dimensions"),
+        ("BITPIX", -32 if shape else 8, "array data type"),
+        ("NAXIS", len(shape), "number of array dimensions"),
+        *((f"NAXIS{i + 1}", size) for i, size in enumerate(reversed(shape))),
         ("EXTEND", True),
     ]
-    return _hdu([*first, *cards], [])
+    return _hdu([*first, *cards], list(pieces))
 
 
 def image_hdu(
@@ -76,7 +79,7 @@ def image_hdu(
     ]
     if dtype == "u4":
         header += [("BSCALE", 1), ("BZERO", 2147483648)]
-    return _hdu([*header, ("EXTNAME", name, "extension name"), *cards], pieces)
+    return _hdu([*header, *_named(name), *cards], pieces)
 
 
 def table_hdu(name: str, columns: Sequence[Column], table: NDArray[np.void]) -> list[bytes]:
@@ -95,7 +98,11 @@ def table_hdu(name: str, columns: Sequence[Column], table: NDArray[np.void]) -> 
         header += [(f"TTYPE{number}", column.name, column.description[:40]), (f"TFORM{number}", column.tform)]
         if column.unit:
             header.append((f"TUNIT{number}", column.unit))
-    return _hdu([*header, ("EXTNAME", name, "extension name")], [table.tobytes()])
+    return _hdu([*header, *_named(name)], [table.tobytes()])
+
+
+def _named(name: str) -> list[Card]:
+    return [("EXTNAME", name, "extension name")] if name else []
 
 
 def write_fits(path: Path, hdus: Sequence[list[bytes]]) -> str:

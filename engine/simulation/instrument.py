@@ -37,7 +37,7 @@ class Instrument:
 
     Attributes
     ----------
-    name : ``desi``, ``legacy`` or ``boss``.
+    name : ``desi``, ``legacy`` or ``boss`` (of SDSS-V too).
     arms : its arms, blue first.
     gain : electrons per pixel for unit flux at 6000 Angstrom and throughput 0.4, at unit depth.
     read_variance : electrons squared per pixel at unit depth.

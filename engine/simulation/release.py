@@ -1,4 +1,4 @@
-"""Simulated releases on disk: DESI healpix coadds or SDSS spec files, with their truth."""
+"""Simulated releases on disk: DESI healpix coadds, SDSS spec files or plates, with their truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.simulation.desi_release import healpix_pixels, write_desi_file
-from engine.simulation.sdss_release import RUN2D, write_sdss_file
+from engine.simulation.sdss_plates import write_plate
+from engine.simulation.sdss_release import FIBRES, RUN2D, write_sdss_file
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import simulate_spectrum
 from engine.simulation.templates import GalaxyTemplates, load_galaxy_templates
@@ -119,7 +120,15 @@ def _write_desi(
 def _write_sdss(
     settings: SimulationSettings, out: Path, templates: GalaxyTemplates | None, progress: Progress
 ) -> list[TruthRow]:
-    rows = []
+    rows: list[TruthRow] = []
+    if settings.form_name == "plate":
+        size = FIBRES[settings.release_name]
+        for first in range(0, settings.spectra, size):
+            indices = range(first, min(first + size, settings.spectra))
+            spectra = [simulate_spectrum(settings, index, templates) for index in indices]
+            rows += write_plate(settings, out, spectra)
+            progress(len(rows), settings.spectra)
+        return rows
     for index in range(settings.spectra):
         rows.append(write_sdss_file(settings, out, simulate_spectrum(settings, index, templates)))
         progress(len(rows), settings.spectra)
@@ -153,7 +162,7 @@ def _occupied(out: Path, found: str) -> InputError:
 
 def _description(settings: SimulationSettings) -> dict[str, Any]:
     """The settings as text; where templates lie is left out, so that the bytes do not depend on it."""
-    description = {**asdict(settings), "release": settings.release_name}
+    description = {**asdict(settings), "release": settings.release_name, "form": settings.form_name}
     description["templates"] = settings.templates is not None
     return description
 

@@ -1,4 +1,4 @@
-"""Columns of SDSS spec-lite files as published for DR17 and found in its files, in file order."""
+"""Columns of SDSS files as published for DR17 and DR19 and found in their files, in file order."""
 
 from __future__ import annotations
 
@@ -261,6 +261,139 @@ SPECOBJ = (
     Column("CALIBFLUX_IVAR", "5f4", "nanomaggy"),
 )
 """SDSS-I/II: the same for spectra of the first spectrographs."""
+
+PLUGMAP = (
+    Column("OBJID", "5i4"),
+    Column("HOLETYPE", "6A"),
+    Column("RA", "f8", "deg"),
+    Column("DEC", "f8", "deg"),
+    Column("MAG", "5f4"),
+    Column("STARL", "f4"),
+    Column("EXPL", "f4"),
+    Column("DEVAUCL", "f4"),
+    Column("OBJTYPE", "16A"),
+    Column("XFOCAL", "f8"),
+    Column("YFOCAL", "f8"),
+    Column("SPECTROGRAPHID", "i4"),
+    Column("FIBERID", "i4"),
+    Column("THROUGHPUT", "i4"),
+    Column("PRIMTARGET", "i4"),
+    Column("SECTARGET", "i4"),
+    Column("OFFSETID", "i4"),
+    Column("SCI_EXPTIME", "f4", "s"),
+    Column("SOURCETYPE", "21A"),
+    Column("LAMBDA_EFF", "f4", "AA"),
+    Column("ZOFFSET", "f4", "micron"),
+    Column("BLUEFIBER", "i4"),
+    Column("BOSS_TARGET1", "i8"),
+    Column("BOSS_TARGET2", "i8"),
+    Column("ANCILLARY_TARGET1", "i8"),
+    Column("ANCILLARY_TARGET2", "i8"),
+    Column("RUN", "i4"),
+    Column("RERUN", "4A"),
+    Column("CAMCOL", "i4"),
+    Column("FIELD", "i4"),
+    Column("ID", "i4"),
+    Column("CALIBFLUX", "5f4"),
+    Column("CALIBFLUX_IVAR", "5f4"),
+    Column("CALIB_STATUS", "5i4"),
+    Column("SFD_EBV", "f4"),
+)
+"""One row per fibre of a plate."""
+
+PLUGMAP_FIELD = (
+    Column("FIBERTYPE", "4A"),
+    Column("ASSIGNED", "i8"),
+    Column("ON_TARGET", "i8"),
+    Column("FIBERMASK", "i8"),
+    Column("RACAT", "f8", "deg"),
+    Column("DECCAT", "f8", "deg"),
+    Column("RA", "f8", "deg"),
+    Column("DEC", "f8", "deg"),
+    Column("SPECTROGRAPHID", "i8"),
+    Column("CATEGORY", "13A"),
+    Column("OBJTYPE", "16A"),
+    Column("SOURCETYPE", "1A"),
+    Column("CATALOGID", "18A"),
+    Column("ICATALOGID", "i8"),
+    Column("SDSS_ID", "i8"),
+    Column("FIRSTCARTON", "17A"),
+    Column("PROGRAM", "7A"),
+    Column("MAPPER", "3A"),
+    Column("SURVEY", "3A"),
+    Column("TARGET_INDEX", "i2"),
+    Column("FIBERID_LIST", "31A"),
+    Column("FIBER_RA", "f8", "deg"),
+    Column("FIBER_DEC", "f8", "deg"),
+)
+"""One row per target of an SDSS-V field: those of the 152 columns of DR19 that say what a spectrum is."""
+
+SPALL_FIELD = (
+    Column("FIELD", "i8"),
+    Column("MJD", "i8"),
+    Column("OBS", "3A"),
+    Column("RUN2D", "6A"),
+    Column("RUN1D", "6A"),
+    Column("NEXP", "i2"),
+    Column("EXPTIME", "f4", "s"),
+    Column("TARGET_INDEX", "i8"),
+    Column("FIBERID_LIST", "31A"),
+    Column("PROGRAMNAME", "7A"),
+    Column("SURVEY", "3A"),
+    Column("FIRSTCARTON", "17A"),
+    Column("OBJTYPE", "16A"),
+    Column("CATALOGID", "i8"),
+    Column("SDSS_ID", "i8"),
+    Column("SPECOBJID", "29A"),
+    Column("FIBER_RA", "f8", "degrees"),
+    Column("FIBER_DEC", "f8", "degrees"),
+    Column("PLUG_RA", "f8", "degrees"),
+    Column("PLUG_DEC", "f8", "degrees"),
+    Column("CLASS", "6A"),
+    Column("SUBCLASS", "21A"),
+    Column("Z", "f4"),
+    Column("Z_ERR", "f4"),
+    Column("RCHI2", "f4"),
+    Column("DOF", "i4"),
+    Column("RCHI2DIFF", "f4"),
+    Column("ZWARNING", "i4"),
+    Column("SN_MEDIAN_ALL", "f4"),
+    Column("ANYANDMASK", "i4"),
+    Column("ANYORMASK", "i4"),
+)
+"""SDSS-V: of the 144 columns of the catalogue entry those that say what a spectrum and its redshift are."""
+
+_BY_NAME = {column.name: column for column in (*SPALL, *SPALL_FIELD)}
+_FITS = """
+CLASS SUBCLASS Z Z_ERR RCHI2 DOF RCHI2DIFF TFILE TCOLUMN NPOLY THETA VDISP VDISP_ERR VDISPZ
+VDISPZ_ERR VDISPCHI2 VDISPNPIX VDISPDOF WAVEMIN WAVEMAX WCOVERAGE ZWARNING SN_MEDIAN SN_MEDIAN_ALL
+CHI68P FRACNSIGMA FRACNSIGHI FRACNSIGLO SPECTROFLUX SPECTROFLUX_IVAR SPECTROSYNFLUX
+SPECTROSYNFLUX_IVAR SPECTROSKYFLUX ANYANDMASK ANYORMASK SPEC1_G SPEC1_R SPEC1_I SPEC2_G SPEC2_R
+SPEC2_I ELODIE_FILENAME ELODIE_OBJECT ELODIE_SPTYPE ELODIE_BV ELODIE_TEFF ELODIE_LOGG ELODIE_FEH
+ELODIE_Z ELODIE_Z_ERR ELODIE_Z_MODELERR ELODIE_RCHI2 ELODIE_DOF Z_NOQSO Z_ERR_NOQSO ZNUM_NOQSO
+ZWARNING_NOQSO CLASS_NOQSO SUBCLASS_NOQSO RCHI2DIFF_NOQSO
+"""
+
+
+def _named(names: str) -> tuple[Column, ...]:
+    return tuple(_BY_NAME[name] for name in names.split())
+
+
+ZBEST = _named("PLATE TILE MJD FIBERID RUN2D RUN1D OBJTYPE PLUG_RA PLUG_DEC" + _FITS)
+"""HDU 1 of spZbest: the best fit of each fibre of a plate."""
+
+ZBEST_FIELD = (
+    Column("FIELD", "i4"),
+    Column("TILE", "i4"),
+    Column("MJD", "i4"),
+    Column("TARGET_INDEX", "i4"),
+    Column("CATALOGID", "i8"),
+    Column("SDSS_ID", "i8"),
+    Column("FIBERID_LIST", "31A"),
+    *_named("RUN2D RUN1D OBJTYPE FIBER_RA FIBER_DEC PLUG_RA PLUG_DEC" + _FITS),
+    Column("SPECOBJID", "i8"),
+)
+"""The same for each target of a field."""
 
 SPZLINE = (
     Column("PLATE", "i4"),

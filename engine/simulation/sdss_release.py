@@ -1,7 +1,11 @@
-"""SDSS files: one ``spec-PLATE-MJD-FIBER.fits`` per spectrum, as DR17 publishes the lite ones."""
+"""SDSS files: one ``spec-PLATE-MJD-FIBER.fits`` per spectrum, as DR17 publishes the lite ones.
+
+SDSS-V's, as in DR19, are named by field, date and catalogue identifier.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +22,11 @@ from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import RowKind, SimulatedSpectrum
 from engine.simulation.truth import TruthRow
 
-RUN2D = {"legacy": "26", "boss": "v5_13_2"}
-_FIBRES = {"legacy": 640, "boss": 1000}
-_FIRST_PLATE = {"legacy": 266, "boss": 3586}
-_FIRST_MJD = {"legacy": 51602, "boss": 55181}
+RUN2D = {"legacy": "26", "boss": "v5_13_2", "sdssv": "v6_1_3"}
+FIBRES = {"legacy": 640, "boss": 1000, "sdssv": 500}
+_FIRST_PLATE = {"legacy": 266, "boss": 3586, "sdssv": 112360}
+_FIRST_MJD = {"legacy": 51602, "boss": 55181, "sdssv": 60000}
+_FIRST_CATALOGID = 27021598150202075
 # Bits of SPPIXMASK and ZWARNING (SDSS DR17).
 _NO_PLUG, _BAD_TRACE, _FULL_REJECT, _BRIGHT_SKY, _NO_DATA, _COMBINE_REJECT = 0, 1, 18, 23, 24, 25
 _ZWARNING_SKY, _ZWARNING_SMALL, _ZWARNING_UNPLUGGED = 1 << 0, 1 << 2, 1 << 7
@@ -29,19 +34,25 @@ _ZWARNING_SKY, _ZWARNING_SMALL, _ZWARNING_UNPLUGGED = 1 << 0, 1 << 2, 1 << 7
 
 @dataclass(frozen=True)
 class PlugPlace:
-    """Where an SDSS spectrum was taken: its key and position (degrees)."""
+    """Where an SDSS spectrum was taken: its key and position (degrees).
+
+    ``plate`` is the field of an SDSS-V spectrum, which has no ``fiber`` (-1) but a ``catalog_id``; that of
+    others is -1. ``index`` counts from 0 on the plate or in the field.
+    """
 
     plate: int
     mjd: int
     fiber: int
     ra: float
     dec: float
+    index: int
+    catalog_id: int
 
 
 def plug_place(settings: SimulationSettings, index: int) -> PlugPlace:
     """Plate, date, fibre and position of spectrum ``index``; plates fill up one after the other."""
     release = settings.release_name
-    plate_number, fibre = divmod(index, _FIBRES[release])
+    plate_number, fibre = divmod(index, FIBRES[release])
     centre = generator(settings.seed, Stream.FILE, plate_number)
     ra0, dec0 = float(centre.uniform(120.0, 240.0)), float(centre.uniform(-3.0, 60.0))
     random = generator(settings.seed, Stream.CATALOGUE, index)
@@ -49,40 +60,75 @@ def plug_place(settings: SimulationSettings, index: int) -> PlugPlace:
     dec = dec0 + radius * np.sin(angle)
     ra = ra0 + radius * np.cos(angle) / np.cos(np.radians(dec))
     mjd = _FIRST_MJD[release] + 3 * plate_number
-    return PlugPlace(_FIRST_PLATE[release] + plate_number, mjd, fibre + 1, float(ra), float(dec))
+    field = release == "sdssv"
+    return PlugPlace(
+        _FIRST_PLATE[release] + plate_number,
+        mjd,
+        -1 if field else fibre + 1,
+        float(ra),
+        float(dec),
+        fibre,
+        _FIRST_CATALOGID + 7 * index if field else -1,
+    )
 
 
 def write_sdss_file(settings: SimulationSettings, out: Path, spectrum: SimulatedSpectrum) -> TruthRow:
     """Write one spec file; returns its truth."""
     release = settings.release_name
     place = plug_place(settings, spectrum.index)
-    name = f"spec-{place.plate:04d}-{place.mjd}-{place.fiber:04d}.fits"
-    folder = out / RUN2D[release] / "spectra" / "lite" / f"{place.plate:04d}"
-    folder.mkdir(parents=True, exist_ok=True)
-    every, some = _masks(settings, spectrum)
-    entry = _catalogue_entry(settings, spectrum, place)
+    path = out / RUN2D[release] / "spectra" / "lite" / _spec_path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    every, some = pixel_masks(settings, spectrum)
+    entry = catalogue_entry(settings, spectrum, place)
     entry["ANYANDMASK"], entry["ANYORMASK"] = np.bitwise_or.reduce(every), np.bitwise_or.reduce(some)
-    columns = sdss_columns.SPECOBJ if release == "legacy" else sdss_columns.SPALL
+    name, columns = {
+        "legacy": ("SPECOBJ", sdss_columns.SPECOBJ),
+        "boss": ("SPALL", sdss_columns.SPALL),
+        "sdssv": ("SPALL", sdss_columns.SPALL_FIELD),
+    }[release]
+    last = "ZLINE" if release == "sdssv" else "SPZLINE"
+    grid = spectrum.instrument.arms[0].grid
+    exposure = round(2700.0 * spectrum.depth, 2)
     hdus = [
-        primary_hdu(_primary_cards(settings, spectrum, place)),
+        primary_hdu([*primary_cards(settings, place, exposure, grid.start), *_target_cards(settings, place)]),
         table_hdu("COADD", sdss_columns.COADD, _coadd(spectrum, every, some)),
-        table_hdu("SPECOBJ" if release == "legacy" else "SPALL", columns, _one_row(columns, entry)),
-        table_hdu("SPZLINE", sdss_columns.SPZLINE, _line_fits(spectrum, place)),
+        table_hdu(name, columns, rows_of(columns, [entry])),
+        table_hdu(last, sdss_columns.SPZLINE, _line_fits(spectrum, place)),
     ]
-    write_fits(folder / name, hdus)
+    write_fits(path, hdus)
+    return truth_of(settings, spectrum, place, str(entry["CLASS"]), path.relative_to(out).as_posix(), 0)
+
+
+def _spec_path(place: PlugPlace) -> str:
+    if place.fiber < 0:
+        name = f"spec-{place.plate:06d}-{place.mjd}-{place.catalog_id}.fits"
+        return f"{place.plate:06d}/{place.mjd}/{name}"
+    return f"{place.plate:04d}/spec-{place.plate:04d}-{place.mjd}-{place.fiber:04d}.fits"
+
+
+def truth_of(
+    settings: SimulationSettings,
+    spectrum: SimulatedSpectrum,
+    place: PlugPlace,
+    spectype: str,
+    file: str,
+    row: int,
+) -> TruthRow:
+    """The truth of a spectrum that lies in row ``row`` of ``file``."""
+    release = settings.release_name
     return TruthRow.of(
         spectrum,
         specprod=RUN2D[release],
-        survey="sdss" if release == "legacy" else "boss",
-        target_id=spec_obj_id(place, RUN2D[release]),
+        survey={"legacy": "sdss", "boss": "boss", "sdssv": "bhm"}[release],
+        target_id=place.catalog_id if place.fiber < 0 else spec_obj_id(place, RUN2D[release]),
         plate=place.plate,
         mjd=place.mjd,
         fiber=place.fiber,
-        file=(folder / name).relative_to(out).as_posix(),
-        row=0,
+        file=file,
+        row=row,
         ra=place.ra,
         dec=place.dec,
-        spectype=str(entry["CLASS"]),
+        spectype=spectype,
     )
 
 
@@ -99,34 +145,51 @@ def spec_obj_id(place: PlugPlace, run2d: str) -> int:
     return place.plate << 50 | place.fiber << 38 | (place.mjd - 50_000) << 24 | code << 10
 
 
-def _primary_cards(settings: SimulationSettings, spectrum: SimulatedSpectrum, place: PlugPlace) -> list[Card]:
-    release, grid = settings.release_name, spectrum.instrument.arms[0].grid
+def primary_cards(
+    settings: SimulationSettings, place: PlugPlace, exposure: float, coeff0: float
+) -> list[Card]:
+    """Cards of the primary header that spec, spPlate and spField files share."""
+    release = settings.release_name
     reduction = "v5_3_12" if release == "legacy" else RUN2D[release]
+    if place.fiber < 0:
+        taken: list[Card] = [("PLATEID", "", "The currently loaded plate"), ("FIELDID", str(place.plate))]
+    else:
+        taken = [
+            ("NAME", f"{place.plate:04d}-{place.mjd}-01", "name of the plugged plate"),
+            ("PLATEID", place.plate, "Plate Id"),
+        ]
     return [
         ("TELESCOP", "SDSS 2.5-M", "Sloan Digital Sky Survey"),
         ("FLAVOR", "science", "exposure type, SDSS spectro style"),
         ("MJD", place.mjd, "MJD of observation"),
         ("MJDLIST", str(place.mjd)),
-        ("NAME", f"{place.plate:04d}-{place.mjd}-01", "name of the plugged plate"),
-        ("PLATEID", place.plate, "Plate Id"),
+        *taken,
         ("EQUINOX", 2000.0),
         ("RADECSYS", "FK5"),
-        ("EXPTIME", round(2700.0 * spectrum.depth, 2), "minimum of exposure times for all cameras"),
+        ("EXPTIME", exposure, "minimum of exposure times for all cameras"),
         ("VERS2D", reduction, "version of idlspec2d for 2D reduction"),
         ("VERSCOMB", reduction, "version of idlspec2d for combining spectra"),
         ("RUN2D", RUN2D[release], "Spectro-2D reduction name"),
         ("VACUUM", True, "wavelengths are in vacuum"),
         ("NWORDER", 2, "linear-log10 coefficients"),
         ("WFITTYPE", "LOG-LINEAR", "linear-log10 dispersion"),
-        ("COEFF0", round(grid.start, 4), "central wavelength (log10) of first pixel"),
-        ("COEFF1", grid.step, "log10 dispersion per pixel"),
+        ("COEFF0", round(coeff0, 4), "central wavelength (log10) of first pixel"),
+        ("COEFF1", 1e-4, "log10 dispersion per pixel"),
         ("DC-FLAG", 1, "log-linear flag"),
         ("BUNIT", "1E-17 erg/cm^2/s/Ang"),
-        ("PLUG_RA", place.ra, "RA of object [deg]"),
-        ("PLUG_DEC", place.dec, "dec of object [deg]"),
-        ("FIBERID", place.fiber, f"fiber number (1-{_FIBRES[release]})"),
         ("SIMULATD", True, "made by whyspec's simulator, not by SDSS"),
     ]
+
+
+def _target_cards(settings: SimulationSettings, place: PlugPlace) -> list[Card]:
+    cards: list[Card] = [
+        ("PLUG_RA", place.ra, "RA of object [deg]"),
+        ("PLUG_DEC", place.dec, "dec of object [deg]"),
+    ]
+    if place.fiber > 0:
+        last = FIBRES[settings.release_name]
+        cards.append(("FIBERID", place.fiber, f"fiber number (1-{last})"))
+    return cards
 
 
 def _coadd(
@@ -142,7 +205,7 @@ def _coadd(
     return table
 
 
-def _masks(
+def pixel_masks(
     settings: SimulationSettings, spectrum: SimulatedSpectrum
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """AND and OR masks: BRIGHTSKY by SDSS's own rule, rejected pixels, broken fibres."""
@@ -170,15 +233,17 @@ def _running_median(values: Floats, width: int) -> Floats:
     )
 
 
-def _one_row(columns: tuple[Column, ...], entry: dict[str, Any]) -> NDArray[np.void]:
-    table = empty_table(columns, 1)
+def rows_of(columns: tuple[Column, ...], entries: Sequence[dict[str, Any]]) -> NDArray[np.void]:
+    """A table of these columns, filled from entries by name; 0 and empty text where an entry lacks one."""
+    table = empty_table(columns, len(entries))
     for column in columns:
-        if column.name in entry:
-            table[column.name][0] = entry[column.name]
+        for row, entry in enumerate(entries):
+            if column.name in entry:
+                table[column.name][row] = entry[column.name]
     return table
 
 
-def _catalogue_entry(
+def catalogue_entry(
     settings: SimulationSettings, spectrum: SimulatedSpectrum, place: PlugPlace
 ) -> dict[str, Any]:
     """What the catalogue says of a spectrum; names that a release's table lacks are ignored there."""
@@ -186,7 +251,7 @@ def _catalogue_entry(
     arm, legacy = spectrum.instrument.arms[0], settings.release_name == "legacy"
     random = generator(settings.seed, Stream.CATALOGUE, spectrum.index)
     good = int(np.count_nonzero(data.ivar > 0))
-    identifier = spec_obj_id(place, RUN2D[release])
+    identifier = 0 if place.fiber < 0 else spec_obj_id(place, RUN2D[release])
     direction = np.radians([place.ra, place.dec])
     entry: dict[str, Any] = {
         "SURVEY": "sdss", "INSTRUMENT": "SDSS", "CHUNK": "chunk4" if legacy else "boss1",
@@ -195,7 +260,7 @@ def _catalogue_entry(
         "SPECBOSS": int(not legacy), "NSPECOBS": 1, "FIRSTRELEASE": "dr7",
         "SPECOBJID": f"{identifier:22d}" if legacy else identifier, "RUN2D": RUN2D[release],
         "RUN1D": "" if legacy else RUN2D[release], "PLATE": place.plate, "TILE": place.plate,
-        "MJD": place.mjd, "FIBERID": place.fiber, "SPECTROGRAPHID": 1 + (place.fiber > _FIBRES[release] // 2),
+        "MJD": place.mjd, "FIBERID": place.fiber, "SPECTROGRAPHID": 1 + (place.fiber > FIBRES[release] // 2),
         "SOURCETYPE": "GALAXY", "TARGETTYPE": "SCIENCE", "OBJTYPE": "GALAXY",
         "PLUG_RA": place.ra, "PLUG_DEC": place.dec, "RA": place.ra, "DEC": place.dec,
         "CX": np.cos(direction[0]) * np.cos(direction[1]), "CY": np.sin(direction[0]) * np.cos(direction[1]),
@@ -206,6 +271,12 @@ def _catalogue_entry(
         "TFILE": "spEigenGal-53724.fits" if legacy else "spEigenGal-55740.fits", "CHI68P": 1.0,
         "AIRMASS": [1.1] * 5, "OBJID": [0] * 5 if legacy else "",
     }  # fmt: skip
+    if release == "sdssv":
+        entry.update(
+            SURVEY="BHM", PROGRAMNAME="bhm_rm", FIELD=place.plate, OBS="APO", TILE=-1, SPECOBJID=0,
+            TARGET_INDEX=place.index + 1, CATALOGID=place.catalog_id, SDSS_ID=50_000_000 + place.index,
+            FIBERID_LIST=f"{place.index + 1} {place.index + 1}", FIBER_RA=place.ra, FIBER_DEC=place.dec,
+        )  # fmt: skip
     entry.update(_pipeline_redshift(spectrum, random))
     if spectrum.row_kind is RowKind.SKY_FIBRE:
         entry.update(SOURCETYPE="SKY", TARGETTYPE="SKY", OBJTYPE="SKY", SPECPRIMARY=0)

@@ -9,9 +9,14 @@ from typing import Literal
 from models.errors import ConfigurationError
 
 SurveyName = Literal["desi", "sdss"]
-ReleaseName = Literal["dr1", "edr", "legacy", "boss"]
+ReleaseName = Literal["dr1", "edr", "legacy", "boss", "sdssv"]
+FormName = Literal["coadd", "spec", "plate"]
 
-_RELEASES: dict[SurveyName, tuple[ReleaseName, ...]] = {"desi": ("dr1", "edr"), "sdss": ("legacy", "boss")}
+_RELEASES: dict[SurveyName, tuple[ReleaseName, ...]] = {
+    "desi": ("dr1", "edr"),
+    "sdss": ("legacy", "boss", "sdssv"),
+}
+_FORMS: dict[SurveyName, tuple[FormName, ...]] = {"desi": ("coadd",), "sdss": ("spec", "plate")}
 _LARGEST = 5_000_000
 
 
@@ -26,8 +31,10 @@ class SimulationSettings:
     outlier_fraction : share of galaxies that carry an anomaly, 0 to 1.
     seed : the same seed gives the same bytes; spectrum i does not depend on ``spectra``.
     release : which generation of files. DESI ``dr1`` (survey main) or ``edr`` (survey sv3, unsigned
-        masks); SDSS ``legacy`` (SDSS-I/II spectrograph, run2d 26) or ``boss`` (run2d v5_13_2).
-        None takes the survey's first.
+        masks); SDSS ``legacy`` (SDSS-I/II spectrograph, run2d 26), ``boss`` (run2d v5_13_2) or ``sdssv``
+        (fields instead of plates, run2d v6_1_3). None takes the survey's first.
+    form : the files that hold the spectra. DESI ``coadd``; SDSS ``spec`` (one spectrum each) or ``plate``
+        (all of a plate or field, with redshifts in another file). None takes the survey's first.
     templates : directory with redrock templates (``rrtemplate-galaxy-*.fits``), or None for galaxies
         made up from analytic continua and emission lines.
     template_fraction : share of galaxies drawn from ``templates``, 0 to 1; no effect without them.
@@ -44,6 +51,7 @@ class SimulationSettings:
     outlier_fraction: float = 0.05
     seed: int = 0
     release: ReleaseName | None = None
+    form: FormName | None = None
     templates: Path | None = None
     template_fraction: float = 1.0
     spectra_per_file: int = 250
@@ -58,6 +66,8 @@ class SimulationSettings:
             raise _out_of_range("survey", self.survey, "desi or sdss")
         if self.release is not None and self.release not in _RELEASES[self.survey]:
             raise _out_of_range("release", self.release, " or ".join(_RELEASES[self.survey]))
+        if self.form is not None and self.form not in _FORMS[self.survey]:
+            raise _out_of_range("form", self.form, " or ".join(_FORMS[self.survey]))
         if not 1 <= self.spectra <= _LARGEST:
             raise _out_of_range("spectra", self.spectra, f"1 to {_LARGEST}")
         if not 1 <= self.spectra_per_file <= 10_000:
@@ -78,6 +88,11 @@ class SimulationSettings:
     def release_name(self) -> ReleaseName:
         """``release``, or the survey's first where it is None."""
         return self.release or _RELEASES[self.survey][0]
+
+    @property
+    def form_name(self) -> FormName:
+        """``form``, or the survey's first where it is None."""
+        return self.form or _FORMS[self.survey][0]
 
 
 def _out_of_range(name: str, got: object, allowed: str) -> ConfigurationError:

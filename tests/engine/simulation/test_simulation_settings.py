@@ -19,7 +19,9 @@ from models.errors import ConfigurationError, InputError
         ({"seed": -1}, "where: seed"),
         ({"survey": "lamost"}, "allowed: desi or sdss"),
         ({"release": "boss"}, "allowed: dr1 or edr"),
-        ({"survey": "sdss", "release": "dr1"}, "allowed: legacy or boss"),
+        ({"survey": "sdss", "release": "dr1"}, "allowed: legacy or boss or sdssv"),
+        ({"form": "plate"}, "allowed: coadd"),
+        ({"survey": "sdss", "form": "coadd"}, "allowed: spec or plate"),
         ({"sky_fraction": 0.7, "broken_fraction": 0.7}, r"where: sky_fraction \+ broken_fraction"),
     ],
 )
