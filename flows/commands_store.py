@@ -57,17 +57,35 @@ def cluster(
     return 0
 
 
-def verify(store: str, /, *, json: Json = False) -> int:
-    """Read a whole store and compare it with its ledger; nothing is changed.
+def verify(
+    store: str,
+    /,
+    *,
+    repair: Annotated[bool, Parameter(negative=())] = False,
+    model: str = "",
+    workers: int = 0,
+    wait: float = 0.0,
+    json: Json = False,
+) -> int:
+    """Read a whole store and compare it with its ledger; nothing is changed unless --repair is given.
 
-    whyspec verify odd.zarr
+    whyspec verify odd.zarr --repair
 
-    Exit status 65 when something is damaged or missing.
+    Exit status 65 when something is damaged or missing, with --repair: when something still is.
 
     Parameters
     ----------
     store
         Path or URL of the store.
+    repair
+        Compute damaged and missing blocks anew from their source files, and restore what follows from
+        the ledger; everything else is left alone.
+    model
+        With --repair: name or directory of the scoring model, if it is not where the store says.
+    workers
+        With --repair: number of processes; 0 for all CPUs or GPUs. A few blocks are run in this one.
+    wait
+        With --repair: seconds to wait for a run on the store to end; inf for as long as it takes.
     json
         Write what was found as JSON to standard output.
     """
@@ -77,12 +95,31 @@ def verify(store: str, /, *, json: Json = False) -> int:
     from flows.verify_table import show_verification
     from models.errors import StoreError
 
+    if repair:
+        return _repair(store, model, workers, wait, json)
     with counting(notes(), "read objects") as progress:
         found = verify_store(store, progress)
     if json:
         write_json(found.to_dict())
     show_verification(messages(json), found)
     return 0 if found.ok else StoreError.exit_code
+
+
+def _repair(store: str, model: str, workers: int, wait: float, json: bool) -> int:
+    from flows.console import messages, notes, write_json
+    from flows.repair import repair
+    from flows.run_progress import RunProgress
+    from flows.verify_table import show_repair
+    from infra.settings import load_settings
+    from models.errors import StoreError
+    from tasks.run_listener import listening
+
+    with RunProgress(notes()) as progress, listening(progress):
+        done = repair(store, load_settings(), model=model, workers=workers, wait=wait)
+    if json:
+        write_json(done.to_dict())
+    show_repair(messages(json), done)
+    return 0 if done.ok else StoreError.exit_code
 
 
 def report(
