@@ -1,4 +1,4 @@
-"""Commands on stores: cluster, verify, report, query."""
+"""Commands on stores: cluster, verify, status, report, query."""
 
 from __future__ import annotations
 
@@ -120,6 +120,42 @@ def _repair(store: str, model: str, workers: int, wait: float, json: bool) -> in
         write_json(done.to_dict())
     show_repair(messages(json), done)
     return 0 if done.ok else StoreError.exit_code
+
+
+def status(
+    store: str,
+    /,
+    *,
+    watch: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> int:
+    """Say what a store holds, who works on it and how far that is.
+
+    whyspec status odd.zarr --watch
+
+    Reads the ledger only, also while a run is on, from any machine that reaches the store.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    watch
+        Show it again every few seconds until nobody works on the store.
+    json
+        Write it as JSON to standard output, once.
+    """
+    from engine.store.status import status_of
+    from flows.console import messages, write_json
+    from flows.status_table import status_table, watch_status
+
+    found = status_of(store)
+    if json:
+        write_json(found.to_dict())
+    elif watch:
+        watch_status(messages(json), store, found)
+    else:
+        messages(json).print(status_table(found))
+    return 0
 
 
 def report(
