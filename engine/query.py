@@ -45,6 +45,7 @@ COLUMNS = (
     "dec",
     "source",
     "status",
+    "gone",
 )
 """Columns of a query's answer, in order."""
 
@@ -52,7 +53,7 @@ NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
 _DEFAULT_CLUSTERING = "default"
-_FROM_ROWS = ("redshift", "spectype", "score", "tail_probability", "snr", "ra", "dec", "status")
+_FROM_ROWS = ("redshift", "spectype", "score", "tail_probability", "snr", "ra", "dec", "status", "gone")
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
     Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is int64 and was never a float;
     ``cluster``, ``peak_window`` are nullable integers; unknown numbers are NaN. ``line`` is the line
-    within 15 rest Angstrom of the peak. Asked-for TARGETIDs and keys that the store does not have
+    within 15 rest Angstrom of the peak. ``gone`` is true where the file has vanished from its release:
+    such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does not have
     come last with status ``not_in_store``, whatever else is asked for.
 
     Raises
@@ -248,6 +250,7 @@ def _absent(*, target_id: int = -1, key: str = "") -> pd.DataFrame:
     row["key"], row["target_id"], row["status"] = key, np.int64(target_id), NOT_IN_STORE
     for name in ("spectype", "line", "source"):
         row[name] = ""
+    row["gone"] = False
     return row.astype(_TYPES)
 
 
@@ -269,6 +272,7 @@ _TYPES = {
     "dec": "float64",
     "source": "str",
     "status": "str",
+    "gone": "bool",
 }
 
 

@@ -130,6 +130,8 @@ def _unknown(value: object) -> bool:
 def _print_table(frame: pd.DataFrame, stream: IO[str]) -> None:
     table = Table(header_style="bold", box=None, pad_edge=False)
     shown = [name for name in _NARROW if name in frame.columns]
+    if "gone" in frame.columns and frame["gone"].any():
+        shown.append("gone")
     for name in shown:
         text = name in ("key", "spectype", "line", "status")
         side: Literal["left", "right"] = "left" if text else "right"

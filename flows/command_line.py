@@ -12,7 +12,7 @@ from flows.commands_bench import bench
 from flows.commands_demo import demo
 from flows.commands_release import plan, run, simulate, train
 from flows.commands_spectrum import explain
-from flows.commands_store import cluster, query, report, verify
+from flows.commands_store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
 from infra.log_output import LogOutput, set_up_logging
 from infra.prefect_environment import prepare_prefect
@@ -69,7 +69,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, simulate, train, plan, run, cluster, verify, report, query, explain):
+for command in (demo, simulate, train, plan, run, cluster, status, verify, report, query, explain):
     app.command(command)
 app.command(bench)
 

@@ -1,4 +1,4 @@
-"""Commands on stores: cluster, verify, report, query."""
+"""Commands on stores: cluster, verify, status, report, query."""
 
 from __future__ import annotations
 
@@ -57,17 +57,35 @@ def cluster(
     return 0
 
 
-def verify(store: str, /, *, json: Json = False) -> int:
-    """Read a whole store and compare it with its ledger; nothing is changed.
+def verify(
+    store: str,
+    /,
+    *,
+    repair: Annotated[bool, Parameter(negative=())] = False,
+    model: str = "",
+    workers: int = 0,
+    wait: float = 0.0,
+    json: Json = False,
+) -> int:
+    """Read a whole store and compare it with its ledger; nothing is changed unless --repair is given.
 
-    whyspec verify odd.zarr
+    whyspec verify odd.zarr --repair
 
-    Exit status 65 when something is damaged or missing.
+    Exit status 65 when something is damaged or missing, with --repair: when something still is.
 
     Parameters
     ----------
     store
         Path or URL of the store.
+    repair
+        Compute damaged and missing blocks anew from their source files, and restore what follows from
+        the ledger; everything else is left alone.
+    model
+        With --repair: name or directory of the scoring model, if it is not where the store says.
+    workers
+        With --repair: number of processes; 0 for all CPUs or GPUs. A few blocks are run in this one.
+    wait
+        With --repair: seconds to wait for a run on the store to end; inf for as long as it takes.
     json
         Write what was found as JSON to standard output.
     """
@@ -77,12 +95,67 @@ def verify(store: str, /, *, json: Json = False) -> int:
     from flows.verify_table import show_verification
     from models.errors import StoreError
 
+    if repair:
+        return _repair(store, model, workers, wait, json)
     with counting(notes(), "read objects") as progress:
         found = verify_store(store, progress)
     if json:
         write_json(found.to_dict())
     show_verification(messages(json), found)
     return 0 if found.ok else StoreError.exit_code
+
+
+def _repair(store: str, model: str, workers: int, wait: float, json: bool) -> int:
+    from flows.console import messages, notes, write_json
+    from flows.repair import repair
+    from flows.run_progress import RunProgress
+    from flows.verify_table import show_repair
+    from infra.settings import load_settings
+    from models.errors import StoreError
+    from tasks.run_listener import listening
+
+    with RunProgress(notes()) as progress, listening(progress):
+        done = repair(store, load_settings(), model=model, workers=workers, wait=wait)
+    if json:
+        write_json(done.to_dict())
+    show_repair(messages(json), done)
+    return 0 if done.ok else StoreError.exit_code
+
+
+def status(
+    store: str,
+    /,
+    *,
+    watch: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> int:
+    """Say what a store holds, who works on it and how far that is.
+
+    whyspec status odd.zarr --watch
+
+    Reads the ledger only, also while a run is on, from any machine that reaches the store.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    watch
+        Show it again every few seconds until nobody works on the store.
+    json
+        Write it as JSON to standard output, once.
+    """
+    from engine.store.status import status_of
+    from flows.console import messages, write_json
+    from flows.status_table import status_table, watch_status
+
+    found = status_of(store)
+    if json:
+        write_json(found.to_dict())
+    elif watch:
+        watch_status(messages(json), store, found)
+    else:
+        messages(json).print(status_table(found))
+    return 0
 
 
 def report(

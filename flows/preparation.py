@@ -96,7 +96,7 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     configuration = configure(request, name, model, store, listing.spectra)
     _check_memory(configuration, request, settings)
     plan = make_plan(listing, store, configuration)
-    waiting = _waiting_outliers(store) if store is not None else 0
+    waiting = waiting_outliers(store) if store is not None else 0
     stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
     return PreparedRun(request, name, listing, store, configuration, plan, waiting, stale)
 
@@ -228,7 +228,7 @@ def _check_memory(configuration: RunConfiguration, request: RunRequest, settings
         )
 
 
-def _waiting_outliers(store: Store) -> int:
+def waiting_outliers(store: Store) -> int:
     """Outliers of committed blocks, not superseded, whose explanation is not committed."""
     ledger = store.ledger
     explained = ledger.results("attribution")

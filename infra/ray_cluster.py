@@ -83,6 +83,8 @@ def _connect(settings: Settings) -> None:
             ) from error
         return
     ray.init(
+        # Without it Ray joins a cluster that another run started on this machine, and refuses num_cpus.
+        address="local",
         num_cpus=max(cpu_count(), settings.workers),
         include_dashboard=False,
         logging_level=logging.ERROR,

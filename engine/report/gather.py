@@ -28,6 +28,7 @@ class StoreFacts:
     store : its URL without credentials; releases : the releases processed, likewise.
     status : (n,) RowStatus codes; snr, redshift, score : (n,) of the same rows; outlier : (n,) bool.
     superseded : number of rows that newer rows replace.
+    gone : number of the other rows whose file has vanished from the release; they are not left out.
     outliers : all outliers, oddest first, as :func:`engine.query.query` gives them.
     refused : files set aside by the listings and by the blocks.
     clustering : the clustering shown; ``None`` if there is none.
@@ -42,6 +43,7 @@ class StoreFacts:
     score: NDArray[np.float32]
     outlier: NDArray[np.bool_]
     superseded: int
+    gone: int
     outliers: pd.DataFrame
     refused: tuple[RefusedFile, ...]
     clustering: ReadClustering | None
@@ -62,7 +64,7 @@ def gather(url: str) -> StoreFacts:
     """
     view = StoreView.open(url)
     ledger = Ledger(view.objects)
-    table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded"])
+    table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded", "gone"])
     current = table[~table["superseded"]]
     plans = ledger.plans()
     names = view.clusterings()
@@ -77,6 +79,7 @@ def gather(url: str) -> StoreFacts:
         score=current["score"].to_numpy(np.float32),
         outlier=current["outlier"].to_numpy(np.bool_),
         superseded=len(table) - len(current),
+        gone=int(current["gone"].sum()),
         outliers=query(url, QuerySettings(clustering=shown) if shown else QuerySettings()),
         refused=_refused(view, ledger),
         clustering=read_store_clustering(view, shown) if shown else None,

@@ -44,7 +44,7 @@ COLUMNS: tuple[dict[str, object], ...] = tuple(
 def cells(row: pd.Series) -> list[Cell]:
     """The cells of one outlier, in the order of :data:`COLUMNS`."""
     return [
-        Cell(str(row["key"])),
+        Cell(f"{row['key']} (gone)" if row["gone"] else str(row["key"])),
         _number(row["redshift"], ".4f"),
         Cell(str(row["spectype"])),
         _number(row["score"], ".2f"),
@@ -74,4 +74,6 @@ def table_note(facts: StoreFacts) -> str:
     if outliers > TABLE_ROWS:
         every = f"'whyspec query {facts.store} --format csv' lists all."
         note = f"The {TABLE_ROWS} oddest of {outliers:,}; {every} {note}"
+    if facts.outliers["gone"].any():
+        note += " Marked (gone): its file has vanished from the release since it was read."
     return note

@@ -81,6 +81,9 @@ def statuses(facts: StoreFacts) -> list[dict[str, str]]:
         found.append(
             {"label": "superseded", "count": f"{facts.superseded:,}", "share": "", "meaning": meaning}
         )
+    if facts.gone:
+        meaning = "rows, counted above, of files that have vanished from the release since they were read"
+        found.append({"label": "gone", "count": f"{facts.gone:,}", "share": "", "meaning": meaning})
     return found
 
 

@@ -115,7 +115,8 @@ def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str])
     lost = [row for row in rows if row not in outliers]
     if lost:
         what = f"{len(lost)} explained rows are not outliers of a finished score block, e.g. {some(lost)}"
-        yield Fault("outlier-mismatch", entry, what, "Run again: the score blocks are then completed.")
+        remedy = "Run again, or 'whyspec verify --repair': the score blocks are then completed."
+        yield Fault("not-an-outlier", entry, what, remedy)
 
 
 def _explained_twice(evidence: Evidence) -> Iterator[Fault]:

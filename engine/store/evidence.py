@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from engine.blocks import BlockResult
+from engine.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
 from engine.run_configuration import RunConfiguration
-from engine.store.ledger import FlaggedRows, FlagName, LedgerAudit
+from engine.store.ledger import FlaggedRows, LedgerAudit
 from engine.store.objects import ObjectTree
-from engine.store.saved_plans import AttributionPlan
+from engine.store.run_lock import FoundLock
+from engine.store.schema import FlagName
 
-AGAIN = "Delete the block's entry in the ledger and run again: it is computed anew, with the same values."
+AGAIN = "Run 'whyspec verify --repair': the block is computed anew, with the same values."
 """Remedy for a finished block whose data are not as recorded."""
 
 _NAMED = 5
@@ -43,12 +44,14 @@ class Evidence:
     objects, configuration : the store.
     audit : its ledger.
     sizes : path and size of every object.
+    lock : of the process that writes to the store, or was killed doing so.
     """
 
     objects: ObjectTree
     configuration: RunConfiguration
     audit: LedgerAudit
     sizes: dict[str, int]
+    lock: FoundLock | None
 
     @cached_property
     def scored(self) -> dict[int, BlockResult]:
@@ -70,10 +73,19 @@ class Evidence:
         """Rows that attribution blocks explain, by plan and block."""
         return {
             (block.plan, block.index): block.rows
-            for plan in self.audit.plans
-            if isinstance(plan, AttributionPlan)
-            for block in plan.blocks
+            for block in self.planned_blocks.values()
+            if isinstance(block, AttributionBlock)
         }
+
+    @cached_property
+    def planned_blocks(self) -> dict[tuple[BlockKind, int], ScoreBlock | AttributionBlock]:
+        """Every block of a saved plan, by kind and index."""
+        return {(block.kind, block.index): block for plan in self.audit.plans for block in plan.blocks}
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a run has the store or was killed with it, so that planned blocks may be half there."""
+        return self.lock is not None and self.lock.record is not None
 
     def has_no_data(self, result: BlockResult) -> bool:
         """Whether none of the objects of a finished block is there."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,11 @@ from engine.blocks import BlockKind, BlockResult, WrittenObject
 from engine.source_file import RefusedFile
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.schema import FLAGS, FlagName
 from engine.store.sealed import seal, unseal
 from models.errors import StoreError
 
 Entry = TypeVar("Entry")
-
-
-FlagName = Literal["superseded", "gone"]
-"""Flags that rows are given after their block is committed: newer rows replace them; their file has
-vanished from the release. Each is an array of that name in ``spectra/``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +286,7 @@ def _flag_decoder(flag: FlagName) -> Callable[[dict[str, Any]], FlaggedRows]:
 
 
 _FLAG_DECODERS: Mapping[FlagName, Callable[[dict[str, Any]], FlaggedRows]] = {
-    flag: _flag_decoder(flag) for flag in get_args(FlagName)
+    flag: _flag_decoder(flag) for flag in FLAGS
 }
 
 
@@ -334,4 +330,4 @@ def _remedy(path: str) -> str:
         return "Restore this object from a copy of the store: it says which rows hold which spectra."
     if path.startswith("ledger/clusters/"):
         return "Delete this object and make the clustering again."
-    return "Delete this object and run again: what it records is then computed anew, with the same values."
+    return "Run 'whyspec verify --repair': what it records is computed anew, with the same values."

@@ -5,58 +5,83 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
-from engine.blocks import WrittenObject
+from engine.blocks import BlockKind, WrittenObject
 from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import new_documents
 from engine.store.ledger import result_path
+from engine.store.lock_holder import DAMAGED
 from engine.store.objects import PARTIAL, digest_of
+from engine.store.run_lock import lock_path
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, arrays_of
 from engine.store.staging import staging_path
 
 _READERS = 8
-_RUN = "Wait for the run to end, or run again if it was killed: the block is then written anew."
+_RUN = "Run again, or 'whyspec verify --repair': the block is then written anew."
+DOCUMENT = "Run 'whyspec verify --repair': it is made again from the configuration."
+"""Remedy for a document or a coordinate."""
 
 
 def document_faults(evidence: Evidence) -> Iterator[Fault]:
     """Documents of groups and arrays, and coordinates."""
-    remedy = "Restore it from a copy of the store, or from an empty store made with the same settings."
     fresh = new_documents(evidence.configuration, {})
     for path in sorted(set(fresh) - set(evidence.sizes)):
-        yield Fault("missing-object", path, "there is no such object", remedy)
-    for path, data in fresh.items():
-        if "/c/" in path and path in evidence.sizes and evidence.objects.get(path) != data:
-            yield Fault("wrong-coordinate", path, "not the coordinate of the store's configuration", remedy)
+        yield Fault("missing-object", path, "there is no such object", DOCUMENT)
     blocks = {"score": max(evidence.scored, default=-1), "attribution": max(evidence.explained, default=-1)}
-    for spec in ARRAYS:
-        path = f"{spec.path}/zarr.json"
-        if path not in evidence.sizes:
+    arrays = {f"{spec.path}/zarr.json": spec for spec in ARRAYS}
+    for path, data in evidence.objects.get_all([path for path in fresh if path in evidence.sizes]).items():
+        if not path.endswith("zarr.json"):
+            if data != fresh[path]:
+                yield Fault("wrong-coordinate", path, "not the coordinate of the configuration", DOCUMENT)
             continue
-        try:
-            length = json.loads(evidence.objects.get(path))["shape"][0]
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            yield Fault("array-damaged", path, f"not an array's document ({error})", remedy)
-            continue
-        needed = (blocks[spec.kind] + 1) * spec.shard_shape(evidence.configuration)[0]
-        if length < needed:
-            what = f"{length} rows, but blocks up to row {needed - 1} are finished"
-            yield Fault("array-too-short", path, what, "Run again: the coordinator gives it room.")
+        wrong = _difference(data, fresh[path]) if path != "zarr.json" else ""
+        if wrong:
+            kind = "array-damaged" if path in arrays else "document-damaged"
+            yield Fault(kind, path, wrong, DOCUMENT)
+        elif path in arrays:
+            spec, length = arrays[path], json.loads(data)["shape"][0]
+            needed = (blocks[spec.kind] + 1) * spec.shard_shape(evidence.configuration)[0]
+            if length < needed:
+                what = f"{length} rows, but blocks up to row {needed - 1} are finished"
+                yield Fault("array-too-short", path, what, "Run again: the coordinator gives it room.")
+
+
+_READ_BY_ALL = (
+    "zarr_format", "node_type", "data_type", "chunk_grid", "chunk_key_encoding", "codecs", "dimension_names"
+)  # fmt: skip
+"""What in a document decides how the bytes beside it are read."""
+
+
+def _difference(data: bytes, fresh: bytes) -> str:
+    """How a document differs from what was written, but for the length of an array; empty if not."""
+    expected = json.loads(fresh)
+    try:
+        found = json.loads(data)
+        for name in _READ_BY_ALL:
+            if found.get(name) != expected.get(name):
+                return f"{name} is {found.get(name)}, written was {expected.get(name)}"
+        if not isinstance(found["attributes"], dict):
+            return "its attributes are no object"
+        if "shape" in expected:
+            shape = [int(size) for size in found["shape"]]
+            if len(shape) != len(expected["shape"]) or shape[1:] != expected["shape"][1:]:
+                return f"shape is {shape}, written was (rows, {expected['shape'][1:]})"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"not a Zarr document ({type(error).__name__}: {error})"
+    return ""
 
 
 def entry_faults(evidence: Evidence) -> Iterator[Fault]:
     """Entries of blocks against the saved plans and the schema."""
-    spectra: dict[tuple[str, str, int], int] = {}
-    for plan in evidence.audit.plans:
-        for block in plan.blocks:
-            spectra[block.kind, block.plan, block.index] = block.spectra
     for result in evidence.audit.results:
         path = result_path(result.kind, result.index)
-        planned = spectra.get((result.kind, result.plan, result.index))
-        if planned is None:
+        block = evidence.planned_blocks.get((result.kind, result.index))
+        if block is None or block.plan != result.plan:
             remedy = "Restore ledger/plans from a copy of the store."
             yield Fault("plan-missing", path, f"no saved plan has this block (plan {result.plan})", remedy)
-        elif planned != result.spectra:
-            what = f"{result.spectra} spectra, planned were {planned}"
+        elif block.spectra != result.spectra:
+            what = f"{result.spectra} spectra, planned were {block.spectra}"
             yield Fault("count-mismatch", path, what, AGAIN)
         schema = {spec.object_path(result.index) for spec in arrays_of(result.kind)}
         recorded = {each.path for each in result.objects} - {staging_path(result.index)}
@@ -118,22 +143,52 @@ def _compared(evidence: Evidence, recorded: WrittenObject) -> Fault | None:
 
 def unexpected_faults(evidence: Evidence, expected: dict[str, WrittenObject]) -> Iterator[Fault]:
     """Data that the ledger does not know: of a block that was not finished, or put by others."""
-    known = set(expected) | set(new_documents(evidence.configuration, {}))
-    unfinished: dict[tuple[str, int], list[str]] = {}
+    blocks = uncommitted_blocks(evidence, expected)
+    for (kind, index), paths in blocks.items():
+        if evidence.is_under_way and (kind, index) in evidence.planned_blocks:
+            continue  # it is being written, or was when the run was killed
+        what = f"{len(paths)} objects of {kind} block {index}, which is not in the ledger"
+        yield Fault("uncommitted-objects", min(paths), what, _RUN)
+    known = {path for paths in blocks.values() for path in paths} | set(expected)
+    known |= set(new_documents(evidence.configuration, {}))
     for path in evidence.sizes:
-        folder, _, rest = path.partition("/c/")
         if path in known or path.endswith(PARTIAL) or "/" not in path:
             continue
         if path.startswith("staging/") or (path.startswith("ledger/") and path.endswith(".json")):
             continue  # the checks of staging and of the ledger look at these
-        spec, number = BY_PATH.get(folder), rest.partition("/")[0]
-        if spec is None or not number.isdecimal() or spec.object_path(int(number)) != path:
-            yield _foreign(path)
-        else:
-            unfinished.setdefault((spec.kind, int(number)), []).append(path)
-    for (kind, index), paths in unfinished.items():
-        what = f"{len(paths)} objects of {kind} block {index}, which is not in the ledger"
-        yield Fault("uncommitted-objects", min(paths), what, _RUN)
+        yield _foreign(path)
+
+
+def uncommitted_blocks(
+    evidence: Evidence, expected: dict[str, WrittenObject]
+) -> dict[tuple[BlockKind, int], list[str]]:
+    """Objects of blocks that are not in the ledger, by kind and index."""
+    found: dict[tuple[BlockKind, int], list[str]] = {}
+    for path in evidence.sizes:
+        block = block_of(path)
+        if block is not None and path not in expected and not path.startswith("ledger/"):
+            found.setdefault(block, []).append(path)
+    return found
+
+
+def block_of(path: str) -> tuple[BlockKind, int] | None:
+    """The block that an object of an array, or an entry of the ledger, belongs to; ``None`` for others."""
+    folder, _, rest = path.partition("/c/")
+    spec, number = BY_PATH.get(folder), rest.partition("/")[0]
+    if spec is not None and number.isdecimal() and spec.object_path(int(number)) == path:
+        return spec.kind, int(number)
+    for kind in get_args(BlockKind):
+        number = path.removeprefix(f"ledger/{kind}/").removesuffix(".json")
+        if number.isdecimal() and result_path(kind, int(number)) == path:
+            return kind, int(number)
+    return None
+
+
+def lock_faults(evidence: Evidence) -> Iterator[Fault]:
+    """A lock that does not say whose it is."""
+    if evidence.lock is not None and evidence.lock.record is None:
+        path = lock_path(evidence.lock.generation)
+        yield Fault("lock-damaged", path, "not the record of a process that holds the store", DAMAGED)
 
 
 def _foreign(path: str) -> Fault:

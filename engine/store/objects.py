@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -157,6 +158,25 @@ class ObjectTree:
         start = len(self._root.lstrip("/")) + 1
         sizes = {name.lstrip("/")[start:]: int(entry["size"]) for name, entry in found.items()}
         return {path: sizes[path] for path in sorted(sizes) if path}
+
+    def newest(self, below: str) -> datetime | None:
+        """When the newest object below a folder was written, by the clock of what keeps it; ``None`` if none.
+
+        Unknown, and so ``None``, where the file system does not tell.
+        """
+        with self._reading(below):
+            self._fs.invalidate_cache()
+            try:
+                found: dict[str, dict[str, Any]] = self._fs.find(f"{self._root}/{below}", detail=True)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        times = [each.get("mtime", each.get("LastModified")) for each in found.values()]
+        known = [
+            each if isinstance(each, datetime) else datetime.fromtimestamp(each, UTC)
+            for each in times
+            if isinstance(each, datetime | float | int)
+        ]
+        return max(known, default=None)
 
     def delete(self, paths: Iterable[str]) -> None:
         """Delete objects; those that are not there are left alone."""

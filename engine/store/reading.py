@@ -15,10 +15,10 @@ from engine.blocks import BlockKind, BlockResult
 from engine.run_configuration import RunConfiguration
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.hierarchy import open_array
-from engine.store.ledger import FlagName, Ledger
+from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
-from engine.store.schema import ARRAYS, BY_PATH, FLAGS
+from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
 from models.errors import InputError
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}

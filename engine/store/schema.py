@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -193,8 +194,12 @@ GROUP_ATTRIBUTES: Mapping[str, Mapping[str, object]] = MappingProxyType(
     }
 )
 
-FLAGS: Mapping[str, ArraySpec] = MappingProxyType(
-    {name: BY_PATH[f"spectra/{name}"] for name in ("superseded", "gone")}
+FlagName = Literal["superseded", "gone"]
+"""Flags that rows are given after their block is committed: newer rows replace them; their file has
+vanished from the release."""
+
+FLAGS: Mapping[FlagName, ArraySpec] = MappingProxyType(
+    {name: BY_PATH[f"spectra/{name}"] for name in get_args(FlagName)}
 )
 """The arrays whose objects change after their block is committed, by the name of the flag."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,11 @@ from engine.rows import COLUMNS
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
 from engine.store.hierarchy import array_document, encode_block, group_document, new_documents, open_array
-from engine.store.ledger import FlaggedRows, FlagName, Ledger, ranges_of
+from engine.store.ledger import FlaggedRows, Ledger, ranges_of
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
-from engine.store.schema import ARRAYS, FLAGS, ArraySpec, arrays_of
+from engine.store.schema import ARRAYS, FLAGS, ArraySpec, FlagName, arrays_of
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from models.errors import BugError, ConfigurationError, InputError, StoreError
 
@@ -138,7 +138,9 @@ class Store:
         values |= {spec.path: np.zeros(block.capacity, dtype=np.bool_) for spec in FLAGS.values()}
         values |= {f"scores/{name}": getattr(scored, name) for name in _SCORE_FIELDS}
         written = self._write("score", block.index, values)
-        self.restore_flags(block.index)
+        for flag in FLAGS:
+            if self.ledger.flagged_in(flag, block.index) is not None:
+                self.write_flags(flag, block.index)
         return written
 
     def write_explanations(
@@ -264,12 +266,11 @@ class Store:
             if block not in earlier or not np.array_equal(earlier[block].rows, new):
                 self._flag("gone", block, new)
 
-    def restore_flags(self, block: int) -> None:
-        """Write the flags of a score block's rows as the ledger has them, where it has any."""
-        for flag in get_args(FlagName):
-            entry = self.ledger.flagged_in(flag, block)
-            if entry is not None:
-                self.objects.put(FLAGS[flag].object_path(block), self._flags(flag, block, entry.rows))
+    def write_flags(self, flag: FlagName, block: int) -> None:
+        """Write the flags of a score block's rows anew, as the ledger has them."""
+        entry = self.ledger.flagged_in(flag, block)
+        rows = entry.rows if entry is not None else np.empty(0, np.int64)
+        self.objects.put(FLAGS[flag].object_path(block), self._flags(flag, block, rows))
 
     def _flag(self, flag: FlagName, block: int, rows: NDArray[np.int64]) -> None:
         self.ledger.guard()

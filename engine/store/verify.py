@@ -14,11 +14,14 @@ from engine.store.object_checks import (
     document_faults,
     entry_faults,
     expected_objects,
+    lock_faults,
     staging_faults,
+    uncommitted_blocks,
     unexpected_faults,
 )
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.root import read_configuration
+from engine.store.run_lock import FoundLock, found_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class VerifyReport:
     objects, bytes : objects that were read and compared with their digest.
     faults : sorted by place.
     leftovers : temporary files of killed writers; harmless, the end of the next run deletes them.
+    run : who writes to the store, or was killed doing so; empty if nobody.
+    unfinished : blocks of that run of which objects are there and no entry yet; no faults.
     """
 
     url: str
@@ -41,6 +46,8 @@ class VerifyReport:
     bytes: int
     faults: tuple[Fault, ...]
     leftovers: tuple[str, ...]
+    run: str
+    unfinished: int
 
     @property
     def ok(self) -> bool:
@@ -65,12 +72,28 @@ def verify(url: str, progress: Callable[[int, int], None] | None = None) -> Veri
     StoreError : its schema has another version, or its root is damaged.
     """
     objects = ObjectTree(url)
-    evidence = Evidence(objects, read_configuration(objects), Ledger(objects).audit(), objects.sizes())
+    return report_of(url, *examine(objects, found_lock(objects), progress))
+
+
+def examine(
+    objects: ObjectTree, lock: FoundLock | None, progress: Callable[[int, int], None] | None = None
+) -> tuple[Evidence, tuple[Fault, ...]]:
+    """What :func:`verify` looks at, and the faults it finds, sorted by place.
+
+    ``lock`` is that of the process that may be writing blocks meanwhile, or was when it was killed.
+
+    Raises
+    ------
+    InputError, StoreError : see :func:`verify`.
+    """
+    configuration = read_configuration(objects)
+    evidence = Evidence(objects, configuration, Ledger(objects).audit(), objects.sizes(), lock)
     faults = [
         Fault("ledger-damaged", error.where.removeprefix(f"{objects.url}/"), error.got, error.remedy)
         for error in evidence.audit.errors
     ]
     expected = expected_objects(evidence)
+    faults += lock_faults(evidence)
     faults += document_faults(evidence)
     faults += digest_faults(evidence, expected, progress)
     bad = {fault.where for fault in faults}
@@ -78,12 +101,20 @@ def verify(url: str, progress: Callable[[int, int], None] | None = None) -> Veri
     faults += unexpected_faults(evidence, expected)
     faults += staging_faults(evidence)
     faults += content_faults(evidence, bad)
+    return evidence, tuple(sorted(faults, key=lambda fault: (fault.where, fault.kind)))
+
+
+def report_of(url: str, evidence: Evidence, faults: tuple[Fault, ...]) -> VerifyReport:
+    """The report on what was examined."""
+    expected = expected_objects(evidence)
     return VerifyReport(
         url=url,
         score_blocks=len(evidence.scored),
         attribution_blocks=len(evidence.explained),
         objects=sum(path in evidence.sizes for path in expected),
         bytes=sum(evidence.sizes.get(path, 0) for path in expected),
-        faults=tuple(sorted(faults, key=lambda fault: (fault.where, fault.kind))),
+        faults=faults,
         leftovers=tuple(path for path in evidence.sizes if path.endswith(PARTIAL)),
+        run=str(evidence.lock) if evidence.is_under_way else "",
+        unfinished=len(uncommitted_blocks(evidence, expected)) if evidence.is_under_way else 0,
     )

@@ -85,7 +85,7 @@ def test_a_damaged_ledger_entry(store, path):
     assert ("ledger-damaged", path) in found
     kinds = {kind for kind, where in found if where != path}
     # Its block's data are then without an entry, and explained rows without a score block.
-    assert kinds <= {"uncommitted-objects", "outlier-mismatch", "staging-missing"}
+    assert kinds <= {"uncommitted-objects", "not-an-outlier", "staging-missing"}
 
 
 def test_a_ledger_entry_without_data(store):
@@ -122,7 +122,7 @@ def test_outliers_that_are_not_those_of_the_array(store):
     amended(store, path, outliers=list(result.outliers[1:]))
     found = faults(store)
     assert ("outlier-mismatch", path) in found
-    assert {kind for kind, _ in found} == {"outlier-mismatch"}
+    assert {kind for kind, _ in found} == {"outlier-mismatch", "not-an-outlier"}
 
 
 def test_explanations_fewer_than_recorded(store):

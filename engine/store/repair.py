@@ -1,0 +1,242 @@
+"""What must be done to make a damaged store whole: decided from what a verification found.
+
+A block's objects are computed again from its source files, with the same values. What its ledger entry
+says is not needed for it: which spectra a block holds is in the saved plans. The spectra of a damaged
+attribution block, whose staging was cleared when the run was complete, are taken from the block itself
+where their objects are whole, else from scoring their blocks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
+from engine.scored_spectra import SelectedSpectra
+from engine.store.evidence import Evidence, Fault
+from engine.store.hierarchy import array_document, new_documents, open_array
+from engine.store.ledger import FlaggedRows, flags_path, ranges_of, result_path
+from engine.store.object_checks import block_of
+from engine.store.objects import digest_of
+from engine.store.saved_plans import AttributionPlan
+from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
+from engine.store.staging import staging_path
+
+_SPECTRA = ("row", "redshift", "flux", "ivar")
+"""Arrays of an attribution block that hold its spectra as they were scored, every bit of them."""
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What must be done, in this order.
+
+    Attributes
+    ----------
+    documents : objects that follow from the configuration and the plans, by path.
+    plans : attribution plans whose object is lost, as the rows of the explained blocks tell them.
+    flag_entries : records of flagged rows that are lost, as the objects of the flags tell them.
+    flags : flags of score blocks to be written again as they are recorded.
+    strays : objects of blocks that no plan has; to be deleted.
+    score_blocks : blocks to score again.
+    own_spectra : damaged attribution blocks that hold the spectra they need themselves.
+    needs : other damaged attribution blocks, by index, and the score blocks that must be scored again
+        before, for their spectra.
+    attribution_blocks : blocks to explain again.
+    hopeless : faults that only a copy of the store, or its user, can mend.
+    """
+
+    documents: dict[str, bytes]
+    plans: tuple[AttributionPlan, ...]
+    flag_entries: tuple[FlaggedRows, ...]
+    flags: tuple[tuple[FlagName, int], ...]
+    strays: tuple[str, ...]
+    score_blocks: tuple[ScoreBlock, ...]
+    own_spectra: tuple[AttributionBlock, ...]
+    needs: Mapping[int, frozenset[int]]
+    attribution_blocks: tuple[AttributionBlock, ...]
+    hopeless: tuple[Fault, ...]
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything can be done."""
+        return bool(
+            self.documents
+            or self.plans
+            or self.flag_entries
+            or self.flags
+            or self.strays
+            or self.score_blocks
+            or self.attribution_blocks
+        )
+
+    def without(self, lost: Mapping[int, str]) -> Repair:
+        """The same without score blocks that cannot be scored again (index, why), nor what needs them."""
+        remedy = "Restore the file as it was read, or the block's objects from a copy of the store."
+        hopeless = [
+            Fault("source-changed", result_path("score", index), why, remedy) for index, why in lost.items()
+        ]
+        stuck = {index for index, needed in self.needs.items() if needed & set(lost)}
+        for index in sorted(stuck):
+            why = "; ".join(lost[block] for block in sorted(self.needs[index] & set(lost)))
+            hopeless.append(Fault("source-changed", result_path("attribution", index), why, remedy))
+        return replace(
+            self,
+            score_blocks=tuple(block for block in self.score_blocks if block.index not in lost),
+            attribution_blocks=tuple(block for block in self.attribution_blocks if block.index not in stuck),
+            hopeless=(*self.hopeless, *hopeless),
+        )
+
+
+def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
+    """Decide what is to be done about the faults of a store. Nothing is written."""
+    bad = {fault.where for fault in faults}
+    documents = {path: data for path, data in _documents(evidence).items() if path in bad}
+    plans = _recovered_plans(evidence, bad)
+    damaged: set[tuple[BlockKind, int]] = set()
+    flags: list[tuple[FlagName, int]] = []
+    entries: list[FlaggedRows] = []
+    strays: list[str] = []
+    hopeless: list[Fault] = []
+    for fault in faults:
+        block, flag = block_of(fault.where), _flag_of(fault.where)
+        if fault.where in documents or fault.kind in ("lock-damaged", "not-an-outlier"):
+            continue  # restored; succeeded by the repair's own; of a score block that is told of itself
+        if fault.kind == "uncommitted-objects" and block is not None and block not in evidence.planned_blocks:
+            strays += [path for path in evidence.sizes if block_of(path) == block]
+        elif flag is not None and fault.kind == "ledger-damaged":
+            entries.append(_recovered_flags(evidence, *flag, bad))
+        elif flag is not None and fault.kind != "uncommitted-objects":
+            flags.append(flag)
+        elif fault.where.startswith("staging/"):
+            damaged.add(("score", int(fault.where.removeprefix("staging/").partition(".")[0])))
+        elif block in evidence.planned_blocks and fault.kind != "plan-missing":
+            damaged.add(block)
+        elif not _is_of(fault, plans, evidence):
+            hopeless.append(fault)
+    again = [_attribution(evidence, index) for kind, index in sorted(damaged) if kind == "attribution"]
+    own = tuple(block for block in again if _has_own_spectra(evidence, block, bad))
+    needs = {block.index: _unstaged(evidence, block, bad) for block in again if block not in own}
+    scored = {index for kind, index in damaged if kind == "score"}.union(*needs.values())
+    unplanned = {index for index in scored if ("score", index) not in evidence.planned_blocks}
+    repair = Repair(
+        documents=documents,
+        plans=plans,
+        flag_entries=tuple(entries),
+        flags=tuple(flags),
+        strays=tuple(strays),
+        score_blocks=tuple(_scored(evidence, index) for index in sorted(scored - unplanned)),
+        own_spectra=own,
+        needs=needs,
+        attribution_blocks=tuple(again),
+        hopeless=tuple(hopeless),
+    )
+    return repair.without(dict.fromkeys(sorted(unplanned), "the plan of this block is lost"))
+
+
+def own_spectra(evidence: Evidence, block: AttributionBlock) -> SelectedSpectra:
+    """The spectra of an attribution block as it holds them itself."""
+    start, stop = block.first_row, block.first_row + block.spectra
+    row, redshift, flux, ivar = (
+        np.asarray(open_array(evidence.objects, f"outliers/{name}")[start:stop]) for name in _SPECTRA
+    )
+    return SelectedSpectra(row, redshift, flux, ivar)
+
+
+def _documents(evidence: Evidence) -> dict[str, bytes]:
+    """Every object that follows from the configuration and the plans, by path; not the root's."""
+    stops: dict[BlockKind, int] = {"score": 0, "attribution": 0}
+    for kind, index in evidence.planned_blocks:
+        stops[kind] = max(stops[kind], index + 1)
+    documents = new_documents(evidence.configuration, {})
+    del documents["zarr.json"]
+    for spec in ARRAYS:
+        length = stops[spec.kind] * spec.shard_shape(evidence.configuration)[0]
+        documents[f"{spec.path}/zarr.json"] = array_document(spec, evidence.configuration, length)
+    return documents
+
+
+def _flag_of(path: str) -> tuple[FlagName, int] | None:
+    """The flag and score block whose flags, or whose record of them, an object is."""
+    for flag, spec in FLAGS.items():
+        number = path.rpartition("/")[2].removesuffix(".json")
+        if number.isdecimal() and path in (flags_path(flag, int(number)), spec.object_path(int(number))):
+            return flag, int(number)
+    return None
+
+
+def _recovered_flags(evidence: Evidence, flag: FlagName, block: int, bad: set[str]) -> FlaggedRows:
+    """A block's flagged rows as the object of the flags tells them; none where it is damaged, too."""
+    spec, rows = FLAGS[flag], evidence.configuration.block_rows
+    path = spec.object_path(block)
+    values, data = np.zeros(rows, dtype=np.bool_), b""
+    if path in evidence.sizes and f"{spec.path}/zarr.json" not in bad:
+        data = evidence.objects.get(path)
+        try:
+            values = np.asarray(open_array(evidence.objects, spec.path)[block * rows : (block + 1) * rows])
+        except (ValueError, RuntimeError):
+            data = b""  # its checksum or its compression says that it is damaged
+    written = WrittenObject(path, len(data), digest_of(data))
+    return FlaggedRows(flag, block, ranges_of(np.flatnonzero(values) + block * rows), written)
+
+
+def _recovered_plans(evidence: Evidence, bad: set[str]) -> tuple[AttributionPlan, ...]:
+    """Lost attribution plans for which the rows that their blocks explain give one of the same digest."""
+    known = {plan.digest for plan in evidence.audit.plans}
+    lost: dict[str, list[int]] = {}
+    for result in evidence.explained.values():
+        if result.plan not in known:
+            lost.setdefault(result.plan, []).append(result.index)
+    spec, capacity = BY_PATH["outliers/row"], evidence.configuration.outlier_block_rows
+    plans = []
+    for digest, blocks in lost.items():
+        if bad & {f"{spec.path}/zarr.json", *map(spec.object_path, blocks)}:
+            continue
+        array = open_array(evidence.objects, spec.path)
+        rows = np.asarray(array[min(blocks) * capacity : (max(blocks) + 1) * capacity])
+        plan = AttributionPlan(min(blocks), capacity, tuple(rows[rows >= 0].tolist()))
+        if plan.digest == digest:
+            plans.append(plan)
+    return tuple(plans)
+
+
+def _is_of(fault: Fault, plans: tuple[AttributionPlan, ...], evidence: Evidence) -> bool:
+    """Whether a fault is that of a lost plan that was recovered."""
+    digests = {plan.digest for plan in plans}
+    block = block_of(fault.where)
+    if block is not None and block[0] == "attribution" and block[1] in evidence.explained:
+        return evidence.explained[block[1]].plan in digests
+    return fault.where.removeprefix("ledger/plans/attribution-").removesuffix(".json") in digests
+
+
+def _has_own_spectra(evidence: Evidence, block: AttributionBlock, bad: set[str]) -> bool:
+    """Whether the objects that hold the block's spectra are whole, as far as its entry can say."""
+    result = evidence.explained.get(block.index)
+    if result is None:
+        return False
+    objects = {BY_PATH[f"outliers/{name}"].object_path(block.index) for name in _SPECTRA}
+    documents = {f"outliers/{name}/zarr.json" for name in _SPECTRA}
+    there = {each.path for each in result.objects} & set(evidence.sizes)
+    if not objects <= there or (objects | documents) & bad:
+        return False
+    return tuple(own_spectra(evidence, block).row.tolist()) == block.rows
+
+
+def _unstaged(evidence: Evidence, block: AttributionBlock, bad: set[str]) -> frozenset[int]:
+    """Score blocks of a block's spectra that have no whole staging object."""
+    blocks = {row // evidence.configuration.block_rows for row in block.rows}
+    whole = set(evidence.sizes) - bad
+    return frozenset(index for index in blocks if staging_path(index) not in whole)
+
+
+def _scored(evidence: Evidence, index: int) -> ScoreBlock:
+    block = evidence.planned_blocks["score", index]
+    assert isinstance(block, ScoreBlock)  # noqa: S101 - its kind says so
+    return block
+
+
+def _attribution(evidence: Evidence, index: int) -> AttributionBlock:
+    block = evidence.planned_blocks["attribution", index]
+    assert isinstance(block, AttributionBlock)  # noqa: S101 - its kind says so
+    return block

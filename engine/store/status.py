@@ -1,0 +1,143 @@
+"""What a store holds and who works on it, told quickly: from its ledger and its lock, no array is read."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC
+from typing import Any
+
+from engine.store.ledger import Ledger
+from engine.store.lock_holder import Life, LockHolder
+from engine.store.objects import ObjectTree
+from engine.store.root import read_configuration
+from engine.store.run_lock import TIMING, LockTiming, found_lock
+from engine.store.run_state import RunState
+from models.row_status import RowStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCommand:
+    """A command that holds a store.
+
+    Attributes
+    ----------
+    holder : who, where, since when; ``None`` where its lock is damaged.
+    life : ``"alive"``: its process is there, or its lock was renewed while it was watched; ``"gone"``:
+        its process is not there any more; ``"unknown"``: it is on another machine, and its lock was not
+        renewed while it was watched.
+    state : how far it was when it last renewed its lock.
+    """
+
+    holder: LockHolder | None
+    life: Life
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """A store's contents as its ledger tells them, superseded rows included.
+
+    Attributes
+    ----------
+    url : the store; running : who holds it, ``None`` if nobody.
+    files : source files with rows; spectra : rows; scored : of these, those with a score; outliers : of
+        these, those at or below the threshold; explained : outliers with an explanation.
+    superseded, gone : rows that newer rows replace; rows of files that have vanished.
+    score_blocks, score_blocks_planned, attribution_blocks, attribution_blocks_planned : finished, and
+        in a saved plan.
+    last_change : when the newest entry of the ledger was written, UTC, ISO 8601, by the clock of what
+        keeps the objects; empty if there is none.
+    """
+
+    url: str
+    running: RunningCommand | None
+    files: int
+    spectra: int
+    scored: int
+    outliers: int
+    explained: int
+    superseded: int
+    gone: int
+    score_blocks: int
+    score_blocks_planned: int
+    attribution_blocks: int
+    attribution_blocks_planned: int
+    last_change: str
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was ever planned is done."""
+        return (
+            self.score_blocks >= self.score_blocks_planned
+            and self.attribution_blocks >= self.attribution_blocks_planned
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        body = {**asdict(self), "complete": self.is_complete}
+        if self.running is not None:
+            body["running"]["state"]["seconds_left"] = self.running.state.seconds_left
+        return body
+
+
+def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
+    """What a store holds and who works on it.
+
+    Where a process of another machine holds it, its lock is watched for a sign of life: at most one and
+    a half heartbeats.
+
+    Raises
+    ------
+    InputError : there is no store.
+    StoreError : its schema has another version, or its root or ledger is damaged.
+    """
+    objects = ObjectTree(url)
+    read_configuration(objects)
+    ledger = Ledger(objects)
+    score, attribution = ledger.results("score").values(), ledger.results("attribution").values()
+    plans, attribution_plans = ledger.plans(), ledger.attribution_plans()
+    return StoreStatus(
+        url=url,
+        running=_running(objects, timing),
+        files=len({file.url for plan in plans for file in plan.files}),
+        spectra=sum(result.spectra for result in score),
+        scored=sum(dict(result.status_counts).get(RowStatus.SCORED.label, 0) for result in score),
+        outliers=sum(len(result.outliers) for result in score),
+        explained=sum(result.spectra for result in attribution),
+        superseded=sum(len(entry.rows) for entry in ledger.superseded().values()),
+        gone=sum(len(entry.rows) for entry in ledger.flagged("gone").values()),
+        score_blocks=len(score),
+        score_blocks_planned=sum(plan.stop_block - plan.first_block for plan in plans),
+        attribution_blocks=len(attribution),
+        attribution_blocks_planned=sum(plan.stop_block - plan.first_block for plan in attribution_plans),
+        last_change=_written(objects),
+    )
+
+
+def _running(objects: ObjectTree, timing: LockTiming) -> RunningCommand | None:
+    found = found_lock(objects)
+    if found is None:
+        return None
+    if found.is_here or found.is_gone:
+        life: Life = "alive" if found.is_here else "gone"
+    else:
+        life, watched, deadline = "unknown", found.data, time.monotonic() + 1.5 * timing.beat
+        while life == "unknown" and time.monotonic() < deadline:
+            time.sleep(timing.beat / 10)
+            found = found_lock(objects)
+            if found is None:
+                return None
+            life = "alive" if found.data != watched else "unknown"
+    record = found.record
+    return (
+        RunningCommand(record.holder, life, record.state)
+        if record
+        else RunningCommand(None, life, RunState())
+    )
+
+
+def _written(objects: ObjectTree) -> str:
+    times = [objects.newest(f"ledger/{folder}") for folder in ("score", "attribution", "superseded", "gone")]
+    known = [each for each in times if each is not None]
+    return max(known).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if known else ""
