@@ -72,6 +72,7 @@ def train(
     name: str = "",
     seed: int = 0,
     layout: str = "",
+    threads: int | None = None,
 ) -> int:
     """Fit a scoring model to a release's spectra.
 
@@ -96,6 +97,8 @@ def train(
         Of everything random in training.
     layout
         Name of the release's layout; recognised if left out.
+    threads
+        Torch threads; 0 or left out for one per CPU.
     """
     from flows.console import notes, show_next
     from flows.train import told_of_epochs
@@ -115,7 +118,7 @@ def train(
         limit=limit,
         epochs=epochs,
         seed=seed,
-        threads=own_threads(load_settings()),
+        threads=own_threads(load_settings(**option_types.given(threads=threads))),
     )
     with TrainingBars(notes()) as bars, listening(bars), told_of_epochs(bars.epoch):
         card = call_flow(train_flow, request)
@@ -190,6 +193,7 @@ def run(
     memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
+    threads_per_worker: Annotated[int | None, Parameter(group=_PLACE)] = None,
     block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
     outlier_block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
     json: Json = False,
@@ -230,6 +234,8 @@ def run(
         ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.
     workers
         Number of processes; 0 for all CPUs or GPUs.
+    threads_per_worker
+        Torch threads of each of them. Default: 1.
     block_rows
         Spectra per block, the unit of work and of storage. Default: from the release's size.
     outlier_block_rows
@@ -260,7 +266,8 @@ def run(
         executor=executor,
         workers=workers,
     )
-    settings = load_settings(**option_types.memory(memory))
+    given = option_types.given(threads_per_worker=threads_per_worker)
+    settings = load_settings(**option_types.memory(memory), **given)
     with RunProgress(notes()) as progress, listening(progress):
         summary = run_release(request, settings)
     if json:

@@ -45,8 +45,8 @@ def process(request: RunRequest) -> RunSummary:
     WhyspecError : release, model, store, options or machine do not fit together.
     """
     begun = time.monotonic()
-    settings = load_settings()
-    prepared = prepared_run() or prepare(request, settings)
+    prepared = prepared_run() or prepare(request, load_settings())
+    settings = prepared.settings
     store = prepared.store or Store.create(request.store, prepared.configuration)
     log_plan(prepared)
     begin(store, prepared.plan)

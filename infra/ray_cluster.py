@@ -83,6 +83,8 @@ def _connect(settings: Settings) -> None:
             ) from error
         return
     ray.init(
+        # Not None: Ray would then join whatever cluster somebody started on this machine.
+        address="local",
         num_cpus=max(cpu_count(), settings.workers),
         include_dashboard=False,
         logging_level=logging.ERROR,
