@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO ?= demo
 
-.PHONY: demo test test-fast check format models constraints clean
+.PHONY: demo test test-fast check format models settings constraints clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    simulate a small DESI release, find and explain its odd spectra   ($(DEMO)/)"
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types, layer contracts"
+	@echo "make settings  docs/settings.md anew, from infra/settings.py"
 	@echo "make models  train the shipped models anew (about an hour on two cores)"
 
 # torch first and pinned: resolved together with the rest, pip may pick another build of several GB.
@@ -49,6 +50,9 @@ format: $(VENV)/development
 
 models: $(VENV)/application
 	$(BIN)/python -m flows.shipped_models "$${RR_TEMPLATE_DIR:?set RR_TEMPLATE_DIR to a directory of redrock templates}"
+
+settings: $(VENV)/application
+	@$(BIN)/python -m infra.settings_table > docs/settings.md
 
 constraints: $(VENV)/development
 	@sed '/^[^#]/,$$d' constraints.txt > constraints.new

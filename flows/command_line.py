@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from flows.commands_bench import bench
 from flows.commands_demo import demo
 from flows.commands_release import plan, run, simulate, train
+from flows.commands_settings import settings
 from flows.commands_spectrum import explain
 from flows.commands_store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
@@ -45,8 +46,8 @@ Exit status:
     75   a fault that may pass (network, disk): run the command again
     130  interrupted: the same command continues
 
-Settings of the machine are WHYSPEC_* variables, or names in whyspec.toml:
-WORKERS, THREADS_PER_WORKER, MEMORY_PER_WORKER, RAY_ADDRESS, DASK_ADDRESS, ...
+Settings of the machine are WHYSPEC_* variables, or names in whyspec.toml;
+whyspec settings lists them. WHYSPEC_LOG_FILE=run.log keeps a log.
 WHYSPEC_TRACEBACK=1 or --traceback shows where an error was raised.
 """
 
@@ -69,7 +70,9 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, simulate, train, plan, run, cluster, status, verify, report, query, explain):
+for command in (
+    demo, simulate, train, plan, run, cluster, status, verify, report, query, explain, settings
+):  # fmt: skip
     app.command(command)
 app.command(bench)
 

@@ -76,6 +76,7 @@ def train(
     name: str = "",
     seed: int = 0,
     layout: str = "",
+    threads: int | None = None,
 ) -> int:
     """Fit a scoring model to a release's spectra.
 
@@ -100,6 +101,8 @@ def train(
         Of everything random in training.
     layout
         Name of the release's layout; recognised if left out.
+    threads
+        Torch threads; 0 or left out for one per CPU.
     """
     from flows.console import notes, show_next
     from flows.train import told_of_epochs
@@ -119,7 +122,7 @@ def train(
         limit=limit,
         epochs=epochs,
         seed=seed,
-        threads=own_threads(load_settings()),
+        threads=own_threads(load_settings(**option_types.given(threads=threads))),
     )
     with TrainingBars(notes()) as bars, listening(bars), told_of_epochs(bars.epoch):
         card = call_flow(train_flow, request)
@@ -194,6 +197,7 @@ def run(
     memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
+    threads_per_worker: Annotated[int | None, Parameter(group=_PLACE)] = None,
     block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
     outlier_block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
     wait: Annotated[float, Parameter(group=_PLACE)] = 0.0,
@@ -235,6 +239,8 @@ def run(
         ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.
     workers
         Number of processes; 0 for all CPUs or GPUs.
+    threads_per_worker
+        Torch threads of each of them. Default: 1.
     block_rows
         Spectra per block, the unit of work and of storage. Default: from the release's size.
     outlier_block_rows
@@ -268,7 +274,8 @@ def run(
         workers=workers,
         wait=wait,
     )
-    settings = load_settings(**option_types.memory(memory))
+    given = option_types.given(threads_per_worker=threads_per_worker)
+    settings = load_settings(**option_types.memory(memory), **given)
     with RunProgress(notes()) as progress, listening(progress):
         summary = run_release(request, settings)
     if json:

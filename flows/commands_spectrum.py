@@ -20,6 +20,7 @@ def explain(
     windows: str = "1,4,16,64,256,1024",
     baselines: int = 8,
     memory: str | None = None,
+    threads: int | None = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Score and explain one spectrum of a file, outlier or not.
@@ -48,6 +49,8 @@ def explain(
         Typical spectra into which pieces of the spectrum are pasted.
     memory
         What the occlusion may take, e.g. 512MB; what suits the device if left out.
+    threads
+        Torch threads; 0 or left out for one per CPU.
     json
         Write score, peak and the strongest stretches as JSON to standard output.
     """
@@ -61,7 +64,7 @@ def explain(
     occlusion = OcclusionSettings(
         preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
     )
-    settings = load_settings(**option_types.memory(memory))
+    settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     request = SpectrumRequest(file, target_id, row, model, occlusion, settings.occlusion_memory)
     with notes().status("score and explain"):
         spectrum = explain_spectrum(request, own_threads(settings))

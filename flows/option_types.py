@@ -55,6 +55,11 @@ def memory(text: str | None) -> dict[str, int]:
     return {"occlusion_memory": bytes_}
 
 
+def given(**options: int | None) -> dict[str, int]:
+    """The settings that options override: those that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def numbers(option: str, text: str) -> tuple[int, ...]:
     """``8,32`` to (8, 32).
 

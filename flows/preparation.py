@@ -45,6 +45,7 @@ class PreparedRun:
     Attributes
     ----------
     request : what was asked.
+    settings : of the machine, flags of the command included.
     model : name or absolute directory of the model, for workers.
     listing : the release.
     store : the store, or None where there is none yet.
@@ -56,6 +57,7 @@ class PreparedRun:
     """
 
     request: RunRequest
+    settings: Settings
     model: str
     listing: ReleaseListing
     store: Store | None
@@ -98,7 +100,7 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     plan = make_plan(listing, store, configuration)
     waiting = waiting_outliers(store) if store is not None else 0
     stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
-    return PreparedRun(request, name, listing, store, configuration, plan, waiting, stale)
+    return PreparedRun(request, settings, name, listing, store, configuration, plan, waiting, stale)
 
 
 def configure(

@@ -46,9 +46,9 @@ def process(request: RunRequest) -> RunSummary:
     WhyspecError : release, model, store, options or machine do not fit together.
     """
     begun = time.monotonic()
-    settings = load_settings()
     with ExitStack() as hold:
-        prepared = prepared_run() or hold.enter_context(locked_run(request, settings))
+        prepared = prepared_run() or hold.enter_context(locked_run(request, load_settings()))
+        settings = prepared.settings
         store = prepared.open_store
         log_plan(prepared)
         begin(store, prepared.plan)

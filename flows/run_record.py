@@ -43,7 +43,7 @@ def recorded(run: Callable[_P, RunSummary]) -> Callable[_P, RunSummary]:
         with run_named(new_run_id()) as name, listening(ListenerGroup(current_listener(), RunLog())):
             log_event(
                 _LOG, logging.INFO, "run-begun", f"run {name} begun: {request.store}",
-                request=asdict(request), settings=settings.model_dump(mode="json"),
+                request=asdict(request),
             )  # fmt: skip
             try:
                 summary = run(*arguments, **options)
@@ -71,7 +71,7 @@ def log_plan(prepared: PreparedRun) -> None:
         _LOG, logging.INFO, "plan-made",
         f"plan: {plan.spectra} spectra in {len(plan.blocks)} blocks of {prepared.listing.root}",
         plan=plan.digest, files=dict(plan.counts), blocks=len(plan.blocks), spectra=plan.spectra,
-        refused=len(prepared.listing.refused),
+        refused=len(prepared.listing.refused), settings=prepared.settings.model_dump(mode="json"),
     )  # fmt: skip
 
 

@@ -83,7 +83,7 @@ def _connect(settings: Settings) -> None:
             ) from error
         return
     ray.init(
-        # Without it Ray joins a cluster that another run started on this machine, and refuses num_cpus.
+        # Not None: Ray would then join whatever cluster somebody started on this machine.
         address="local",
         num_cpus=max(cpu_count(), settings.workers),
         include_dashboard=False,
