@@ -76,11 +76,10 @@ def _start_executor(prepared: PreparedRun, store: Store, settings: Settings, sta
     else:
         # Importing Ray takes half a second that a serial run need not pay.
         from engine.executors.ray_pool import RayPoolExecutor
-        from infra.ray_cluster import ray_cluster
+        from flows.run_cluster import run_cluster
 
         current_listener().waiting("start Ray and load the model")
-        workers = prepared.request.workers or settings.workers
-        resources = stack.enter_context(ray_cluster(settings.model_copy(update={"workers": workers})))
+        resources = stack.enter_context(run_cluster(prepared))
         executor = RayPoolExecutor(
             recipe,
             resources.workers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 from flows.locked_run import locked_run
@@ -32,12 +33,21 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
             if prepared.open_store.has_staging():
                 prepared.open_store.clear_staging()  # a run was killed when only this was left to do
             return account_of(prepared, prepared.open_store, (), (), time.monotonic() - begun)
-        current_listener().waiting("start Prefect")
         # Imported here: a second run over the same release has no need of them.
         prepare_prefect()
-        from flows.process import process
-        from infra.prefect_server import prefect_api
+        from infra.prefect_server import prefect_starting
 
-        with prefect_api(), handed_over(prepared):
+        with prefect_starting() as answering, ExitStack() as stack:
+            if request.executor == "ray":
+                from flows.run_cluster import run_cluster
+
+                # Both take seconds to start: Ray meanwhile.
+                current_listener().waiting("start Prefect and Ray")
+                stack.enter_context(run_cluster(prepared))
+            current_listener().waiting("start Prefect")
+            from flows.process import process
+
+            stack.enter_context(answering())
+            stack.enter_context(handed_over(prepared))
             summary = process(request)
     return replace(summary, seconds=time.monotonic() - begun)

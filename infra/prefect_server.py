@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from infra.prefect_environment import cache_directory, prepare_prefect
@@ -89,8 +89,11 @@ class PrefectServer:
 
 
 @contextlib.contextmanager
-def prefect_api() -> Iterator[None]:
-    """Within it flows can run: on the user's Prefect server, else on one that lasts as long as this.
+def prefect_starting() -> Iterator[Callable[[], contextlib.AbstractContextManager[None]]]:
+    """The user's Prefect server, else one that lasts as long as this and begins to start now.
+
+    What is yielded waits until the server answers; within the context that it gives flows can run. So
+    the seconds that a server needs can be spent on something else.
 
     Raises
     ------
@@ -98,20 +101,32 @@ def prefect_api() -> Iterator[None]:
     """
     if prepare_prefect():
         _check_users_server()
-        yield
+        yield contextlib.nullcontext
         return
     server = PrefectServer()
     try:
-        from prefect.events.worker import EventsWorker
-        from prefect.settings import PREFECT_API_URL, temporary_settings
-
-        server.wait()
-        with temporary_settings(updates={PREFECT_API_URL: server.api_url}):
-            yield
-            # Events still in the queue would fail, loudly, once the server is gone.
-            EventsWorker.drain_all(timeout=10)
+        yield lambda: _answering(server)
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def prefect_api() -> Iterator[None]:
+    """Within it flows can run: :func:`prefect_starting`, waited for at once."""
+    with prefect_starting() as answering, answering():
+        yield
+
+
+@contextlib.contextmanager
+def _answering(server: PrefectServer) -> Iterator[None]:
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    server.wait()
+    with temporary_settings(updates={PREFECT_API_URL: server.api_url}):
+        yield
+        # Events still in the queue would fail, loudly, once the server is gone.
+        EventsWorker.drain_all(timeout=10)
 
 
 def _check_users_server() -> None:
