@@ -11,7 +11,14 @@ from typing import TypeVar
 
 from engine.layouts.registry import list_release
 from engine.occlusion.settings import OcclusionSettings
-from engine.plan import Plan, choose_block_rows, choose_outlier_block_rows, make_plan, superseded_rows
+from engine.plan import (
+    Plan,
+    choose_block_rows,
+    choose_outlier_block_rows,
+    known_files,
+    make_plan,
+    superseded_rows,
+)
 from engine.run_configuration import RunConfiguration
 from engine.source_file import ReleaseListing
 from engine.store.store import Store
@@ -72,7 +79,8 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     """
     # The store first: finding it damaged after an hour of listing would be unkind.
     store = Store.open(request.store) if Store.exists(request.store) else None
-    listing = list_release(request.release, request.layout, current_listener().listing)
+    known = known_files(store) if store is not None else {}
+    listing = list_release(request.release, request.layout, current_listener().listing, known)
     name = _model_name(request, store, listing)
     model = load_model(name)
     _check_grid(listing, model)
