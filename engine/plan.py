@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.run_configuration import RunConfiguration
-from engine.source_file import RefusedFile, ReleaseListing, SourceFile
+from engine.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
 from engine.store.file_versions import FileVersion, rows_of_vanished, rows_to_mark, versions_by_url
 from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
@@ -18,7 +18,7 @@ from engine.store.sealed import canonical
 from engine.store.store import Store, check_configuration
 from models.errors import ConfigurationError, InputError
 
-FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused"]
+FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "passed-over"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class PlannedFile:
 
     ``state`` is one of: new; changed (other fingerprint than in the store); retry (it could not be
     read before); unfinished (its blocks are of an earlier run that did not end); unchanged; gone
-    (in the store, no longer in the release: its rows stay); refused (set aside when listed).
+    (in the store, no longer in the release: its rows stay); refused (set aside when listed); passed-over
+    (not there although the release names it, or its spectra are in another file: nothing is to be done).
     """
 
     url: str
@@ -41,12 +42,13 @@ class Plan:
 
     Attributes
     ----------
-    files : every file with its state, in the order of the listing, then those that are gone.
+    files : every file with its state, in the order of the listing, then those that are gone; those
+        passed over are in ``passed_over`` alone.
     addition : new rows, to be saved in the ledger before work starts; ``None`` if there are none.
     blocks : blocks still to do: those of earlier runs that did not end first, then the addition's.
     superseded : number of rows that the run's new rows will replace.
     score_blocks : blocks that the store must have room for.
-    refused : files that the listing refused.
+    refused, passed_over : files that the listing refused, and that it passed over.
     """
 
     files: tuple[PlannedFile, ...]
@@ -55,6 +57,7 @@ class Plan:
     superseded: int
     score_blocks: int
     refused: tuple[RefusedFile, ...]
+    passed_over: tuple[RefusedFile, ...]
     configuration_digest: str
 
     @property
@@ -66,7 +69,13 @@ class Plan:
     def counts(self) -> dict[FileState, int]:
         """Number of files by state, every state named."""
         counts = Counter(file.state for file in self.files)
+        counts["passed-over"] = len(self.passed_over)
         return {state: counts[state] for state in get_args(FileState)}
+
+    @property
+    def gone_files(self) -> tuple[str, ...]:
+        """URLs of files in the store that the release holds no longer."""
+        return tuple(file.url for file in self.files if file.state == "gone")
 
     @cached_property
     def digest(self) -> str:
@@ -92,8 +101,13 @@ class Plan:
             "blocks": len(self.blocks),
             "spectra": self.spectra,
             "superseded": self.superseded,
-            "changes": [asdict(file) for file in self.files if file.state != "unchanged"],
+            "changes": [
+                {"url": file.url, "state": file.state, "spectra": file.spectra}
+                for file in self.files
+                if file.state != "unchanged"
+            ],
             "refused": [asdict(file) for file in self.refused],
+            "passed_over": [asdict(file) for file in self.passed_over],
         }
 
 
@@ -141,8 +155,21 @@ def make_plan(listing: ReleaseListing, store: Store | None, configuration: RunCo
         superseded=_count_superseded(store, versions, addition),
         score_blocks=stop,
         refused=listing.refused,
+        passed_over=listing.passed_over,
         configuration_digest=configuration.digest,
     )
+
+
+def known_files(store: Store) -> dict[str, SourceFile]:
+    """The files of a store's plans by URL, each as it was when it was last planned.
+
+    For :func:`engine.layouts.registry.list_release`, which need not open what has not changed since.
+
+    Raises
+    ------
+    StoreError : the ledger is damaged.
+    """
+    return {file.url: file for plan in store.ledger.plans() for file in plan.files}
 
 
 def begin(store: Store, plan: Plan) -> None:
@@ -276,9 +303,21 @@ def _compare(
             wanted.append(file)
     files += [PlannedFile(file.url, "refused", 0) for file in listing.refused]
     known |= {file.url for file in listing.refused}
-    gone = {file.url: file.spectra for plan in plans if plan.root == listing.root for file in plan.files}
-    files += [PlannedFile(url, "gone", spectra) for url, spectra in gone.items() if url not in known]
+    files += [
+        PlannedFile(url, "gone", size) for url, size in _once_listed(listing, plans) if url not in known
+    ]
     return files, wanted
+
+
+def _once_listed(listing: ReleaseListing, plans: tuple[ScorePlan, ...]) -> Iterable[tuple[str, int]]:
+    """URL and size of files that earlier listings of the same place by the same layout had.
+
+    None for files given one by one: what else lies beside them they do not say.
+    """
+    if listing.layout == FILE_LIST:
+        return ()
+    same = (plan for plan in plans if (plan.root, plan.layout) == (listing.root, listing.layout))
+    return {file.url: file.spectra for plan in same for file in plan.files}.items()
 
 
 def _state(file: SourceFile, latest: FileVersion) -> FileState:

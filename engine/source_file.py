@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from models.grid import WavelengthGrid
 
+FILE_LIST = "file-list"
+"""The layout of files that were given one by one: of what lies beside them it says nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
@@ -35,7 +38,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A file that was set aside: ``kind`` is the error's short code, ``reason`` its full text."""
+    """A file that was set aside or passed over: ``kind`` is a short code, ``reason`` the full text."""
 
     url: str
     kind: str
@@ -44,13 +47,22 @@ class RefusedFile:
 
 @dataclass(frozen=True)
 class ReleaseListing:
-    """What a release holds: its files in a fixed order, those refused, and the grid they share."""
+    """What a release holds: its files in a fixed order, those refused, and the grid they share.
+
+    Attributes
+    ----------
+    root : the release's directory; of files given one by one, the directory that holds them all.
+    layout : name of the directory's layout, or :data:`FILE_LIST`.
+    passed_over : files that the release's catalogue names and that are not there (``not-on-disk``), and
+        files whose spectra are in another one (``superseded``): nothing is wrong with these.
+    """
 
     root: str
     layout: str
     grid: WavelengthGrid
     files: tuple[SourceFile, ...]
     refused: tuple[RefusedFile, ...]
+    passed_over: tuple[RefusedFile, ...] = ()
 
     @property
     def spectra(self) -> int:

@@ -142,7 +142,7 @@ def plan(
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
     json: Json = False,
 ) -> int:
-    """Say what a run would do: which files are new, changed, unchanged, gone or refused.
+    """Say what a run would do: which files are new, changed, unchanged, gone, refused or passed over.
 
     whyspec plan release --store odd.zarr
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from flows.console import count, facts
 from flows.preparation import PreparedRun
-from flows.summary_tables import show_set_aside
+from flows.summary_tables import show_passed_over, show_set_aside
 
 
 def plan_to_dict(prepared: PreparedRun) -> dict[str, Any]:
@@ -27,7 +27,9 @@ def plan_to_dict(prepared: PreparedRun) -> dict[str, Any]:
 def show_plan(console: Console, prepared: PreparedRun) -> None:
     """Print what a run would do."""
     plan, listing, configuration = prepared.plan, prepared.listing, prepared.configuration
-    states = ", ".join(f"{number:,} {state}" for state, number in plan.counts.items() if number)
+    states = ", ".join(
+        f"{number:,} {state.replace('-', ' ')}" for state, number in plan.counts.items() if number
+    )
     new = "" if prepared.store is not None else " (to be made)"
     console.print(
         facts(
@@ -46,5 +48,6 @@ def show_plan(console: Console, prepared: PreparedRun) -> None:
         )
     )
     show_set_aside(console, listing.refused)
+    show_passed_over(console, listing.passed_over)
     if not prepared.has_work:
         console.print("Nothing to do.", style="bold")

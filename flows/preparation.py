@@ -16,6 +16,7 @@ from engine.plan import (
     choose_block_rows,
     choose_outlier_block_rows,
     gone_changes,
+    known_files,
     make_plan,
     superseded_rows,
 )
@@ -89,7 +90,8 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     """
     # The store first: finding it damaged after an hour of listing would be unkind.
     store = Store.open(request.store) if Store.exists(request.store) else None
-    listing = list_release(request.release, request.layout, current_listener().listing)
+    known = known_files(store) if store is not None else {}
+    listing = list_release(request.release, request.layout, current_listener().listing, known)
     if store is not None:
         listing = without_unreadable(listing, store)
     name = _model_name(request, store, listing)

@@ -33,6 +33,8 @@ def account_of(
         files_unchanged=states["unchanged"],
         files_unfinished=states["unfinished"],
         files_gone=states["gone"],
+        files_refused=states["refused"],
+        passed_over=prepared.listing.passed_over,
         set_aside=tuple(set_aside[url] for url in sorted(set_aside)),
         spectra=sum(result.spectra for result in scored),
         status_counts=tuple(sorted(statuses.items())),

@@ -59,9 +59,13 @@ class RunSummary:
     Attributes
     ----------
     store : URL of the store.
-    files_new, files_changed, files_unchanged, files_unfinished, files_gone : source files against the
-        store's ledger; new includes those that could not be read before.
-    set_aside : files that could not be used, with the reason.
+    files_new, files_changed, files_unchanged, files_unfinished, files_gone, files_refused : source files
+        against the store's ledger; new includes those that could not be read before. All but those that
+        are gone, with those passed over, are what the release names.
+    passed_over : files that the release names and that are not there, or whose spectra are in another
+        file; nothing is wrong with these.
+    set_aside : files that could not be used, with the reason. A file that was listed and could not be read
+        is in here and counted in its state too.
     spectra : spectra that this run processed.
     status_counts : (status label, count) of these spectra, sorted by label.
     outliers : of these spectra, those at or below the threshold.
@@ -76,6 +80,8 @@ class RunSummary:
     files_unchanged: int
     files_unfinished: int
     files_gone: int
+    files_refused: int
+    passed_over: tuple[RefusedFile, ...]
     set_aside: tuple[RefusedFile, ...]
     spectra: int
     status_counts: tuple[tuple[str, int], ...]
@@ -94,5 +100,6 @@ class RunSummary:
         """A JSON-ready description."""
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
+        description["passed_over"] = [asdict(file) for file in self.passed_over]
         description["set_aside"] = [asdict(file) for file in self.set_aside]
         return description

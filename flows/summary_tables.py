@@ -32,6 +32,7 @@ def show_summary(console: Console, summary: RunSummary) -> None:
             style="yellow",
         )
     show_set_aside(console, summary.set_aside)
+    show_passed_over(console, summary.passed_over)
 
 
 def _work(summary: RunSummary) -> Table:
@@ -40,6 +41,8 @@ def _work(summary: RunSummary) -> Table:
         ("changed", summary.files_changed),
         ("unfinished", summary.files_unfinished),
         ("unchanged", summary.files_unchanged),
+        ("refused", summary.files_refused),
+        ("passed over", len(summary.passed_over)),
     )
     return facts(
         "This run",
@@ -80,3 +83,15 @@ def show_set_aside(console: Console, files: tuple[RefusedFile, ...]) -> None:
         console.print(f"  {file.url}\n    {file.kind}: {file.reason.splitlines()[0]}", soft_wrap=True)
     if len(files) > _LONGEST_LIST:
         console.print(f"  ... and {len(files) - _LONGEST_LIST} more: use --json for all of them.")
+
+
+def show_passed_over(console: Console, files: tuple[RefusedFile, ...]) -> None:
+    """Print how many files were passed over, by reason, with an example of each."""
+    kinds: dict[str, list[RefusedFile]] = {}
+    for file in files:
+        kinds.setdefault(file.kind, []).append(file)
+    for kind, each in kinds.items():
+        what = f"{count(len(each), 'file')} passed over, {kind}"
+        console.print(f"\n{what}: {each[0].reason.splitlines()[0]}\n  {each[0].url}", soft_wrap=True)
+        if len(each) > 1:
+            console.print(f"  ... and {len(each) - 1:,} more: use --json for all of them.")

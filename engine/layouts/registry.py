@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 
-from engine.fingerprint import PublishedChecksums
 from engine.layouts.directory import absolute, directory_of, files_below, kind_of
-from engine.layouts.schemes import FILES, SCHEMES, Candidate, Scheme, pair, recognise, two_grids
+from engine.layouts.inspection import Progress, inspect_all
+from engine.layouts.pairing import pair
+from engine.layouts.scheme import Found
+from engine.layouts.schemes import FILES, SCHEMES, find, recognise, two_grids
 from engine.readers.byte_source import is_local
-from engine.readers.registry import grid_of, inspect
-from engine.source_file import RefusedFile, ReleaseListing, SourceFile
-from models.errors import InputError, QuarantineError, RetryError
+from engine.readers.registry import grid_of
+from engine.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
+from models.errors import InputError, RetryError
 from models.grid import WavelengthGrid
-
-Progress = Callable[[int, int], None]
-"""Called with the number of files looked at so far, and of all files."""
-
-_THREADS = 8
-_ATTEMPTS = 3
-_FIRST_PAUSE = 0.5  # seconds, doubled at each further attempt
 
 
 def layout_names() -> tuple[str, ...]:
@@ -32,7 +25,10 @@ def layout_names() -> tuple[str, ...]:
 
 
 def list_release(
-    release: Sequence[str], layout: str = "", progress: Progress | None = None
+    release: Sequence[str],
+    layout: str = "",
+    progress: Progress | None = None,
+    known: Mapping[str, SourceFile] | None = None,
 ) -> ReleaseListing:
     """List the spectra of a release without reading them.
 
@@ -41,6 +37,8 @@ def list_release(
     release : one directory (path or fsspec URL), or one or more FITS files.
     layout : name of the directory's layout; recognised from the tree when empty.
     progress : told how many files have been looked at.
+    known : files by URL as they were when they were last listed; those whose published checksums have not
+        changed since are not opened.
 
     Returns
     -------
@@ -52,8 +50,8 @@ def list_release(
     ConfigurationError : files of two surveys: one store has one grid.
     RetryError : the disk or network failed for every file.
     """
-    root, scheme, candidates = _find(release, layout)
-    files, refused = _inspect_all(candidates, progress)
+    root, name, found = _find(release, layout)
+    files, refused = inspect_all(found.candidates, found.published, known or {}, progress)
     if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
         raise RetryError(
             "No file of the release could be read.",
@@ -66,15 +64,16 @@ def list_release(
             "There is no file of spectra that can be used.",
             where=root,
             got="; ".join(f"{count} {kind}" for kind, count in _count(refused)) or "no FITS file",
-            allowed="DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*.fits",
+            allowed="DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*, spPlate-* or spField-*.fits",
             remedy="Check the path"
             + (f"; {refused[0].url}: {refused[0].reason.splitlines()[0]}" if refused else "."),
             kind="nothing-usable",
         )
-    return ReleaseListing(root, scheme.name, _one_grid(files, root), tuple(files), tuple(refused))
+    grid = _one_grid(files, root)
+    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), found.passed_over)
 
 
-def _find(release: Sequence[str], layout: str) -> tuple[str, Scheme, list[Candidate]]:
+def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
     if not release:
         raise InputError(
             "No release was given.",
@@ -112,7 +111,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, Scheme, list[Candid
                 remedy="Give the release's directory, or leave the layout out.",
                 kind="layout-of-files",
             )
-        return _common_root(urls), FILES, pair(urls)
+        return _common_root(urls), FILE_LIST, Found(pair(urls))
     if len(urls) > 1:
         raise InputError(
             "A release is one directory or a list of files.",
@@ -122,9 +121,9 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, Scheme, list[Candid
             kind="several-directories",
         )
     root = directories[0]
-    scheme, candidates = (named[layout], named[layout].find(root)) if layout else recognise(root)
-    if candidates:
-        return root, scheme, candidates
+    scheme, found = (named[layout], find(named[layout], root)) if layout else recognise(root)
+    if found.candidates:
+        return root, scheme.name, found
     raise InputError(
         f"Nothing of the layout {layout} was found." if layout else "There is no FITS file in the directory.",
         where=root,
@@ -134,48 +133,6 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, Scheme, list[Candid
         + (", or leave the layout out." if layout else "."),
         kind="nothing-found",
     )
-
-
-def _inspect_all(
-    candidates: Sequence[Candidate], progress: Progress | None
-) -> tuple[list[SourceFile], list[RefusedFile]]:
-    published = PublishedChecksums()
-    files: list[SourceFile] = []
-    refused: list[RefusedFile] = []
-    # Threads because a listing waits: for a disk's seeks, or for an answer to each range request.
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="listing") as pool:
-        for done, answer in enumerate(pool.map(lambda one: _inspect_one(one, published), candidates), 1):
-            if isinstance(answer, SourceFile):
-                files.append(answer)
-            else:
-                refused.append(answer)
-            if progress is not None:
-                progress(done, len(candidates))
-    return files, refused
-
-
-def _inspect_one(candidate: Candidate, published: PublishedChecksums) -> SourceFile | RefusedFile:
-    if candidate.superseded_by:
-        superseded = QuarantineError(
-            "A later night's coadd of the same tile and petal holds these spectra.",
-            where=candidate.url,
-            got=f"superseded by {candidate.superseded_by}",
-            remedy="Nothing to do. To score this one instead, give it as a file.",
-            kind="superseded",
-        )
-        return RefusedFile(candidate.url, superseded.kind, str(superseded))
-    pause = _FIRST_PAUSE
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return inspect(candidate.url, candidate.redshift_url, published)
-        except QuarantineError as error:
-            return RefusedFile(candidate.url, error.kind, str(error))
-        except RetryError as error:
-            if attempt == _ATTEMPTS:
-                return RefusedFile(candidate.url, RetryError.default_kind, str(error))
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError("the last attempt returns")
 
 
 def _one_grid(files: Sequence[SourceFile], root: str) -> WavelengthGrid:

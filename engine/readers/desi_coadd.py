@@ -20,7 +20,7 @@ Status of a row, the first that applies:
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from engine.readers.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
 from engine.readers.fits_file import FitsFile
-from engine.readers.fits_headers import HeaderDataUnit
+from engine.readers.fits_headers import HeaderDataUnit, HeaderValue
 from engine.readers.row_windows import RowWindows
 from engine.readers.signal_to_noise import good_fraction, median_snr
 from engine.readers.sky_position import healpix_29
@@ -123,20 +123,29 @@ def identity(file: FitsFile) -> tuple[str, str, str]:
     names none it gets survey ``tiles`` and the TILEID as program, so that the spectra that several
     tiles have of one target keep different keys.
     """
-    header = file.primary.header
-    path = "/" + file.url.replace("\\", "/").lstrip("/")
-    specprod = file.primary.text("SPECPROD")
+    return identity_of(file.url, file.primary.header)
+
+
+def identity_of(url: str, header: Mapping[str, HeaderValue]) -> tuple[str, str, str]:
+    """:func:`identity` of a coadd of which only the primary header is at hand."""
+    path = "/" + url.replace("\\", "/").lstrip("/")
+    specprod = _text(header, "SPECPROD")
     for keyword, value in header.items():
         if keyword.startswith("DEPNAM") and value == "SPECPROD":
-            specprod = file.primary.text(f"DEPVER{keyword[6:]}")
+            specprod = _text(header, f"DEPVER{keyword[6:]}")
     if not specprod and (match := _REDUX_PATH.search(path)):
         specprod = match[1]
-    survey, program = file.primary.text("SURVEY"), file.primary.text("PROGRAM")
+    survey, program = _text(header, "SURVEY"), _text(header, "PROGRAM")
     if not survey and (match := _HEALPIX_PATH.search(path) or _HEALPIX_NAME.search(path)):
         survey, program = match[1], program or match[2]
     if not survey and "TILEID" in header:
-        survey, program = "tiles", file.primary.text("TILEID")
+        survey, program = "tiles", _text(header, "TILEID")
     return specprod, survey.lower(), program.lower()
+
+
+def _text(header: Mapping[str, HeaderValue], keyword: str) -> str:
+    value = header.get(keyword)
+    return "" if value is None else str(value).strip()
 
 
 class CoaddSpectra:
