@@ -98,9 +98,7 @@ def begin_server() -> None:
         multiprocessing.forkserver.ensure_running()
 
 
-def start(
-    *tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str
-) -> Command:
+def start(*tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str) -> Command:
     """Begin ``whyspec <tokens>``, whose store is at ``store``; files about it go to ``scratch``."""
     scratch.mkdir(parents=True, exist_ok=True)
     number = len(list(scratch.glob("*.shown")))

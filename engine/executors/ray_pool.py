@@ -1,8 +1,9 @@
 """A bounded pool of Ray actors, each with the model in memory, each writing its own shards.
 
-Actors return receipts only, so no spectrum passes through the object store. Ray restarts an actor
-that died and runs its call again; where Ray gives up, the pool puts a new actor in its place and
-runs the block there. Both are safe because a block writes the same bytes however often it runs.
+Actors return receipts only, so no spectrum passes through the object store. When an actor dies its
+block is run on another, which is safe because a block writes the same bytes however often it runs. A
+new actor is asked for in its place and joins when the cluster has room for it. Ray is not left to
+restart actors itself: it would hold on to the block until then, for ever if a node is lost for good.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ ATTEMPTS = 3
 END_SECONDS = 30.0
 """How long the calls under way may take to notice that their actors were ended."""
 
-TASK_RETRIES = 1
-"""Times that Ray itself runs a block again on the actor that it restarted."""
+LOOK_SECONDS = 0.2
+"""How often a block that waits for an actor looks whether a new one has joined."""
 
 
 class _WorkerActor:
@@ -64,7 +65,8 @@ class RayPoolExecutor:
     recipe : what each actor makes its worker from.
     workers : number of actors.
     gpus : GPUs that each actor takes; 0 on clusters without.
-    ready_seconds : how long all actors together may take to load the model.
+    ready_seconds : how long all actors together may take to load the model, and how long a block
+        waits when all have died.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class RayPoolExecutor:
         self._ready_seconds = ready_seconds
         self._idle: queue.Queue[Any] = queue.Queue()
         self._all: list[Any] = []
+        self._loading: dict[Any, Any] = {}
         self._ended = False
         self._running = 0
         self._changed = threading.Condition()
@@ -124,7 +127,7 @@ class RayPoolExecutor:
 
     def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         for _ in range(ATTEMPTS):
-            actor = self._idle.get()
+            actor = self._take()
             try:
                 result: BlockResult = ray.get(actor.run.remote(block))
             except RayTaskError as error:
@@ -132,10 +135,8 @@ class RayPoolExecutor:
                 raise _original(error) from error
             except RayActorError as error:
                 if self._ended:
-                    self._idle.put(actor)
-                    raise RetryError("The run was stopped.", where=f"block {block.index}") from error
-                # The actor is gone for good, or cannot be reached: another takes its place.
-                self._idle.put(self._replace(actor))
+                    raise _stopped() from error
+                self._replace(actor)
                 continue
             except BaseException:
                 self._idle.put(actor)
@@ -155,20 +156,63 @@ class RayPoolExecutor:
         pids: list[int] = ray.get([actor.ready.remote() for actor in self._all])
         return pids
 
+    def _take(self) -> Any:
+        """An actor that is ready.
+
+        Raises
+        ------
+        RetryError : all died, and no new one got ready in time; or the run was stopped.
+        """
+        alive = time.monotonic()
+        while True:
+            with self._changed:
+                if self._ended:
+                    raise _stopped()
+                self._welcome()
+                if len(self._loading) < self._workers:
+                    alive = time.monotonic()
+            try:
+                return self._idle.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                if time.monotonic() - alive > self._ready_seconds:
+                    raise RetryError(
+                        "All workers died, and the cluster gave no new ones in time.",
+                        where="Ray",
+                        got=f"free in the cluster: {_free()}",
+                        allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
+                        remedy="Bring nodes back, or look why they die, then continue the run.",
+                        kind="no-workers",
+                    ) from None
+
     def _new_actor(self) -> Any:
         remote = ray.remote(_WorkerActor).options(
-            num_cpus=self._recipe.threads,
-            num_gpus=self._gpus,
-            max_restarts=-1,
-            max_task_retries=TASK_RETRIES,
+            num_cpus=self._recipe.threads, num_gpus=self._gpus, max_restarts=0, max_task_retries=0
         )
         return remote.remote(self._recipe)
 
-    def _replace(self, dead: Any) -> Any:
-        fresh = self._new_actor()
-        self._all[self._all.index(dead)] = fresh
+    def _replace(self, dead: Any) -> None:
+        """Ask for a new actor; the dead one may only be out of reach, so it is ended for certain."""
+        with self._changed:
+            fresh = self._new_actor()
+            self._all[self._all.index(dead)] = fresh
+            self._loading[fresh.ready.remote()] = fresh
         ray.kill(dead)
-        return fresh
+
+    def _welcome(self) -> None:
+        """Let new actors that have loaded the model join; ask again for those that died of it."""
+        if not self._loading:
+            return
+        ready, _ = ray.wait([*self._loading], num_returns=len(self._loading), timeout=0)
+        for reference in ready:
+            actor = self._loading.pop(reference)
+            try:
+                ray.get(reference)
+            except RayActorError:
+                self._replace(actor)
+            except RayTaskError as error:
+                raise _original(error) from error
+            else:
+                self._idle.put(actor)
 
     def _await_ready(self) -> None:
         begun = time.monotonic()
@@ -207,6 +251,11 @@ class RayPoolExecutor:
         with self._changed:
             self._changed.wait_for(lambda: self._running == 0, timeout=END_SECONDS)
         self._all = []
+        self._loading = {}
+
+
+def _stopped() -> RetryError:
+    return RetryError("The run was stopped.", where="Ray")
 
 
 def _free() -> str:

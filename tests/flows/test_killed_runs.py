@@ -190,7 +190,8 @@ class Ordeal:
         assert not wrong, self._told(f"ledger entries unlike those of an undisturbed run: {wrong}")
         # What readers are shown is whole.
         keys = StoreView.open(str(self.store)).table(["key"])["key"]
-        assert (keys != "").all() and keys.is_unique, self._told(str(keys))
+        assert (keys != "").all(), self._told(str(keys))
+        assert keys.is_unique, self._told(str(keys))
 
     def _before(self, path: str) -> bytes | None:
         if self.of.before is None or not (self.of.before / path).is_file():
@@ -213,7 +214,9 @@ class Ordeal:
         assert verify(str(self.store)).ok, self._told(str(verify(str(self.store)).faults))
 
     def _told(self, what: str) -> str:
-        there = [path for path in tree_bytes(self.store) if "/c/" in path or "ledger" in path or "staging" in path]
+        there = [
+            path for path in tree_bytes(self.store) if "/c/" in path or "ledger" in path or "staging" in path
+        ]
         return "\n".join([*self.story, what, "on the disk:", *there])
 
 
@@ -240,7 +243,10 @@ def all_at_once(trial: Callable[[int], Ordeal], seeds: Sequence[int]) -> int:
 
 def batches(first: int, count: int, size: int = 6) -> list[object]:
     return [
-        pytest.param(range(start, min(start + size, first + count)), id=f"seeds-{start}-{min(start + size, first + count) - 1}")
+        pytest.param(
+            range(start, min(start + size, first + count)),
+            id=f"seeds-{start}-{min(start + size, first + count) - 1}",
+        )
         for start in range(first, first + count, size)
     ]
 
@@ -258,7 +264,9 @@ def test_killed_by_the_clock(seeds: range, run: Undisturbed, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("seeds", batches(200, 18))
-def test_killed_at_any_change_to_the_disk_once_or_more(seeds: range, run: Undisturbed, tmp_path: Path) -> None:
+def test_killed_at_any_change_to_the_disk_once_or_more(
+    seeds: range, run: Undisturbed, tmp_path: Path
+) -> None:
     def trial(seed: int) -> Ordeal:
         moments, each = random.Random(seed), ordeal(run, tmp_path, seed)
         left = len(run.changes)
@@ -301,7 +309,9 @@ def test_killed_while_it(phase: str, run: Undisturbed, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("phase", [r"superseded", r""], ids=["marks superseded rows", "does anything"])
-def test_a_second_run_over_a_changed_release_killed_while_it(phase: str, second_run: Undisturbed, tmp_path: Path) -> None:
+def test_a_second_run_over_a_changed_release_killed_while_it(
+    phase: str, second_run: Undisturbed, tmp_path: Path
+) -> None:
     moments = second_run.moments(phase)
     assert moments > 0
 
