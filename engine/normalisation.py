@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.readers.pixels import new_pair
 from engine.rows import Rows
 from engine.spectra import Spectra
 from models.errors import ConfigurationError
@@ -93,7 +94,9 @@ def normalise(spectra: Spectra, card: ModelCard, classes: tuple[str, ...]) -> No
     norm = np.where(scorable, median, np.nan).astype(np.float32)
     divisor = np.where(scorable, median, 1.0).astype(np.float32)[:, None]
     # Where a pixel is not good flux and ivar are 0, and stay 0.
-    flux, ivar = spectra.flux / divisor, spectra.ivar * divisor**2
+    flux, ivar = new_pair(len(data), card.grid.size)
+    np.divide(spectra.flux, divisor, out=flux)
+    np.multiply(spectra.ivar, divisor**2, out=ivar)
     flux[~scorable], ivar[~scorable], good[~scorable] = 0, 0, False
     return NormalisedSpectra(Rows(data), flux, ivar, good, norm)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.readers.pixels import is_zero, keep
+from engine.readers.pixels import is_zero, keep, new_pair
 from models.grid import DESI_GRID
 
 _LARGEST = np.finfo(np.float32).max
@@ -69,12 +69,8 @@ class JoinedArms:
     @classmethod
     def empty(cls, count: int) -> JoinedArms:
         """``count`` spectra without a good pixel."""
-        return cls(
-            np.zeros((count, DESI_GRID.size), dtype=np.float32),
-            np.zeros((count, DESI_GRID.size), dtype=np.float32),
-            np.zeros((count, 3), dtype=bool),
-            np.zeros(count, dtype=bool),
-        )
+        flux, ivar = new_pair(count, DESI_GRID.size)
+        return cls(flux, ivar, np.zeros((count, 3), dtype=bool), np.zeros(count, dtype=bool))
 
     def rows(self, chosen: slice) -> JoinedArms:
         """The spectra ``chosen``, as views."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from engine.readers.byte_ranges import Range
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import BLOCK, HEADER_READ, Foresight, HeaderDataUnit, padded, row_range
-from engine.readers.pixels import is_zero, keep
+from engine.readers.pixels import is_zero, keep, new_pair
 from engine.readers.row_windows import RowWindows, window_rows
 from engine.readers.sdss_conventions import (
     FATAL_MASK,
@@ -222,8 +222,7 @@ class PlateSpectra:
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop`` on the SDSS grid."""
         count, units = stop - start, self._units
-        flux = np.zeros((count, SDSS_GRID.size), dtype=np.float32)
-        ivar = np.zeros((count, SDSS_GRID.size), dtype=np.float32)
+        flux, ivar = new_pair(count, SDSS_GRID.size)
         unmasked = np.zeros(count, dtype=bool)
         rows = Rows.empty(count)
         place = slice(units.first, units.first + units.flux.shape[-1])
