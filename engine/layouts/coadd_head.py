@@ -44,7 +44,7 @@ def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> Source
     usual = primary.get("NAXIS") == 0 and cards.startswith(b"XTENSION= 'BINTABLE'")
     if not usual or rows is None or _value(_EXTNAME, cards) is None:
         return None
-    if not _COADD_COLUMNS <= set(_COLUMN.findall(cards)):
+    if not set(_COLUMN.findall(cards)) >= _COADD_COLUMNS:
         return None
     identity = desi_coadd.identity_of(candidate.url, primary)
     return SourceFile(
