@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -48,6 +49,15 @@ def small_release(
         resolution=False,
     )
     return simulate_release(settings, directory).path
+
+
+def publish_sums(folder: Path) -> None:
+    """Make the checksums that a directory publishes those of its files, as a survey does that patches one."""
+    (sums,) = folder.glob("redux_*.sha256sum")
+    files = sorted(path for path in folder.glob("*.fits"))
+    sums.write_text(
+        "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
+    )
 
 
 def small_model(directory: Path, release: Path, name: str = "small") -> Path:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -68,7 +68,7 @@ class HeaderDataUnit:
     data_offset: int
     data_size: int
     shape: tuple[int, ...]
-    columns: dict[str, TableColumn] = field(repr=False)
+    columns: Mapping[str, TableColumn] = field(repr=False)
 
     @cached_property
     def is_table(self) -> bool:
@@ -240,12 +240,17 @@ def parse_header(raw: bytes) -> dict[str, HeaderValue]:
     text = raw.decode("latin-1")
     for start in range(0, len(text), _CARD):
         if text[start + 8 : start + 10] == "= ":
-            keyword = text[start : start + 8].rstrip()
-            if keyword not in header:
-                header[keyword] = _parse_value(text[start + 10 : start + _CARD])
+            keyword, value = _parse_card(text[start : start + _CARD])
+            header.setdefault(keyword, value)
         elif text[start : start + 8] == "END     ":
             break
     return header
+
+
+@lru_cache(maxsize=8192)
+def _parse_card(card: str) -> tuple[str, HeaderValue]:
+    """Keyword and value; remembered, because the files of a release have most of their cards in common."""
+    return card[:8].rstrip(), _parse_value(card[10:])
 
 
 def _parse_value(text: str) -> HeaderValue:
@@ -268,16 +273,31 @@ def _parse_value(text: str) -> HeaderValue:
         return text or None
 
 
-def _parse_columns(header: dict[str, HeaderValue]) -> dict[str, TableColumn]:
+def _parse_columns(header: dict[str, HeaderValue]) -> Mapping[str, TableColumn]:
     """Columns of a binary table by upper-case name (TTYPE is case-insensitive by the standard)."""
     if header.get("XTENSION") != "BINTABLE":
         return {}
+    row_width = _count(header, "NAXIS1")
+    return _columns_of(
+        row_width,
+        tuple(
+            (header.get(f"TTYPE{number}"), header.get(f"TFORM{number}"), header.get(f"TZERO{number}", 0))
+            for number in range(1, _count(header, "TFIELDS") + 1)
+        ),
+    )
+
+
+@lru_cache(maxsize=256)
+def _columns_of(
+    row_width: int, cards: tuple[tuple[HeaderValue, HeaderValue, HeaderValue], ...]
+) -> Mapping[str, TableColumn]:
+    """Columns from TTYPE, TFORM and TZERO of each; remembered, as the tables of a release are alike."""
     columns: dict[str, TableColumn] = {}
-    offset, row_width = 0, _count(header, "NAXIS1")
-    for number in range(1, _count(header, "TFIELDS") + 1):
-        match = _TFORM.match(str(header.get(f"TFORM{number}", "")))
+    offset = 0
+    for number, (title, described, zero) in enumerate(cards, 1):
+        match = _TFORM.match(str(described or ""))
         if match is None:
-            return columns  # offsets behind it are unknown
+            break  # offsets behind it are unknown
         repeat, code = int(match[1] or 1), match[2]
         if code == "A":
             form, width = f"S{repeat}", repeat
@@ -291,8 +311,7 @@ def _parse_columns(header: dict[str, HeaderValue]) -> dict[str, TableColumn]:
             form = _COLUMN_TYPES[code] if repeat == 1 else f"({repeat},){_COLUMN_TYPES[code]}"
         if offset + width > row_width:
             raise ValueError(f"column {number} ends at byte {offset + width} of rows of {row_width} bytes")
-        name = str(header.get(f"TTYPE{number}", "") or "").strip().upper()
-        zero = header.get(f"TZERO{number}", 0)
+        name = str(title or "").strip().upper()
         if name and width:
             columns.setdefault(
                 name, TableColumn(name, form, offset, float(zero) if isinstance(zero, (int, float)) else 0.0)

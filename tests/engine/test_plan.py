@@ -16,10 +16,11 @@ from engine.plan import (
     begin,
     choose_block_rows,
     choose_outlier_block_rows,
+    known_files,
     make_plan,
     superseded_rows,
 )
-from engine.source_file import RefusedFile, ReleaseListing
+from engine.source_file import FILE_LIST, RefusedFile, ReleaseListing
 from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.saved_plans import AttributionPlan, ScorePlan
@@ -350,6 +351,46 @@ def test_a_plan_is_refused_where_grid_or_configuration_do_not_fit(store):
 def test_a_file_listed_twice_is_refused():
     with pytest.raises(InputError, match=r"listed more than once[\s\S]*got: 2 times"):
         make_plan(listing(source_file("a", 5), source_file("a", 5)), None, configuration())
+
+
+def test_only_a_listing_of_the_same_directory_by_the_same_layout_says_what_is_gone(store):
+    run(store, listing(source_file("a", 5), source_file("b", 9)))
+    less = listing(source_file("a", 5))
+    plan = make_plan(less, store, store.configuration)
+    assert (plan.counts["gone"], plan.gone_files) == (1, ("/release/b.fits",))
+    for other in (
+        replace(less, layout=FILE_LIST),
+        replace(less, layout="desi-tiles"),
+        replace(less, root="/release/main"),
+    ):
+        assert make_plan(other, store, store.configuration).gone_files == ()
+    # Files that were given one by one are not missed by a listing of the directory around them.
+    run(store, replace(listing(source_file("c", 3)), layout=FILE_LIST))
+    assert make_plan(less, store, store.configuration).gone_files == ("/release/b.fits",)
+
+
+def test_files_passed_over_are_counted_and_told_but_are_no_work(store):
+    def passed(name: str, kind: str) -> RefusedFile:
+        return RefusedFile(f"/release/{name}.fits", kind, "It is not there.")
+
+    run(store, listing(source_file("a", 5), source_file("b", 9)))
+    over = (passed("b", "superseded"), passed("c", "not-on-disk"))
+    release = replace(listing(source_file("a", 5)), passed_over=over)
+    plan = make_plan(release, store, store.configuration)
+    # What the store has of a file that another one has replaced is gone from the release.
+    assert {state: number for state, number in plan.counts.items() if number} == {
+        "unchanged": 1, "gone": 1, "passed-over": 2,
+    }  # fmt: skip
+    assert (plan.blocks, plan.refused, plan.passed_over) == ((), (), over)
+    described = json.loads(json.dumps(plan.to_dict()))
+    assert [file["kind"] for file in described["passed_over"]] == ["superseded", "not-on-disk"]
+    assert described["changes"] == [{"url": "/release/b.fits", "state": "gone", "spectra": 9}]
+
+
+def test_known_files_are_the_last_versions_that_were_planned(store):
+    run(store, listing(source_file("a", 5), source_file("b", 9)))
+    run(store, listing(source_file("a", 6, "2"), source_file("b", 9)))
+    assert known_files(store) == {file.url: file for file in (source_file("a", 6, "2"), source_file("b", 9))}
 
 
 def test_a_plan_is_described_in_json(store):

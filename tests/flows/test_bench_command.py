@@ -1,4 +1,4 @@
-"""``whyspec bench occlusion`` as a user meets it."""
+"""``whyspec bench occlusion`` and ``whyspec bench plan`` as a user meets them."""
 
 from __future__ import annotations
 
@@ -74,3 +74,29 @@ def test_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "whyspec bench occlusion " in shown
     assert "Parameters" in shown
+
+
+def test_planning_is_measured_on_a_release_of_many_files(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    place = tmp_path / "place"
+    place.mkdir()
+    done = whyspec(
+        "bench", "plan", "--files", 200, "--repeats", 1, "--directory", place, "--json", "-o", file
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads(file.read_text())
+    assert (found["files"], found["spectra"]) == (200, 800)
+    assert [case["counts"] for case in found["cases"]] == [
+        {"new": 200, "passed-over": 1},
+        {"unchanged": 200, "passed-over": 1},
+        {"changed": 2, "unchanged": 197, "gone": 1, "passed-over": 2},
+        {"changed": 199, "gone": 1, "passed-over": 2},
+    ]
+    assert all(rate > 0 for rate in found["derived"]["files_per_second"].values())
+    assert list(place.iterdir()) == []
+
+
+def test_a_plan_of_few_files_is_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["bench", "plan", "--files", "99"]) == 64
+    assert "100 or more" in " ".join(capsys.readouterr().err.split())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.layouts import registry
+from engine.layouts import inspection
 from engine.layouts.registry import layout_names, list_release
 from engine.readers.registry import read_spectra
 from models.errors import ConfigurationError, InputError, RetryError
@@ -60,7 +60,7 @@ def test_the_real_sdss_directories(real_data: Path) -> None:
 def test_both_surveys_in_one_directory_are_refused(real_data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="one store has one grid") as caught:
         list_release([str(real_data / "real")])
-    assert caught.value.got == "3 DESI coadd files, 125 SDSS spec files"
+    assert caught.value.got == "3 DESI coadd files, 125 SDSS files"
     assert "--layout" in caught.value.remedy
     # Names say nothing here; the content does.
     shutil.copy(real_data / "real/sdss/spec-0266-51602-0573.fits", tmp_path / "one.fits")
@@ -77,7 +77,7 @@ def test_a_production_with_healpix_and_tiles(tmp_path: Path) -> None:
         coadd = add_healpix(root / "healpix", survey, program, pixel)
         for other in ("spectra", "emline", "qso_mgii"):
             (coadd.parent / coadd.name.replace("coadd", other)).write_bytes(b"never looked at")
-    (root / "healpix" / "tilepix.fits").write_bytes(b"never looked at")
+    (root / "healpix" / "tilepix.fits").write_bytes(b"no catalogue")
     orphan = root / "healpix" / "main" / "dark" / "0" / "7"
     CoaddContent().write(orphan, name="main-dark-7.fits")
     (orphan / "coadd-main-dark-7.fits").unlink()
@@ -104,45 +104,28 @@ def test_a_production_with_healpix_and_tiles(tmp_path: Path) -> None:
         assert [(names([file.url])[0], file.kind) for file in listing.refused] == [
             ("redrock-main-dark-7.fits", "not-a-coadd")
         ]
+        assert [(names([file.url])[0], file.kind) for file in listing.passed_over] == [
+            ("tilepix.fits", "not-fits")
+        ]
     assert list_release([str(root / "healpix" / "main" / "bright")]).spectra == 2
 
     tiles = list_release([str(root)], "desi-tiles")
     assert (tiles.layout, tiles.spectra) == ("desi-tiles", 3)
     assert names([file.url for file in tiles.files]) == ["coadd-4-80613-thru20210324.fits"]
-    assert [(names([file.url])[0], file.kind) for file in tiles.refused] == [
+    assert tiles.refused == ()
+    assert [(names([file.url])[0], file.kind) for file in tiles.passed_over] == [
         ("coadd-4-80613-thru20201222.fits", "superseded")
     ]
-    assert "coadd-4-80613-thru20210324.fits" in tiles.refused[0].reason
+    assert "coadd-4-80613-thru20210324.fits" in tiles.passed_over[0].reason
     assert list_release([str(root / "tiles")]).layout == "desi-tiles"
     assert read_spectra(tiles.files[0]).rows.keys()[0].startswith("iron/tiles/80613/")
-
-
-def test_the_layout_of_later_productions(tmp_path: Path) -> None:
-    root = tmp_path / "nevis"
-    add_healpix(root / "spectra", "main", "dark", 26401)
-    listing = list_release([str(root)])
-    assert (listing.layout, listing.spectra) == ("desi-healpix", 2)
-
-
-def test_an_sdss_reduction_takes_lite_before_full(real_data: Path, tmp_path: Path) -> None:
-    source = real_data / "real" / "sdss"
-    for kind in ("lite", "full"):
-        for name in ("spec-0266-51602-0573.fits", "spec-0412-51871-0308.fits"):
-            folder = tmp_path / "26" / "spectra" / kind / name.split("-")[1]
-            folder.mkdir(parents=True)
-            shutil.copy(source / name, folder)
-    (tmp_path / "26" / "0266").mkdir()
-    (tmp_path / "26" / "0266" / "spPlate-0266-51602.fits").write_bytes(b"never looked at")
-    listing = list_release([str(tmp_path / "26")])
-    assert (listing.layout, listing.spectra, listing.refused) == ("sdss-spec", 2, ())
-    assert all("/lite/" in file.url for file in listing.files)
 
 
 def test_files_named_one_by_one(tmp_path: Path) -> None:
     coadd, redrock = CoaddContent().write(tmp_path / "a", name="x.fits")
     other, _ = CoaddContent(seed=2).write(tmp_path / "b", redrock=False)
     listing = list_release([other, coadd, coadd])
-    assert (listing.layout, listing.root, listing.spectra) == ("files", str(tmp_path), 12)
+    assert (listing.layout, listing.root, listing.spectra) == ("file-list", str(tmp_path), 12)
     assert [(file.url, file.redshift_url) for file in listing.files] == [(coadd, redrock), (other, "")]
     assert list_release([coadd, redrock]).refused == ()
     lone = list_release([other, redrock])
@@ -181,7 +164,7 @@ def test_bad_files_are_refused_one_by_one_with_their_reasons(tmp_path: Path) -> 
 
 def test_a_failing_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     coadd, _ = CoaddContent().write(tmp_path)
-    real, failures = registry.inspect, {"left": 2}
+    real, failures = inspection.inspect, {"left": 2}
 
     def flaky(*arguments: object) -> object:
         if failures["left"]:
@@ -189,8 +172,8 @@ def test_a_failing_disk_is_tried_again(tmp_path: Path, monkeypatch: pytest.Monke
             raise RetryError("Reading a source file failed.", where=coadd)
         return real(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(registry, "inspect", flaky)
-    monkeypatch.setattr(registry, "_FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(inspection, "inspect", flaky)
+    monkeypatch.setattr(inspection, "_FIRST_PAUSE", 0.01)
     assert list_release([str(tmp_path)]).spectra == 6
     failures["left"] = 1000
     with pytest.raises(RetryError, match="No file of the release could be read"):
@@ -252,10 +235,14 @@ def test_a_directory_that_may_not_be_read_is_not_passed_over(
 
 
 def test_an_unknown_layout_lists_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="desi-healpix, desi-tiles, sdss-spec, files") as caught:
+    with pytest.raises(InputError, match="There is no such layout") as caught:
         list_release([str(tmp_path)], "desi")
     assert caught.value.got == "desi"
-    assert layout_names() == ("desi-healpix", "desi-tiles", "sdss-spec", "files")
+    assert caught.value.allowed == ", ".join(layout_names())
+    assert layout_names() == (
+        "desi-healpix", "desi-uniqpix", "desi-tiles", "sdss-plate", "sdss-spec", "sdss-spec-full",
+        "sdss-spec-epoch", "files",
+    )  # fmt: skip
 
 
 def test_a_layout_that_is_not_there(tmp_path: Path) -> None:
