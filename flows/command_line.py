@@ -43,7 +43,7 @@ Exit status:
     65   the store is damaged or of another schema version
     66   the input is not there, or not what the command needs
     70   a bug in whyspec: please report the text
-    75   a fault that may pass (network, disk): run the command again
+    75   a fault that may pass (network, disk, another run on the store): run the command again
     130  interrupted: the same command continues
 
 Settings of the machine are WHYSPEC_* variables, or names in whyspec.toml;

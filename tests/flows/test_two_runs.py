@@ -55,7 +55,7 @@ def test_nothing_is_written_for_a_run_that_is_refused(release: Path, model: Path
 
 
 def test_a_held_store_is_told_before_the_release_is_listed(
-    release: Path, model: Path, tmp_path: Path
+    release: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "odd.zarr"
     with locked_run(small_request(release, store, model), Settings()):
@@ -66,6 +66,9 @@ def test_a_held_store_is_told_before_the_release_is_listed(
     with run_lock(str(store), "run"):
         assert run_command(["plan", str(release), "--store", str(store), "--model", str(model)]) == 0
         assert run_command(["query", str(store)]) == 0
+        capsys.readouterr()
+        assert run_command(["verify", str(store)]) == 0
+    assert "Held by 'whyspec run' of " in " ".join(capsys.readouterr().out.split())
 
 
 def test_clustering_takes_the_lock_too(release: Path, model: Path, tmp_path: Path) -> None:

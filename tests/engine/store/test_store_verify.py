@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from engine.plan import begin, make_plan
+from engine.store.run_lock import run_lock
 from engine.store.sealed import seal, unseal
 from engine.store.store import Store
 from engine.store.verify import verify
+from models.errors import StoreError
 from tests.engine.store.store_builders import (
     RELEASE,
     configuration,
@@ -232,3 +234,55 @@ def test_the_remedy_for_a_damaged_block_works(store, tmp_path):
     assert [block.index for block in plan.blocks] == [1]
     assert verify(store.url).ok
     assert tree_of(tmp_path) == good
+
+
+def test_blocks_of_a_run_under_way_are_no_faults_and_its_holder_is_named(planned):
+    store, plan = planned
+    store.ledger.commit(write_block(store, plan.blocks[0]))
+    write_block(store, plan.blocks[1])
+    store.grow(6, 0)
+    store.objects.put("scores/score/c/5", b"of no plan")
+    with run_lock(store.url, "run") as lock:
+        report = verify(store.url)
+    assert report.run == str(lock.holder)
+    assert report.unfinished == 2
+    assert [fault.where for fault in report.faults] == ["scores/score/c/5"]
+    after = verify(store.url)
+    assert (after.run, after.unfinished) == ("", 0)
+    assert [fault.kind for fault in after.faults] == ["uncommitted-objects"] * 2
+
+
+def test_a_damaged_lock(store):
+    path = "ledger/lock/00000003.json"
+    store.objects.put(path, b'{"holder": ')
+    assert faults(store) == [("lock-damaged", path)]
+    assert verify(store.url).run == ""
+
+
+@pytest.mark.parametrize("flag", ["superseded", "gone"])
+def test_a_damaged_record_of_flags(store, flag):
+    store.mark_superseded([9])
+    store.mark_gone([10])
+    path = f"ledger/{flag}/00000001.json"
+    store.objects.put(path, store.objects.get(path)[:-3])
+    found = faults(store)
+    assert ("ledger-damaged", path) in found
+    assert ("wrong-size", f"spectra/{flag}/c/1") in found or ("wrong-digest", f"spectra/{flag}/c/1") in found
+
+
+def test_documents_that_would_be_read_otherwise(store):
+    path = "outliers/maps/zarr.json"
+    document = json.loads(store.objects.get(path))
+    document["dimension_names"] = ["outlier", "wavelength", "window"]
+    store.objects.put(path, json.dumps(document).encode())
+    store.objects.put("clusters/zarr.json", b"[]")
+    assert sorted(faults(store)) == [("array-damaged", path), ("document-damaged", "clusters/zarr.json")]
+
+
+def test_a_damaged_root_is_an_error(store):
+    body = json.loads(store.objects.get("zarr.json"))
+    del body["attributes"]["configuration"]["threshold"]
+    store.objects.put("zarr.json", json.dumps(body).encode())
+    with pytest.raises(StoreError, match="root attributes do not describe") as error:
+        verify(store.url)
+    assert "copy of the store" in error.value.remedy
