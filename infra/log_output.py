@@ -20,11 +20,12 @@ from pathlib import Path
 from infra.run_identity import current_run_id
 from infra.settings import Settings
 from models.errors import ConfigurationError
-from models.log_events import ATTRIBUTE, current_log_fields
+from models.log_events import ATTRIBUTE, current_log_fields, log_event
 from models.redaction import redacted
 
 _LAYERS = ("flows", "tasks", "engine", "models", "infra")
 _LOUD_LIBRARIES = ("distributed", "dask", "prefect", "ray", "fsspec", "botocore", "matplotlib", "asyncio")
+_LOG = logging.getLogger(__name__)
 _HOST = socket.gethostname()
 
 WORKER_VARIABLE = "WHYSPEC_WORKER_LOG"
@@ -123,7 +124,9 @@ def set_up_worker_logging() -> None:
         set_up_logging(mine)
     except ConfigurationError as error:
         set_up_logging(LogOutput(mine.level, mine.form))
-        logging.getLogger(__name__).warning("%s", error)
+        log_event(_LOG, logging.WARNING, "log-file-refused", str(error))
+    # More of them than workers: Ray started one anew in the place of one that died.
+    log_event(_LOG, logging.INFO, "worker-started", f"worker process {os.getpid()} started")
 
 
 _worker_run = ""

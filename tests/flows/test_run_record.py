@@ -56,7 +56,7 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     assert (ended["outcome"], ended["spectra"], ended["set_aside"]) == ("done", summary["spectra"], 1)
 
     # Refused before any work: the log says so too, under another name.
-    again = whyspec("run", str(copy), *small_options(store, model), "--threshold", "0.5", **settings)
+    again = whyspec("run", str(copy), *small_options(store, tmp_path / "no-model"), **settings)
     assert again.returncode != 0
     last = told(log)[-1]
     assert (last["event"], last["outcome"]) == ("run-ended", "failed")

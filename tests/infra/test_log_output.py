@@ -115,7 +115,8 @@ def test_a_worker_logs_beside_the_coordinator(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(WORKER_VARIABLE, variables[WORKER_VARIABLE])
     set_up_worker_logging()
     LOG.info("from a worker")
-    (record,) = records(tmp_path / f"run.worker-{socket.gethostname()}-{os.getpid()}.log")
+    started, record = records(tmp_path / f"run.worker-{socket.gethostname()}-{os.getpid()}.log")
+    assert (started["event"], started["run"]) == ("worker-started", "20261124-093015-4f1c9a")
     assert (record["run"], record["message"]) == ("20261124-093015-4f1c9a", "from a worker")
     assert not (tmp_path / "run.log").exists()
 
