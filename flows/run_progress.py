@@ -6,11 +6,11 @@ What went wrong is told by the log, which a terminal shows above the bars; here 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -65,6 +65,17 @@ class _Count(ProgressColumn):
         )
 
 
+class _Bars(Progress):
+    """Bars, and a line of counts below them that does not widen a column."""
+
+    counts = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        if self.counts:
+            yield Text(f"  {self.counts}", style="dim")
+
+
 class RunProgress:
     """Shows a run on a console; a context manager and a :class:`tasks.run_listener.RunListener`.
 
@@ -75,7 +86,7 @@ class RunProgress:
     """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
-        self._progress = Progress(
+        self._progress = _Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             _Bar(bar_width=12),
@@ -90,7 +101,6 @@ class RunProgress:
         self._listing = self._add("list files", rated=True)
         self._waiting = self._add("")
         self._stage = self._waiting
-        self._counts = self._waiting
         self._outliers = self._retries = self._set_aside = self._workers = self._blocks = 0
 
     def __enter__(self) -> Self:
@@ -124,9 +134,6 @@ class RunProgress:
         """A bar for the stage, and a line of counts below it."""
         self._stage = self._add(STAGE_TITLES[name], rated=True)
         self._progress.update(self._stage, total=spectra, visible=spectra > 0)
-        if self._counts is not self._waiting:
-            self._progress.remove_task(self._counts)
-        self._counts = self._add("")
         self._blocks = blocks
         self._count()
 
@@ -153,7 +160,7 @@ class RunProgress:
         if self._set_aside:
             parts.append(f"{count(self._set_aside, 'file')} set aside")
         text = ", ".join(parts)
-        self._progress.update(self._counts, description=f"[dim]{text}[/]", visible=True)
+        self._progress.counts = text
         task = self._task(self._stage)
         if self._lines is not None and task.total:
             self._lines.at(task.description, int(task.completed), int(task.total), text)
@@ -173,19 +180,19 @@ class _Lines:
         self._clock = clock
         self._title = ""
         self._begun = self._told = clock()
-        self._told_share = 0.0
+        self._told_done = 0
 
     def at(self, title: str, done: int, total: int, note: str) -> None:
         """Tell it, if the last telling is long enough ago or this is the end."""
         now, share = self._clock(), done / total if total else 1.0
         if title != self._title:
-            self._title, self._begun, self._told, self._told_share = title, now, now, 0.0
+            self._title, self._begun, self._told, self._told_done = title, now, now, 0
         since = now - self._told
-        stepped = share - self._told_share >= LINE_SHARE and since >= LEAST_SECONDS
-        ended = share >= 1 > self._told_share
+        stepped = done - self._told_done >= LINE_SHARE * total and since >= LEAST_SECONDS
+        ended = self._told_done < total <= done
         if not (ended or stepped or since >= LINE_SECONDS):
             return
-        self._told, self._told_share = now, share
+        self._told, self._told_done = now, done
         elapsed = now - self._begun
         rate = f", {done / elapsed:,.1f}/s" if elapsed > 0 and done else ""
         left = f", {duration(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""

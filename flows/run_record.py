@@ -11,7 +11,7 @@ from typing import ParamSpec
 
 from flows.preparation import PreparedRun
 from flows.run_request import RunRequest, RunSummary
-from infra.log_output import LogOutput, is_logging_set_up, set_up_logging
+from infra.log_output import LogOutput, set_up_logging_of_flow
 from infra.run_identity import current_run_id, new_run_id, run_named
 from infra.settings import load_settings
 from models.errors import WhyspecError
@@ -35,11 +35,8 @@ def recorded(run: Callable[_P, RunSummary]) -> Callable[_P, RunSummary]:
     def told(*arguments: _P.args, **options: _P.kwargs) -> RunSummary:
         if current_run_id():
             return run(*arguments, **options)
-        settings = load_settings()
         request: RunRequest = signature(run).bind(*arguments, **options).arguments["request"]
-        # In a flow that Prefect started there was no command line to do it.
-        if settings.log_file is not None and not is_logging_set_up():
-            set_up_logging(LogOutput.of(settings))
+        set_up_logging_of_flow(LogOutput.of(load_settings()))
         with run_named(new_run_id()) as name, listening(ListenerGroup(current_listener(), RunLog())):
             log_event(
                 _LOG, logging.INFO, "run-begun", f"run {name} begun: {request.store}",

@@ -20,11 +20,12 @@ from pathlib import Path
 from infra.run_identity import current_run_id
 from infra.settings import Settings
 from models.errors import ConfigurationError
-from models.log_events import ATTRIBUTE, current_log_fields
+from models.log_events import ATTRIBUTE, current_log_fields, log_event
 from models.redaction import redacted
 
 _LAYERS = ("flows", "tasks", "engine", "models", "infra")
 _LOUD_LIBRARIES = ("distributed", "dask", "prefect", "ray", "fsspec", "botocore", "matplotlib", "asyncio")
+_LOG = logging.getLogger(__name__)
 _HOST = socket.gethostname()
 
 WORKER_VARIABLE = "WHYSPEC_WORKER_LOG"
@@ -61,6 +62,8 @@ class LogOutput:
 def set_up_logging(output: LogOutput) -> None:
     """Send whyspec's log where ``output`` says, other libraries' critical errors only.
 
+    Handlers that others gave whyspec's loggers stay.
+
     Raises
     ------
     ConfigurationError : there is no such level, or the file cannot be written.
@@ -79,15 +82,27 @@ def set_up_logging(output: LogOutput) -> None:
             old.close()
         for handler in handlers:
             logger.addHandler(handler)
-        logger.setLevel(min(handler.level for handler in handlers))
+        levels = [handler.level for handler in handlers]
+        if len(logger.handlers) > len(handlers):
+            # Somebody else's, such as Prefect's for its server: what a file would get.
+            levels.append(_level("WHYSPEC_LOG_FILE_LEVEL", output.file_level))
+        logger.setLevel(min(levels))
         logger.propagate = False
     for name in _LOUD_LIBRARIES:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def is_logging_set_up() -> bool:
-    """Whether :func:`set_up_logging` was called in this process."""
-    return any(isinstance(handler, _OURS) for handler in logging.getLogger(_LAYERS[0]).handlers)
+def set_up_logging_of_flow(output: LogOutput) -> None:
+    """Set up the log of a process in which no command did, if anybody asked for one.
+
+    That is a flow run of a Prefect worker, which may send the log to its server
+    (``PREFECT_LOGGING_EXTRA_LOGGERS``); a caller's notebook keeps its own logging.
+    """
+    handlers = logging.getLogger(_LAYERS[0]).handlers
+    if any(isinstance(handler, _OURS) for handler in handlers):
+        return
+    if output.file or handlers:
+        set_up_logging(output)
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
@@ -109,7 +124,9 @@ def set_up_worker_logging() -> None:
         set_up_logging(mine)
     except ConfigurationError as error:
         set_up_logging(LogOutput(mine.level, mine.form))
-        logging.getLogger(__name__).warning("%s", error)
+        log_event(_LOG, logging.WARNING, "log-file-refused", str(error))
+    # More of them than workers: Ray started one anew in the place of one that died.
+    log_event(_LOG, logging.INFO, "worker-started", f"worker process {os.getpid()} started")
 
 
 _worker_run = ""
@@ -131,7 +148,7 @@ _OURS = (_StandardError, _File)
 
 
 def _file_handler(output: LogOutput) -> logging.Handler:
-    path = Path(output.file)
+    path, level = Path(output.file), _level("WHYSPEC_LOG_FILE_LEVEL", output.file_level)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = _File(path, encoding="utf-8")
@@ -143,7 +160,7 @@ def _file_handler(output: LogOutput) -> logging.Handler:
             remedy="Name a file in a directory that can be written to, or unset it.",
             kind="log-file",
         ) from error
-    handler.setLevel(_level("WHYSPEC_LOG_FILE_LEVEL", output.file_level))
+    handler.setLevel(level)
     return handler
 
 

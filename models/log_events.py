@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from models.redaction import redacted
+
 _fields: ContextVar[Mapping[str, object]] = ContextVar("whyspec_log_fields")
 
 ATTRIBUTE = "whyspec_fields"
@@ -23,8 +25,9 @@ def log_event(logger: logging.Logger, level: int, event: str, message: str, **fi
     fields : strings, numbers, lists and dicts of them.
     """
     if logger.isEnabledFor(level):
-        # A text made beforehand, so a % in a URL is no placeholder.
-        logger.log(level, "%s", message, extra={ATTRIBUTE: {"event": event, **fields}}, stacklevel=2)
+        # A text made beforehand, so a % in a URL is no placeholder; redacted for others' handlers too.
+        values = {"event": event, **fields}
+        logger.log(level, "%s", redacted(message), extra={ATTRIBUTE: values}, stacklevel=2)
 
 
 @contextmanager

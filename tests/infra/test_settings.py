@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from infra.log_output import set_up_logging
 from infra.ray_cluster import resources_for
 from infra.settings import Settings, available_memory, cpu_count, load_settings
 from models.errors import ConfigurationError
@@ -82,8 +81,3 @@ def test_more_workers_than_the_cluster_has_are_refused() -> None:
 def test_the_machine_is_looked_at() -> None:
     assert cpu_count() >= 1
     assert available_memory() > 2**26
-
-
-def test_an_unknown_log_level_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="no such log level"):
-        set_up_logging("LOUD")

@@ -1,0 +1,115 @@
+"""A Prefect server, a worker, and the deployment of infra/prefect.yaml: an increment from end to end."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import ArtifactFilter
+
+from flows.run_release import run_release
+from infra.prefect_server import PrefectServer
+from infra.settings import Settings
+from tests.small_run import (
+    BLOCK_ROWS,
+    OUTLIER_BLOCK_ROWS,
+    REPOSITORY,
+    THRESHOLD,
+    environment,
+    small_request,
+    tree_bytes,
+)
+
+PREFECT = Path(sys.executable).with_name("prefect")
+
+
+def prefect(url: str, home: Path, *tokens: str) -> subprocess.CompletedProcess[str]:
+    own = environment(
+        PREFECT_API_URL=url, PREFECT_HOME=str(home), PREFECT_LOGGING_TO_API_ENABLED="true",
+        PREFECT_LOGGING_LEVEL="INFO", PREFECT_WORKER_QUERY_SECONDS="1",
+    )  # fmt: skip
+    return subprocess.run(
+        [str(PREFECT), *tokens], env=own, cwd=home, capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def deployment_file(home: Path, release: Path, store: Path, model: Path) -> Path:
+    """infra/prefect.yaml with the places of this test."""
+    content = yaml.safe_load((REPOSITORY / "infra" / "prefect.yaml").read_text())
+    content["deployments"][0]["parameters"]["request"] = {
+        "release": [str(release)], "store": str(store), "model": str(model), "threshold": THRESHOLD,
+        "preset": "reference-code", "windows": [64, 512], "baselines": 2, "block_rows": BLOCK_ROWS,
+        "outlier_block_rows": OUTLIER_BLOCK_ROWS, "executor": "serial",
+    }  # fmt: skip
+    path = home / "prefect.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.slow
+def test_a_deployed_increment_shows_itself_on_the_server(
+    release: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "deployed.zarr"
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "server"))
+    server = PrefectServer()
+    try:
+        server.wait()
+        with SyncPrefectClient(server.api_url) as client:
+            client.create_work_pool(WorkPoolCreate(name="whyspec", type="process"))
+            file = deployment_file(tmp_path, release, store, model)
+            deployed = prefect(
+                server.api_url, tmp_path, "--no-prompt", "deploy", "--all", "--prefect-file", str(file)
+            )
+            assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+            deployment = client.read_deployment_by_name("process/increment")
+            assert [str(each.schedule.cron) for each in deployment.schedules] == ["30 2 * * *"]  # type: ignore[union-attr]
+            assert deployment.global_concurrency_limit is not None
+            assert deployment.global_concurrency_limit.limit == 1
+            asked = client.create_flow_run_from_deployment(deployment.id)
+            worked = prefect(
+                server.api_url,
+                tmp_path,
+                "worker",
+                "start",
+                "--pool",
+                "whyspec",
+                "--run-once",
+                "--type",
+                "process",
+            )
+            flow_run = client.read_flow_run(asked.id)
+            assert flow_run.state is not None
+            assert flow_run.state.is_completed(), worked.stdout + worked.stderr
+            # What was asked is there to see.
+            assert flow_run.parameters["request"]["store"] == str(store)
+            artifacts: list[Any] = client.read_artifacts(artifact_filter=ArtifactFilter())
+            logs = [log.message for log in client.read_logs()]
+    finally:
+        server.stop()
+    alone = tmp_path / "alone.zarr"
+    summary = run_release(small_request(release, alone, model), Settings())
+    assert tree_bytes(store) == tree_bytes(alone)
+
+    by_key = {artifact.key: artifact for artifact in artifacts if artifact.flow_run_id == asked.id}
+    assert {key: by_key[key].type for key in sorted(by_key)} == {
+        "whyspec-counts": "table",
+        "whyspec-explaining": "progress",
+        "whyspec-scoring": "progress",
+        "whyspec-summary": "markdown",
+    }
+    assert (by_key["whyspec-scoring"].data, by_key["whyspec-explaining"].data) == (100.0, 100.0)
+    assert f"scoring: 60 of 60 spectra, {summary.outliers} outliers" in by_key["whyspec-scoring"].description
+    text = by_key["whyspec-summary"].data
+    assert f"**60 spectra**, **{summary.outliers} outliers** ({summary.explained} explained)" in text
+    assert str(store) in text
+    for label, number in summary.status_counts:
+        assert f"| {label} | {number} |" in text
+    assert any(re.fullmatch(r"run \S+ ended: 60 spectra, .*", message) for message in logs)
