@@ -31,7 +31,8 @@ from flows.preparation import prepare
 from flows.run_request import RunRequest
 from infra.settings import Settings
 from models.errors import ConfigurationError
-from tests.small_run import small_model, small_release, small_request, tree_bytes
+from models.weights import load_model, save_model
+from tests.small_run import small_release, small_request, tree_bytes
 
 FILES, PER_FILE = 8, 3
 SPECTRA = FILES * PER_FILE
@@ -322,8 +323,12 @@ def test_a_list_of_files_makes_no_other_file_gone(
 
 
 @pytest.fixture(scope="module")
-def other_model(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_model(tmp_path_factory.mktemp("other") / "model", release, "other")
+def other_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small model after one more step of training, as it were: one weight is another."""
+    other, directory = load_model(str(model)), tmp_path_factory.mktemp("other-model")
+    next(other.encoder.parameters()).view(-1)[0] += 0.01
+    save_model(other, directory)
+    return directory
 
 
 @pytest.mark.parametrize("change", ["model", "threshold", "windows", "baselines", "block_rows"])
@@ -345,3 +350,19 @@ def test_what_gives_other_values_is_refused_before_anything_is_written(
         assert "here" in caught.value.got
         assert "there" in caught.value.got
         assert tree_bytes(Path(store)) == before
+
+
+def test_a_model_that_was_retrained_in_its_place_is_refused(
+    versions: VersionedRelease, model: Path, other_model: Path, tmp_path: Path
+) -> None:
+    place, store = tmp_path / "model", tmp_path / "odd.zarr"
+    shutil.copytree(model, place)
+    with pytest.raises(StoppedError):
+        run(request_for(versions.files[:4], store, place), 1)
+    before = tree_bytes(store)
+    shutil.copytree(other_model, place, dirs_exist_ok=True)
+    for release in (versions.files[:4], [versions.root]):
+        with pytest.raises(ConfigurationError, match="another configuration") as caught:
+            run(replace(request_for(release, store, place), model=None))
+        assert "model" in caught.value.got
+    assert tree_bytes(store) == before

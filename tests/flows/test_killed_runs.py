@@ -305,7 +305,7 @@ def test_killed_while_it(phase: str, run: Undisturbed, tmp_path: Path) -> None:
         each.finish()
         return each
 
-    assert all_at_once(trial, range(3)) == 3
+    assert all_at_once(trial, range(2)) == 2
 
 
 @pytest.mark.parametrize("phase", [r"superseded", r""], ids=["marks superseded rows", "does anything"])
@@ -322,7 +322,7 @@ def test_a_second_run_over_a_changed_release_killed_while_it(
         each.finish()
         return each
 
-    assert all_at_once(trial, range(6)) == 6
+    assert all_at_once(trial, range(5)) == 5
 
 
 def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, tmp_path: Path) -> None:
@@ -376,7 +376,7 @@ def pooled(
 ENTRY = r"open ledger/(score|attribution)/"
 
 
-@pytest.mark.parametrize("seed", [400, 401, 402])
+@pytest.mark.parametrize("seed", [400, 401])
 def test_the_driver_of_actors_killed(seed: int, pooled: Undisturbed, tmp_path: Path) -> None:
     each = ordeal(pooled, tmp_path, seed)
     each.kill_at_change(Death(random.Random(seed).randrange(pooled.moments(ENTRY)), ENTRY))
@@ -394,7 +394,7 @@ def entries(store: Path) -> int:
     return sum(1 for kind in ("score", "attribution") for _ in (store / "ledger" / kind).glob("*.json"))
 
 
-@pytest.mark.parametrize("seed", [410, 411, 412])
+@pytest.mark.parametrize("seed", [410, 411])
 def test_actors_killed_again_and_again(
     seed: int, pooled: Undisturbed, nodes: RayNodes, tmp_path: Path
 ) -> None:
