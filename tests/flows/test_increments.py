@@ -43,11 +43,11 @@ EXACT = ["target_id", "redshift", "status", "outlier", "source", "source_row"]
 ROUNDED = ["score", "tail_probability", "normalisation", "latents"]
 
 # Which spectra share a batch depends on the increments, and matrix products of other shapes add up in
-# another order: float32 sums of some thousand terms agree to a few 1e-6 of their size.
-SCORE_TOLERANCE = 1e-4
-# Maps are differences of log densities (of the size of the score) and are stored with 12 bits: they
-# are compared by the largest value of the spectrum's maps.
-MAP_TOLERANCE = 1e-3
+# another order: scores of one run and of eight differ by 2e-7 of their size, a few units of float32.
+SCORE_TOLERANCE = 1e-5
+# Maps are differences of log densities and are stored with so many bits that rounding the other way
+# changes a value by a thousandth; they are compared by the largest value of the spectrum's maps.
+MAP_TOLERANCE = 2.0**-9
 
 
 @dataclass(frozen=True)
