@@ -22,7 +22,7 @@ from engine.plan import begin
 from engine.store.store import Store
 from flows.preparation import PreparedRun, prepare
 from infra.settings import Settings
-from models.errors import ConfigurationError, InputError, StoreError
+from models.errors import ConfigurationError, InputError, RetryError, StoreError
 from tests.small_run import small_request, tree_bytes
 
 pytestmark = pytest.mark.usefixtures("ray")
@@ -121,3 +121,29 @@ def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(recipe: Work
 
 def test_a_recipe_is_small_enough_to_send(recipe: WorkerRecipe) -> None:
     assert len(pickle.dumps(recipe)) < 1000
+
+
+def test_a_block_waits_for_a_worker_in_bounds_when_all_died(
+    prepared: PreparedRun, recipe: WorkerRecipe
+) -> None:
+    block = prepared.plan.blocks[0]
+    with RayPoolExecutor(recipe, 1) as pool:
+        pool._ready_seconds = 1.0
+        # It needs the whole cluster, so it waits until the pool's only worker is gone.
+        room_taker = ray_library.remote(_RoomTaker).options(num_cpus=2).remote()
+        ray_library.kill(pool._all[0])
+        ray_library.get(room_taker.ready.remote())
+        try:
+            with pytest.raises(RetryError, match="All workers died") as caught:
+                pool.run(block)
+            assert caught.value.kind == "no-workers"
+            assert "0 CPUs" in caught.value.got
+        finally:
+            ray_library.kill(room_taker)
+        pool._ready_seconds = 60.0
+        assert pool.run(block).spectra == block.spectra
+
+
+class _RoomTaker:
+    def ready(self) -> bool:
+        return True
