@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.readers.pixels import new_pair
 from engine.rows import Rows
 from engine.spectra import Spectra
 from models.errors import ConfigurationError
@@ -68,9 +69,14 @@ def normalise(spectra: Spectra, card: ModelCard, classes: tuple[str, ...]) -> No
     data = spectra.rows.data.copy()
     good = spectra.ivar > 0
     redshift = data["redshift"]
-    rest = card.grid.wavelength()[None] / (1.0 + np.nan_to_num(redshift, nan=0.0))[:, None]
-    window = good & (rest >= card.normalisation_min) & (rest <= card.normalisation_max)
-    median = _masked_median(spectra.flux, window)
+    windows = _windows(card, np.nan_to_num(redshift, nan=0.0))
+    counts = np.array([np.count_nonzero(row) for row in good], dtype=np.int64)
+    inside = np.zeros(len(data), dtype=np.int64)
+    median = np.full(len(data), np.nan, dtype=np.float32)
+    for row, (first, stop) in enumerate(windows.tolist()):
+        values = spectra.flux[row, first:stop][good[row, first:stop]]
+        inside[row] = len(values)
+        median[row] = _median(values)
 
     def refuse(which: Any, status: RowStatus) -> None:
         data["status"][which & (data["status"] == RowStatus.SCORED)] = status
@@ -79,32 +85,50 @@ def normalise(spectra: Spectra, card: ModelCard, classes: tuple[str, ...]) -> No
         refuse(~np.isin(data["spectype"], classes), RowStatus.CLASS_NOT_MODELLED)
     refuse(~np.isfinite(redshift), RowStatus.NO_REDSHIFT)
     refuse((redshift < card.redshift_min) | (redshift > card.redshift_max), RowStatus.REDSHIFT_OUT_OF_RANGE)
-    refuse(~good.any(axis=1), RowStatus.NO_GOOD_PIXELS)
-    refuse(good.mean(axis=1) < card.min_good_fraction, RowStatus.TOO_FEW_GOOD_PIXELS)
-    refuse(window.sum(axis=1) < _MIN_WINDOW_PIXELS, RowStatus.TOO_FEW_GOOD_PIXELS)
+    refuse(counts == 0, RowStatus.NO_GOOD_PIXELS)
+    refuse(counts / card.grid.size < card.min_good_fraction, RowStatus.TOO_FEW_GOOD_PIXELS)
+    refuse(inside < _MIN_WINDOW_PIXELS, RowStatus.TOO_FEW_GOOD_PIXELS)
     refuse(~(median > 0), RowStatus.NON_POSITIVE_NORMALISATION)
 
     scorable = data["status"] == RowStatus.SCORED
     norm = np.where(scorable, median, np.nan).astype(np.float32)
     divisor = np.where(scorable, median, 1.0).astype(np.float32)[:, None]
-    keep = good & scorable[:, None]
-    flux = np.where(keep, spectra.flux / divisor, np.float32(0))
-    ivar = np.where(keep, spectra.ivar * divisor**2, np.float32(0))
-    return NormalisedSpectra(Rows(data), flux, ivar, keep, norm)
+    # Where a pixel is not good flux and ivar are 0, and stay 0.
+    flux, ivar = new_pair(len(data), card.grid.size)
+    np.divide(spectra.flux, divisor, out=flux)
+    np.multiply(spectra.ivar, divisor**2, out=ivar)
+    flux[~scorable], ivar[~scorable], good[~scorable] = 0, 0, False
+    return NormalisedSpectra(Rows(data), flux, ivar, good, norm)
 
 
-def _masked_median(flux: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Median over the last axis of the pixels in ``mask``; NaN where there are none."""
-    columns = np.flatnonzero(mask.any(axis=0))
-    if not len(columns):
-        return np.full(len(flux), np.nan, dtype=np.float32)
-    part = slice(columns[0], columns[-1] + 1)
-    ordered = np.sort(np.where(mask[:, part], flux[:, part], np.inf), axis=1)
-    count = mask.sum(axis=1)
-    index = np.arange(len(flux))
-    low, high = (
-        ordered[index, np.maximum(count - 1, 0) // 2],
-        ordered[index, np.minimum(count // 2, ordered.shape[1] - 1)],
-    )
+def _windows(card: ModelCard, redshift: NDArray[np.float64]) -> NDArray[np.int64]:
+    """First pixel, and pixel after the last, of the rest-frame window at each redshift; shape (n, 2).
+
+    A pixel of wavelength w is inside if normalisation_min <= w / (1 + z) <= normalisation_max, to the last
+    bit: a product places the ends to a pixel, and quotients around them decide.
+    """
+    wavelength = card.grid.wavelength()
+    stretch = 1.0 + redshift
+    near = np.arange(-2, 3)
+    ends = np.zeros((len(redshift), 2), dtype=np.int64)
+    positive = stretch > 0
+    for column, limit in enumerate((card.normalisation_min, card.normalisation_max)):
+        with np.errstate(over="ignore"):
+            guess = np.searchsorted(wavelength, limit * stretch[positive])
+        place = np.clip(guess[:, None] + near, 0, len(wavelength) - 1)
+        rest = wavelength[place] / stretch[positive, None]
+        before = rest < limit if column == 0 else rest <= limit
+        # Rest wavelengths rise with the pixel: the end is behind the last that lies before it.
+        ends[positive, column] = np.where(before, place + 1, 0).max(axis=1)
+    return ends
+
+
+def _median(values: NDArray[np.float32]) -> np.float32:
+    """Median; NaN of nothing."""
+    if not len(values):
+        return np.float32(np.nan)
+    half = len(values) // 2
+    ordered = np.partition(values, half)
+    low = ordered[half] if len(values) % 2 else ordered[:half].max()
     # Halve before adding: two large float32 values must not overflow.
-    return np.where(count > 0, 0.5 * low + 0.5 * high, np.nan).astype(np.float32)
+    return np.float32(np.float32(0.5) * low + np.float32(0.5) * ordered[half])

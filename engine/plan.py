@@ -216,7 +216,7 @@ def gone_rows(store: Store, plan: Plan, listing: ReleaseListing) -> tuple[int, .
 def gone_changes(store: Store, plan: Plan, listing: ReleaseListing) -> int:
     """Number of committed rows that a run would flag as gone, or take that flag from."""
     flagged = {row for entry in store.ledger.flagged("gone").values() for row in entry.rows.tolist()}
-    return len(flagged ^ set(gone_rows(store, plan, listing)))
+    return len(flagged.symmetric_difference(gone_rows(store, plan, listing)))
 
 
 def attribution_blocks(store: Store) -> tuple[AttributionBlock, ...]:

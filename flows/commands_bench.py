@@ -1,4 +1,4 @@
-"""Commands that measure: bench occlusion, bench pipeline."""
+"""Commands that measure: bench occlusion, bench pipeline, bench plan."""
 
 from __future__ import annotations
 
@@ -176,6 +176,57 @@ def pipeline(
     if json:
         write_json(result.to_dict())
     show_pipeline(messages(json), result)
+    if output is not None:
+        notes().print(f"Written: {output}", soft_wrap=True)
+    return 0
+
+
+@bench.command
+def plan(
+    *,
+    directory: Path | None = None,
+    files: int = 32_000,
+    repeats: int = 3,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Seconds and memory to list and plan a release of many files.
+
+    whyspec bench plan -o plan.json
+
+    A DESI production is made of one simulated coadd that is linked into many directories. It is planned
+    when all of it is new, when the store has it, when one file in a hundred has changed and some have
+    vanished, and when it publishes no checksums. 32,000 files take half a gigabyte of disk for as long.
+
+    Parameters
+    ----------
+    directory
+        Where the release and the store are made, and deleted afterwards; the system's if left out.
+    files
+        Coadd files of the release, 100 at least.
+    repeats
+        Timed runs of everything; the quickest counts.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from flows import option_types
+    from flows.bench_files import check_outputs, save_json
+    from flows.bench_plan import bench_plan
+    from flows.console import messages, notes, write_json
+    from flows.plan_bench_table import show_plan_bench
+
+    check_outputs(output, None)
+    option_types.at_least("--files", files, 100)
+    option_types.at_least("--repeats", repeats, 1)
+    with notes().status("begin") as status:
+        result = bench_plan(directory, files, repeats, status.update)
+    if output is not None:
+        save_json(result.to_dict(), output)
+    if json:
+        write_json(result.to_dict())
+    show_plan_bench(messages(json), result)
     if output is not None:
         notes().print(f"Written: {output}", soft_wrap=True)
     return 0

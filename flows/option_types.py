@@ -84,6 +84,17 @@ def presets(text: str) -> tuple[PresetName, ...]:
     return tuple(known[name] for name in names)
 
 
+def at_least(option: str, value: int, least: int) -> None:
+    """Refuse a number that is too small.
+
+    Raises
+    ------
+    ConfigurationError : it is.
+    """
+    if value < least:
+        raise _not_understood(option, value, f"{least} or more")
+
+
 def _integers(option: str, text: str, allowed: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in comma_list(text))

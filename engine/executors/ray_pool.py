@@ -1,8 +1,9 @@
 """A bounded pool of Ray actors, each with the model in memory, each writing its own shards.
 
-Actors return receipts only, so no spectrum passes through the object store. Ray restarts an actor
-that died and runs its call again; where Ray gives up, the pool puts a new actor in its place and
-runs the block there. Both are safe because a block writes the same bytes however often it runs.
+Actors return receipts only, so no spectrum passes through the object store. When an actor dies its
+block is run on another, which is safe because a block writes the same bytes however often it runs. A
+new actor is asked for in its place and joins when the cluster has room for it. Ray is not left to
+restart actors itself: it would hold on to the block until then, for ever if a node is lost for good.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ CALLS = 2
 END_SECONDS = 30.0
 """How long the calls under way may take to notice that their actors were ended."""
 
-TASK_RETRIES = 1
-"""Times that Ray itself runs a block again on the actor that it restarted."""
+LOOK_SECONDS = 0.2
+"""How often a block that waits for an actor looks whether a new one has joined."""
 
 
 class _WorkerActor:
@@ -63,13 +64,6 @@ class _WorkerActor:
         return self._worker.run(block)
 
 
-class _Seat:
-    """A place in the pool; the actor on it changes when one dies."""
-
-    def __init__(self, actor: Any) -> None:
-        self.actor = actor
-
-
 class RayPoolExecutor:
     """Runs blocks on ``workers`` actors of a Ray cluster that is already connected.
 
@@ -78,7 +72,8 @@ class RayPoolExecutor:
     recipe : what each actor makes its worker from.
     workers : number of actors.
     gpus : GPUs that each actor takes; 0 on clusters without.
-    ready_seconds : how long all actors together may take to load the model.
+    ready_seconds : how long all actors together may take to load the model, and how long a block
+        waits when all have died.
     """
 
     def __init__(
@@ -88,8 +83,9 @@ class RayPoolExecutor:
         self._workers = workers
         self._gpus = gpus
         self._ready_seconds = ready_seconds
-        self._idle: queue.Queue[_Seat] = queue.Queue()
-        self._seats: list[_Seat] = []
+        self._idle: queue.Queue[Any] = queue.Queue()
+        self._all: list[Any] = []
+        self._loading: dict[Any, Any] = {}
         self._ended = False
         self._running = 0
         self._changed = threading.Condition()
@@ -112,14 +108,14 @@ class RayPoolExecutor:
         ConfigurationError : the cluster does not give the actors what they ask for in time.
         WhyspecError : what went wrong while an actor loaded the model.
         """
-        self._seats = [_Seat(self._new_actor()) for _ in range(self._workers)]
+        self._all = [self._new_actor() for _ in range(self._workers)]
         try:
             self._await_ready()
         except BaseException:
             self._end()
             raise
-        for seat in self._seats * CALLS:
-            self._idle.put(seat)
+        for actor in self._all:
+            self._seat(actor)
         return self
 
     def __exit__(
@@ -131,7 +127,7 @@ class RayPoolExecutor:
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """See :class:`engine.executors.executor.Executor`."""
         with self._changed:
-            if self._ended or not self._seats:
+            if self._ended or not self._all:
                 raise BugError("An executor was used outside its context.", where="RayPoolExecutor.run")
             self._running += 1
         try:
@@ -143,25 +139,24 @@ class RayPoolExecutor:
 
     def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         for _ in range(ATTEMPTS):
-            seat = self._idle.get()
-            actor = seat.actor
+            actor = self._take()
             try:
                 result: BlockResult = ray.get(actor.run.remote(block))
             except RayTaskError as error:
                 raise _original(error) from error
             except RayActorError as error:
                 if self._ended:
-                    raise RetryError("The run was stopped.", where=f"block {block.index}") from error
+                    raise _stopped() from error
                 log_event(
                     _LOG, logging.WARNING, "worker-replaced",
                     f"The worker of {block.kind} block {block.index} died; another takes its place.",
                     block_kind=block.kind, block=block.index, reason=str(error).partition("\n")[0],
                 )  # fmt: skip
-                # The actor is gone for good, or cannot be reached: another takes its place.
-                self._replace(seat, actor)
+                self._replace(actor)
                 continue
             finally:
-                self._idle.put(seat)
+                if actor in self._all:
+                    self._idle.put(actor)
             return result
         raise RetryError(
             f"{ATTEMPTS} workers in turn died on the same block.",
@@ -173,30 +168,85 @@ class RayPoolExecutor:
 
     def processes(self) -> list[int]:
         """Process ids of the actors."""
-        pids: list[int] = ray.get([seat.actor.ready.remote() for seat in self._seats])
+        pids: list[int] = ray.get([actor.ready.remote() for actor in self._all])
         return pids
+
+    def _take(self) -> Any:
+        """An actor that is ready.
+
+        Raises
+        ------
+        RetryError : all died, and no new one got ready in time; or the run was stopped.
+        """
+        alive = time.monotonic()
+        while True:
+            with self._changed:
+                if self._ended:
+                    raise _stopped()
+                self._welcome()
+                if len(self._loading) < self._workers:
+                    alive = time.monotonic()
+            try:
+                actor = self._idle.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                if time.monotonic() - alive > self._ready_seconds:
+                    raise RetryError(
+                        "All workers died, and the cluster gave no new ones in time.",
+                        where="Ray",
+                        got=f"free in the cluster: {_free()}",
+                        allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
+                        remedy="Bring nodes back, or look why they die, then continue the run.",
+                        kind="no-workers",
+                    ) from None
+            else:
+                if actor in self._all:  # or else it died of its other block
+                    return actor
 
     def _new_actor(self) -> Any:
         remote = ray.remote(_WorkerActor).options(
             num_cpus=self._recipe.threads,
             num_gpus=self._gpus,
             max_concurrency=CALLS,
-            max_restarts=-1,
-            max_task_retries=TASK_RETRIES,
+            max_restarts=0,
+            max_task_retries=0,
         )
         return remote.remote(self._recipe)
 
-    def _replace(self, seat: _Seat, dead: Any) -> None:
+    def _replace(self, dead: Any) -> None:
+        """Ask for a new actor; the dead one may only be out of reach, so it is ended for certain."""
         with self._changed:
-            if seat.actor is not dead:
+            if dead not in self._all:
                 return  # the other call on it was first
-            seat.actor = self._new_actor()
+            fresh = self._new_actor()
+            self._all[self._all.index(dead)] = fresh
+            self._loading[fresh.ready.remote()] = fresh
         ray.kill(dead)
+
+    def _welcome(self) -> None:
+        """Let new actors that have loaded the model join; ask again for those that died of it."""
+        if not self._loading:
+            return
+        ready, _ = ray.wait([*self._loading], num_returns=len(self._loading), timeout=0)
+        for reference in ready:
+            actor = self._loading.pop(reference)
+            try:
+                ray.get(reference)
+            except RayActorError:
+                self._replace(actor)
+            except RayTaskError as error:
+                raise _original(error) from error
+            else:
+                self._seat(actor)
+
+    def _seat(self, actor: Any) -> None:
+        """Let an actor have as many blocks at a time as it may."""
+        for _ in range(CALLS):
+            self._idle.put(actor)
 
     def _await_ready(self) -> None:
         begun = time.monotonic()
         try:
-            ray.get([seat.actor.ready.remote() for seat in self._seats], timeout=self._ready_seconds)
+            ray.get([actor.ready.remote() for actor in self._all], timeout=self._ready_seconds)
         except GetTimeoutError as error:
             raise ConfigurationError(
                 "The workers did not get ready in time.",
@@ -221,15 +271,20 @@ class RayPoolExecutor:
     def _end(self) -> None:
         with self._changed:
             self._ended = True
-        for seat in self._seats:
+        for actor in self._all:
             try:
-                ray.kill(seat.actor)
+                ray.kill(actor)
             except RayError:
                 break
         # Ray crashes the process when it is shut down while threads wait for its answers.
         with self._changed:
             self._changed.wait_for(lambda: self._running == 0, timeout=END_SECONDS)
-        self._seats = []
+        self._all = []
+        self._loading = {}
+
+
+def _stopped() -> RetryError:
+    return RetryError("The run was stopped.", where="Ray")
 
 
 def _free() -> str:

@@ -23,7 +23,8 @@ _CARD = 80
 _END = b"END" + b" " * 77
 _ROWS = re.compile(rb"NAXIS2  = +(\d+)(?: |$)")
 _EXTNAME = re.compile(rb"EXTNAME = 'FIBERMAP *'")
-_COLUMN = re.compile(rb"TTYPE\d+ *= '([^']*)'")
+_COADD_COLUMNS = {b"TARGETID", b"COADD_FIBERSTATUS"}
+_COLUMN = re.compile(rb"TTYPE\d+ *= '(TARGETID|COADD_FIBERSTATUS) *'")
 
 
 def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> SourceFile | None:
@@ -40,11 +41,10 @@ def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> Source
     primary = parse_header(head[:primary_size])
     cards = head[primary_size : primary_size + size]
     rows = _value(_ROWS, cards)
-    columns = {_text(match[1]).upper() for match in _COLUMN.finditer(cards)}
     usual = primary.get("NAXIS") == 0 and cards.startswith(b"XTENSION= 'BINTABLE'")
     if not usual or rows is None or _value(_EXTNAME, cards) is None:
         return None
-    if not {"TARGETID", "COADD_FIBERSTATUS"} <= columns:
+    if not set(_COLUMN.findall(cards)) >= _COADD_COLUMNS:
         return None
     identity = desi_coadd.identity_of(candidate.url, primary)
     return SourceFile(

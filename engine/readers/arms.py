@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.readers.pixels import is_zero, keep, new_pair
 from models.grid import DESI_GRID
 
 _LARGEST = np.finfo(np.float32).max
@@ -47,11 +49,6 @@ class ArmPixels:
     ivar: NDArray[Any]
     mask: NDArray[Any] | None
 
-    def rows(self, chosen: slice) -> ArmPixels:
-        """The spectra ``chosen``."""
-        mask = None if self.mask is None else self.mask[chosen]
-        return ArmPixels(self.arm, self.flux[chosen], self.ivar[chosen], mask)
-
 
 @dataclass(frozen=True, slots=True)
 class JoinedArms:
@@ -72,12 +69,8 @@ class JoinedArms:
     @classmethod
     def empty(cls, count: int) -> JoinedArms:
         """``count`` spectra without a good pixel."""
-        return cls(
-            np.zeros((count, DESI_GRID.size), dtype=np.float32),
-            np.zeros((count, DESI_GRID.size), dtype=np.float32),
-            np.zeros((count, 3), dtype=bool),
-            np.zeros(count, dtype=bool),
-        )
+        flux, ivar = new_pair(count, DESI_GRID.size)
+        return cls(flux, ivar, np.zeros((count, 3), dtype=bool), np.zeros(count, dtype=bool))
 
     def rows(self, chosen: slice) -> JoinedArms:
         """The spectra ``chosen``, as views."""
@@ -90,7 +83,7 @@ class JoinedArms:
         return labels
 
 
-def join_arms(pixels: list[ArmPixels], joined: JoinedArms) -> None:
+def join_arms(pixels: Iterable[ArmPixels], joined: JoinedArms) -> None:
     """Fill ``joined`` with spectra whose arms are given from blue to red.
 
     A pixel is good if its mask is 0, its flux and ivar are finite and its ivar is positive; all others
@@ -107,13 +100,11 @@ def join_arms(pixels: list[ArmPixels], joined: JoinedArms) -> None:
         good = arm_ivar > 0
         good &= arm_ivar < np.inf
         if one.mask is not None:
-            good &= one.mask == 0
+            good &= is_zero(one.mask)
         np.logical_or(joined.unmasked, good.any(axis=1), out=joined.unmasked)
         good &= np.isfinite(arm_flux)
-        if not good.all():
-            bad = ~good
-            arm_flux[bad] = 0
-            arm_ivar[bad] = 0
+        keep(arm_flux, good)
+        keep(arm_ivar, good)
         for letter, alone in arm.alone:
             joined.holds[:, "brz".index(letter)] = good[:, alone].any(axis=1)
         overlap = max(0, done - arm.first)

@@ -20,7 +20,7 @@ Status of a row, the first that applies:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -212,14 +212,11 @@ def _images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:
 
 def _arm_pixels(
     file: FitsFile, arms: Sequence[tuple[Arm, dict[str, HeaderDataUnit]]], start: int, stop: int
-) -> list[ArmPixels]:
-    """The pixels of rows ``start`` to ``stop`` of each arm, in one batch of range reads."""
-    images = iter(file.images([unit for _, units in arms for unit in units.values()], start, stop))
-    pixels = []
+) -> Iterator[ArmPixels]:
+    """The pixels of rows ``start`` to ``stop`` of one arm after the other."""
     for arm, units in arms:
-        by_kind = {kind: next(images) for kind in units}
-        pixels.append(ArmPixels(arm, by_kind["FLUX"], by_kind["IVAR"], by_kind.get("MASK")))
-    return pixels
+        images = dict(zip(units, file.images([*units.values()], start, stop), strict=True))
+        yield ArmPixels(arm, images["FLUX"], images["IVAR"], images.get("MASK"))
 
 
 def _fill(

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -69,17 +70,17 @@ class HeaderDataUnit:
     shape: tuple[int, ...]
     columns: dict[str, TableColumn] = field(repr=False)
 
-    @property
+    @cached_property
     def is_table(self) -> bool:
         """Whether it is a binary table and not a compressed image."""
         return self.header.get("XTENSION") == "BINTABLE" and not self.is_compressed_image
 
-    @property
+    @cached_property
     def is_compressed_image(self) -> bool:
         """Whether it is a tile-compressed image."""
         return self.header.get("ZIMAGE") is True
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows of a table; spectra of an image, which has one where it has one axis."""
         if self.is_table:
@@ -96,7 +97,7 @@ class HeaderDataUnit:
         value = self.header.get(keyword)
         return default if value is None else str(value).strip()
 
-    @property
+    @cached_property
     def row_bytes(self) -> int:
         """Bytes of one row of a table, or of one spectrum of an image that is not compressed."""
         if self.is_table:

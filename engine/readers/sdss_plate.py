@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from engine.readers.byte_ranges import Range
 from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import BLOCK, HEADER_READ, Foresight, HeaderDataUnit, padded, row_range
+from engine.readers.pixels import is_zero, keep, new_pair
 from engine.readers.row_windows import RowWindows, window_rows
 from engine.readers.sdss_conventions import (
     FATAL_MASK,
@@ -221,8 +222,7 @@ class PlateSpectra:
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop`` on the SDSS grid."""
         count, units = stop - start, self._units
-        flux = np.zeros((count, SDSS_GRID.size), dtype=np.float32)
-        ivar = np.zeros((count, SDSS_GRID.size), dtype=np.float32)
+        flux, ivar = new_pair(count, SDSS_GRID.size)
         unmasked = np.zeros(count, dtype=bool)
         rows = Rows.empty(count)
         place = slice(units.first, units.first + units.flux.shape[-1])
@@ -303,16 +303,16 @@ def _place(
 
     Returns which spectra have an unmasked pixel.
     """
-    np.copyto(flux, stored[0])
-    np.copyto(ivar, stored[1])
-    good = ivar > 0
-    good &= ivar < np.inf
-    good &= (stored[2] & FATAL_MASK) == 0
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence not good
+        new_flux, new_ivar = stored[0].astype(np.float32), stored[1].astype(np.float32)
+    good = new_ivar > 0
+    good &= new_ivar < np.inf
+    good &= is_zero(stored[2] & np.array(FATAL_MASK, dtype=stored[2].dtype))
     unmasked = np.asarray(good.any(axis=1))
-    good &= np.isfinite(flux)
-    bad = ~good
-    flux[bad] = 0
-    ivar[bad] = 0
+    good &= np.isfinite(new_flux)
+    keep(new_flux, good)
+    keep(new_ivar, good)
+    flux[:], ivar[:] = new_flux, new_ivar
     return unmasked
 
 

@@ -90,8 +90,9 @@ def rows_to_mark(
     """Store rows, ascending, that newer rows replace and that are not marked superseded yet."""
     parts = [np.arange(old.start, old.stop) for each in versions.values() for old in replaced(each)]
     done = [entry.rows for entry in marked.values()]
-    rows = np.unique(np.concatenate([np.empty(0, np.int64), *parts]))
-    return np.setdiff1d(rows, np.concatenate([np.empty(0, np.int64), *done]))
+    # No row is of two versions. (np.setdiff1d finds that out by hashing, a second per million rows.)
+    rows = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
+    return rows[~np.isin(rows, np.concatenate([np.empty(0, np.int64), *done]))]
 
 
 def rows_of_vanished(
@@ -120,5 +121,5 @@ def rows_of_vanished(
     back = [np.arange(each.start, each.stop) for url in there for each in versions.get(url, [])]
     settled = [np.arange(each.start, each.stop) for url in gone for each in versions.get(url, [])]
     before = np.concatenate([empty, *(entry.rows for entry in marked.values())])
-    kept = np.setdiff1d(before, np.concatenate([empty, *back, *settled]))
-    return np.union1d(kept, np.concatenate([empty, *(np.arange(each.start, each.stop) for each in current)]))
+    kept = before[~np.isin(before, np.concatenate([empty, *back, *settled]))]
+    return np.sort(np.concatenate([kept, *(np.arange(each.start, each.stop) for each in current)]))

@@ -127,12 +127,12 @@ class Ledger:
 
     def plans(self) -> tuple[ScorePlan, ...]:
         """All score plans in the order in which they were made, which is that of their blocks."""
-        plans = (plan for plan in self._read("ledger/plans", _to_plan) if isinstance(plan, ScorePlan))
+        plans = self._read("ledger/plans", ScorePlan.from_dict, chosen=lambda path: not _of_rows(path))
         return tuple(sorted(plans, key=lambda plan: (plan.number, plan.first_block)))
 
     def attribution_plans(self) -> tuple[AttributionPlan, ...]:
         """All attribution plans in the order of their blocks."""
-        plans = (plan for plan in self._read("ledger/plans", _to_plan) if isinstance(plan, AttributionPlan))
+        plans = self._read("ledger/plans", AttributionPlan.from_dict, chosen=_of_rows)
         return tuple(sorted(plans, key=lambda plan: plan.first_block))
 
     def save_flags(self, entry: FlaggedRows) -> None:
@@ -204,9 +204,11 @@ class Ledger:
         folder: str,
         decode: Callable[[dict[str, Any]], Entry],
         errors: list[StoreError] | None = None,
+        chosen: Callable[[str], bool] = lambda _: True,
     ) -> list[Entry]:
-        """All entries of a folder; a damaged one is raised, or added to ``errors`` where given."""
-        paths = [path for path in self._objects.sizes(folder) if not path.endswith(PARTIAL)]
+        """The chosen entries of a folder; a damaged one is raised, or added to ``errors`` where given."""
+        every = self._objects.sizes(folder)
+        paths = [path for path in every if not path.endswith(PARTIAL) and chosen(path)]
         found = self._objects.get_all(paths)
         entries = []
         for path in paths:
@@ -236,6 +238,11 @@ def _unguarded() -> None:
 def result_path(kind: BlockKind, index: int) -> str:
     """Path of a block's entry."""
     return f"ledger/{kind}/{index:08d}.json"
+
+
+def _of_rows(path: str) -> bool:
+    """Whether a saved plan's path is that of an attribution plan."""
+    return path.startswith("ledger/plans/attribution-")
 
 
 def plan_path(plan: ScorePlan | AttributionPlan) -> str:

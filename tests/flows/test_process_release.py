@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from engine.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
 from flows.run_release import run_release
@@ -139,6 +140,28 @@ def test_a_changed_file_supersedes_its_rows(run: Run, release: Path, tmp_path: P
     assert not table.loc[~of_target, "superseded"].any()
     assert verify(str(tmp_path / "odd.zarr")).ok
     assert not run(changing).did_something
+
+
+def test_rows_of_a_vanished_file_are_kept_and_flagged(run: Run, release: Path, tmp_path: Path) -> None:
+    shrinking, store = tmp_path / "shrinking", tmp_path / "odd.zarr"
+    shutil.copytree(release, shrinking)
+    run(shrinking)
+    whole = tree_bytes(store)
+    last = max(shrinking.rglob("coadd-*.fits"))
+    shutil.move(last.parent, tmp_path / "aside")
+    assert run(shrinking).files_gone == 1
+    table = StoreView.open(str(store)).table(["source", "gone"])
+    assert (table["gone"] == (table["source"] == str(last))).all()
+    assert table["gone"].sum() == 15
+    flagged = tree_bytes(store)
+    run(shrinking)
+    assert tree_bytes(store) == flagged
+    found = query(str(store), QuerySettings())
+    assert found.loc[found["source"] == str(last), "gone"].all()
+    assert 0 < found["gone"].sum() < len(found)
+    shutil.move(tmp_path / "aside", last.parent)
+    run(shrinking)
+    assert tree_bytes(store) == whole
 
 
 def test_a_truncated_file_is_set_aside_and_taken_when_it_is_whole(

@@ -82,7 +82,7 @@ def test_an_actor_that_ray_gave_up_is_replaced(prepared: PreparedRun, recipe: Wo
     with RayPoolExecutor(recipe, 1) as pool:
         expected = pool.run(block)
         before = pool.processes()
-        ray_library.kill(pool._seats[0].actor)  # without restart: gone for good
+        ray_library.kill(pool._all[0])  # without restart: gone for good
         assert pool.run(block) == expected
         assert pool.processes() != before
 

@@ -23,7 +23,7 @@ RESULT = BlockResult(
     unreadable=(RefusedFile("a.fits", "truncated-file", "It ends early.\n  where: HDU 4"),),
     objects=(WrittenObject("spectra/ra/c/3", 120, "00ff"),),
 )
-REMEDY = "Delete this object and run again"
+REMEDY = "Run .whyspec verify --repair."
 
 
 @pytest.fixture
