@@ -37,6 +37,7 @@ Fault = Literal["missing", "refused", "passing", "other"]
 _BACK_ENDS = {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec", "urllib3"}
 # The password before a host; the signature of a presigned URL.
 _SECRETS = re.compile(r"(?<=://)[^/@:]*:[^/@]*(?=@)|(?<=Signature=)[^&]+|(?<=X-Amz-Credential=)[^&]+")
+_S3 = ("s3", "s3a")
 _PASSING_STATUS = {408, 421, 425, 429}
 
 _T = TypeVar("_T")
@@ -60,21 +61,23 @@ def open_file_system(url: str) -> tuple[Any, str]:
             kind="credentials-in-url",
         )
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
+    if _protocol(url) in _S3:
+        # Calls are repeated here, with longer pauses; five times that is twenty minutes of a silent file.
+        filesystem.retries = 1
     return filesystem, str(path)
 
 
 def storage_options(url: str) -> dict[str, Any]:
     """What fsspec, and Zarr through it, is told besides the URL; the user's own configuration goes before."""
-    protocol = url.partition("://")[0] if "://" in url else ""
+    protocol = _protocol(url)
     given = {**fsspec.config.conf.get(protocol, {})}
     if protocol in ("http", "https"):
         return {"client_kwargs": {"timeout": _http_timeout(), **given.get("client_kwargs", {})}}
-    if protocol in ("s3", "s3a"):
+    if protocol in _S3:
         ours: dict[str, Any] = {
             "config_kwargs": {
                 "connect_timeout": CONNECT_SECONDS,
                 "read_timeout": READ_SECONDS,
-                # s3fs makes each call up to five times by itself; both together would wait for hours.
                 "retries": {"mode": "standard", "total_max_attempts": 2},
             }
         }
@@ -96,7 +99,7 @@ def fault_of(error: BaseException) -> Fault:
         return fault_of(cause)
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return "missing"
-    if isinstance(error, (PermissionError, IsADirectoryError)) or "Credentials" in type(error).__name__:
+    if isinstance(error, (PermissionError, IsADirectoryError)) or _is_about_the_account(error):
         return "refused"
     status = _http_status(error)
     if status in (404, 410):
@@ -128,9 +131,19 @@ def patiently(call: Callable[[], _T]) -> _T:
     return call()
 
 
+def _protocol(url: str) -> str:
+    return url.partition("://")[0] if "://" in url else ""
+
+
 def _is_of_back_end(error: BaseException) -> bool:
     """Whether an exception belongs to an fsspec back end: these do not share a base class."""
     return isinstance(error, TimeoutError) or type(error).__module__.split(".")[0] in _BACK_ENDS
+
+
+def _is_about_the_account(error: BaseException) -> bool:
+    """Whether credentials are missing or have run out (NoCredentialsError, SSOTokenLoadError)."""
+    name = type(error).__name__
+    return "Credentials" in name or ("Token" in name and _is_of_back_end(error))
 
 
 def _http_status(error: BaseException) -> int:
@@ -158,7 +171,18 @@ def has_credentials() -> bool:
     the network.
     """
     try:
+        from botocore.exceptions import BotoCoreError
         from botocore.session import Session
     except ImportError:
         return True  # s3fs will say what is missing
-    return Session().get_credentials() is not None
+    try:
+        return Session().get_credentials() is not None
+    except BotoCoreError as error:
+        raise InputError(
+            "The configuration for S3 of this user cannot be used.",
+            where="AWS_* variables and ~/.aws",
+            got=error,
+            allowed="a profile that exists, or none: public buckets need no account",
+            remedy="Correct AWS_PROFILE or the files that it names, or unset it.",
+            kind="s3-configuration",
+        ) from error

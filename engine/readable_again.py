@@ -8,6 +8,7 @@ listing sets files aside, with its reason, and the store stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -30,9 +31,15 @@ def without_unreadable(listing: ReleaseListing, store: Store) -> ReleaseListing:
         return listing
     latest = [versions[-1] for versions in versions_by_url(store.ledger.plans(), results).values()]
     failed = {version.fingerprint for version in latest if version.state == "unreadable"}
-    doubtful = [file for file in listing.files if file.fingerprint in failed]
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="reading-again") as pool:
-        answers = list(pool.map(_refusal, doubtful))
+    return set_aside(listing, [file for file in listing.files if file.fingerprint in failed], read_spectra)
+
+
+def set_aside(
+    listing: ReleaseListing, files: Sequence[SourceFile], check: Callable[[SourceFile], object]
+) -> ReleaseListing:
+    """The listing with those of ``files`` refused for which ``check`` raises, with its reason."""
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="checking") as pool:
+        answers = list(pool.map(lambda file: _refusal(file, check), files))
     refused = {answer.url: answer for answer in answers if answer is not None}
     return replace(
         listing,
@@ -41,10 +48,10 @@ def without_unreadable(listing: ReleaseListing, store: Store) -> ReleaseListing:
     )
 
 
-def _refusal(file: SourceFile) -> RefusedFile | None:
-    """Why a file cannot be read, or None if it can."""
+def _refusal(file: SourceFile, check: Callable[[SourceFile], object]) -> RefusedFile | None:
+    """Why a file does not pass the check, or None if it does."""
     try:
-        read_spectra(file)
+        check(file)
     except (QuarantineError, RetryError) as error:
         return RefusedFile(file.url, error.kind, str(error))
     return None

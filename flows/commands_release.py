@@ -140,6 +140,7 @@ def plan(
     model: Annotated[str | None, Parameter(group=_MODEL)] = None,
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
     json: Json = False,
 ) -> int:
     """Say what a run would do: which files are new, changed, unchanged, gone, refused or passed over.
@@ -162,6 +163,8 @@ def plan(
         Tail probability at or below which a spectrum is an outlier.
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    check_data
+        Compare new files with the DATASUMs in their headers: reads all of what a run would read.
     json
         Write the plan as JSON to standard output.
     """
@@ -173,7 +176,15 @@ def plan(
     from infra.settings import load_settings
     from tasks.run_listener import listening
 
-    request = RunRequest(tuple(release), store, layout, model, threshold, option_types.classes(classes))
+    request = RunRequest(
+        tuple(release),
+        store,
+        layout,
+        model,
+        threshold,
+        option_types.classes(classes),
+        check_data=check_data,
+    )
     with RunProgress(notes()) as progress, listening(progress):
         prepared = prepare(request, load_settings())
     if json:
@@ -200,6 +211,7 @@ def run(
     threads_per_worker: Annotated[int | None, Parameter(group=_PLACE)] = None,
     block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
     outlier_block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
     wait: Annotated[float, Parameter(group=_PLACE)] = 0.0,
     json: Json = False,
 ) -> int:
@@ -245,6 +257,9 @@ def run(
         Spectra per block, the unit of work and of storage. Default: from the release's size.
     outlier_block_rows
         Explanations per block. Default: from the release's size.
+    check_data
+        Compare new files with the DATASUMs in their headers before anything is done: they are read twice.
+        Without it a run compares the files that one block reads whole, which are nearly all.
     wait
         Seconds to wait for another run on the store to end; inf for as long as it takes. Default: none.
     json
@@ -272,6 +287,7 @@ def run(
         outlier_block_rows=outlier_block_rows,
         executor=executor,
         workers=workers,
+        check_data=check_data,
         wait=wait,
     )
     given = option_types.given(threads_per_worker=threads_per_worker)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from engine.data_check import without_corrupt
 from engine.layouts.registry import list_release
 from engine.occlusion.settings import OcclusionSettings
 from engine.plan import (
@@ -100,6 +101,11 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     configuration = configure(request, name, model, store, listing.spectra)
     _check_memory(configuration, request, settings)
     plan = make_plan(listing, store, configuration)
+    if request.check_data and plan.addition is not None:
+        current_listener().waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs")
+        listing = without_corrupt(listing, plan.addition.files)
+        current_listener().waiting("")
+        plan = make_plan(listing, store, configuration)
     waiting = waiting_outliers(store) if store is not None else 0
     stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
     return PreparedRun(request, settings, name, listing, store, configuration, plan, waiting, stale)

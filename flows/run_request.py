@@ -27,6 +27,7 @@ class RunRequest:
     block_rows, outlier_block_rows : spectra per block of each kind.
     executor : ``"ray"``, or ``"serial"`` for this process alone.
     workers : processes; 0 as in the settings.
+    check_data : whether new files are compared with their DATASUMs before anything else is done.
     wait : seconds to wait for another run on the store to end.
     """
 
@@ -44,6 +45,7 @@ class RunRequest:
     outlier_block_rows: int | None = None
     executor: ExecutorName = "ray"
     workers: int = 0
+    check_data: bool = False
     wait: float = 0.0
 
     def __post_init__(self) -> None:

@@ -100,6 +100,15 @@ def test_a_silent_server_is_not_waited_for(
     assert len(web.requests("x")) == file_systems.ATTEMPTS
 
 
+def test_a_silent_bucket_is_not_waited_for(s3_user: S3Server, hasty: None) -> None:
+    s3_user.client().put_object(Bucket=BUCKET, Key="silent/x", Body=b"data")
+    s3_user.misbehave("GET", "*silent/x", seconds=1)
+    filesystem, path = open_file_system(f"s3://{BUCKET}/silent/x")
+    begun = time.monotonic()
+    assert fault_of(failure(patiently, lambda: filesystem.cat_file(path))) == "passing"
+    assert time.monotonic() - begun < 15
+
+
 def test_patience_ends_with_success_or_with_a_fault_that_lasts(web: RangeServer, hasty: None) -> None:
     filesystem, path = open_file_system(f"{web.url}/x")
     web.misbehave("x", Fault("status", 503), times=2)
@@ -124,6 +133,15 @@ def test_who_has_an_account_signs_and_who_has_none_does_not(s3: S3Server) -> Non
         assert "anon" not in storage_options("s3://desidata/x")
     with user_of(s3, keys=False):
         assert storage_options("s3://desidata/x")["anon"] is True
+
+
+def test_a_profile_that_does_not_exist_is_named(
+    s3_visitor: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "surveyy")
+    with pytest.raises(InputError, match="cannot be used") as caught:
+        open_file_system("s3://desidata/x")
+    assert "surveyy" in caught.value.got
 
 
 def test_what_the_user_told_fsspec_goes_before(s3_visitor: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,6 +56,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(file_systems, "READ_SECONDS", 0.3)
     monkeypatch.setattr(block_reading, "_PAUSE", 0.05)
+    monkeypatch.setattr(run_group, "retries", 1)
     monkeypatch.setattr(run_group, "retry_delay_seconds", [0.01])
     monkeypatch.setattr(run_group, "retry_jitter_factor", None)
 
@@ -191,10 +192,10 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
         str(vanishing): "missing-file",
         str(shrinking): "truncated-file",
     }
-    # Refused when listed: no rows. Found when read: rows that say so.
-    assert (first.files_new, first.spectra) == (10, 50)
-    assert dict(first.status_counts)["file_unreadable"] == 4 * PER_FILE
-    for file in (flipped, flipped_redshifts, vanishing, shrinking):
+    # A listing looks at first headers only: all of it is found when the files are read.
+    assert (first.files_new, first.spectra) == (12, SPECTRA)
+    assert dict(first.status_counts)["file_unreadable"] == 6 * PER_FILE
+    for file in files[:6]:
         assert labels(tmp_path / "odd.zarr", file) == {"file_unreadable": PER_FILE}
     untouched = [file.name for file in files[6:]]
     pd.testing.assert_frame_equal(
@@ -204,7 +205,7 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
 
     # Nothing healed: no new rows, and the reasons are told again.
     again = run(release)
-    assert (again.did_something, again.store_spectra) == (False, 50)
+    assert (again.did_something, again.store_spectra) == (False, SPECTRA)
     assert {file.url: file.kind for file in again.set_aside} == {
         str(torn): "truncated-file",
         str(flipped): "checksum-mismatch",
@@ -213,7 +214,7 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
         str(redrock_of(vanishing)): "not-a-coadd",
         str(shrinking): "truncated-file",
     }
-    assert again.files_unchanged == 6
+    assert (again.files_unchanged, again.files_refused) == (6, 6)
     assert again.files_gone == 1  # the one that vanished
     before = tree_bytes(tmp_path / "odd.zarr")
     assert not run(release).did_something
@@ -224,13 +225,26 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
     healed = run(release)
     assert healed.set_aside == ()
     assert healed.spectra == 6 * PER_FILE
-    assert healed.store_spectra == SPECTRA + 4 * PER_FILE
+    assert healed.store_spectra == SPECTRA + 6 * PER_FILE
     pd.testing.assert_frame_equal(what_counts(tmp_path / "odd.zarr"), what_counts(sound))
     everything = rows_of(tmp_path / "odd.zarr", all_rows=True)
     assert set(everything.loc[everything["superseded"], "label"]) == {"file_unreadable"}
-    assert int(everything["superseded"].sum()) == 4 * PER_FILE
+    assert int(everything["superseded"].sum()) == 6 * PER_FILE
     assert verify(str(tmp_path / "odd.zarr")).ok
     assert not run(release).did_something
+
+
+def test_a_file_in_two_blocks_is_compared_before_a_run_that_is_asked_to(
+    model: Path, many: Path, tmp_path: Path
+) -> None:
+    release = shutil.copytree(many, tmp_path / "release")
+    victim = coadds(release)[4]
+    flip(victim, "B_FLUX")
+    request = replace(small_request(release, tmp_path / "odd.zarr", model), block_rows=22, check_data=True)
+    summary = run_release(request, Settings())
+    assert [(file.url, file.kind) for file in summary.set_aside] == [(str(victim), "checksum-mismatch")]
+    assert (summary.files_new, summary.spectra) == (11, SPECTRA - PER_FILE)
+    assert "file_unreadable" not in dict(summary.status_counts)
 
 
 def test_odd_contents_become_a_status_or_change_nothing(
@@ -394,6 +408,7 @@ def test_a_server_that_is_away_stops_the_run_which_continues(
     pd.testing.assert_frame_equal(what_counts(tmp_path / "odd.zarr"), what_counts(sound))
 
 
+@pytest.mark.slow
 def test_an_object_that_its_bucket_never_gives_is_set_aside(
     run: Callable[..., RunSummary], s3_user: S3Server, release: Path, sound: Path, tmp_path: Path
 ) -> None:
@@ -430,6 +445,7 @@ def test_a_store_without_room_stops_the_run_which_continues_when_there_is(
     assert tree_bytes(store) == tree_bytes(sound)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("code", "error", "kind", "status"),
     [(500, RetryError, "store-io", 75), (403, InputError, "store-not-writable", 66)],

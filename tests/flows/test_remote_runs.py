@@ -167,6 +167,7 @@ def test_a_bucket_that_is_not_public_says_so(
     assert caught.value.got == "4 unreadable-file"
 
 
+@pytest.mark.slow
 def test_from_a_bucket_into_a_bucket(
     run: Run,
     s3_user: S3Server,
