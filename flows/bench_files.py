@@ -1,4 +1,4 @@
-"""The files that the occlusion benchmark writes: its JSON, and the figure of its curves."""
+"""The files that benchmarks write: their JSON, and the figure of the occlusion's curves."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from engine.bench.figure import curves_figure
+from engine.bench.reading import ReadingBench
 from engine.bench.results import OcclusionBench
 from models.errors import InputError
 
@@ -26,7 +27,7 @@ def check_outputs(output: Path | None, plot: Path | None) -> None:
         raise _unwritable(plot, f"a name that ends in {plot.suffix or 'nothing'}")
 
 
-def save_json(bench: OcclusionBench, path: Path) -> None:
+def save_json(bench: OcclusionBench | ReadingBench, path: Path) -> None:
     """Write the JSON.
 
     Raises
