@@ -8,6 +8,7 @@ vectorised sum of :func:`coadd_arms`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -101,15 +102,12 @@ def _whyspec(file: SourceFile, card: ModelCard) -> list[ReadingApproach]:
 
 def _of_package(name: str, what: str, run: Callable[[Any], object]) -> ReadingApproach | Skipped:
     package = name.partition(",")[0]
-    try:
-        with _quiet():
-            module = importlib.import_module(package)
-    except ImportError:
+    if importlib.util.find_spec(package) is None:
         return Skipped(name, "not installed", f"pip install {package}, or whyspec[bench]")
 
     def run_quietly() -> object:
         with _quiet():
-            return run(module)
+            return run(importlib.import_module(package))
 
     return ReadingApproach(name, what, run_quietly)
 
