@@ -1,4 +1,4 @@
-"""Commands that measure: bench occlusion, bench pipeline, bench plan."""
+"""Commands that measure: bench occlusion, read, plan, pipeline."""
 
 from __future__ import annotations
 
@@ -227,6 +227,60 @@ def plan(
     if json:
         write_json(result.to_dict())
     show_plan_bench(messages(json), result)
+    if output is not None:
+        notes().print(f"Written: {output}", soft_wrap=True)
+    return 0
+
+
+@bench.command
+def read(
+    *,
+    spectra: int = 500,
+    plate: int = 640,
+    repeats: int = 7,
+    skip: str = "",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Microseconds per spectrum from a file to arrays: whyspec, fitsio, astropy, desispec, specutils.
+
+    whyspec bench read -o reading.json
+
+    A coadd and a plate are simulated in a temporary directory and read by all in turn, in this process, on
+    one core. The approaches of others need their packages: pip install 'whyspec[bench]'.
+
+    Parameters
+    ----------
+    spectra
+        Spectra of the DESI coadd, which has resolution matrices: 0.45 MB each.
+    plate
+        Spectra of the SDSS plate: 0.11 MB each.
+    repeats
+        Timed runs of everything; the quickest counts.
+    skip
+        fitsio, astropy, desispec, specutils or several: leave them out.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from engine.bench.reading import ReadingSettings, bench_reading
+    from flows import option_types
+    from flows.bench_files import check_outputs, save_json
+    from flows.console import messages, notes, write_json
+    from flows.reading_table import show_reading
+    from models.weights import load_model
+
+    check_outputs(output, None)
+    settings = ReadingSettings(spectra, plate, repeats, option_types.comma_list(skip))
+    cards = (load_model("desi-galaxy").card, load_model("sdss-galaxy").card)
+    with notes().status("simulate") as status:
+        result = bench_reading(cards, settings, status.update)
+    if output is not None:
+        save_json(result.to_dict(), output)
+    if json:
+        write_json(result.to_dict())
+    show_reading(messages(json), result)
     if output is not None:
         notes().print(f"Written: {output}", soft_wrap=True)
     return 0

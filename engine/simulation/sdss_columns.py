@@ -390,7 +390,10 @@ ZBEST_FIELD = (
     Column("CATALOGID", "i8"),
     Column("SDSS_ID", "i8"),
     Column("FIBERID_LIST", "31A"),
-    *_named("RUN2D RUN1D OBJTYPE FIBER_RA FIBER_DEC PLUG_RA PLUG_DEC" + _FITS),
+    *_named("RUN2D RUN1D OBJTYPE FIBER_RA FIBER_DEC PLUG_RA PLUG_DEC"),
+    *_named(_FITS.partition("VDISP")[0]),
+    Column("THETA_COVAR", "100f4"),
+    *_named("".join(_FITS.partition("VDISP")[1:])),
     Column("SPECOBJID", "i8"),
 )
 """The same for each target of a field."""

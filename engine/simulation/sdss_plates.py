@@ -48,6 +48,7 @@ def write_plate(settings: SimulationSettings, out: Path, spectra: list[Simulated
     frame = _Frame(start, spectra)
     exposure = round(2700.0 * float(np.median([spectrum.depth for spectrum in spectra])), 2)
     cards = primary_cards(settings, places[0], exposure, start)
+    cards += [("CRVAL1", round(start, 4)), ("CD1_1", 1e-4), ("CRPIX1", 1), ("CTYPE1", "LINEAR")]
     columns = sdss_columns.PLUGMAP_FIELD if field else sdss_columns.PLUGMAP
     plugmap = [_plugged(entry, place) for entry, place in zip(entries, places, strict=True)]
     data = [spectrum.arms[0] for spectrum in spectra]
