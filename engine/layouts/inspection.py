@@ -51,7 +51,7 @@ def inspect_all(
         try:
             sums = _sums(candidate, published)
         except (QuarantineError, RetryError) as error:
-            answered(place, RefusedFile(candidate.url, error.kind, str(error)))
+            answered(place, _refused(candidate, error))
             continue
         before = known.get(candidate.url)
         if before is not None and sums and _is_unchanged(before, candidate, sums):
@@ -96,13 +96,18 @@ def _inspect(candidate: Candidate, published: PublishedChecksums) -> Answer:
         try:
             return inspect(candidate.url, candidate.redshift_url, published)
         except QuarantineError as error:
-            return RefusedFile(candidate.url, error.kind, str(error))
+            return _refused(candidate, error)
         except RetryError as error:
             if attempt == _ATTEMPTS:
-                return RefusedFile(candidate.url, RetryError.default_kind, str(error))
+                return _refused(candidate, error)
             time.sleep(pause)
             pause *= 2
     raise AssertionError("the last attempt returns")
+
+
+def _refused(candidate: Candidate, error: QuarantineError | RetryError) -> RefusedFile:
+    kind = error.kind if isinstance(error, QuarantineError) else RetryError.default_kind
+    return RefusedFile(candidate.url, kind, str(error))
 
 
 def _sorted(answers: Iterable[Answer]) -> tuple[list[SourceFile], list[RefusedFile]]:

@@ -177,7 +177,7 @@ def test_a_server_that_fails_for_a_while_costs_no_file(
         # Its sum unknown, the file would pass for a changed one.
         assert len(listing.files) == 3
         assert [(file.url.rpartition("/")[2], file.kind) for file in listing.refused] == [
-            ("coadd-main-dark-10016.fits", "read-failed")
+            ("coadd-main-dark-10016.fits", "retry")
         ]
 
 
