@@ -18,7 +18,7 @@ from engine.plan import attribution_blocks, begin, gone_rows, superseded_rows
 from engine.store.store import Store
 from flows.locked_run import locked_run
 from flows.preparation import PreparedRun, prepared_run
-from flows.run_account import account_of
+from flows.run_account import account_of, account_of_nothing
 from flows.run_publication import published
 from flows.run_record import log_marks, log_plan, recorded
 from flows.run_request import RunRequest, RunSummary
@@ -51,6 +51,8 @@ def process(request: RunRequest) -> RunSummary:
         settings = prepared.settings
         store = prepared.open_store
         log_plan(prepared)
+        if not prepared.has_work:
+            return account_of_nothing(prepared, time.monotonic() - begun)
         begin(store, prepared.plan)
         with ExitStack() as stack:
             executor = _start_executor(prepared, store, settings, stack)

@@ -11,6 +11,13 @@ from flows.preparation import PreparedRun
 from flows.run_request import RunSummary
 
 
+def account_of_nothing(prepared: PreparedRun, seconds: float) -> RunSummary:
+    """The account of a run that has nothing to do but what a killed one left: its staging."""
+    if prepared.open_store.has_staging():
+        prepared.open_store.clear_staging()
+    return account_of(prepared, prepared.open_store, (), (), seconds)
+
+
 def account_of(
     prepared: PreparedRun,
     store: Store,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from flows.locked_run import locked_run
 from flows.preparation import handed_over
-from flows.run_account import account_of
+from flows.run_account import account_of_nothing
 from flows.run_record import recorded
 from flows.run_request import RunRequest, RunSummary
 from infra.prefect_environment import prepare_prefect
@@ -30,9 +30,7 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
     # A place that cannot be written to, or that another run holds, is told before servers are started.
     with locked_run(request, settings) as prepared:
         if not prepared.has_work:
-            if prepared.open_store.has_staging():
-                prepared.open_store.clear_staging()  # a run was killed when only this was left to do
-            return account_of(prepared, prepared.open_store, (), (), time.monotonic() - begun)
+            return account_of_nothing(prepared, time.monotonic() - begun)
         # Imported here: a second run over the same release has no need of them.
         prepare_prefect()
         from infra.prefect_server import prefect_starting
