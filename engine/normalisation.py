@@ -124,11 +124,11 @@ def _windows(card: ModelCard, redshift: NDArray[np.float64]) -> NDArray[np.int64
 
 
 def _median(values: NDArray[np.float32]) -> np.float32:
-    """Median; NaN of nothing."""
+    """Median; NaN of nothing. The order of ``values`` is lost."""
     if not len(values):
         return np.float32(np.nan)
     half = len(values) // 2
-    ordered = np.partition(values, half)
-    low = ordered[half] if len(values) % 2 else ordered[:half].max()
+    values.partition(half)
+    low = values[half] if len(values) % 2 else values[:half].max()
     # Halve before adding: two large float32 values must not overflow.
-    return np.float32(np.float32(0.5) * low + np.float32(0.5) * ordered[half])
+    return np.float32(np.float32(0.5) * low + np.float32(0.5) * values[half])

@@ -36,13 +36,15 @@ def _median(values: NDArray[np.float32], count: int) -> float:
     """The median of the ``count`` smallest values, found among the few between two of a sample.
 
     The sample's value where the median should be is compared with all others, which tells how many
-    places the median is away, and on which side (after Floyd & Rivest 1975, CACM 18, 165).
+    places the median is away, and on which side (after Floyd & Rivest 1975, CACM 18, 165). The order of
+    ``values`` is lost.
     """
     half = count // 2
     lowest = half - 1 + count % 2  # the median is the mean of the values of ranks lowest and half
     before = 0  # values that are smaller than those in which it is looked for
     if len(values) >= _SAMPLED:
-        sample = np.sort(values[:: len(values) // _SAMPLE])
+        sample = values[:: len(values) // _SAMPLE].copy()
+        sample.sort()
         per_value = len(sample) / len(values)
         middle = int(half * per_value)
         pivot = sample[middle]
@@ -56,9 +58,9 @@ def _median(values: NDArray[np.float32], count: int) -> float:
             start = below - int(np.count_nonzero(between < pivot))
         if start <= lowest and half < start + len(between):
             values, before = between, start
-    ordered = np.partition(values, half - before)
-    high = float(ordered[half - before])
-    return high if lowest == half else 0.5 * (float(ordered[: half - before].max()) + high)
+    values.partition(half - before)
+    high = float(values[half - before])
+    return high if lowest == half else 0.5 * (float(values[: half - before].max()) + high)
 
 
 def good_fraction(ivar: NDArray[np.float32]) -> NDArray[np.float32]:
