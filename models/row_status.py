@@ -22,6 +22,7 @@ class RowStatus(IntEnum):
     CLASS_NOT_MODELLED = 11
     FILE_UNREADABLE = 12
     NON_FINITE_SCORE = 13
+    REPEATED_TARGET = 14
 
     @property
     def label(self) -> str:
@@ -49,4 +50,5 @@ _MEANINGS = {
     RowStatus.CLASS_NOT_MODELLED: "the model was not trained on objects of this spectral class",
     RowStatus.FILE_UNREADABLE: "the source file could not be read when its block ran",
     RowStatus.NON_FINITE_SCORE: "the model's score is not finite",
+    RowStatus.REPEATED_TARGET: "an earlier row of the same file has this TARGETID",
 }

@@ -7,14 +7,16 @@ file need not be those of its coadd.
 Status of a row, the first that applies:
 
 1. NO_TARGET: TARGETID is not positive, or OBJTYPE is NON.
-2. SKY_FIBRE: OBJTYPE is SKY, or, where OBJTYPE is not given, bit 59 (SKY) of TARGETID is set, or the
+2. REPEATED_TARGET: an earlier row of the file has the same TARGETID, so that redshifts and keys do not
+   say which is meant.
+3. SKY_FIBRE: OBJTYPE is SKY, or, where OBJTYPE is not given, bit 59 (SKY) of TARGETID is set, or the
    SKY bit of ZWARN is.
-3. BAD_FIBRE: OBJTYPE is BAD, COADD_FIBERSTATUS has a bit other than 3 (RESTRICTED, informational:
+4. BAD_FIBRE: OBJTYPE is BAD, COADD_FIBERSTATUS has a bit other than 3 (RESTRICTED, informational:
    "0 or 8 is good"), or ZWARN says UNPLUGGED.
-4. NO_REDSHIFT: no redrock file, no row in it, a redshift that is not finite, or ZWARN says NODATA.
-5. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance.
-6. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite.
-7. SCORED otherwise.
+5. NO_REDSHIFT: no redrock file, no row in it, a redshift that is not finite, or ZWARN says NODATA.
+6. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance.
+7. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite.
+8. SCORED otherwise.
 """
 
 from __future__ import annotations
@@ -180,6 +182,7 @@ class CoaddSpectra:
         for arm, _ in self._arms:
             _check_wavelengths(file, arm)
         images = [unit for _, units in self._arms for unit in units.values()]
+        self._repeated = _repeated(file)
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def read(self, start: int, stop: int) -> Spectra:
@@ -193,6 +196,7 @@ class CoaddSpectra:
                 join_arms(pixels, joined.rows(slice(begin - start, end - start)))
             part = rows.data[first - start : last - start]
             _fill(part, self.file, self._redshifts, first, last, self._names)
+            part["status"][self._repeated[first:last]] = RowStatus.REPEATED_TARGET
         self.file.check_sums()
         data = rows.data
         data["arms"] = joined.labels()
@@ -202,6 +206,15 @@ class CoaddSpectra:
         data["status"][scored & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
         data["status"][scored & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX
         return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
+
+
+def _repeated(file: FitsFile) -> NDArray[np.bool_]:
+    """Which rows of a coadd have the TARGETID of an earlier row; fibres without a target never."""
+    unit = file.unit("FIBERMAP")
+    target_id = file.columns(unit, ("TARGETID",), 0, unit.rows)["TARGETID"]
+    repeated = target_id > 0
+    repeated[np.unique(target_id, return_index=True)[1]] = False
+    return repeated
 
 
 def _images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:

@@ -67,7 +67,7 @@ def _score_content(
     superseded = np.zeros(len(status), dtype=np.bool_)
     if ("superseded", result.index) in evidence.flagged:
         superseded[evidence.flagged["superseded", result.index].rows - first] = True
-    read = (status != RowStatus.PADDING) & (status != RowStatus.FILE_UNREADABLE)
+    read = ~np.isin(status, [RowStatus.PADDING, RowStatus.FILE_UNREADABLE, RowStatus.REPEATED_TARGET])
     # Fibres without a target share their keys: they are not spectra of anything.
     unique = np.flatnonzero(read & ~superseded & ((target > 0) | (plate >= 0)))
     hashes = pd.util.hash_array(key[unique].astype(object), categorize=False)
