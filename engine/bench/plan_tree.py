@@ -13,8 +13,6 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-
 from engine.blocks import BlockResult, ScoreBlock
 from engine.simulation.desi_release import healpix_pixels, write_desi_file
 from engine.simulation.fits_file import Column, empty_table, primary_hdu, table_hdu, write_fits
@@ -22,7 +20,7 @@ from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import simulate_spectrum
 
 SPECTRA_PER_FILE = 4
-_PRODUCTION, _SURVEY, _PROGRAM = "iron", "main", "dark"
+_PRODUCTION, _SURVEY, _PROGRAMS = "iron", "main", ("dark", "bright")
 _TILEPIX = (
     Column("TILEID", "i4"),
     Column("SURVEY", "7A"),
@@ -41,33 +39,35 @@ def write_plan_tree(directory: Path, files: int, absent: int) -> list[Path]:
     """
     settings = SimulationSettings("desi", SPECTRA_PER_FILE, 0.0, resolution=False)
     spectra = [simulate_spectrum(settings, index, None) for index in range(SPECTRA_PER_FILE)]
-    pixels = list(islice(healpix_pixels(settings.seed), files + absent))
+    every = ((program, pixel) for program in _PROGRAMS for pixel in healpix_pixels(settings.seed))
+    pixels = list(islice(every, files + absent))
     template = directory / "template"
-    write_desi_file(settings, template, 3, pixels[0], spectra)
+    write_desi_file(settings, template, 3, pixels[0][1], spectra)
     coadd, redrock = (next(template.rglob(f"{kind}-*.fits")) for kind in ("coadd", "redrock"))
     healpix = directory / _PRODUCTION / "healpix"
     folders = []
-    for pixel in pixels[:files]:
-        folder = healpix / _SURVEY / _PROGRAM / str(pixel // 100) / str(pixel)
+    for program, pixel in pixels[:files]:
+        folder = healpix / _SURVEY / program / str(pixel // 100) / str(pixel)
         folder.mkdir(parents=True)
-        stem = f"{_SURVEY}-{_PROGRAM}-{pixel}.fits"
+        stem = f"{_SURVEY}-{program}-{pixel}.fits"
         _link(coadd, folder / f"coadd-{stem}")
         _link(redrock, folder / f"redrock-{stem}")
         publish_sums(folder, "1")
         folders.append(folder)
     table = empty_table(_TILEPIX, len(pixels))
-    table["SURVEY"], table["PROGRAM"] = _SURVEY, _PROGRAM
-    table["HEALPIX"] = np.array(pixels)
+    table["SURVEY"] = _SURVEY
+    table["PROGRAM"] = [program for program, _ in pixels]
+    table["HEALPIX"] = [pixel for _, pixel in pixels]
     write_fits(healpix / "tilepix.fits", [primary_hdu([]), table_hdu("TILEPIX", _TILEPIX, table)])
     return folders
 
 
 def publish_sums(folder: Path, version: str) -> None:
     """Write the file of checksums of a pixel's directory as DESI names it; other sums for each version."""
-    pixel = folder.name
-    names = [f"{kind}-{_SURVEY}-{_PROGRAM}-{pixel}.fits" for kind in ("coadd", "redrock")]
+    program, group, pixel = folder.parts[-3:]
+    names = [f"{kind}-{_SURVEY}-{program}-{pixel}.fits" for kind in ("coadd", "redrock")]
     lines = [f"{hashlib.sha256(f'{name} {version}'.encode()).hexdigest()}  {name}\n" for name in names]
-    parts = ("redux", _PRODUCTION, "healpix", _SURVEY, _PROGRAM, folder.parent.name, pixel)
+    parts = ("redux", _PRODUCTION, "healpix", _SURVEY, program, group, pixel)
     (folder / f"{'_'.join(parts)}.sha256sum").write_text("".join(lines), encoding="ascii")
 
 
