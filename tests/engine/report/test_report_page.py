@@ -9,9 +9,11 @@ import pytest
 
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
+from engine.query import QuerySettings, query
 from engine.report.gather import without_credentials
 from engine.report.page import write_report
 from engine.report.viewers import public_url, short_name, viewer_links
+from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from tests.planted_store import FIRST_TARGET, PlantedStore, planted_store
@@ -191,3 +193,14 @@ def test_public_urls(url: str, shown: str) -> None:
 )
 def test_releases_in_the_heading(url: str, shown: str) -> None:
     assert short_name(url) == shown
+
+
+def test_rows_of_vanished_files_are_counted_and_marked(tmp_path: Path) -> None:
+    store = planted_store(tmp_path / "odd.zarr", spectra=20)
+    key = query(store.url, QuerySettings(top=1))["key"].item()
+    table = StoreView.open(store.url).table(["key"])
+    Store.open(store.url).mark_gone(table.index[table["key"] == key].tolist())
+    write_report(store.url, tmp_path / "odd.html", top=0)
+    text = Page((tmp_path / "odd.html").read_text(encoding="utf-8")).text
+    assert f"{key} (gone)" in text
+    assert "files that have vanished from the release" in text
