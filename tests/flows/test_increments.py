@@ -312,7 +312,6 @@ def test_a_file_that_vanished_while_its_rows_were_planned_does_not_stop_the_run(
     Contents.of(store).assert_same(whole)
 
 
-@pytest.mark.xfail(reason="files of a list whose directory is another list's are told as gone")
 def test_a_list_of_files_makes_no_other_file_gone(
     versions: VersionedRelease, model: Path, tmp_path: Path
 ) -> None:
