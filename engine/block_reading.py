@@ -32,6 +32,9 @@ BATCH_SPECTRA = 128
 READ_AHEAD = 2 * BATCH_SPECTRA
 """Spectra that are read, or being read, before they are asked for."""
 
+REMOTE_BYTES = 512 * 2**20
+"""What the files of a block hold at most while they are read over a network: see ``open_spectra``."""
+
 _THREADS = 8
 """Files that are read at the same time, where they are small: each waits for its own answers."""
 

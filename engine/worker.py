@@ -36,10 +36,11 @@ _PROCESS_BYTES = 400 * 2**20
 """A process with torch, zarr and a model loaded, before it holds any spectrum."""
 
 
-def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0) -> int:
+def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0, source_bytes: int = 0) -> int:
     """Memory that a worker needs at most, estimated from what it holds at once.
 
-    ``occlusion_memory`` is what the occlusion of one spectrum may take; 0 for the default.
+    ``occlusion_memory`` is what the occlusion of one spectrum may take, 0 for the default;
+    ``source_bytes`` what the files hold that a block is read from.
     """
     spectrum = configuration.grid.size * 4
     # Flux, ivar and mask as read, normalised and as tensors, the model's layers, the reconstruction.
@@ -49,7 +50,7 @@ def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0) -> 
     # An attribution block is held whole, and one array of it a second time while it is encoded.
     attribution = configuration.outlier_block_rows * spectrum * 2 * maps
     # Twice what is kept until it is written: one block is written while the next is computed.
-    scoring += 2 * selected
+    scoring += 2 * selected + source_bytes
     attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
     return _PROCESS_BYTES + int(max(scoring, attribution))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from engine.block_reading import REMOTE_BYTES
 from engine.data_check import without_corrupt
 from engine.layouts.registry import list_release
 from engine.occlusion.settings import OcclusionSettings
@@ -22,6 +23,7 @@ from engine.plan import (
     superseded_rows,
 )
 from engine.readable_again import without_unreadable
+from engine.readers.byte_source import is_local
 from engine.run_configuration import RunConfiguration
 from engine.source_file import ReleaseListing
 from engine.store.store import Store
@@ -99,7 +101,7 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     model = load_model(name)
     _check_grid(listing, model)
     configuration = configure(request, name, model, store, listing.spectra)
-    _check_memory(configuration, request, settings)
+    _check_memory(configuration, listing, request, settings)
     plan = make_plan(listing, store, configuration)
     if request.check_data and plan.addition is not None:
         current_listener().waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs")
@@ -221,12 +223,15 @@ def _check_calibration(configuration: RunConfiguration, model: ScoringModel) -> 
         )
 
 
-def _check_memory(configuration: RunConfiguration, request: RunRequest, settings: Settings) -> None:
+def _check_memory(
+    configuration: RunConfiguration, listing: ReleaseListing, request: RunRequest, settings: Settings
+) -> None:
     if settings.ray_address:
         return  # the cluster's machines are not this one
     workers = 1 if request.executor == "serial" else request.workers or settings.workers or cpu_count()
     allowed = settings.memory_per_worker or available_memory() // workers
-    needed = worker_bytes(configuration, settings.occlusion_memory)
+    held = 0 if is_local(listing.root) else REMOTE_BYTES
+    needed = worker_bytes(configuration, settings.occlusion_memory, held)
     if needed > allowed:
         raise ConfigurationError(
             "The run does not fit the memory of its workers.",

@@ -13,16 +13,16 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from engine.blocks import BlockResult
 from engine.executors.executor import Executor, WorkerRecipe
-from engine.executors.serial import SerialExecutor
 from engine.plan import attribution_blocks, begin, gone_rows, superseded_rows
 from engine.store.store import Store
 from flows.locked_run import locked_run
-from flows.preparation import PreparedRun, prepared_run
+from flows.preparation import prepared_run
 from flows.run_account import account_of, account_of_nothing
+from flows.run_executor import start_executor
 from flows.run_publication import published
 from flows.run_record import log_marks, log_plan, recorded
 from flows.run_request import RunRequest, RunSummary
-from infra.settings import Settings, load_settings
+from infra.settings import load_settings
 from tasks.block_commits import BlockCommits
 from tasks.block_groups import Block, grouped, run_group
 from tasks.run_listener import Stage, current_listener
@@ -55,7 +55,10 @@ def process(request: RunRequest) -> RunSummary:
             return account_of_nothing(prepared, time.monotonic() - begun)
         begin(store, prepared.plan)
         with ExitStack() as stack:
-            executor = _start_executor(prepared, store, settings, stack)
+            recipe = WorkerRecipe(
+                prepared.model, store.url, settings.threads_per_worker, settings.occlusion_memory
+            )
+            executor = start_executor(request.executor, recipe, settings, request.workers, stack)
             current_listener().ready(executor.workers, prepared.listing.refused)
             scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
             superseded = superseded_rows(store)
@@ -67,30 +70,6 @@ def process(request: RunRequest) -> RunSummary:
             explained = _run_stage("explaining", attribution_blocks(store), store, executor)
         store.clear_staging()
         return account_of(prepared, store, scored, explained, time.monotonic() - begun)
-
-
-def _start_executor(prepared: PreparedRun, store: Store, settings: Settings, stack: ExitStack) -> Executor:
-    recipe = WorkerRecipe(prepared.model, store.url, settings.threads_per_worker, settings.occlusion_memory)
-    current_listener().waiting("load the model")
-    executor: Executor
-    if prepared.request.executor == "serial":
-        executor = SerialExecutor(recipe)
-    else:
-        # Importing Ray takes half a second that a serial run need not pay.
-        from engine.executors.ray_pool import RayPoolExecutor
-        from flows.run_cluster import run_cluster
-
-        current_listener().waiting("start Ray and load the model")
-        resources = stack.enter_context(run_cluster(prepared))
-        executor = RayPoolExecutor(
-            recipe,
-            resources.workers,
-            gpus=1 if resources.gpus else 0,
-            ready_seconds=settings.ready_seconds,
-        )
-    stack.enter_context(executor)
-    current_listener().waiting("")
-    return executor
 
 
 def _run_stage(

@@ -13,7 +13,6 @@ import numpy as np
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.executors.executor import Executor, WorkerRecipe
-from engine.executors.serial import SerialExecutor
 from engine.fingerprint import PublishedChecksums
 from engine.plan import superseded_rows
 from engine.readers.registry import inspect
@@ -26,6 +25,7 @@ from engine.store.staging import staged_bytes, staging_path, unstaged
 from engine.store.store import Store
 from engine.store.verify import VerifyReport, examine, report_of
 from flows.preparation import model_location, waiting_outliers
+from flows.run_executor import start_executor
 from infra.settings import Settings
 from models.errors import InputError, QuarantineError, RetryError
 from tasks.listener_group import ListenerGroup
@@ -176,7 +176,10 @@ class _Work:
     def _run(self, plan: Repair, evidence: Evidence) -> None:
         store, listener = self._store, current_listener()
         with ExitStack() as stack:
-            executor = self._executor(len(plan.score_blocks) + len(plan.attribution_blocks), stack)
+            few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
+            executor = start_executor(
+                "serial" if few else "ray", self._recipe, self._settings, self._workers, stack
+            )
             listener.stage("scoring", len(plan.score_blocks), sum(each.spectra for each in plan.score_blocks))
             self.scored += self._run_all(plan.score_blocks, executor)
             made = [
@@ -212,29 +215,6 @@ class _Work:
 
     def _recorded(self, kind: Any) -> dict[int, BlockResult]:
         return {each.index: each for each in self._store.ledger.audit().results if each.kind == kind}
-
-    def _executor(self, blocks: int, stack: ExitStack) -> Executor:
-        listener, settings = current_listener(), self._settings
-        listener.waiting("load the model")
-        executor: Executor
-        if blocks <= _SERIAL_BLOCKS:
-            executor = SerialExecutor(self._recipe)
-        else:
-            # Importing Ray takes half a second that a small repair need not pay.
-            from engine.executors.ray_pool import RayPoolExecutor
-            from infra.ray_cluster import ray_cluster
-
-            workers = self._workers or settings.workers
-            resources = stack.enter_context(ray_cluster(settings.model_copy(update={"workers": workers})))
-            executor = RayPoolExecutor(
-                self._recipe,
-                resources.workers,
-                gpus=1 if resources.gpus else 0,
-                ready_seconds=settings.ready_seconds,
-            )
-        stack.enter_context(executor)
-        listener.waiting("")
-        return executor
 
 
 def _possible(plan: Repair) -> Repair:

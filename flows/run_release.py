@@ -37,11 +37,11 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
 
         with prefect_starting() as answering, ExitStack() as stack:
             if request.executor == "ray":
-                from flows.run_cluster import run_cluster
+                from flows.run_executor import run_cluster
 
                 # Both take seconds to start: Ray meanwhile.
                 current_listener().waiting("start Prefect and Ray")
-                stack.enter_context(run_cluster(prepared))
+                stack.enter_context(run_cluster(settings, request.workers))
             current_listener().waiting("start Prefect")
             from flows.process import process
 

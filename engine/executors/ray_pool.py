@@ -245,28 +245,37 @@ class RayPoolExecutor:
 
     def _await_ready(self) -> None:
         begun = time.monotonic()
-        try:
-            ray.get([actor.ready.remote() for actor in self._all], timeout=self._ready_seconds)
-        except GetTimeoutError as error:
-            raise ConfigurationError(
-                "The workers did not get ready in time.",
-                where="Ray",
-                got=f"{self._workers} workers of {self._recipe.threads} CPUs and {self._gpus:g} GPUs each "
-                f"after {time.monotonic() - begun:.0f} s; free in the cluster: {_free()}",
-                allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
-                remedy="Ask for fewer workers, free the cluster, or allow more time.",
-                kind="workers-not-ready",
-            ) from error
-        except RayActorError as error:
-            raise BugError(
-                "A worker died while it loaded the model.",
-                where="Ray",
-                got=error,
-                remedy="If the memory is short ask for fewer workers; otherwise report this text.",
-                kind="worker-died",
-            ) from error
-        except RayTaskError as error:
-            raise _original(error) from error
+        waiting, died = [*self._all], 0
+        while waiting:
+            actor = waiting.pop()
+            left = begun + self._ready_seconds - time.monotonic()
+            try:
+                ray.get(actor.ready.remote(), timeout=max(0.0, left))
+            except GetTimeoutError as error:
+                raise ConfigurationError(
+                    "The workers did not get ready in time.",
+                    where="Ray",
+                    got=f"{self._workers} workers of {self._recipe.threads} CPUs and {self._gpus:g} GPUs "
+                    f"each after {time.monotonic() - begun:.0f} s; free in the cluster: {_free()}",
+                    allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
+                    remedy="Ask for fewer workers, free the cluster, or allow more time.",
+                    kind="workers-not-ready",
+                ) from error
+            except RayActorError as error:
+                died += 1
+                if died == ATTEMPTS:
+                    raise RetryError(
+                        f"{ATTEMPTS} workers in turn died while they loaded the model.",
+                        where="Ray",
+                        got=error,
+                        remedy="If the memory is short ask for fewer workers; if a node was lost run again.",
+                        kind="worker-died",
+                    ) from error
+                fresh = self._new_actor()
+                self._all[self._all.index(actor)] = fresh
+                waiting.append(fresh)
+            except RayTaskError as error:
+                raise _original(error) from error
 
     def _end(self) -> None:
         with self._changed:

@@ -1,7 +1,7 @@
 """DATASUMs of what is read, compared as it passes.
 
 The sum of 32-bit words in ones' complement (FITS standard 4.0, appendix J) can be taken piece by piece. It
-takes about 8 microseconds per spectrum, and finds a byte that flipped on a disk or on the way, which
+takes 10 to 20 microseconds per spectrum, and finds a byte that flipped on a disk or on the way, which
 otherwise becomes a spectrum that is odd. Only data that pass whole, from first row to last, can be compared:
 those read for a block that holds a part of a file are not.
 """

@@ -119,6 +119,22 @@ def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(recipe: Work
     assert "fewer workers" in caught.value.remedy
 
 
+def test_a_worker_that_dies_while_it_loads_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        pool = RayPoolExecutor(recipe, 1)
+        entered = thread.submit(pool.__enter__)
+        while not pool._all:
+            time.sleep(0.01)
+        first = pool._all[0]
+        ray_library.kill(first)
+        entered.result()
+        try:
+            assert pool._all[0] is not first
+            assert pool.run(prepared.plan.blocks[0]).spectra > 0
+        finally:
+            pool.__exit__(None, None, None)
+
+
 def test_a_recipe_is_small_enough_to_send(recipe: WorkerRecipe) -> None:
     assert len(pickle.dumps(recipe)) < 1000
 
