@@ -32,7 +32,7 @@ from flows.run_request import RunRequest
 from infra.settings import Settings
 from models.errors import ConfigurationError
 from models.weights import load_model, save_model
-from tests.small_run import small_release, small_request, tree_bytes
+from tests.small_run import publish_sums, small_release, small_request, tree_bytes
 
 FILES, PER_FILE = 8, 3
 SPECTRA = FILES * PER_FILE
@@ -88,12 +88,17 @@ class VersionedRelease:
         """Put files back to their early version; what is not replaced within is replaced at the end."""
         final = {number: self.files[number].read_bytes() for number in numbers}
         for number in numbers:
-            shutil.copyfile(self.early / self.files[number].name, self.files[number])
+            self.put(number, (self.early / self.files[number].name).read_bytes())
         try:
             yield final
         finally:
             for number, content in final.items():
-                self.files[number].write_bytes(content)
+                self.put(number, content)
+
+    def put(self, number: int, content: bytes) -> None:
+        """Patch a file as a survey does, its published checksum with it."""
+        self.files[number].write_bytes(content)
+        publish_sums(self.files[number].parent)
 
 
 def reprocess(coadd: Path) -> None:
@@ -232,7 +237,7 @@ def test_any_split_into_increments_is_one_run(
         store = Path(directory) / "odd.zarr"
         for increment in history:
             for number in increment.changed:
-                versions.files[number].write_bytes(final[number])
+                versions.put(number, final[number])
             listed = [versions.files[number] for number in increment.files] or [versions.root]
             try:
                 plan = run(request_for(listed, store, model), increment.blocks)
@@ -265,7 +270,7 @@ def test_rows_of_a_changed_file_are_kept_but_do_not_count(
         run(request_for([versions.root], store, model))
         early = Contents.of(store)
         for number, content in final.items():
-            versions.files[number].write_bytes(content)
+            versions.put(number, content)
         plan = run(request_for([versions.root], store, model))
     assert (plan.counts["changed"], plan.counts["unchanged"], plan.superseded) == (2, 6, 2 * PER_FILE)
     Contents.of(store).assert_same(whole)

@@ -22,7 +22,7 @@ from flows.preparation import prepare
 from flows.repair import RepairReport, repair
 from infra.settings import Settings
 from models.errors import InputError, RetryError
-from tests.small_run import BLOCK_ROWS, small_release, small_request, tree_bytes
+from tests.small_run import BLOCK_ROWS, publish_sums, small_release, small_request, tree_bytes
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def template(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactor
     target, source = min(here.rglob("coadd-*.fits")), min(other.rglob("coadd-*.fits"))
     shutil.copyfile(source, target)
     shutil.copyfile(next(source.parent.glob("redrock-*.fits")), next(target.parent.glob("redrock-*.fits")))
+    publish_sums(target.parent)
     aside = folder / "aside"
     shutil.move(last, aside)
     run_here(here, store, model)
