@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fnmatch
 import os
 import threading
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -214,12 +216,22 @@ def user_of(server: S3Server, *, keys: bool) -> Iterator[None]:
     file_systems.has_credentials.cache_clear()
 
 
+@cache
+def _server() -> S3Server:
+    """One server for all tests, to the end of the process: fsspec keeps file systems with their endpoint,
+    and a fixture that several modules import would start a server for each of them.
+    """
+    server = S3Server()
+    server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    server.client().create_bucket(Bucket=BUCKET)
+    return server
+
+
 @pytest.fixture(scope="session")
-def s3() -> Iterator[S3Server]:
+def s3() -> S3Server:
     """The server with one bucket."""
-    with S3Server() as server:
-        server.client().create_bucket(Bucket=BUCKET)
-        yield server
+    return _server()
 
 
 @pytest.fixture

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import s3fs
-from moto.server import ThreadedMotoServer
 
 from engine.store.lock_holder import LockHolder, LockRecord
 from engine.store.objects import ObjectTree
 from engine.store.run_lock import LockTiming, found_lock, lock_path, run_lock
 from engine.store.run_state import RunState
 from models.errors import RetryError
+from tests.servers.s3 import BUCKET, S3Server, s3, s3_user
 
 QUICK = LockTiming(beat=0.5, stale=2.0)
 
 
-@pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    with pytest.MonkeyPatch.context() as patch:
-        host, port = server.get_host_and_port()
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        s3fs.S3FileSystem().mkdir("locks")
-        yield "s3://locks"
-    server.stop()
+__all__ = ["s3", "s3_user"]
+
+
+@pytest.fixture
+def bucket(s3_user: S3Server) -> str:
+    return f"s3://{BUCKET}/locks"
 
 
 def test_an_object_is_created_once(bucket: str) -> None:
