@@ -55,10 +55,12 @@ class Death:
     number : it dies just before its ``number``-th change, from 0, among those that match.
     pattern : regular expression that is searched in ``<what> <path>``, where what is open, rename,
         remove or mkdir, and the path is relative to the store.
+    signal : what it sends itself.
     """
 
     number: int
     pattern: str = ""
+    signal: signal.Signals = signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,6 @@ def _watch(store: str, record: int, death: Death | None) -> Callable[[str, tuple
         change = f"{event.removeprefix('os.')} {str(path).removeprefix(below)}"
         os.write(record, f"{change}\n".encode())
         if death is not None and pattern.search(change) and next(numbers) == death.number:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), death.signal)
 
     return about_to

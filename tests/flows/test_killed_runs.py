@@ -8,7 +8,6 @@ a failure shows the moments and what was on the disk.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import re
 import shutil
@@ -345,11 +344,7 @@ def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_continues(run: Undisturbed, tmp_path: Path) -> None:
     store = tmp_path / "odd.zarr"
-    command = run.start(store)
-    while not (store / "ledger" / "score").exists() and command.process.exitcode is None:
-        time.sleep(0.005)
-    assert command.process.pid is not None
-    os.kill(command.process.pid, signal.SIGINT)
+    command = run.start(store, Death(1, PHASES["begins a ledger entry"], signal.SIGINT))
     assert command.wait() == 130
     shown = command.shown.read_text()
     assert "the same command continues" in " ".join(shown.split())
