@@ -33,10 +33,10 @@ demo: $(VENV)/application
 	@$(BIN)/whyspec demo --directory $(DEMO)
 
 test: $(VENV)/development
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(VENV)/development
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: $(VENV)/development
 	$(BIN)/ruff format --check .

@@ -12,13 +12,13 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from engine.blocks import BlockResult
-from engine.executors.executor import Executor, WorkerRecipe
+from engine.executors.executor import Executor
 from engine.plan import attribution_blocks, begin, gone_rows, superseded_rows
 from engine.store.store import Store
 from flows.locked_run import locked_run
 from flows.preparation import prepared_run
 from flows.run_account import account_of, account_of_nothing
-from flows.run_executor import start_executor
+from flows.run_executor import run_executor
 from flows.run_publication import published
 from flows.run_record import log_marks, log_plan, recorded
 from flows.run_request import RunRequest, RunSummary
@@ -48,17 +48,13 @@ def process(request: RunRequest) -> RunSummary:
     begun = time.monotonic()
     with ExitStack() as hold:
         prepared = prepared_run() or hold.enter_context(locked_run(request, load_settings()))
-        settings = prepared.settings
         store = prepared.open_store
         log_plan(prepared)
         if not prepared.has_work:
             return account_of_nothing(prepared, time.monotonic() - begun)
         begin(store, prepared.plan)
         with ExitStack() as stack:
-            recipe = WorkerRecipe(
-                prepared.model, store.url, settings.threads_per_worker, settings.occlusion_memory
-            )
-            executor = start_executor(request.executor, recipe, settings, request.workers, stack)
+            executor = run_executor(prepared, stack)
             current_listener().ready(executor.workers, prepared.listing.refused)
             scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
             superseded = superseded_rows(store)

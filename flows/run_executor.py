@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 
 from engine.executors.executor import Executor, WorkerRecipe
 from engine.executors.serial import SerialExecutor
+from flows.preparation import PreparedRun
 from flows.run_request import ExecutorName
-from infra.ray_cluster import RayResources, ray_cluster
+from infra.ray_cluster import ray_cluster
 from infra.settings import Settings
 from tasks.run_listener import current_listener
 
+_handed_over: ContextVar[Executor] = ContextVar("whyspec_run_executor")
 
-def run_cluster(settings: Settings, workers: int) -> AbstractContextManager[RayResources]:
-    """Connect to Ray with so many workers (0: as in the settings), or use the connection there is.
 
-    Raises
-    ------
-    ConfigurationError : there is no cluster at the address, or it has too few resources.
-    """
-    return ray_cluster(settings.model_copy(update={"workers": workers or settings.workers}))
+def run_executor(prepared: PreparedRun, stack: ExitStack) -> Executor:
+    """The executor of a run: the one that was handed over, else a new one, see :func:`start_executor`."""
+    handed = _handed_over.get(None)
+    if handed is not None:
+        # It ends with the flow's work: threads that wait for its blocks would hold an interrupted flow.
+        stack.push(handed)
+        return handed
+    settings, request = prepared.settings, prepared.request
+    recipe = WorkerRecipe(
+        prepared.model, request.store, settings.threads_per_worker, settings.occlusion_memory
+    )
+    return start_executor(request.executor, recipe, settings, request.workers, stack)
+
+
+@contextmanager
+def executor_handed_over(executor: Executor) -> Iterator[None]:
+    """Within it, the flow takes this executor: it may start before the flow can, and end after it."""
+    token = _handed_over.set(executor)
+    try:
+        yield
+    finally:
+        _handed_over.reset(token)
 
 
 def start_executor(
     name: ExecutorName, recipe: WorkerRecipe, settings: Settings, workers: int, stack: ExitStack
 ) -> Executor:
     """An executor whose workers have loaded the model; ``stack`` lets go of it.
+
+    Parameters
+    ----------
+    workers : processes; 0 as in the settings.
 
     Raises
     ------
@@ -41,7 +64,8 @@ def start_executor(
         from engine.executors.ray_pool import RayPoolExecutor
 
         current_listener().waiting("start Ray and load the model")
-        resources = stack.enter_context(run_cluster(settings, workers))
+        asked = settings.model_copy(update={"workers": workers or settings.workers})
+        resources = stack.enter_context(ray_cluster(asked))
         executor = RayPoolExecutor(
             recipe,
             resources.workers,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from flows.locked_run import locked_run
 from flows.preparation import handed_over
 from flows.run_account import account_of_nothing
+from flows.run_executor import executor_handed_over, run_executor
 from flows.run_record import recorded
 from flows.run_request import RunRequest, RunSummary
 from infra.prefect_environment import prepare_prefect
@@ -36,16 +37,13 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
         from infra.prefect_server import prefect_starting
 
         with prefect_starting() as answering, ExitStack() as stack:
-            if request.executor == "ray":
-                from flows.run_executor import run_cluster
-
-                # Both take seconds to start: Ray meanwhile.
-                current_listener().waiting("start Prefect and Ray")
-                stack.enter_context(run_cluster(settings, request.workers))
-            current_listener().waiting("start Prefect")
+            # Both take seconds to start: the workers meanwhile.
             from flows.process import process
 
+            executor = run_executor(prepared, stack)
+            current_listener().waiting("start Prefect")
             stack.enter_context(answering())
             stack.enter_context(handed_over(prepared))
+            stack.enter_context(executor_handed_over(executor))
             summary = process(request)
     return replace(summary, seconds=time.monotonic() - begun)
