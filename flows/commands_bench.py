@@ -4,9 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
 from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+
+class _Result(Protocol):
+    """What a benchmark found."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        ...
+
+
+_Bench = TypeVar("_Bench", bound=_Result)
 
 bench = App(
     name="bench",
@@ -160,9 +176,9 @@ def pipeline(
     json
         Write the results as JSON to standard output.
     """
-    from flows.bench_files import check_outputs, save_json
+    from flows.bench_files import check_outputs
     from flows.bench_pipeline import PipelineSettings, bench_pipeline
-    from flows.console import messages, notes, write_json
+    from flows.console import notes
     from flows.pipeline_table import show_pipeline
 
     check_outputs(output, None)
@@ -171,14 +187,7 @@ def pipeline(
     )
     with notes().status("begin") as status:
         result = bench_pipeline(settings, status.update)
-    if output is not None:
-        save_json(result.to_dict(), output)
-    if json:
-        write_json(result.to_dict())
-    show_pipeline(messages(json), result)
-    if output is not None:
-        notes().print(f"Written: {output}", soft_wrap=True)
-    return 0
+    return _told(result, show_pipeline, output, json)
 
 
 @bench.command
@@ -212,9 +221,9 @@ def plan(
         Write the results as JSON to standard output.
     """
     from flows import option_types
-    from flows.bench_files import check_outputs, save_json
+    from flows.bench_files import check_outputs
     from flows.bench_plan import bench_plan
-    from flows.console import messages, notes, write_json
+    from flows.console import notes
     from flows.plan_bench_table import show_plan_bench
 
     check_outputs(output, None)
@@ -222,14 +231,7 @@ def plan(
     option_types.at_least("--repeats", repeats, 1)
     with notes().status("begin") as status:
         result = bench_plan(directory, files, repeats, status.update)
-    if output is not None:
-        save_json(result.to_dict(), output)
-    if json:
-        write_json(result.to_dict())
-    show_plan_bench(messages(json), result)
-    if output is not None:
-        notes().print(f"Written: {output}", soft_wrap=True)
-    return 0
+    return _told(result, show_plan_bench, output, json)
 
 
 @bench.command
@@ -266,8 +268,8 @@ def read(
     """
     from engine.bench.reading import ReadingSettings, bench_reading
     from flows import option_types
-    from flows.bench_files import check_outputs, save_json
-    from flows.console import messages, notes, write_json
+    from flows.bench_files import check_outputs
+    from flows.console import notes
     from flows.reading_table import show_reading
     from models.weights import load_model
 
@@ -276,11 +278,19 @@ def read(
     cards = (load_model("desi-galaxy").card, load_model("sdss-galaxy").card)
     with notes().status("simulate") as status:
         result = bench_reading(cards, settings, status.update)
+    return _told(result, show_reading, output, json)
+
+
+def _told(result: _Bench, show: Callable[[Console, _Bench], None], output: Path | None, as_json: bool) -> int:
+    """Write and show a result; the exit status."""
+    from flows.bench_files import save_json
+    from flows.console import messages, notes, write_json
+
     if output is not None:
         save_json(result.to_dict(), output)
-    if json:
+    if as_json:
         write_json(result.to_dict())
-    show_reading(messages(json), result)
+    show(messages(as_json), result)
     if output is not None:
         notes().print(f"Written: {output}", soft_wrap=True)
     return 0

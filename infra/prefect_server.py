@@ -111,13 +111,6 @@ def prefect_starting() -> Iterator[Callable[[], contextlib.AbstractContextManage
 
 
 @contextlib.contextmanager
-def prefect_api() -> Iterator[None]:
-    """Within it flows can run: :func:`prefect_starting`, waited for at once."""
-    with prefect_starting() as answering, answering():
-        yield
-
-
-@contextlib.contextmanager
 def _answering(server: PrefectServer) -> Iterator[None]:
     from prefect.events.worker import EventsWorker
     from prefect.settings import PREFECT_API_URL, temporary_settings

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from infra.prefect_environment import prepare_prefect
-from infra.prefect_server import prefect_api
+from infra.prefect_server import prefect_starting
 from infra.ray_cluster import ray_cluster
 from infra.settings import Settings
 from tests.small_run import small_model, small_release
@@ -48,7 +48,7 @@ def ray() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A Prefect server for flows that are called in this process."""
-    with pytest.MonkeyPatch.context() as patch, prefect_api():
+    with pytest.MonkeyPatch.context() as patch, prefect_starting() as answering, answering():
         from prefect.settings import PREFECT_API_URL
 
         patch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))

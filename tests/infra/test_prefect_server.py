@@ -78,9 +78,9 @@ def test_the_cache_follows_xdg(bare: Path, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_the_server_ends_with_the_command_however_that_ends(how: signal.Signals) -> None:
     code = (
-        "from infra.prefect_server import prefect_api\n"
+        "from infra.prefect_server import prefect_starting\n"
         "import time\n"
-        "with prefect_api():\n"
+        "with prefect_starting() as answering, answering():\n"
         "    from prefect.settings import PREFECT_API_URL\n"
         "    print(PREFECT_API_URL.value(), flush=True)\n"
         "    time.sleep(300)\n"
