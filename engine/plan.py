@@ -11,7 +11,13 @@ from typing import Any, Literal, get_args
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.run_configuration import RunConfiguration
 from engine.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
-from engine.store.file_versions import FileVersion, rows_of_vanished, rows_to_mark, versions_by_url
+from engine.store.file_versions import (
+    FileVersion,
+    rows_of_vanished,
+    rows_to_mark,
+    stored_versions,
+    versions_by_url,
+)
 from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.sealed import canonical
@@ -192,7 +198,7 @@ def superseded_rows(store: Store) -> tuple[int, ...]:
 
     For :meth:`engine.store.store.Store.mark_superseded` once the blocks of a run are committed.
     """
-    versions = versions_by_url(store.ledger.plans(), store.ledger.results("score"))
+    versions = stored_versions(store.ledger)
     return tuple(rows_to_mark(versions, store.ledger.superseded()).tolist())
 
 
@@ -203,10 +209,10 @@ def gone_rows(store: Store, plan: Plan, listing: ReleaseListing) -> tuple[int, .
 
     For :meth:`engine.store.store.Store.mark_gone` once the blocks of a run are committed.
     """
-    versions = versions_by_url(store.ledger.plans(), store.ledger.results("score"))
+    versions = stored_versions(store.ledger)
     urls = {file.url for file in listing.files} | {file.url for file in listing.refused}
     fingerprints = {file.fingerprint for file in listing.files}
-    gone = {file.url for file in plan.files if file.state == "gone"}
+    gone = set(plan.gone_files)
     there = {
         url for url, each in versions.items() if url in urls or each[-1].fingerprint in fingerprints
     } - gone

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.blocks import BlockResult
 from engine.source_file import SourceFile
-from engine.store.ledger import FlaggedRows
+from engine.store.ledger import FlaggedRows, Ledger
 from engine.store.saved_plans import ScorePlan
 
 VersionState = Literal["unfinished", "readable", "unreadable"]
@@ -64,6 +64,16 @@ def versions_by_url(
         for version in versions_of_plan(plan, results):
             versions.setdefault(version.file.url, []).append(version)
     return versions
+
+
+def stored_versions(ledger: Ledger) -> dict[str, list[FileVersion]]:
+    """All versions of every file of a store, oldest first.
+
+    Raises
+    ------
+    StoreError : the ledger is damaged.
+    """
+    return versions_by_url(ledger.plans(), ledger.results("score"))
 
 
 def replaced(versions: list[FileVersion]) -> list[FileVersion]:
