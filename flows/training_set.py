@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from models.errors import ConfigurationError, QuarantineError
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.row_status import RowStatus
-from models.training import TrainingPopulation, TrainingSpectra
+from models.training import TrainingPopulation, TrainingSpectra, TrainingSplit
 from tasks.run_listener import current_listener
 
 REDSHIFT_TAILS = (0.002, 0.998)
@@ -31,7 +32,7 @@ _READ_AT_ONCE = 256
 
 def read_training_set(
     listing: ReleaseListing, request: TrainingRequest
-) -> tuple[TrainingSpectra, TrainingPopulation]:
+) -> tuple[TrainingSplit, TrainingPopulation]:
     """Normalised spectra and what they are; files that cannot be read are passed over.
 
     Raises
@@ -63,7 +64,15 @@ def read_training_set(
         flux[place], ivar[place] = normalised.flux[chosen], normalised.ivar[chosen]
         redshift[place] = normalised.rows["redshift"][chosen]
         filled = place.stop
-    return TrainingSpectra(flux[:filled], ivar[:filled], redshift[:filled]), population
+    whole = TrainingSpectra(flux[:filled], ivar[:filled], redshift[:filled])
+    return _split(whole, request), population
+
+
+def _split(spectra: TrainingSpectra, request: TrainingRequest) -> TrainingSplit:
+    order = np.random.default_rng(request.seed).permutation(len(spectra))
+    ends = np.cumsum([int(len(spectra) * share) for share in (request.validation, request.calibration)])
+    validation, calibration, training = np.split(order, ends)
+    return TrainingSplit(*(spectra.take(np.sort(part)) for part in (training, validation, calibration)))
 
 
 def normalisation_window(grid: WavelengthGrid, low: float, high: float) -> tuple[float, float]:
@@ -132,10 +141,13 @@ def _card(population: TrainingPopulation) -> ModelCard:
     return ModelCard(
         name=population.name,
         description=population.description,
+        kind="",
         grid=population.grid,
         classes=population.classes,
         redshift_min=population.redshift_min,
         redshift_max=population.redshift_max,
+        snr_min=0.0,
+        snr_max=math.inf,
         normalisation_min=population.normalisation_min,
         normalisation_max=population.normalisation_max,
         min_good_fraction=population.min_good_fraction,
