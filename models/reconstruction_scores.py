@@ -189,7 +189,8 @@ class _Residuals:
         taken = good & ((ivar > 0) | torch.isnan(ivar))
         whole = (taken & ~finite).sum(dim=1) == 0
         self._taken = taken & whole[:, None]
-        self._residual = torch.where(self._taken, reconstruction - flux, 0)
+        # In double precision: squares of a wild pixel must neither overflow nor drown the others.
+        self._residual = torch.where(self._taken, reconstruction.double() - flux, 0)
         self._weight = torch.where(self._taken, ivar, 0)
         self._flux = torch.where(self._taken, flux, 1)
         self._redshift, self._wavelength = redshift, wavelength
@@ -200,10 +201,7 @@ class _Residuals:
         """(n,) float64."""
         selection = self._selection(kind.form, kind.pixels, kind.percent)
         total = selection.sum(self._term(kind))
-        if kind.form == "published":
-            total = _root(total)
-        else:
-            total = total / self._divisor(kind, selection)
+        total = _root(total) if kind.form == "published" else total / self._divisor(kind, selection)
         return torch.where(selection.count > 0, total, torch.nan)
 
     def contributions(self, kind: ScoreKind) -> Tensor:
@@ -216,11 +214,11 @@ class _Residuals:
         return selection.sum(self._weight.double()) if kind.statistic == "mse" else selection.count
 
     def _term(self, kind: ScoreKind) -> Tensor:
-        """(n, N) float64: squares of a wild pixel must neither overflow nor drown the others."""
+        """What a pixel adds if a score looks at it, (n, N) float64."""
         # The two statistics of the ivar form differ in what the sum is divided by, not in its terms.
         key: tuple[Form, Statistic] = (kind.form, "chi2" if kind.form == "ivar" else kind.statistic)
         if key not in self._terms:
-            square = self._residual.double().square()
+            square = self._residual.square()
             if kind.form == "ivar":
                 square = square * self._weight
             elif kind.statistic == "chi2":
@@ -248,7 +246,7 @@ class _Residuals:
 
     def _trimmed(self, form: Form, selection: _Selection) -> Tensor:
         """The pixels without those of largest residual: int(0.97 n) of each row's n stay."""
-        residual = self._residual.detach().abs()
+        residual = self._residual.detach().abs().to(self._weight.dtype)  # ranks are dear in double
         if form == "ivar":
             residual = residual * self._weight.sqrt()
         drop = selection.count - (selection.count.double() * KEPT_SHARE).long()
