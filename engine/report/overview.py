@@ -97,9 +97,11 @@ def settings(facts: StoreFacts) -> list[tuple[str, str]]:
     rows = [
         ("store", facts.store),
         ("release", ", ".join(facts.releases) or "none yet"),
-        ("model", f"{configuration.model}, digest {configuration.model_digest}"),
+        *(
+            ("model", f"{model.name}, digest {model.digest}, for {model.scores}")
+            for model in configuration.models
+        ),
         ("threshold", f"tail probability at most {configuration.threshold:g}"),
-        ("classes scored", ", ".join(configuration.classes) or "all"),
         ("grid", f"{grid.name}: {grid.size:,} pixels, {wavelength[0]:.1f} to {wavelength[-1]:.1f} Å, vacuum"),
         (
             "occlusion",
