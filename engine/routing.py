@@ -129,9 +129,7 @@ def routed(models: Sequence[ModelReference], spectype: NDArray[np.str_]) -> NDAr
     return route
 
 
-def class_counts(
-    rows: Rows, model: NDArray[np.int8], cards: Sequence[ModelCard]
-) -> tuple[ClassCount, ...]:
+def class_counts(rows: Rows, model: NDArray[np.int8], cards: Sequence[ModelCard]) -> tuple[ClassCount, ...]:
     """How the classes of n finished rows fared, by class.
 
     Parameters

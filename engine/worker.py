@@ -39,7 +39,7 @@ from engine.spectra import Spectra
 from engine.store.store import Store
 from models.errors import ConfigurationError, RetryError
 from models.row_status import RowStatus
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 
 _PROCESS_BYTES = 400 * 2**20
 """A process with torch and zarr loaded, before it holds any model or spectrum."""
@@ -50,7 +50,7 @@ _HELD = 16
 
 def worker_bytes(
     configuration: RunConfiguration,
-    models: Sequence[ScoringModel],
+    models: Sequence[SpectrumModel],
     occlusion_memory: int = 0,
     source_bytes: int = 0,
 ) -> int:
@@ -71,7 +71,7 @@ def worker_bytes(
     scoring += 2 * selected + source_bytes
     attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
     # As they are, and a copy in float64 that explains.
-    loaded = 3 * sum(value.nbytes for model in models for value in model.state_dict().values())
+    loaded = 3 * sum(int(value.nbytes) for model in models for value in model.state_dict().values())
     return _PROCESS_BYTES + loaded + int(max(scoring, attribution))
 
 
@@ -94,7 +94,7 @@ class BlockWorker:
 
     def __init__(
         self,
-        models: Sequence[ScoringModel],
+        models: Sequence[SpectrumModel],
         store: Store,
         configuration: RunConfiguration,
         device: str = "cpu",

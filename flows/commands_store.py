@@ -116,7 +116,9 @@ def _repair(store: str, model: tuple[str, ...], workers: int, wait: float, json:
     from tasks.run_listener import listening
 
     with RunProgress(notes()) as progress, listening(progress):
-        done = repair(store, load_settings(), models=option_types.models(model) or (), workers=workers, wait=wait)
+        done = repair(
+            store, load_settings(), models=option_types.models(model) or (), workers=workers, wait=wait
+        )
     if json:
         write_json(done.to_dict())
     show_repair(messages(json), done)

@@ -20,7 +20,7 @@ from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import InputError, QuarantineError
 from models.row_status import RowStatus
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 from models.weights import load_model, pretrained_for
 
 _LISTED = 8
@@ -90,7 +90,7 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
     )
 
 
-def _model(request: SpectrumRequest, spectra: Spectra) -> ScoringModel:
+def _model(request: SpectrumRequest, spectra: Spectra) -> SpectrumModel:
     if request.model is not None:
         return load_model(request.model)
     shipped = [load_model(name) for name in pretrained_for(spectra.grid.name)]

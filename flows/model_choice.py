@@ -10,7 +10,7 @@ from engine.store.store import Store
 from flows.run_request import RunRequest
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 from models.weights import load_model, pretrained_for, pretrained_names
 
 
@@ -26,7 +26,7 @@ class ChosenModels:
     """
 
     locations: tuple[str, ...]
-    models: tuple[ScoringModel, ...]
+    models: tuple[SpectrumModel, ...]
     references: tuple[ModelReference, ...]
 
 
@@ -75,7 +75,7 @@ def _usual(store: Store | None, grid: WavelengthGrid) -> tuple[str, ...]:
     return pretrained_for(grid.name)
 
 
-def _check_grid(grid: WavelengthGrid, model: ScoringModel) -> None:
+def _check_grid(grid: WavelengthGrid, model: SpectrumModel) -> None:
     if grid == model.card.grid:
         return
     fitting = [name for name in pretrained_names() if load_model(name).card.grid == grid]

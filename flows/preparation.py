@@ -33,7 +33,7 @@ from infra.settings import Settings, available_memory, cpu_count
 from models.errors import ConfigurationError
 from models.model_card import ModelCard
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 from tasks.run_listener import current_listener
 
 DEFAULT_THRESHOLD = 0.01
@@ -161,7 +161,7 @@ def configure(
     return configuration
 
 
-def _check_calibration(configuration: RunConfiguration, model: ScoringModel) -> None:
+def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) -> None:
     least = 1.0 / (1.0 + model.calibration_size)
     if configuration.threshold < least:
         raise ConfigurationError(

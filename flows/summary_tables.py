@@ -79,9 +79,7 @@ def status_table(counts: dict[str, int]) -> Table:
 
 def class_table(summary: RunSummary) -> Table:
     """How the spectra of each class fared with its model."""
-    table = Table(
-        title="By class", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
-    )
+    table = Table(title="By class", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     table.add_column("class", no_wrap=True)
     for name in ("spectra", "scored", "z outside", "S/N outside"):
         table.add_column(name, justify="right", no_wrap=True)
