@@ -81,6 +81,28 @@ class WrittenObject:
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCount:
+    """How the spectra of one class fared in a block.
+
+    Attributes
+    ----------
+    spectype : the class, as the survey's pipeline names it.
+    model : place of its model in the run's configuration; -1 if the run has none for it.
+    spectra : spectra of the class with which the reader found nothing wrong.
+    scored : of these, those that were.
+    redshift_outside : of these, those refused for a redshift outside the model's range.
+    snr_outside : of the scored, those whose S/N is outside the range that the model was calibrated on.
+    """
+
+    spectype: str
+    model: int
+    spectra: int
+    scored: int
+    redshift_outside: int
+    snr_outside: int
+
+
+@dataclass(frozen=True, slots=True)
 class BlockResult:
     """What a finished block tells the coordinator, and the ledger for ever.
 
@@ -92,6 +114,7 @@ class BlockResult:
     outliers : store rows at or below the threshold, ascending (score blocks).
     unreadable : files that could not be read; their rows say so.
     objects : every object that the block wrote, sorted by path.
+    classes : how each class fared, sorted by name (score blocks).
     """
 
     kind: BlockKind
@@ -102,3 +125,4 @@ class BlockResult:
     outliers: tuple[int, ...]
     unreadable: tuple[RefusedFile, ...]
     objects: tuple[WrittenObject, ...]
+    classes: tuple[ClassCount, ...] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -47,21 +48,15 @@ class Explainer:
 
         A spectrum for which the model gives no finite density has NaN throughout, and window 0.
         """
-        count, windows, pixels = len(selected), len(self._settings.windows), len(self._wavelength)
-        explanations = Explanations(
-            selected=selected,
-            baseline=_unknown(count, pixels),
-            maps=_unknown(count, windows, pixels),
-            spread=_unknown(count, windows, pixels),
-            combined=_unknown(count, pixels),
-            log_prob=_unknown(count),
-            baseline_log_prob=_unknown(count),
-            peak_wavelength=np.full(count, np.nan, dtype=np.float64),
-            peak_window=np.zeros(count, dtype=np.int32),
-        )
-        for row in range(count):
+        explanations = Explanations.unknown(selected, len(self._settings.windows))
+        self.fill(explanations, range(len(selected)))
+        return explanations
+
+    def fill(self, explanations: Explanations, rows: Iterable[int]) -> None:
+        """Explain these rows of ``explanations``, see :meth:`explain`."""
+        for row in rows:
             try:
-                baseline, result = self._explain_one(selected, row)
+                baseline, result = self._explain_one(explanations.selected, row)
             except QuarantineError:
                 continue
             explanations.baseline[row] = baseline
@@ -73,7 +68,6 @@ class Explainer:
             if result.peak_pixel >= 0:
                 explanations.peak_wavelength[row] = self._wavelength[result.peak_pixel]
                 explanations.peak_window[row] = result.peak_window
-        return explanations
 
     def _explain_one(self, selected: SelectedSpectra, row: int) -> tuple[NDArray[np.float32], Attribution]:
         """Mean baseline (N,) and attribution of one spectrum."""
@@ -88,7 +82,3 @@ class Explainer:
             occluder = occluder_of(score, self._memory_bytes)
             result = attribute(occluder, lambda spectra: score(spectra.double()), request, settings)
             return as_float32(baselines.mean(dim=0)), result
-
-
-def _unknown(*shape: int) -> NDArray[np.float32]:
-    return np.full(shape, np.nan, dtype=np.float32)

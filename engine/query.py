@@ -32,6 +32,7 @@ COLUMNS = (
     "target_id",
     "redshift",
     "spectype",
+    "model",
     "score",
     "tail_probability",
     "snr",
@@ -53,7 +54,18 @@ NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
 _DEFAULT_CLUSTERING = "default"
-_FROM_ROWS = ("redshift", "spectype", "score", "tail_probability", "snr", "ra", "dec", "status", "gone")
+_FROM_ROWS = (
+    "redshift",
+    "spectype",
+    "model",
+    "score",
+    "tail_probability",
+    "snr",
+    "ra",
+    "dec",
+    "status",
+    "gone",
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ class QuerySettings:
     target_ids : TARGETIDs (SPECOBJIDs). With these or ``keys`` spectra that are no outliers, or were
         not scored, are found too; without, outliers only.
     keys : spectrum keys.
-    top : at most that many, by falling score; ``None`` for all.
+    top : at most that many, the oddest; ``None`` for all.
     redshift : least and largest redshift, both included.
     cluster : cluster number; ``clustering`` : of the clustering of that name.
     peak : where the attribution peaks: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
@@ -130,9 +142,13 @@ def parse_redshift_range(text: str) -> tuple[float, float]:
 def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     """Committed, non-superseded spectra that fulfil the settings, oddest first.
 
+    That is by falling score; in a store of several models, whose scores do not compare, by rising tail
+    probability first.
+
     Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is int64 and was never a float;
     ``cluster``, ``peak_window`` are nullable integers; unknown numbers are NaN. ``line`` is the line
-    within 15 rest Angstrom of the peak. ``gone`` is true where the file has vanished from its release:
+    within 15 rest Angstrom of the peak. ``model`` is the name of the model that the spectrum was given to,
+    empty where none was. ``gone`` is true where the file has vanished from its release:
     such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does not have
     come last with status ``not_in_store``, whatever else is asked for.
 
@@ -146,7 +162,8 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing())
     frame = _described(view, rows, settings)
     frame = frame[_fulfilled(frame, settings)]
-    order = frame.assign(minus=-frame["score"]).sort_values(["minus", "key"], kind="stable").index
+    by = ["tail_probability"] if len(view.configuration.models) > 1 else []
+    order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
     frame = frame.loc[order]
     if settings.top is not None:
         frame = frame.head(settings.top)
@@ -188,6 +205,8 @@ def _described(view: StoreView, rows: NDArray[np.int64], settings: QuerySettings
     frame = table.copy()
     frame["target_id"] = frame["target_id"].astype(np.int64)
     frame["status"] = [RowStatus(int(code)).label for code in table["status"]]
+    names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
+    frame["model"] = [names[number] for number in table["model"].tolist()]
     observed = explained["peak_wavelength"].to_numpy(np.float64)
     frame["peak_wavelength"] = observed
     frame["peak_rest_wavelength"] = observed / (1.0 + table["redshift"].to_numpy(np.float64))
@@ -248,7 +267,7 @@ def _fulfilled(frame: pd.DataFrame, settings: QuerySettings) -> NDArray[np.bool_
 def _absent(*, target_id: int = -1, key: str = "") -> pd.DataFrame:
     row = _nothing().reindex([0])
     row["key"], row["target_id"], row["status"] = key, np.int64(target_id), NOT_IN_STORE
-    for name in ("spectype", "line", "source"):
+    for name in ("spectype", "model", "line", "source"):
         row[name] = ""
     row["gone"] = False
     return row.astype(_TYPES)
@@ -259,6 +278,7 @@ _TYPES = {
     "target_id": "int64",
     "redshift": "float64",
     "spectype": "str",
+    "model": "str",
     "score": "float32",
     "tail_probability": "float32",
     "snr": "float32",

@@ -8,32 +8,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.occlusion.settings import OcclusionSettings
+from engine.routing import ModelReference
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 
 
 @dataclass(frozen=True)
 class RunConfiguration:
-    """Model, selection, occlusion and geometry of a store. Two runs with equal digests may share it.
+    """Models, selection, occlusion and geometry of a store. Two runs with equal digests may share it.
 
     Attributes
     ----------
-    model : name of the scoring model; model_digest : digest of its weights and card.
-    grid : the wavelength grid of model and store.
-    latents : number of latents.
+    models : the scoring models with the classes that each scores, see :mod:`engine.routing`; a row names its
+        model by the place in here.
+    grid : the wavelength grid of models and store.
     reconstruction_scores : names of the reconstruction scores, in order.
-    classes : spectral classes that are scored, e.g. ("GALAXY",); empty means all.
     threshold : tail probability at or below which a spectrum is an outlier, in (0, 1].
     occlusion : preset, windows, baselines, seed.
     block_rows, outlier_block_rows : spectra per score block, explanations per attribution block.
     """
 
-    model: str
-    model_digest: str
+    models: tuple[ModelReference, ...]
     grid: WavelengthGrid
-    latents: int
     reconstruction_scores: tuple[str, ...]
-    classes: tuple[str, ...]
     threshold: float
     occlusion: OcclusionSettings
     block_rows: int
@@ -63,12 +60,9 @@ class RunConfiguration:
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready description; :meth:`from_dict` is its inverse."""
         return {
-            "model": self.model,
-            "model_digest": self.model_digest,
+            "models": [model.to_dict() for model in self.models],
             "grid": self.grid.to_dict(),
-            "latents": self.latents,
             "reconstruction_scores": list(self.reconstruction_scores),
-            "classes": list(self.classes),
             "threshold": self.threshold,
             "occlusion": self.occlusion.to_dict(),
             "block_rows": self.block_rows,
@@ -80,17 +74,19 @@ class RunConfiguration:
         """The configuration that :meth:`to_dict` described."""
         value: dict[str, Any] = dict(description)
         return cls(
-            model=str(value["model"]),
-            model_digest=str(value["model_digest"]),
+            models=tuple(ModelReference.from_dict(model) for model in value["models"]),
             grid=WavelengthGrid.from_dict(value["grid"]),
-            latents=int(value["latents"]),
             reconstruction_scores=tuple(value["reconstruction_scores"]),
-            classes=tuple(value["classes"]),
             threshold=float(value["threshold"]),
             occlusion=OcclusionSettings.from_dict(value["occlusion"]),
             block_rows=int(value["block_rows"]),
             outlier_block_rows=int(value["outlier_block_rows"]),
         )
+
+    @property
+    def latents(self) -> int:
+        """Number of latents kept for a row: those of the model that has most."""
+        return max(model.latents for model in self.models)
 
     @property
     def digest(self) -> str:
@@ -100,6 +96,9 @@ class RunConfiguration:
 
     def differences(self, other: RunConfiguration) -> list[str]:
         """``name: ours, theirs`` for every entry in which two configurations differ."""
-        ours, theirs = self.to_dict(), other.to_dict()
+        ours, theirs = self._told(), other._told()
         differing = [name for name in ours if ours[name] != theirs[name]]
         return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in differing]
+
+    def _told(self) -> dict[str, object]:
+        return {**self.to_dict(), "models": "; ".join(map(str, self.models))}

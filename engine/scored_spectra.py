@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,8 @@ class ScoredSpectra:
     ----------
     rows : columns, with the final status.
     source : n strings, URL of each row's source file.
-    latents : (n, S) float32.
+    model : (n,) int8, place in the run's models of the one that the row was given to; -1 for none.
+    latents : (n, S) float32; NaN beyond those of the row's model.
     score : (n,) float32, minus the natural log of the latents' density.
     tail_probability : (n,) float32, see ``models.calibration``.
     reconstruction : (n, R) float32, the reconstruction scores in the model's order of names.
@@ -28,6 +31,7 @@ class ScoredSpectra:
 
     rows: Rows
     source: tuple[str, ...]
+    model: NDArray[np.int8]
     latents: NDArray[np.float32]
     score: NDArray[np.float32]
     tail_probability: NDArray[np.float32]
@@ -49,15 +53,38 @@ class SelectedSpectra:
     redshift : (n,) float64.
     flux : (n, N) float32, divided by the normalisation.
     ivar : (n, N) float32, of the divided flux; 0 where masked.
+    model : (n,) int8, place in the run's models of the one that scored it, and will explain it.
     """
 
     row: NDArray[np.int64]
     redshift: NDArray[np.float64]
     flux: NDArray[np.float32]
     ivar: NDArray[np.float32]
+    model: NDArray[np.int8]
 
     def __len__(self) -> int:
         return len(self.row)
+
+    def take(self, index: NDArray[Any] | slice) -> SelectedSpectra:
+        """The spectra at ``index`` (integers, booleans or a slice)."""
+        return SelectedSpectra(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
+
+    @classmethod
+    def concatenate(cls, pixels: int, parts: Sequence[SelectedSpectra]) -> SelectedSpectra:
+        """All spectra of ``parts`` in order; those of no parts have ``pixels``."""
+        nothing = cls(
+            np.empty(0, np.int64),
+            np.empty(0, np.float64),
+            np.empty((0, pixels), np.float32),
+            np.empty((0, pixels), np.float32),
+            np.empty(0, np.int8),
+        )
+        return cls(
+            **{
+                each.name: np.concatenate([getattr(part, each.name) for part in (nothing, *parts)])
+                for each in fields(cls)
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -88,3 +115,23 @@ class Explanations:
 
     def __len__(self) -> int:
         return len(self.selected)
+
+    @classmethod
+    def unknown(cls, selected: SelectedSpectra, windows: int) -> Explanations:
+        """Of spectra that are not explained (yet): NaN throughout, and window 0."""
+        count, pixels = selected.flux.shape
+
+        def nothing(*shape: int) -> NDArray[np.float32]:
+            return np.full((count, *shape), np.nan, dtype=np.float32)
+
+        return cls(
+            selected=selected,
+            baseline=nothing(pixels),
+            maps=nothing(windows, pixels),
+            spread=nothing(windows, pixels),
+            combined=nothing(pixels),
+            log_prob=nothing(),
+            baseline_log_prob=nothing(),
+            peak_wavelength=np.full(count, np.nan, dtype=np.float64),
+            peak_window=np.zeros(count, dtype=np.int32),
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,34 +17,52 @@ from numpy.typing import NDArray
 
 from engine.block_log import logged_block
 from engine.block_reading import BATCH_SPECTRA, READ_AHEAD, BlockBatch, BlockReader
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, SourceSlice, WrittenObject
+from engine.blocks import (
+    AttributionBlock,
+    BlockResult,
+    ClassCount,
+    ScoreBlock,
+    SourceSlice,
+    WrittenObject,
+)
 from engine.explainer import Explainer
 from engine.normalisation import normalise
 from engine.occlusion.memory import DEFAULT_MEMORY
+from engine.routing import NO_MODEL, class_counts, routed
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
-from engine.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
 from engine.scorer import Scorer
 from engine.source_file import RefusedFile
 from engine.source_health import SourceHealth
+from engine.spectra import Spectra
 from engine.store.store import Store
 from models.errors import ConfigurationError, RetryError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
 
 _PROCESS_BYTES = 400 * 2**20
-"""A process with torch, zarr and a model loaded, before it holds any spectrum."""
+"""A process with torch and zarr loaded, before it holds any model or spectrum."""
+
+_HELD = 16
+"""Arrays of a batch's size that are held beside the model's layers."""
 
 
-def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0, source_bytes: int = 0) -> int:
+def worker_bytes(
+    configuration: RunConfiguration,
+    models: Sequence[SpectrumModel],
+    occlusion_memory: int = 0,
+    source_bytes: int = 0,
+) -> int:
     """Memory that a worker needs at most, estimated from what it holds at once.
 
-    ``occlusion_memory`` is what the occlusion of one spectrum may take, 0 for the default;
-    ``source_bytes`` what the files hold that a block is read from.
+    ``models`` are those of the run; ``occlusion_memory`` is what the occlusion of one spectrum may take,
+    0 for the default; ``source_bytes`` what the files hold that a block is read from.
     """
     spectrum = configuration.grid.size * 4
-    # Flux, ivar and mask as read, normalised and as tensors, the model's layers, the reconstruction.
-    scoring: float = (BATCH_SPECTRA * 40 + READ_AHEAD * 2) * spectrum
+    # Flux, ivar and mask as read, normalised and as tensors, the reconstruction; the model's layers.
+    held = _HELD + max(model.floats_per_pixel for model in models)
+    scoring: float = (BATCH_SPECTRA * held + READ_AHEAD * 2) * spectrum
     selected = configuration.block_rows * min(1.0, 4 * configuration.threshold) * spectrum * 4
     maps = 2 * len(configuration.occlusion.windows) + 4
     # An attribution block is held whole, and one array of it a second time while it is encoded.
@@ -52,15 +70,17 @@ def worker_bytes(configuration: RunConfiguration, occlusion_memory: int = 0, sou
     # Twice what is kept until it is written: one block is written while the next is computed.
     scoring += 2 * selected + source_bytes
     attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
-    return _PROCESS_BYTES + int(max(scoring, attribution))
+    # As they are, and a copy in float64 that explains.
+    loaded = 3 * sum(int(value.nbytes) for model in models for value in model.state_dict().values())
+    return _PROCESS_BYTES + loaded + int(max(scoring, attribution))
 
 
 class BlockWorker:
-    """Runs blocks with one model on one device.
+    """Runs blocks with the models of a run on one device.
 
     Parameters
     ----------
-    model : the scoring model that ``configuration`` names.
+    models : the scoring models that ``configuration`` names, in its order.
     store : where the blocks' shards go; this process writes whole shards of it and nothing else.
     configuration : the store's.
     device : torch device, e.g. ``"cpu"`` or ``"cuda"``.
@@ -69,31 +89,34 @@ class BlockWorker:
 
     Raises
     ------
-    ConfigurationError : the model is not the one that the store was made with.
+    ConfigurationError : a model is not the one that the store was made with.
     """
 
     def __init__(
         self,
-        model: SpectrumModel,
+        models: Sequence[SpectrumModel],
         store: Store,
         configuration: RunConfiguration,
         device: str = "cpu",
         threads: int = 1,
         occlusion_memory: int = 0,
     ) -> None:
-        if model.card.digest != configuration.model_digest:
-            raise ConfigurationError(
-                "The model here is not the model that the run was planned with.",
-                where=f"model {configuration.model}",
-                got=model.card.digest,
-                allowed=configuration.model_digest,
-                remedy="Make the same model available to every worker, then continue the run.",
-                kind="model-digest",
-            )
+        for model, reference in zip(models, configuration.models, strict=True):
+            if model.card.digest != reference.digest:
+                raise ConfigurationError(
+                    "The model here is not the model that the run was planned with.",
+                    where=f"model {reference.name}",
+                    got=model.card.digest,
+                    allowed=reference.digest,
+                    remedy="Make the same model available to every worker, then continue the run.",
+                    kind="model-digest",
+                )
         torch.set_num_threads(threads)
-        self._card = model.card
-        self._scorer = Scorer(model, device)
-        self._explainer = Explainer(model, configuration.occlusion, device, occlusion_memory)
+        self._cards = tuple(model.card for model in models)
+        self._scorers = [Scorer(model, device) for model in models]
+        self._explainers = [
+            Explainer(model, configuration.occlusion, device, occlusion_memory) for model in models
+        ]
         self._store = store
         self._configuration = configuration
         self._health = SourceHealth()
@@ -138,23 +161,40 @@ class BlockWorker:
             outliers=tuple(selected.row.tolist()),
             unreadable=tuple(reader.unreadable.values()),
             objects=objects,
+            classes=class_counts(scored.rows, scored.model, self._cards),
         )
 
     def _score_batch(self, batch: BlockBatch, collected: _ScoredRows) -> None:
-        rows = batch.rows
-        normalised = normalise(batch.spectra, self._card, self._configuration.classes)
+        """The batch's spectra model by model: which are scored together is fixed by the block."""
+        data = batch.spectra.rows.data
+        model = routed(self._configuration.models, data["spectype"])
+        fine = data["status"] == RowStatus.SCORED
+        model[~fine] = NO_MODEL
+        collected.rows.data[batch.rows] = data
+        collected.rows.data["status"][batch.rows[fine & (model == NO_MODEL)]] = RowStatus.CLASS_NOT_MODELLED
+        collected.model[batch.rows] = model
+        for number in np.unique(model[model != NO_MODEL]).tolist():
+            given = np.flatnonzero(model == number)
+            spectra = batch.spectra if len(given) == len(model) else batch.spectra.take(given)
+            self._score_with(number, batch.rows[given], spectra, collected)
+
+    def _score_with(
+        self, number: int, rows: NDArray[np.int64], spectra: Spectra, collected: _ScoredRows
+    ) -> None:
+        normalised = normalise(spectra, self._cards[number], ())
         collected.rows.data[rows] = normalised.rows.data
         collected.normalisation[rows] = normalised.normalisation
         chosen = np.flatnonzero(normalised.scorable)
         if not len(chosen):
             return
-        scores = self._scorer.score(normalised, chosen)
+        scores = self._scorers[number].score(normalised, chosen)
         finite, at = scores.finite, rows[chosen]
         collected.rows.data["status"][at[~finite]] = RowStatus.NON_FINITE_SCORE
         collected.normalisation[at[~finite]] = np.nan
         kept = at[finite]
-        for name in ("latents", "score", "tail_probability", "reconstruction"):
+        for name in ("score", "tail_probability", "reconstruction"):
             getattr(collected, name)[kept] = getattr(scores, name)[finite]
+        collected.latents[kept, : scores.latents.shape[1]] = scores.latents[finite]
         odd = np.flatnonzero(finite & (scores.tail_probability <= self._configuration.threshold))
         collected.outlier[at[odd]] = True
         for index in odd.tolist():
@@ -165,8 +205,10 @@ class BlockWorker:
 
     def _attribute(self, block: AttributionBlock) -> BlockResult:
         selected = self._store.staged(block.rows)
+        explanations = Explanations.unknown(selected, len(self._configuration.occlusion.windows))
         with self._computing:
-            explanations = self._explainer.explain(selected)
+            for number, explainer in enumerate(self._explainers):
+                explainer.fill(explanations, np.flatnonzero(selected.model == number).tolist())
         unexplained = int(np.isnan(explanations.log_prob).sum())
         statuses = Counter(
             {
@@ -185,6 +227,7 @@ class _ScoredRows:
     first_row: int
     rows: Rows
     source: list[str]
+    model: NDArray[np.int8]
     latents: NDArray[np.float32]
     score: NDArray[np.float32]
     tail_probability: NDArray[np.float32]
@@ -208,6 +251,7 @@ class _ScoredRows:
             first_row=block.first_row,
             rows=Rows.empty(count),
             source=[part.file.url for part in block.slices for _ in range(part.spectra)],
+            model=np.full(count, NO_MODEL, dtype=np.int8),
             latents=nothing(count, configuration.latents),
             score=nothing(count),
             tail_probability=nothing(count),
@@ -239,6 +283,7 @@ class _ScoredRows:
                 self.latents, self.score, self.tail_probability, self.reconstruction, self.normalisation,
             ):  # fmt: skip
                 values[where] = np.nan
+            self.model[where] = NO_MODEL
             self.outlier[where] = False
 
     def scored(self) -> ScoredSpectra:
@@ -246,6 +291,7 @@ class _ScoredRows:
         return ScoredSpectra(
             self.rows,
             tuple(self.source),
+            self.model,
             self.latents,
             self.score,
             self.tail_probability,
@@ -261,7 +307,9 @@ class _ScoredRows:
         flux, ivar = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
         for index, row in enumerate(chosen.tolist()):
             flux[index], ivar[index] = self.flux[row], self.ivar[row]
-        return SelectedSpectra(self.first_row + chosen, self.rows["redshift"][chosen], flux, ivar)
+        return SelectedSpectra(
+            self.first_row + chosen, self.rows["redshift"][chosen], flux, ivar, self.model[chosen]
+        )
 
 
 def _receipt(
@@ -272,6 +320,7 @@ def _receipt(
     objects: list[WrittenObject],
     outliers: tuple[int, ...] = (),
     unreadable: tuple[RefusedFile, ...] = (),
+    classes: tuple[ClassCount, ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -282,4 +331,5 @@ def _receipt(
         outliers=outliers,
         unreadable=tuple(sorted(unreadable, key=lambda file: file.url)),
         objects=tuple(sorted(objects, key=lambda written: written.path)),
+        classes=classes,
     )

@@ -111,7 +111,7 @@ def _parts_requests(
     prepared = prepare(request, load_settings())
     files = _spread(listing.files, workers * sample)
     return tuple(
-        PartsRequest(prepared.model, prepared.configuration, files[number::workers], sample)
+        PartsRequest(prepared.models[0], prepared.configuration, files[number::workers], sample)
         for number in range(workers)
     )
 

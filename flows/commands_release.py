@@ -137,7 +137,7 @@ def plan(
     *,
     store: Store,
     layout: Annotated[str, Parameter(group=_PLACE)] = "",
-    model: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
     check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
@@ -158,7 +158,7 @@ def plan(
     layout
         Name of the release's layout; recognised if left out.
     model
-        Name or directory of the scoring model.
+        Names or directories of the scoring models, see whyspec run --help.
     threshold
         Tail probability at or below which a spectrum is an outlier.
     classes
@@ -180,7 +180,7 @@ def plan(
         tuple(release),
         store,
         layout,
-        model,
+        option_types.models(model),
         threshold,
         option_types.classes(classes),
         check_data=check_data,
@@ -199,7 +199,7 @@ def run(
     *,
     store: Store,
     layout: Annotated[str, Parameter(group=_PLACE)] = "",
-    model: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
     preset: Annotated[Literal["paper", "reference-code"] | None, Parameter(group=_OCCLUSION)] = None,
@@ -231,12 +231,14 @@ def run(
     layout
         Name of the release's layout; recognised if left out.
     model
-        Name or directory of the scoring model. Default: the one that ships for the survey.
+        Name or directory of a scoring model; several by commas or by --model again. Each scores the
+        spectral classes that its card names. Default: all that ship for the survey.
     threshold
         Tail probability at or below which a spectrum is an outlier. Default 0.01: one in a hundred of
         the model's calibration set is as odd.
     classes
-        Spectral classes to score, e.g. GALAXY,QSO; all for every class. Default: the model's.
+        Spectral classes to score, e.g. GALAXY,QSO. One model alone scores them whatever its card says, and
+        every spectrum with all. Default: those of the models' cards.
     preset
         paper: every window centre, weights 1/variance (Shen & Melchior). reference-code: tiled windows,
         as in their published code; three times faster, coarser. Default: paper.
@@ -277,7 +279,7 @@ def run(
         release=tuple(release),
         store=store,
         layout=layout,
-        model=model,
+        models=option_types.models(model),
         threshold=threshold,
         classes=option_types.classes(classes),
         preset=preset,

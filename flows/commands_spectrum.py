@@ -40,7 +40,8 @@ def explain(
     output
         Figure to write: .png, .pdf or .svg.
     model
-        Name or directory of the scoring model; the one that ships for the survey if left out.
+        Name or directory of the scoring model; if left out, the one that ships for the survey and the
+        spectrum's class.
     preset
         paper or reference-code, see whyspec run --help.
     windows

@@ -62,7 +62,7 @@ def verify(
     /,
     *,
     repair: Annotated[bool, Parameter(negative=())] = False,
-    model: str = "",
+    model: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     workers: int = 0,
     wait: float = 0.0,
     json: Json = False,
@@ -81,7 +81,7 @@ def verify(
         Compute damaged and missing blocks anew from their source files, and restore what follows from
         the ledger; everything else is left alone.
     model
-        With --repair: name or directory of the scoring model, if it is not where the store says.
+        With --repair: names or directories of scoring models that are not where the store says.
     workers
         With --repair: number of processes; 0 for all CPUs or GPUs. A few blocks are run in this one.
     wait
@@ -105,7 +105,8 @@ def verify(
     return 0 if found.ok else StoreError.exit_code
 
 
-def _repair(store: str, model: str, workers: int, wait: float, json: bool) -> int:
+def _repair(store: str, model: tuple[str, ...], workers: int, wait: float, json: bool) -> int:
+    from flows import option_types
     from flows.console import messages, notes, write_json
     from flows.repair import repair
     from flows.run_progress import RunProgress
@@ -115,7 +116,9 @@ def _repair(store: str, model: str, workers: int, wait: float, json: bool) -> in
     from tasks.run_listener import listening
 
     with RunProgress(notes()) as progress, listening(progress):
-        done = repair(store, load_settings(), model=model, workers=workers, wait=wait)
+        done = repair(
+            store, load_settings(), models=option_types.models(model) or (), workers=workers, wait=wait
+        )
     if json:
         write_json(done.to_dict())
     show_repair(messages(json), done)

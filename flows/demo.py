@@ -56,7 +56,7 @@ def run_demo(
     request = RunRequest(
         release=(str(release),),
         store=str(store),
-        model=model,
+        models=(model,) if model else None,
         threshold=THRESHOLD,
         preset="paper",
         windows=WINDOWS,

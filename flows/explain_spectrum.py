@@ -20,6 +20,7 @@ from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import InputError, QuarantineError
 from models.row_status import RowStatus
+from models.spectrum_model import SpectrumModel
 from models.weights import load_model, pretrained_for
 
 _LISTED = 8
@@ -33,7 +34,8 @@ class SpectrumRequest:
     ----------
     file : path or URL; a DESI coadd's redrock is looked for beside it.
     target_id, row : one of them; neither for a file with one spectrum.
-    model : name or directory; None for the one that ships for the file's grid.
+    model : name or directory; None for the one that ships for the file's grid and the spectrum's class,
+        or where there is none for the class, the first for the grid.
     occlusion : settings; memory_bytes : what it may take, 0 for what suits the device.
     """
 
@@ -56,7 +58,7 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
     torch.set_num_threads(threads)
     file = _only_file(request.file)
     spectra = _chosen(file, request)
-    model = load_model(request.model or pretrained_for(spectra.grid.name))
+    model = _model(request, spectra)
     # Whatever its class: the user asked for this very spectrum.
     normalised = normalise(spectra, model.card, ())
     status = RowStatus(int(normalised.rows["status"][0]))
@@ -66,7 +68,9 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
     if not scores.finite[0]:
         raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
     redshift = normalised.rows["redshift"]
-    selected = SelectedSpectra(np.array([0]), redshift, normalised.flux, normalised.ivar)
+    selected = SelectedSpectra(
+        np.array([0]), redshift, normalised.flux, normalised.ivar, np.zeros(1, dtype=np.int8)
+    )
     explanation = Explainer(model, request.occlusion, memory_bytes=request.memory_bytes).explain(selected)
     return ExplainedSpectrum(
         key=spectrum_key(normalised.rows.data[0]),
@@ -84,6 +88,14 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
         peak_wavelength=float(explanation.peak_wavelength[0]),
         peak_window=int(explanation.peak_window[0]),
     )
+
+
+def _model(request: SpectrumRequest, spectra: Spectra) -> SpectrumModel:
+    if request.model is not None:
+        return load_model(request.model)
+    shipped = [load_model(name) for name in pretrained_for(spectra.grid.name)]
+    spectype = str(spectra.rows["spectype"][0])
+    return next((model for model in shipped if spectype in model.card.classes), shipped[0])
 
 
 def _only_file(url: str) -> SourceFile:

@@ -15,6 +15,11 @@ def comma_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def models(names: tuple[str, ...]) -> tuple[str, ...] | None:
+    """``("a,b", "c")`` to ("a", "b", "c"), each once; None if not given."""
+    return tuple(dict.fromkeys(name for text in names for name in comma_list(text))) or None
+
+
 def classes(text: str | None) -> tuple[str, ...] | None:
     """``GALAXY,QSO``; ``all`` for every class; None if not given."""
     if text is None:

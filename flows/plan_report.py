@@ -41,9 +41,8 @@ def show_plan(console: Console, prepared: PreparedRun) -> None:
                 ("to score", f"{count(plan.spectra, 'spectrum')} in {count(len(plan.blocks), 'block')}"),
                 ("to explain", f"{count(prepared.waiting_outliers, 'outlier')} of earlier runs"),
                 ("superseded", f"{count(plan.superseded, 'row')} that newer ones replace"),
-                ("model", f"{configuration.model} ({configuration.model_digest[:12]})"),
+                *(("model", str(model)) for model in configuration.models),
                 ("threshold", f"tail probability {configuration.threshold:g}"),
-                ("classes", ", ".join(configuration.classes) or "all"),
             ],
         )
     )

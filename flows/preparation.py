@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 from engine.block_reading import REMOTE_BYTES
@@ -28,13 +27,13 @@ from engine.run_configuration import RunConfiguration
 from engine.source_file import ReleaseListing
 from engine.store.store import Store
 from engine.worker import worker_bytes
+from flows.model_choice import ChosenModels, choose_models
 from flows.run_request import RunRequest
 from infra.settings import Settings, available_memory, cpu_count
 from models.errors import ConfigurationError
-from models.grid import WavelengthGrid
+from models.model_card import ModelCard
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
 from models.spectrum_model import SpectrumModel
-from models.weights import load_model, pretrained_for, pretrained_names
 from tasks.run_listener import current_listener
 
 DEFAULT_THRESHOLD = 0.01
@@ -50,7 +49,8 @@ class PreparedRun:
     ----------
     request : what was asked.
     settings : of the machine, flags of the command included.
-    model : name or absolute directory of the model, for workers.
+    models : name or absolute directory of each model, for workers; cards : theirs. Both in the order of
+        the configuration.
     listing : the release.
     store : the store, or None where there is none yet.
     configuration : the store's, or that of the store to be made.
@@ -62,7 +62,8 @@ class PreparedRun:
 
     request: RunRequest
     settings: Settings
-    model: str
+    models: tuple[str, ...]
+    cards: tuple[ModelCard, ...]
     listing: ReleaseListing
     store: Store | None
     configuration: RunConfiguration
@@ -97,11 +98,9 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     listing = list_release(request.release, request.layout, current_listener().listing, known)
     if store is not None:
         listing = without_unreadable(listing, store)
-    name = _model_name(request, store, listing)
-    model = load_model(name)
-    _check_grid(listing, model)
-    configuration = configure(request, name, model, store, listing.spectra)
-    _check_memory(configuration, listing, request, settings)
+    chosen = choose_models(request, store, listing.grid)
+    configuration = configure(request, chosen, store, listing.spectra)
+    _check_memory(configuration, chosen, listing, request, settings)
     plan = make_plan(listing, store, configuration)
     if request.check_data and plan.addition is not None:
         current_listener().waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs")
@@ -110,11 +109,22 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
         plan = make_plan(listing, store, configuration)
     waiting = waiting_outliers(store) if store is not None else 0
     stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
-    return PreparedRun(request, settings, name, listing, store, configuration, plan, waiting, stale)
+    return PreparedRun(
+        request=request,
+        settings=settings,
+        models=chosen.locations,
+        cards=tuple(model.card for model in chosen.models),
+        listing=listing,
+        store=store,
+        configuration=configuration,
+        plan=plan,
+        waiting_outliers=waiting,
+        stale_rows=stale,
+    )
 
 
 def configure(
-    request: RunRequest, name: str, model: SpectrumModel, store: Store | None, spectra: int
+    request: RunRequest, chosen: ChosenModels, store: Store | None, spectra: int
 ) -> RunConfiguration:
     """The run's configuration: what was asked, else what the store has, else the defaults.
 
@@ -122,7 +132,7 @@ def configure(
 
     Raises
     ------
-    ConfigurationError : a value is out of range, also for what the model's calibration can resolve.
+    ConfigurationError : a value is out of range, also for what a model's calibration can resolve.
     """
     old = store.configuration if store is not None else None
     threshold = _first(request.threshold, old.threshold if old else None, DEFAULT_THRESHOLD)
@@ -133,15 +143,10 @@ def configure(
         if (value := getattr(request, key)) is not None
     }
     occlusion = OcclusionSettings.from_dict({**occlusion.to_dict(), **changed})
-    # A model that was moved is still the same model.
-    same = old is not None and old.model_digest == model.card.digest
     configuration = RunConfiguration(
-        model=old.model if old is not None and same else name,
-        model_digest=model.card.digest,
-        grid=model.card.grid,
-        latents=model.card.latents,
+        models=chosen.references,
+        grid=chosen.models[0].card.grid,
         reconstruction_scores=RECONSTRUCTION_SCORES,
-        classes=_first(request.classes, old.classes if old else None, model.card.classes),
         threshold=threshold,
         occlusion=occlusion,
         block_rows=_first(request.block_rows, old.block_rows if old else None, choose_block_rows(spectra)),
@@ -151,45 +156,9 @@ def configure(
             choose_outlier_block_rows(spectra, threshold),
         ),
     )
-    _check_calibration(configuration, model)
+    for model in chosen.models:
+        _check_calibration(configuration, model)
     return configuration
-
-
-def model_location(name: str) -> str:
-    """A shipped model's name as it is, a directory's absolute path: what workers anywhere understand."""
-    return name if name in pretrained_names() else str(Path(name).resolve())
-
-
-def _model_name(request: RunRequest, store: Store | None, listing: ReleaseListing) -> str:
-    if request.model is not None:
-        return model_location(request.model)
-    if store is not None and store.configuration.grid == listing.grid:
-        return store.configuration.model
-    return pretrained_for(listing.grid.name)
-
-
-def _check_grid(listing: ReleaseListing, model: SpectrumModel) -> None:
-    if listing.grid == model.card.grid:
-        return
-    fitting = [name for name in pretrained_names() if _grid_of(name) == listing.grid]
-    raise ConfigurationError(
-        "The model is for another instrument than the release's spectra.",
-        where=f"model {model.card.name}",
-        got=f"model on the {_described(model.card.grid)}, release on the {_described(listing.grid)}",
-        allowed=", ".join(fitting) or "a model trained on such spectra",
-        remedy="Leave --model out, name a fitting one, or train one with `whyspec train`.",
-        kind="grid-mismatch",
-    )
-
-
-def _grid_of(name: str) -> WavelengthGrid:
-    return load_model(name).card.grid
-
-
-def _described(grid: WavelengthGrid) -> str:
-    wavelength = grid.wavelength()
-    ends = f"{wavelength[0]:.0f} to {wavelength[-1]:.0f} Angstrom"
-    return f"{grid.name} grid ({grid.size} pixels, {ends}, {grid.spacing})"
 
 
 def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) -> None:
@@ -199,7 +168,7 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             "The threshold is smaller than any tail probability the model can give.",
             where="--threshold",
             got=configuration.threshold,
-            allowed=f"{least:.3g} to 1 (the model has {model.calibration_size} calibration spectra)",
+            allowed=f"{least:.3g} to 1 ({model.card.name} has {model.calibration_size} calibration spectra)",
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind="threshold",
         )
@@ -208,7 +177,7 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             "More baselines are asked for than the model has calibration spectra.",
             where="--baselines",
             got=configuration.occlusion.baselines,
-            allowed=f"1 to {model.calibration_size}",
+            allowed=f"1 to {model.calibration_size} of {model.card.name}",
             remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
             kind="baselines",
         )
@@ -224,14 +193,18 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
 
 
 def _check_memory(
-    configuration: RunConfiguration, listing: ReleaseListing, request: RunRequest, settings: Settings
+    configuration: RunConfiguration,
+    chosen: ChosenModels,
+    listing: ReleaseListing,
+    request: RunRequest,
+    settings: Settings,
 ) -> None:
     if settings.ray_address:
         return  # the cluster's machines are not this one
     workers = 1 if request.executor == "serial" else request.workers or settings.workers or cpu_count()
     allowed = settings.memory_per_worker or available_memory() // workers
     held = 0 if is_local(listing.root) else REMOTE_BYTES
-    needed = worker_bytes(configuration, settings.occlusion_memory, held)
+    needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
     if needed > allowed:
         raise ConfigurationError(
             "The run does not fit the memory of its workers.",

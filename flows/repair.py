@@ -24,10 +24,12 @@ from engine.store.run_lock import run_lock
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from engine.store.store import Store
 from engine.store.verify import VerifyReport, examine, report_of
-from flows.preparation import model_location, waiting_outliers
+from flows.model_choice import model_location
+from flows.preparation import waiting_outliers
 from flows.run_executor import start_executor
 from infra.settings import Settings
-from models.errors import InputError, QuarantineError, RetryError
+from models.errors import ConfigurationError, InputError, QuarantineError, RetryError
+from models.weights import load_model
 from tasks.listener_group import ListenerGroup
 from tasks.run_listener import RunListener, current_listener, listening
 from tasks.run_tally import RunTally
@@ -76,7 +78,7 @@ def repair(
     url: str,
     settings: Settings,
     *,
-    model: str = "",
+    models: tuple[str, ...] = (),
     workers: int = 0,
     wait: float = 0.0,
 ) -> RepairReport:
@@ -86,7 +88,7 @@ def repair(
 
     Parameters
     ----------
-    model : name or directory of the scoring model; the one the store names when empty.
+    models : name or directory of each scoring model, in any order; those the store names when empty.
     workers : processes; 0 as in the settings.
     wait : seconds to wait for another process that writes to the store.
 
@@ -94,7 +96,7 @@ def repair(
     ------
     InputError : there is no store.
     StoreError : its root is damaged.
-    ConfigurationError : the model is not the store's.
+    ConfigurationError : the models are not the store's.
     RetryError : another process writes to the store, or a fault that did not pass.
     """
     store, tally = Store.open(url), RunTally()
@@ -104,7 +106,7 @@ def repair(
         lock = stack.enter_context(run_lock(url, "repair", wait=wait, state=tally.state, told=told))
         store.ledger.guard = lock.check
         recipe = WorkerRecipe(
-            model_location(model) if model else store.configuration.model,
+            _locations(store, models),
             url,
             settings.threads_per_worker,
             settings.occlusion_memory,
@@ -140,6 +142,22 @@ def repair(
                 fault for fault in hopeless if fault.where in left or fault.kind == "source-changed"
             ),
         )
+
+
+def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
+    """Where workers find the store's models, in its order: as given, else where the store says."""
+    known = store.configuration.models
+    given = {load_model(name).card.digest: model_location(name) for name in models}
+    for digest in given.keys() - {each.digest for each in known}:
+        raise ConfigurationError(
+            "The model is none of those that the store was made with.",
+            where=f"--model {given[digest]}",
+            got=digest,
+            allowed="; ".join(map(str, known)),
+            remedy="Name the directories in which the store's models are now.",
+            kind="model-digest",
+        )
+    return tuple(given.get(each.digest, each.name) for each in known)
 
 
 class _Work:
@@ -248,30 +266,16 @@ def _stage(store: Store, selected: SelectedSpectra) -> list[str]:
     made = []
     for index in np.unique(selected.row // block_rows).tolist():
         path = staging_path(index)
-        part = _where(selected, selected.row // block_rows == index)
+        part = selected.take(selected.row // block_rows == index)
         try:
             there = unstaged(store.objects.get(path), f"{store.url}/{path}")
-            part = _joined(there, _where(part, ~np.isin(part.row, there.row)))
+            both = (there, part.take(~np.isin(part.row, there.row)))
+            part = SelectedSpectra.concatenate(selected.flux.shape[1], both)
+            part = part.take(np.argsort(part.row, kind="stable"))
         except FileNotFoundError:
             made.append(path)
         store.objects.put(path, staged_bytes(part))
     return made
-
-
-def _where(selected: SelectedSpectra, chosen: np.ndarray[Any, np.dtype[np.bool_]]) -> SelectedSpectra:
-    return SelectedSpectra(
-        selected.row[chosen], selected.redshift[chosen], selected.flux[chosen], selected.ivar[chosen]
-    )
-
-
-def _joined(first: SelectedSpectra, second: SelectedSpectra) -> SelectedSpectra:
-    order = np.argsort(np.concatenate([first.row, second.row]), kind="stable")
-    return SelectedSpectra(
-        np.concatenate([first.row, second.row])[order],
-        np.concatenate([first.redshift, second.redshift])[order],
-        np.concatenate([first.flux, second.flux])[order],
-        np.concatenate([first.ivar, second.ivar])[order],
-    )
 
 
 def _run_patiently(

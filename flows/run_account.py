@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.blocks import BlockResult
+from engine.routing import summed
 from engine.store.store import Store
+from flows.class_account import class_accounts, class_warnings
 from flows.preparation import PreparedRun
 from flows.run_request import RunSummary
 
@@ -33,6 +35,7 @@ def account_of(
     unreadable = [file for result in scored for file in result.unreadable]
     set_aside = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
     everything = store.ledger.results("score").values()
+    classes = summed(count for result in scored for count in result.classes)
     return RunSummary(
         store=store.url,
         files_new=states["new"] + states["retry"],
@@ -45,6 +48,8 @@ def account_of(
         set_aside=tuple(set_aside[url] for url in sorted(set_aside)),
         spectra=sum(result.spectra for result in scored),
         status_counts=tuple(sorted(statuses.items())),
+        classes=class_accounts(classes, prepared.configuration.models),
+        warnings=class_warnings(classes, prepared.cards),
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),
         store_spectra=sum(result.spectra for result in everything),

@@ -26,7 +26,7 @@ def run_executor(prepared: PreparedRun, stack: ExitStack) -> Executor:
         return handed
     settings, request = prepared.settings, prepared.request
     recipe = WorkerRecipe(
-        prepared.model, request.store, settings.threads_per_worker, settings.occlusion_memory
+        prepared.models, request.store, settings.threads_per_worker, settings.occlusion_memory
     )
     return start_executor(request.executor, recipe, settings, request.workers, stack)
 
@@ -44,7 +44,7 @@ def executor_handed_over(executor: Executor) -> Iterator[None]:
 def start_executor(
     name: ExecutorName, recipe: WorkerRecipe, settings: Settings, workers: int, stack: ExitStack
 ) -> Executor:
-    """An executor whose workers have loaded the model; ``stack`` lets go of it.
+    """An executor whose workers have loaded the models; ``stack`` lets go of it.
 
     Parameters
     ----------
@@ -53,17 +53,17 @@ def start_executor(
     Raises
     ------
     ConfigurationError : there is no cluster at the address, or it has too few resources.
-    WhyspecError : what went wrong while a worker loaded the model.
+    WhyspecError : what went wrong while a worker loaded the models.
     """
     executor: Executor
     if name == "serial":
-        current_listener().waiting("load the model")
+        current_listener().waiting("load the models")
         executor = SerialExecutor(recipe)
     else:
         # Importing Ray takes half a second that a serial run need not pay.
         from engine.executors.ray_pool import RayPoolExecutor
 
-        current_listener().waiting("start Ray and load the model")
+        current_listener().waiting("start Ray and load the models")
         asked = settings.model_copy(update={"workers": workers or settings.workers})
         resources = stack.enter_context(ray_cluster(asked))
         executor = RayPoolExecutor(

@@ -94,7 +94,7 @@ def summary_markdown(summary: RunSummary) -> str:
         for status in RowStatus
         if counts.get(status.label)
     ]
-    lines += ["", files]
+    lines += ["", *class_lines(summary), files]
     if summary.set_aside:
         lines += ["", "| set aside | reason |", "|---|---|"]
         for file in summary.set_aside[:_LONGEST_LIST]:
@@ -102,6 +102,23 @@ def summary_markdown(summary: RunSummary) -> str:
         if len(summary.set_aside) > _LONGEST_LIST:
             lines.append(f"| ... and {len(summary.set_aside) - _LONGEST_LIST:,} more | |")
     return "\n".join(lines) + "\n"
+
+
+def class_lines(summary: RunSummary) -> list[str]:
+    """Spectra by class, and the warnings about them."""
+    lines = [
+        "| class | model | spectra | scored | redshift outside | S/N outside |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for each in summary.classes:
+        numbers = (each.spectra, each.scored, each.redshift_outside, each.snr_outside)
+        cells = [_cell(each.spectype or "none"), _cell(each.model or "none"), *(f"{n:,}" for n in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    for warning in summary.warnings:
+        text = redacted(warning.text)
+        lines += [f"**{text}**" if warning.grave else text, ""]
+    return lines if summary.classes else []
 
 
 def _cell(text: str) -> str:

@@ -50,6 +50,10 @@ def recorded(run: Callable[_P, RunSummary]) -> Callable[_P, RunSummary]:
             except BaseException as error:
                 _log_end(type(error).__name__, str(error))
                 raise
+            for warning in summary.warnings:
+                log_event(
+                    _LOG, logging.WARNING, "run-warning", warning.text, grave=warning.grave,
+                )  # fmt: skip
             log_event(
                 _LOG, logging.INFO, "run-ended",
                 f"run {name} ended: {summary.spectra} spectra, {summary.outliers} outliers, "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.source_file import RefusedFile
+from flows.class_account import ClassAccount, RunWarning
 
 ExecutorName = Literal["ray", "serial"]
 
@@ -20,9 +21,9 @@ class RunRequest:
     release : one directory, or one or more files of spectra; paths or fsspec URLs.
     store : path or URL of the store, made if there is none.
     layout : name of the release's layout; recognised when empty.
-    model : name or directory of the scoring model.
+    models : name or directory of each scoring model.
     threshold : tail probability at or below which a spectrum is an outlier.
-    classes : spectral classes to score; empty for all.
+    classes : spectral classes to score, see :func:`engine.routing.assigned`; empty for all.
     preset, windows, baselines, seed : of the occlusion.
     block_rows, outlier_block_rows : spectra per block of each kind.
     executor : ``"ray"``, or ``"serial"`` for this process alone.
@@ -34,7 +35,7 @@ class RunRequest:
     release: tuple[str, ...]
     store: str
     layout: str = ""
-    model: str | None = None
+    models: tuple[str, ...] | None = None
     threshold: float | None = None
     classes: tuple[str, ...] | None = None
     preset: str | None = None
@@ -70,6 +71,7 @@ class RunSummary:
         is in here and counted in its state too.
     spectra : spectra that this run processed.
     status_counts : (status label, count) of these spectra, sorted by label.
+    classes : how these spectra fared, by class; warnings : what is to be told of that.
     outliers : of these spectra, those at or below the threshold.
     explained : outliers that this run explained.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
@@ -87,6 +89,8 @@ class RunSummary:
     set_aside: tuple[RefusedFile, ...]
     spectra: int
     status_counts: tuple[tuple[str, int], ...]
+    classes: tuple[ClassAccount, ...]
+    warnings: tuple[RunWarning, ...]
     outliers: int
     explained: int
     store_spectra: int

@@ -8,6 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from engine.routing import NO_MODEL
 from engine.store.run_lock import TIMING
 from engine.store.run_state import RunState
 from engine.store.status import RunningCommand, StoreStatus, status_of
@@ -35,6 +36,7 @@ def status_table(status: StoreStatus) -> RenderableType:
         ("files", f"{status.files:,}"),
         ("spectra", f"{status.spectra:,}, {status.scored:,} of them scored"),
         ("outliers", f"{status.outliers:,}, {status.explained:,} of them explained"),
+        *(("model", str(model)) for model in status.models),
         ("blocks", blocks),
         ("last change", status.last_change or "none yet"),
     ]
@@ -42,6 +44,10 @@ def status_table(status: StoreStatus) -> RenderableType:
         rows.insert(
             4, ("flagged", f"{status.superseded:,} rows superseded, {status.gone:,} of vanished files")
         )
+    without = [each for each in status.classes if each.model == NO_MODEL]
+    if without:
+        named = ", ".join(f"{each.spectype or 'no class'} {each.spectra:,}" for each in without)
+        rows.append(("no model for", named))
     held = _running(status.running) if status.running is not None else [Text(_idle(status), style="bold")]
     return Group(facts("Status", rows), Text(), *held)
 

@@ -26,6 +26,9 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         console.print(_work(summary))
         if summary.spectra:
             console.print(status_table(dict(summary.status_counts)))
+            console.print(class_table(summary))
+    for warning in summary.warnings:
+        console.print(warning.text, style="bold red" if warning.grave else "yellow")
     if summary.files_gone:
         console.print(
             f"{count(summary.files_gone, 'file')} of the store gone from the release; the rows stay.",
@@ -71,6 +74,25 @@ def status_table(counts: dict[str, int]) -> Table:
         number = counts.get(status.label, 0)
         if number:
             table.add_row(status.label, f"{number:,}", status.meaning)
+    return table
+
+
+def class_table(summary: RunSummary) -> Table:
+    """How the spectra of each class fared with its model."""
+    table = Table(title="By class", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table.add_column("class", no_wrap=True)
+    for name in ("spectra", "scored", "z outside", "S/N outside"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("model", style="dim", overflow="fold")
+    for each in summary.classes:
+        table.add_row(
+            each.spectype or "none",
+            f"{each.spectra:,}",
+            f"{each.scored:,}",
+            f"{each.redshift_outside:,}",
+            f"{each.snr_outside:,}",
+            each.model or "none",
+        )
     return table
 
 

@@ -36,16 +36,20 @@ def pretrained_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}")))
 
 
-def pretrained_for(grid_name: str) -> str:
-    """Name of the shipped model for spectra on the grid of that name.
+def pretrained_for(grid_name: str) -> tuple[str, ...]:
+    """Names of the shipped models for spectra on the grid of that name, at least one.
 
     Raises
     ------
     ConfigurationError : none ships for that grid.
     """
-    for name in pretrained_names():
-        if json.loads((PRETRAINED / name / CARD).read_text())["grid"]["name"] == grid_name:
-            return name
+    names = tuple(
+        name
+        for name in pretrained_names()
+        if json.loads((PRETRAINED / name / CARD).read_text())["grid"]["name"] == grid_name
+    )
+    if names:
+        return names
     raise ConfigurationError(
         "No model ships for this wavelength grid.",
         got=grid_name,

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.occlusion.settings import OcclusionSettings
+from engine.routing import NO_MODEL, ModelReference
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
@@ -55,12 +56,9 @@ def planted_store(
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored."""
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
-        model="planted",
-        model_digest="0" * 32,
+        models=(ModelReference("planted", "0" * 32, (), 3),),
         grid=grid,
-        latents=3,
         reconstruction_scores=("mse_100",),
-        classes=(),
         threshold=THRESHOLD,
         occlusion=OcclusionSettings(windows=WINDOWS),
         block_rows=BLOCK,
@@ -121,6 +119,7 @@ def planted_store(
             ScoredSpectra(
                 rows=rows.take(part),
                 source=places[part],
+                model=np.where(scored[part], 0, NO_MODEL).astype(np.int8),
                 latents=generator.normal(size=(block.spectra, 3)).astype(np.float32),
                 score=score[part],
                 tail_probability=tail[part],
@@ -142,6 +141,7 @@ def planted_store(
                     explained.redshift[part],
                     explained.flux[part],
                     explained.ivar[part],
+                    np.zeros(block.spectra, np.int8),
                 ),
                 baseline=explained.baseline[part],
                 maps=np.repeat(explained.combined[part][:, None, :], len(WINDOWS), axis=1),

@@ -71,7 +71,7 @@ def small_request(release: Path, store: Path, model: Path) -> RunRequest:
     return RunRequest(
         release=(str(release),),
         store=str(store),
-        model=str(model),
+        models=(str(model),),
         threshold=THRESHOLD,
         preset="reference-code",
         windows=(64, 512),

@@ -20,13 +20,14 @@ class WorkerRecipe:
 
     Attributes
     ----------
-    model : name or directory of the scoring model; a directory must exist wherever a worker runs.
+    models : name or directory of each scoring model, in the order of the store's configuration; a
+        directory must exist wherever a worker runs.
     store : URL of the store, whose configuration the worker follows.
     threads : torch threads of each worker.
     occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
     """
 
-    model: str
+    models: tuple[str, ...]
     store: str
     threads: int = 1
     occlusion_memory: int = 0
@@ -36,12 +37,12 @@ class WorkerRecipe:
 
         Raises
         ------
-        ConfigurationError : the model found here is not the one the store was made with.
+        ConfigurationError : a model found here is not the one the store was made with.
         """
         store = Store.open(self.store)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = load_model(self.model)
-        return BlockWorker(model, store, store.configuration, device, self.threads, self.occlusion_memory)
+        models = [load_model(name) for name in self.models]
+        return BlockWorker(models, store, store.configuration, device, self.threads, self.occlusion_memory)
 
 
 class Executor(Protocol):

@@ -1,4 +1,4 @@
-"""A bounded pool of Ray actors, each with the model in memory, each writing its own shards.
+"""A bounded pool of Ray actors, each with the models in memory, each writing its own shards.
 
 Actors return receipts only, so no spectrum passes through the object store. When an actor dies its
 block is run on another, which is safe because a block writes the same bytes however often it runs. A
@@ -41,7 +41,7 @@ LOOK_SECONDS = 0.2
 
 
 class _WorkerActor:
-    """Runs in a process of its own; the model is loaded once."""
+    """Runs in a process of its own; the models are loaded once."""
 
     def __init__(self, recipe: WorkerRecipe) -> None:
         self._worker: BlockWorker | WhyspecError
@@ -52,7 +52,7 @@ class _WorkerActor:
             self._worker = error
 
     def ready(self) -> int:
-        """The process id, once the model is loaded."""
+        """The process id, once the models are loaded."""
         if isinstance(self._worker, WhyspecError):
             raise self._worker
         return os.getpid()
@@ -72,7 +72,7 @@ class RayPoolExecutor:
     recipe : what each actor makes its worker from.
     workers : number of actors.
     gpus : GPUs that each actor takes; 0 on clusters without.
-    ready_seconds : how long all actors together may take to load the model, and how long a block
+    ready_seconds : how long all actors together may take to load the models, and how long a block
         waits when all have died.
     """
 
@@ -101,12 +101,12 @@ class RayPoolExecutor:
         return self._workers * CALLS
 
     def __enter__(self) -> Self:
-        """Start the actors and wait until each has loaded the model.
+        """Start the actors and wait until each has loaded the models.
 
         Raises
         ------
         ConfigurationError : the cluster does not give the actors what they ask for in time.
-        WhyspecError : what went wrong while an actor loaded the model.
+        WhyspecError : what went wrong while an actor loaded the models.
         """
         self._all = [self._new_actor() for _ in range(self._workers)]
         try:
@@ -223,7 +223,7 @@ class RayPoolExecutor:
         ray.kill(dead)
 
     def _welcome(self) -> None:
-        """Let new actors that have loaded the model join; ask again for those that died of it."""
+        """Let new actors that have loaded the models join; ask again for those that died of it."""
         if not self._loading:
             return
         ready, _ = ray.wait([*self._loading], num_returns=len(self._loading), timeout=0)
@@ -265,7 +265,7 @@ class RayPoolExecutor:
                 died += 1
                 if died == ATTEMPTS:
                     raise RetryError(
-                        f"{ATTEMPTS} workers in turn died while they loaded the model.",
+                        f"{ATTEMPTS} workers in turn died while they loaded the models.",
                         where="Ray",
                         got=error,
                         remedy="If the memory is short ask for fewer workers; if a node was lost run again.",

@@ -24,14 +24,14 @@ class SerialExecutor:
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
-        """Load the model."""
+        """Load the models."""
         self._worker = self._recipe.make()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the model."""
+        """Let go of the models."""
         self._worker = None
 
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:

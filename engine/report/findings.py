@@ -22,7 +22,7 @@ from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.figure import explanation_figure
 from engine.report.gather import StoreFacts
 from engine.report.observed_marks import observed_marks
-from engine.report.viewers import ViewerLink, viewer_links
+from engine.report.viewers import ViewerLink, short_name, viewer_links
 from engine.report.words import share
 
 _FIGURE_DPI = 140
@@ -198,6 +198,7 @@ def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
     facts = [
         ("redshift", f"{row['redshift']:.4f}"),
         ("class", str(row["spectype"]) or "unknown"),
+        ("model", short_name(str(row["model"]))),
         ("score", f"{row['score']:.1f}"),
         ("tail probability", f"{row['tail_probability']:.2g}"),
         ("S/N", f"{row['snr']:.1f}"),

@@ -54,6 +54,11 @@ def notices(facts: StoreFacts) -> list[str]:
     if facts.refused:
         many = "1 file was" if len(facts.refused) == 1 else f"{len(facts.refused):,} files were"
         told.append(f"{many} set aside and not read: see the reasons under Run.")
+    if len(facts.view.configuration.models) > 1:
+        told.append("Classes have models of their own: compare tail probabilities across them, not scores.")
+    if facts.unmodelled:
+        named = ", ".join(f"{spectype or 'no class'} {number:,}" for spectype, number in facts.unmodelled)
+        told.append(f"The run had no model for some classes, whose spectra have no score: {named}.")
     waiting = len(facts.outliers) - facts.explained
     if waiting:
         told.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")
@@ -97,9 +102,11 @@ def settings(facts: StoreFacts) -> list[tuple[str, str]]:
     rows = [
         ("store", facts.store),
         ("release", ", ".join(facts.releases) or "none yet"),
-        ("model", f"{configuration.model}, digest {configuration.model_digest}"),
+        *(
+            ("model", f"{model.name}, digest {model.digest}, for {model.scores}")
+            for model in configuration.models
+        ),
         ("threshold", f"tail probability at most {configuration.threshold:g}"),
-        ("classes scored", ", ".join(configuration.classes) or "all"),
         ("grid", f"{grid.name}: {grid.size:,} pixels, {wavelength[0]:.1f} to {wavelength[-1]:.1f} Å, vacuum"),
         (
             "occlusion",

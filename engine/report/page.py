@@ -70,7 +70,7 @@ def render(facts: StoreFacts, top: int) -> str:
         js=js,
         release=", ".join(dict.fromkeys(map(short_name, facts.releases))) or "an empty store",
         store=facts.store,
-        model=configuration.model,
+        model=", ".join(short_name(model.name) for model in configuration.models),
         code_version=f"whyspec {code_version()}",
         threshold=f"{configuration.threshold * 100:g} %",
         tiles=tiles(facts),

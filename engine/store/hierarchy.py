@@ -160,7 +160,7 @@ def _create(
         compressors=_compressors(1 if text else np.dtype(spec.dtype).itemsize),
         fill_value=spec.fill,
         dimension_names=spec.dims,
-        attributes=_attributes(spec),
+        attributes=_attributes(spec, configuration),
         config={"write_empty_chunks": True},
     )
 
@@ -170,7 +170,7 @@ def _compressors(itemsize: int) -> tuple[BytesBytesCodec, ...]:
     return BloscCodec(typesize=itemsize, cname="zstd", clevel=3, shuffle=shuffle), Crc32cCodec()  # type: ignore[arg-type]
 
 
-def _attributes(spec: ArraySpec) -> dict[str, Any]:
+def _attributes(spec: ArraySpec, configuration: RunConfiguration) -> dict[str, Any]:
     attributes: dict[str, object] = {"long_name": spec.description}
     if spec.unit:
         attributes["units"] = spec.unit
@@ -181,6 +181,8 @@ def _attributes(spec: ArraySpec) -> dict[str, Any]:
             f"mantissas are rounded to {spec.keep_bits} bits, to nearest, ties to even: "
             f"relative error at most 2**-{spec.keep_bits + 1}"
         )
+    if spec.name == "model":
+        attributes["models"] = [model.to_dict() for model in configuration.models]
     return {**attributes, **spec.attributes}
 
 

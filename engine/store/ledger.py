@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.blocks import BlockKind, BlockResult, WrittenObject
+from engine.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
 from engine.source_file import RefusedFile
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
@@ -275,6 +275,7 @@ def _to_result(body: dict[str, Any]) -> BlockResult:
         outliers=tuple(_whole(row) for row in body["outliers"]),
         unreadable=tuple(RefusedFile(**file) for file in body["unreadable"]),
         objects=tuple(WrittenObject(**each) for each in body["objects"]),
+        classes=tuple(ClassCount(**each) for each in body["classes"]),
     )
 
 

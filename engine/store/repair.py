@@ -24,7 +24,7 @@ from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
 from engine.store.staging import staging_path
 
-_SPECTRA = ("row", "redshift", "flux", "ivar")
+_SPECTRA = ("row", "redshift", "flux", "ivar", "model")
 """Arrays of an attribution block that hold its spectra as they were scored, every bit of them."""
 
 
@@ -138,10 +138,12 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
 def own_spectra(evidence: Evidence, block: AttributionBlock) -> SelectedSpectra:
     """The spectra of an attribution block as it holds them itself."""
     start, stop = block.first_row, block.first_row + block.spectra
-    row, redshift, flux, ivar = (
-        np.asarray(open_array(evidence.objects, f"outliers/{name}")[start:stop]) for name in _SPECTRA
+    return SelectedSpectra(
+        **{
+            name: np.asarray(open_array(evidence.objects, f"outliers/{name}")[start:stop])
+            for name in _SPECTRA
+        }
     )
-    return SelectedSpectra(row, redshift, flux, ivar)
 
 
 def _documents(evidence: Evidence) -> dict[str, bytes]:

@@ -29,8 +29,7 @@ def root_attributes(configuration: RunConfiguration) -> dict[str, object]:
         "created_by": f"whyspec {code_version()}",
         "code_version": code_version(),
         "grid": {**configuration.grid.to_dict(), "units": units, "medium": "vacuum"},
-        "model": configuration.model,
-        "model_digest": configuration.model_digest,
+        "models": [model.to_dict() for model in configuration.models],
         "configuration": configuration.to_dict(),
         "configuration_digest": configuration.digest,
     }

@@ -14,7 +14,7 @@ from engine.rows import COLUMNS, Column
 from engine.run_configuration import RunConfiguration
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -141,6 +141,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
     _of_row("source", "string", "", "", "URL of the source file", "spectra"),
     _of_row("superseded", "bool", False, "", "true if a later row holds a newer version of it", "spectra"),
     _of_row("gone", "bool", False, "", "true if its file has vanished from the release", "spectra"),
+    _of_row("model", "int8", -1, "", "model that the spectrum was given to, by place in models; -1 for none"),
     ArraySpec(
         "scores", "latents", "float32", ("row", "latent"), np.nan, (1024, 0), "1", "latents of the encoder"
     ),
@@ -162,6 +163,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
     _of_outlier("key", "string", "", "", "spectrum key: names one spectrum for ever"),
     _of_outlier("target_id", "int64", -1, "", "DESI TARGETID; SDSS SPECOBJID"),
     _of_outlier("redshift", "float64", np.nan, "", "redshift of the survey's pipeline"),
+    _of_outlier("model", "int8", -1, "", "model that scored and explained it, by place in models"),
     _spectrum("flux", "flux as scored: divided by the normalisation"),
     _spectrum("ivar", "inverse variance of the flux as scored, 0 where masked"),
     _spectrum("baseline", "mean of the baselines at the spectrum's redshift"),

@@ -12,7 +12,13 @@ from safetensors.numpy import load, save
 from engine.scored_spectra import SelectedSpectra
 from models.errors import StoreError
 
-_DTYPES = {"row": np.int64, "redshift": np.float64, "flux": np.float32, "ivar": np.float32}
+_DTYPES = {
+    "row": np.int64,
+    "redshift": np.float64,
+    "flux": np.float32,
+    "ivar": np.float32,
+    "model": np.int8,
+}
 
 
 def staging_path(block: int) -> str:
@@ -38,13 +44,13 @@ def unstaged(data: bytes, where: str) -> SelectedSpectra:
         arrays = load(data)
         if any(arrays[name].dtype != dtype for name, dtype in _DTYPES.items()):
             raise ValueError({name: str(array.dtype) for name, array in arrays.items()})
-        return SelectedSpectra(arrays["row"], arrays["redshift"], arrays["flux"], arrays["ivar"])
+        return SelectedSpectra(**{name: arrays[name] for name in _DTYPES})
     except Exception as error:  # safetensors raises its own type, which derives from Exception
         raise StoreError(
             "A staging object is damaged.",
             where=where,
             got=f"{type(error).__name__}: {error}",
-            allowed="row, redshift, flux and ivar as safetensors",
+            allowed=f"{', '.join(_DTYPES)} as safetensors",
             remedy="Delete this object and the ledger entry of its score block, then run again.",
             kind="staging-damaged",
         ) from error

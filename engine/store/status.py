@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC
 from typing import Any
 
+from engine.blocks import ClassCount
+from engine.routing import ModelReference, summed
 from engine.store.ledger import Ledger
 from engine.store.lock_holder import Life, LockHolder
 from engine.store.objects import ObjectTree
@@ -43,6 +45,7 @@ class StoreStatus:
     url : the store; running : who holds it, ``None`` if nobody.
     files : source files with rows; spectra : rows; scored : of these, those with a score; outliers : of
         these, those at or below the threshold; explained : outliers with an explanation.
+    models : of the store; classes : how the spectra of each class fared with them.
     superseded, gone : rows that newer rows replace; rows of files that have vanished.
     score_blocks, score_blocks_planned, attribution_blocks, attribution_blocks_planned : finished, and
         in a saved plan.
@@ -57,6 +60,8 @@ class StoreStatus:
     scored: int
     outliers: int
     explained: int
+    models: tuple[ModelReference, ...]
+    classes: tuple[ClassCount, ...]
     superseded: int
     gone: int
     score_blocks: int
@@ -93,7 +98,7 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
     StoreError : its schema has another version, or its root or ledger is damaged.
     """
     objects = ObjectTree(url)
-    read_configuration(objects)
+    configuration = read_configuration(objects)
     ledger = Ledger(objects)
     score, attribution = ledger.results("score").values(), ledger.results("attribution").values()
     plans, attribution_plans = ledger.plans(), ledger.attribution_plans()
@@ -105,6 +110,8 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
         scored=sum(dict(result.status_counts).get(RowStatus.SCORED.label, 0) for result in score),
         outliers=sum(len(result.outliers) for result in score),
         explained=sum(result.spectra for result in attribution),
+        models=configuration.models,
+        classes=summed(count for result in score for count in result.classes),
         superseded=sum(len(entry.rows) for entry in ledger.superseded().values()),
         gone=sum(len(entry.rows) for entry in ledger.flagged("gone").values()),
         score_blocks=len(score),

@@ -27,7 +27,15 @@ from engine.store.schema import ARRAYS, FLAGS, ArraySpec, FlagName, arrays_of
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from models.errors import BugError, ConfigurationError, InputError, StoreError
 
-_SCORE_FIELDS = ("latents", "score", "tail_probability", "reconstruction", "normalisation", "outlier")
+_SCORE_FIELDS = (
+    "model",
+    "latents",
+    "score",
+    "tail_probability",
+    "reconstruction",
+    "normalisation",
+    "outlier",
+)
 _EXPLANATION_FIELDS = (
     "baseline",
     "maps",
@@ -170,6 +178,7 @@ class Store:
             "outliers/key": self._read_rows("spectra/key", selected.row),
             "outliers/target_id": self._read_rows("spectra/target_id", selected.row),
             "outliers/redshift": selected.redshift,
+            "outliers/model": selected.model,
             "outliers/flux": selected.flux,
             "outliers/ivar": selected.ivar,
             "outliers/peak_rest_wavelength": explanations.peak_wavelength / (1.0 + selected.redshift),
@@ -207,8 +216,8 @@ class Store:
         block_rows = self.configuration.block_rows
         blocks = sorted({row // block_rows for row in rows})
         parts = [self._staged_block(block) for block in blocks]
-        size = self.configuration.grid.size
-        row = np.concatenate([np.empty(0, np.int64), *(part.row for part in parts)])
+        every = SelectedSpectra.concatenate(self.configuration.grid.size, parts)
+        row = every.row
         order = np.argsort(row, kind="stable")
         wanted = np.array(rows, dtype=np.int64)
         place = np.searchsorted(row, wanted, sorter=order)
@@ -217,14 +226,7 @@ class Store:
         if not found.all():
             missing = int(wanted[~found][0])
             raise _staging_missing(self.url, staging_path(missing // block_rows), f"no row {missing}")
-        take = order[place]
-        empty = np.empty((0, size), np.float32)
-        return SelectedSpectra(
-            row[take],
-            np.concatenate([np.empty(0), *(part.redshift for part in parts)])[take],
-            np.concatenate([empty, *(part.flux for part in parts)])[take],
-            np.concatenate([empty, *(part.ivar for part in parts)])[take],
-        )
+        return every.take(order[place])
 
     def has_staging(self) -> bool:
         """Whether there are staging objects: work is left, or a run was killed while it cleared them."""

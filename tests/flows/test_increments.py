@@ -143,7 +143,7 @@ def run(request: RunRequest, stop_after: int | None = None) -> Plan:
     store = prepared.store or Store.create(request.store, prepared.configuration)
     begin(store, prepared.plan)
     left = -1 if stop_after is None else stop_after
-    with SerialExecutor(WorkerRecipe(prepared.model, store.url)) as executor:
+    with SerialExecutor(WorkerRecipe(prepared.models, store.url)) as executor:
         for blocks in (lambda: prepared.plan.blocks, lambda: attribution_blocks(store)):
             for block in blocks():
                 if left == 0:
@@ -335,12 +335,12 @@ def other_model(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.mark.parametrize("change", ["model", "threshold", "windows", "baselines", "block_rows"])
+@pytest.mark.parametrize("change", ["models", "threshold", "windows", "baselines", "block_rows"])
 def test_what_gives_other_values_is_refused_before_anything_is_written(
     change: str, versions: VersionedRelease, model: Path, other_model: Path, half_done: Path, tmp_path: Path
 ) -> None:
     other = {
-        "model": str(other_model), "threshold": 0.7, "windows": (64, 256), "baselines": 1, "block_rows": 12,
+        "models": (str(other_model),), "threshold": 0.7, "windows": (64, 256), "baselines": 1, "block_rows": 12,
     }  # fmt: skip
     ours = request_for([versions.root], tmp_path / "ours.zarr", model)
     theirs = replace(ours, store=str(tmp_path / "theirs.zarr"), **{change: other[change]})
@@ -367,6 +367,6 @@ def test_a_model_that_was_retrained_in_its_place_is_refused(
     shutil.copytree(other_model, place, dirs_exist_ok=True)
     for release in (versions.files[:4], [versions.root]):
         with pytest.raises(ConfigurationError, match="another configuration") as caught:
-            run(replace(request_for(release, store, place), model=None))
+            run(replace(request_for(release, store, place), models=None))
         assert "model" in caught.value.got
     assert tree_bytes(store) == before

@@ -93,7 +93,7 @@ def test_other_options_are_refused_with_both_values(run: Run) -> None:
 @pytest.mark.usefixtures("done")
 def test_a_moved_model_is_still_the_stores(run: Run, model: Path, tmp_path: Path) -> None:
     shutil.copytree(model, tmp_path / "moved-model")
-    assert not run(model=str(tmp_path / "moved-model")).did_something
+    assert not run(models=(str(tmp_path / "moved-model"),)).did_something
 
 
 @pytest.mark.usefixtures("ray")

@@ -46,7 +46,7 @@ def run_here(release: Path, store: Path, model: Path) -> None:
     prepared = prepare(small_request(release, store, model), Settings())
     made = prepared.store or Store.create(str(store), prepared.configuration)
     begin(made, prepared.plan)
-    worker = WorkerRecipe(str(model), made.url).make()
+    worker = WorkerRecipe((str(model),), made.url).make()
     for block in prepared.plan.blocks:
         made.ledger.commit(worker.run(block))
     made.mark_superseded(superseded_rows(made))

@@ -75,7 +75,7 @@ def test_no_shipped_model_for_an_unknown_grid() -> None:
 def test_shipped_models_load_and_tell_what_they_are(name: str) -> None:
     assert name in pretrained_names()
     model = load_model(name)
-    assert pretrained_for(model.card.grid.name) == name
+    assert name in pretrained_for(model.card.grid.name)
     assert model.card.classes == ("GALAXY",)
     assert model.calibration_size >= 1000
     assert {"validation_fidelity", "reconstruction_chi2_per_pixel"} <= set(model.card.metrics)

@@ -49,7 +49,7 @@ def committed(store: Store, worker: BlockWorker, blocks: tuple[ScoreBlock, ...])
 
 
 def worker_of(store: Store, model: Path) -> BlockWorker:
-    return WorkerRecipe(str(model), store.url).make()
+    return WorkerRecipe((str(model),), store.url).make()
 
 
 def test_scores_are_the_models(release: Path, model: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_spectrum_without_finite_density_is_stored_unexplained(
     broken = load_model(str(model))
     with torch.no_grad():
         broken.encoder.head[-1].bias.fill_(float("nan"))
-    result = BlockWorker(broken, store, store.configuration).run(block)
+    result = BlockWorker([broken], store, store.configuration).run(block)
     assert result.status_counts == (("non_finite_score", len(block.rows)),)
     store.ledger.commit(result)
     stored = StoreView.open(store.url).outlier(0)
@@ -215,14 +215,15 @@ def test_a_spectrum_without_finite_density_is_stored_unexplained(
 
 def test_another_model_is_refused(release: Path, model: Path, tmp_path: Path) -> None:
     store, _ = begun(release, tmp_path / "s.zarr", model)
-    other = replace(store.configuration, model_digest="0" * 32)
+    reference = replace(store.configuration.models[0], digest="0" * 32)
+    other = replace(store.configuration, models=(reference,))
     with pytest.raises(ConfigurationError, match="not the model that the run was planned with"):
-        BlockWorker(load_model(str(model)), store, other)
+        BlockWorker([load_model(str(model))], store, other)
 
 
 def test_an_executor_works_only_inside_its_context(release: Path, model: Path, tmp_path: Path) -> None:
     store, blocks = begun(release, tmp_path / "s.zarr", model)
-    executor = SerialExecutor(WorkerRecipe(str(model), store.url))
+    executor = SerialExecutor(WorkerRecipe((str(model),), store.url))
     with pytest.raises(BugError, match="outside its context"):
         executor.run(blocks[0])
     with executor:
@@ -234,6 +235,8 @@ def test_an_executor_works_only_inside_its_context(release: Path, model: Path, t
 
 def test_memory_grows_with_what_a_worker_holds(release: Path, model: Path, tmp_path: Path) -> None:
     store, _ = begun(release, tmp_path / "s.zarr", model)
-    small = store.configuration
-    assert worker_bytes(replace(small, outlier_block_rows=100_000)) > 10 * worker_bytes(small)
-    assert worker_bytes(replace(small, block_rows=10_000_000)) > 10 * worker_bytes(small)
+    small, models = store.configuration, [load_model(str(model))]
+    needed = worker_bytes(small, models)
+    assert worker_bytes(replace(small, outlier_block_rows=100_000), models) > 10 * needed
+    assert worker_bytes(replace(small, block_rows=10_000_000), models) > 10 * needed
+    assert worker_bytes(small, models * 2) > needed

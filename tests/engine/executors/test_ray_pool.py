@@ -39,7 +39,7 @@ def prepared(release: Path, model: Path, tmp_path: Path) -> PreparedRun:
 
 @pytest.fixture
 def recipe(prepared: PreparedRun) -> WorkerRecipe:
-    return WorkerRecipe(prepared.model, prepared.request.store)
+    return WorkerRecipe(prepared.models, prepared.request.store)
 
 
 def test_ray_writes_the_serial_executors_bytes(
@@ -104,7 +104,7 @@ def test_a_workers_error_arrives_as_it_was_raised(prepared: PreparedRun, recipe:
 def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe, tmp_path: Path) -> None:
     with (
         pytest.raises(InputError, match="no model of that name"),
-        RayPoolExecutor(replace(recipe, model=str(tmp_path / "nowhere")), 1),
+        RayPoolExecutor(replace(recipe, models=(str(tmp_path / "nowhere"),)), 1),
     ):
         pass
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
 from engine.occlusion.settings import OcclusionSettings
 from engine.plan import Plan, attribution_blocks, begin, make_plan, superseded_rows
+from engine.routing import NO_MODEL, ModelReference
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
@@ -33,12 +34,9 @@ def configuration(
 ) -> RunConfiguration:
     """A small configuration of three windows and two reconstruction scores."""
     return RunConfiguration(
-        model=model,
-        model_digest="0123456789abcdef",
+        models=(ModelReference(model, "0123456789abcdef", ("GALAXY",), 3),),
         grid=GRID,
-        latents=3,
         reconstruction_scores=("mse", "chi2_lines_masked"),
-        classes=("GALAXY",),
         threshold=threshold,
         occlusion=OcclusionSettings(windows=WINDOWS),
         block_rows=block_rows,
@@ -99,6 +97,7 @@ def scored_block(block: ScoreBlock, settings: RunConfiguration) -> ScoredSpectra
     return ScoredSpectra(
         rows=joined,
         source=tuple(sources),
+        model=np.where(scored, 0, NO_MODEL).astype(np.int8),
         latents=values[:, :3],
         score=values[:, 3],
         tail_probability=tail,
@@ -116,7 +115,8 @@ def selected_of(block: ScoreBlock, scored: ScoredSpectra) -> SelectedSpectra:
         flux[place] = _normal(f"{scored.source[row]}/{scored.rows['source_row'][row]}", GRID.size)
     ivar = np.abs(flux[:, ::-1])
     ivar[:, :3] = 0.0
-    return SelectedSpectra(block.first_row + chosen, scored.rows["redshift"][chosen], flux, ivar)
+    redshift, model = scored.rows["redshift"][chosen], scored.model[chosen]
+    return SelectedSpectra(block.first_row + chosen, redshift, flux, ivar, model)
 
 
 def explanations_of(selected: SelectedSpectra) -> Explanations:

@@ -86,10 +86,10 @@ def test_a_damaged_root_is_told_apart_from_no_store(tmp_path):
 def test_another_configuration_is_refused_with_every_difference(tmp_path):
     url = str(tmp_path / "store")
     open_or_create(url, configuration())
-    other = replace(configuration(), threshold=0.5, model="sdss-galaxy")
+    other = replace(configuration(model="sdss-galaxy"), threshold=0.5)
     with pytest.raises(
         ConfigurationError,
-        match=r"model: sdss-galaxy here, desi-galaxy there; threshold: 0.5 here, 0.25 there",
+        match=r"models: sdss-galaxy .* for GALAXY here, desi-galaxy .* for GALAXY there; threshold: 0.5 here, 0.25 there",
     ):
         open_or_create(url, other)
 
