@@ -124,8 +124,8 @@ class Calibration(nn.Module):
                 self.tail_of_all.log_spread(standard) ** 2 + slope**2 * (shift**2 + stretch**2)
             )
             probability = torch.exp(-depth).clamp(_SMALLEST, 1)
-            return Tail(*(torch.where(bad, torch.nan, part).cpu().numpy().astype(np.float32)
-                          for part in (probability, spread)))  # fmt: skip
+            parts = [torch.where(bad, torch.nan, part) for part in (probability, spread)]
+            return Tail(*(part.cpu().numpy().astype(np.float32) for part in parts))
 
     def tail_probability(
         self,
@@ -139,7 +139,8 @@ class Calibration(nn.Module):
     def _standardised(self, score: Tensor, signal_to_noise: Tensor, redshift: Tensor) -> Tensor:
         median = self.median(signal_to_noise, redshift)
         width = torch.exp(self.log_width(signal_to_noise, redshift))
-        return (score.to(median.dtype) - median) / width
+        standardised: Tensor = (score.to(median.dtype) - median) / width
+        return standardised
 
     def _fit_strata(
         self,
@@ -164,22 +165,6 @@ class Calibration(nn.Module):
 
 def _tensors(*parts: NDArray[np.floating]) -> list[Tensor]:
     return [torch.as_tensor(np.asarray(part, np.float64)) for part in parts]
-
-
-def tail_probability(score: NDArray[np.floating], calibration: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Share of the calibration set with a score at least as high, counting the spectrum itself.
-
-    ``(1 + #{c >= score}) / (1 + n)``: the conformal p-value (Vovk et al. 2005), never zero, and
-    uniform for spectra drawn as the calibration set was.
-
-    Parameters
-    ----------
-    score : (m,) scores; NaN gives NaN.
-    calibration : (n,) scores of the calibration set, ascending.
-    """
-    above = len(calibration) - np.searchsorted(calibration, score, side="left")
-    tail = (1.0 + above) / (1.0 + len(calibration))
-    return np.where(np.isfinite(score), tail, np.nan).astype(np.float32)
 
 
 def quantiles(calibration: NDArray[np.floating]) -> tuple[tuple[float, float], ...]:

@@ -92,7 +92,9 @@ def _nodes(covariate: NDArray[np.float64]) -> NDArray[np.float64]:
     """Increasing nodes, also where many values are equal."""
     nodes = np.quantile(covariate, NODES)
     least = 1e-3 * max(float(nodes[-1] - nodes[0]), 1e-6)
-    return np.maximum.accumulate(nodes - least * np.arange(len(NODES))) + least * np.arange(len(NODES))
+    apart = least * np.arange(len(NODES))
+    increasing: NDArray[np.float64] = np.maximum.accumulate(nodes - apart) + apart
+    return increasing
 
 
 def _hats(values: Tensor, nodes: Tensor) -> Tensor:
@@ -124,7 +126,7 @@ def _quantile_fit(
     """Coefficients and residuals of the least pinball loss, by reweighted least squares."""
     middle = float(np.quantile(values, level))
     centred = (values - middle) / scale
-    coefficients = np.zeros(basis.shape[1])
+    coefficients: NDArray[np.float64] = np.zeros(basis.shape[1])
     for _ in range(_ROUNDS):
         residual = centred - basis @ coefficients
         weight = np.where(residual > 0, level, 1 - level) / np.maximum(np.abs(residual), 1e-3)

@@ -177,4 +177,7 @@ def _limited(
 ) -> NDArray[np.float64]:
     """Slopes no more than 2.9 times those of the intervals beside them: below 3 the cubic only rises."""
     most = 2.9 * np.diff(depth) / np.diff(knots)
-    return np.minimum(slope, np.minimum(np.append(most, np.inf), np.insert(most, 0, np.inf)))
+    limited: NDArray[np.float64] = np.minimum(
+        slope, np.minimum(np.append(most, np.inf), np.insert(most, 0, np.inf))
+    )
+    return limited
