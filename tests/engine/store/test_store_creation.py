@@ -89,7 +89,8 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path):
     other = replace(configuration(model="sdss-galaxy"), threshold=0.5)
     with pytest.raises(
         ConfigurationError,
-        match=r"models: sdss-galaxy .* for GALAXY here, desi-galaxy .* for GALAXY there; threshold: 0.5 here, 0.25 there",
+        match=r"models: sdss-galaxy .* for GALAXY here, desi-galaxy .* for GALAXY there; "
+        r"threshold: 0.5 here, 0.25 there",
     ):
         open_or_create(url, other)
 
