@@ -41,7 +41,7 @@ class ParetoTail:
 
     @classmethod
     def fit(cls, excesses: NDArray[np.float64]) -> ParetoTail:
-        """Weigh laws by their likelihood for ``excesses`` (k,), all > 0, and a prior; 1/scale is flat in log."""
+        """Weigh laws by their likelihood for ``excesses`` (k,), all > 0, and a prior, flat in log scale."""
         count = len(excesses)
         freeze = 1.0 / (1.0 + count)
         centre = math.log(float(np.median(excesses)) / math.log(2))

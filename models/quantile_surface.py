@@ -126,14 +126,14 @@ def _quantile_fit(
     """Coefficients and residuals of the least pinball loss, by reweighted least squares."""
     middle = float(np.quantile(values, level))
     centred = (values - middle) / scale
-    coefficients: NDArray[np.float64] = np.zeros(basis.shape[1])
+    coefficients = np.zeros(basis.shape[1])
     for _ in range(_ROUNDS):
         residual = centred - basis @ coefficients
         weight = np.where(residual > 0, level, 1 - level) / np.maximum(np.abs(residual), 1e-3)
         weighted = basis * weight[:, None]
         # The penalty in the currency of a spectrum one scale away.
-        coefficients = np.linalg.solve(weighted.T @ basis + 0.5 * penalty, weighted.T @ centred)
+        coefficients[:] = np.linalg.solve(weighted.T @ basis + 0.5 * penalty, weighted.T @ centred)
     residual = scale * (centred - basis @ coefficients)
-    coefficients = scale * coefficients
+    coefficients *= scale
     coefficients[: len(NODES)] += middle
     return coefficients, residual

@@ -133,8 +133,8 @@ def _body(
     """Knots, depths and spreads up to the score that ``above`` scores exceed."""
     count = len(ordered)
     # Evenly where the tail is large, by factors where it is small; between, both.
-    ends = np.log(1 - np.array([1, count - above]) / (count + 1) + _EVEN)
-    tail = np.exp(np.linspace(*ends, BODY)) - _EVEN
+    first, last = np.log(1 - np.array([1, count - above]) / (count + 1) + _EVEN).tolist()
+    tail = np.exp(np.linspace(first, last, BODY)) - _EVEN
     rank = (count + 1) * (1 - tail)
     knots = np.interp(rank, np.arange(1, count + 1), ordered)
     # Equal scores would make a step.
