@@ -92,6 +92,8 @@ class BlockResult:
     outliers : store rows at or below the threshold, ascending (score blocks).
     unreadable : files that could not be read; their rows say so.
     objects : every object that the block wrote, sorted by path.
+    signature_counts : (Signature label, explanations) for every failure signature that occurs, sorted by
+        label (attribution blocks).
     """
 
     kind: BlockKind
@@ -102,3 +104,4 @@ class BlockResult:
     outliers: tuple[int, ...]
     unreadable: tuple[RefusedFile, ...]
     objects: tuple[WrittenObject, ...]
+    signature_counts: tuple[tuple[str, int], ...] = ()

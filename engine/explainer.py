@@ -15,6 +15,7 @@ from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.settings import OcclusionSettings
 from engine.scored_spectra import Explanations, SelectedSpectra
 from engine.scorer import as_float32, device_tensor
+from engine.signature_criteria import SignatureCriteria
 from models.errors import QuarantineError
 from models.scoring_model import ScoringModel
 
@@ -41,11 +42,12 @@ class Explainer:
         self._device = torch.device(device)
         self._memory_bytes = memory_for(self._device, memory_bytes)
         self._wavelength = model.card.grid.wavelength()
+        self._criteria = SignatureCriteria(model.card, settings)
 
     def explain(self, selected: SelectedSpectra) -> Explanations:
         """Explain spectra as they were scored.
 
-        A spectrum for which the model gives no finite density has NaN throughout, and window 0.
+        A spectrum for which the model gives no finite density has NaN throughout, window 0 and no signature.
         """
         count, windows, pixels = len(selected), len(self._settings.windows), len(self._wavelength)
         explanations = Explanations(
@@ -58,6 +60,7 @@ class Explainer:
             baseline_log_prob=_unknown(count),
             peak_wavelength=np.full(count, np.nan, dtype=np.float64),
             peak_window=np.zeros(count, dtype=np.int32),
+            signatures=np.zeros(count, dtype=np.uint16),
         )
         for row in range(count):
             try:
@@ -73,6 +76,9 @@ class Explainer:
             if result.peak_pixel >= 0:
                 explanations.peak_wavelength[row] = self._wavelength[result.peak_pixel]
                 explanations.peak_window[row] = result.peak_window
+            explanations.signatures[row] = self._criteria.signatures(
+                result, selected.flux[row], selected.ivar[row], float(selected.redshift[row])
+            )
         return explanations
 
     def _explain_one(self, selected: SelectedSpectra, row: int) -> tuple[NDArray[np.float32], Attribution]:

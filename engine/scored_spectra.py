@@ -74,6 +74,7 @@ class Explanations:
     log_prob : (n,) float32, of the spectrum; baseline_log_prob : (n,) float32, mean of the baselines.
     peak_wavelength : (n,) float64, observed Angstrom, where ``combined`` is largest.
     peak_window : (n,) int32, window in pixels that contributes most there.
+    signatures : (n,) uint16, failure signatures as bits of :class:`engine.signatures.Signature`.
     """
 
     selected: SelectedSpectra
@@ -85,6 +86,7 @@ class Explanations:
     baseline_log_prob: NDArray[np.float32]
     peak_wavelength: NDArray[np.float64]
     peak_window: NDArray[np.int32]
+    signatures: NDArray[np.uint16]
 
     def __len__(self) -> int:
         return len(self.selected)

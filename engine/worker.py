@@ -25,6 +25,7 @@ from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.scorer import Scorer
+from engine.signatures import counted
 from engine.source_file import RefusedFile
 from engine.source_health import SourceHealth
 from engine.store.store import Store
@@ -175,7 +176,13 @@ class BlockWorker:
             }
         )
         objects = self._store.write_explanations(block, explanations)
-        return _receipt(block, spectra=len(explanations), statuses=+statuses, objects=[*objects])
+        return _receipt(
+            block,
+            spectra=len(explanations),
+            statuses=+statuses,
+            objects=[*objects],
+            signatures=counted(explanations.signatures),
+        )
 
 
 @dataclass
@@ -272,6 +279,7 @@ def _receipt(
     objects: list[WrittenObject],
     outliers: tuple[int, ...] = (),
     unreadable: tuple[RefusedFile, ...] = (),
+    signatures: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -282,4 +290,5 @@ def _receipt(
         outliers=outliers,
         unreadable=tuple(sorted(unreadable, key=lambda file: file.url)),
         objects=tuple(sorted(objects, key=lambda written: written.path)),
+        signature_counts=signatures,
     )

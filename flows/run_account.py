@@ -32,6 +32,9 @@ def account_of(
         statuses.update(dict(result.status_counts))
     unreadable = [file for result in scored for file in result.unreadable]
     set_aside = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    signatures: Counter[str] = Counter()
+    for result in explained:
+        signatures.update(dict(result.signature_counts))
     everything = store.ledger.results("score").values()
     return RunSummary(
         store=store.url,
@@ -47,6 +50,7 @@ def account_of(
         status_counts=tuple(sorted(statuses.items())),
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),
+        signature_counts=tuple(sorted(signatures.items())),
         store_spectra=sum(result.spectra for result in everything),
         store_outliers=sum(len(result.outliers) for result in everything),
         seconds=seconds,

@@ -72,6 +72,7 @@ class RunSummary:
     status_counts : (status label, count) of these spectra, sorted by label.
     outliers : of these spectra, those at or below the threshold.
     explained : outliers that this run explained.
+    signature_counts : (signature label, explanations of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
     seconds : wall time.
     """
@@ -89,6 +90,7 @@ class RunSummary:
     status_counts: tuple[tuple[str, int], ...]
     outliers: int
     explained: int
+    signature_counts: tuple[tuple[str, int], ...]
     store_spectra: int
     store_outliers: int
     seconds: float
@@ -102,6 +104,7 @@ class RunSummary:
         """A JSON-ready description."""
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
+        description["signature_counts"] = dict(self.signature_counts)
         description["passed_over"] = [asdict(file) for file in self.passed_over]
         description["set_aside"] = [asdict(file) for file in self.set_aside]
         return description

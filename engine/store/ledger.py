@@ -275,6 +275,7 @@ def _to_result(body: dict[str, Any]) -> BlockResult:
         outliers=tuple(_whole(row) for row in body["outliers"]),
         unreadable=tuple(RefusedFile(**file) for file in body["unreadable"]),
         objects=tuple(WrittenObject(**each) for each in body["objects"]),
+        signature_counts=tuple((str(label), _whole(count)) for label, count in body["signature_counts"]),
     )
 
 

@@ -37,6 +37,7 @@ _EXPLANATION_FIELDS = (
     "baseline_log_prob",
     "peak_wavelength",
     "peak_window",
+    "signatures",
 )
 
 
