@@ -17,7 +17,7 @@ from engine.scored_spectra import Explanations, SelectedSpectra
 from engine.scorer import as_float32, device_tensor
 from engine.signature_criteria import SignatureCriteria
 from models.errors import QuarantineError
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 
 
 class Explainer:
@@ -35,7 +35,7 @@ class Explainer:
     """
 
     def __init__(
-        self, model: ScoringModel, settings: OcclusionSettings, device: str = "cpu", memory_bytes: int = 0
+        self, model: SpectrumModel, settings: OcclusionSettings, device: str = "cpu", memory_bytes: int = 0
     ) -> None:
         self._model = copy.deepcopy(model).to(device).double()
         self._settings = settings

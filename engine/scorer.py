@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from engine.normalisation import NormalisedSpectra
 from models.reconstruction_scores import reconstruction_scores
-from models.scoring_model import ScoringModel
+from models.signal_to_noise import signal_to_noise
+from models.spectrum_model import SpectrumModel
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Scores:
 class Scorer:
     """A scoring model on a device."""
 
-    def __init__(self, model: ScoringModel, device: str = "cpu") -> None:
+    def __init__(self, model: SpectrumModel, device: str = "cpu") -> None:
         self._model = model.to(device)
         self._device = torch.device(device)
         self._wavelength = device_tensor(model.card.grid.wavelength(), self._device)
@@ -48,14 +49,15 @@ class Scorer:
             for values in (spectra.flux, spectra.ivar, spectra.good, spectra.rows["redshift"])
         )
         with torch.inference_mode():
-            latents = self._model.encode(flux, ivar, redshift)
-            score = as_float32(-self._model.latent_log_prob(latents))
+            outputs = self._model.outputs(flux, ivar, redshift)
+            score = as_float32(outputs.score)
             reconstruction = reconstruction_scores(
-                flux, ivar, good, self._model.decode(latents, redshift), redshift, self._wavelength
+                flux, ivar, good, outputs.reconstruction, redshift, self._wavelength
             )
-        values = as_float32(latents)
+            snr = as_float32(signal_to_noise(flux, ivar))
+        values = as_float32(outputs.latents)
         # The tail is read off the score as stored, so that the two can never disagree.
-        tail = self._model.tail_probability(score)
+        tail = self._model.tail_probability(score, snr, spectra.rows["redshift"][chosen])
         finite = np.isfinite(score) & np.isfinite(values).all(axis=1)
         return Scores(values, score, tail, as_float32(reconstruction), finite)
 

@@ -31,7 +31,7 @@ from engine.source_health import SourceHealth
 from engine.store.store import Store
 from models.errors import ConfigurationError, RetryError
 from models.row_status import RowStatus
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 
 _PROCESS_BYTES = 400 * 2**20
 """A process with torch, zarr and a model loaded, before it holds any spectrum."""
@@ -75,7 +75,7 @@ class BlockWorker:
 
     def __init__(
         self,
-        model: ScoringModel,
+        model: SpectrumModel,
         store: Store,
         configuration: RunConfiguration,
         device: str = "cpu",

@@ -100,7 +100,7 @@ def occlusion(
     from flows.bench_tables import show_bench
     from flows.console import messages, notes, write_json
     from infra.settings import load_settings, own_threads
-    from models.weights import load_model
+    from models.weights import load_local_model
 
     check_outputs(output, plot)
     settings = BenchSettings(
@@ -117,7 +117,7 @@ def occlusion(
     )
     torch.set_num_threads(own_threads(load_settings()))
     with notes().status("load the model") as status:
-        result = bench_occlusion(load_model(model), settings, usable_device(device), status.update)
+        result = bench_occlusion(load_local_model(model), settings, usable_device(device), status.update)
     if output is not None:
         save_json(result.to_dict(), output)
     if plot is not None:

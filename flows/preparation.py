@@ -33,7 +33,7 @@ from infra.settings import Settings, available_memory, cpu_count
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 from models.weights import load_model, pretrained_for, pretrained_names
 from tasks.run_listener import current_listener
 
@@ -114,7 +114,7 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
 
 
 def configure(
-    request: RunRequest, name: str, model: ScoringModel, store: Store | None, spectra: int
+    request: RunRequest, name: str, model: SpectrumModel, store: Store | None, spectra: int
 ) -> RunConfiguration:
     """The run's configuration: what was asked, else what the store has, else the defaults.
 
@@ -168,7 +168,7 @@ def _model_name(request: RunRequest, store: Store | None, listing: ReleaseListin
     return pretrained_for(listing.grid.name)
 
 
-def _check_grid(listing: ReleaseListing, model: ScoringModel) -> None:
+def _check_grid(listing: ReleaseListing, model: SpectrumModel) -> None:
     if listing.grid == model.card.grid:
         return
     fitting = [name for name in pretrained_names() if _grid_of(name) == listing.grid]
@@ -192,7 +192,7 @@ def _described(grid: WavelengthGrid) -> str:
     return f"{grid.name} grid ({grid.size} pixels, {ends}, {grid.spacing})"
 
 
-def _check_calibration(configuration: RunConfiguration, model: ScoringModel) -> None:
+def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) -> None:
     least = 1.0 / (1.0 + model.calibration_size)
     if configuration.threshold < least:
         raise ConfigurationError(

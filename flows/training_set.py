@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,7 +17,7 @@ from models.errors import ConfigurationError, QuarantineError
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.row_status import RowStatus
-from models.training import TrainingPopulation, TrainingSpectra
+from models.training import TrainingPopulation, TrainingSpectra, TrainingSplit
 from tasks.run_listener import current_listener
 
 REDSHIFT_TAILS = (0.002, 0.998)
@@ -26,12 +27,15 @@ WINDOWS = ((5300.0, 5850.0), (4050.0, 4300.0), (3100.0, 3300.0), (2000.0, 2300.0
 """Rest-frame windows free of strong lines, Angstrom, in order of preference for normalising."""
 
 MIN_GOOD_FRACTION = 0.4
+SHARES = (0.05, 0.2)
+"""Of all spectra, those held out for validation and for calibration."""
+
 _READ_AT_ONCE = 256
 
 
 def read_training_set(
     listing: ReleaseListing, request: TrainingRequest
-) -> tuple[TrainingSpectra, TrainingPopulation]:
+) -> tuple[TrainingSplit, TrainingPopulation]:
     """Normalised spectra and what they are; files that cannot be read are passed over.
 
     Raises
@@ -63,7 +67,16 @@ def read_training_set(
         flux[place], ivar[place] = normalised.flux[chosen], normalised.ivar[chosen]
         redshift[place] = normalised.rows["redshift"][chosen]
         filled = place.stop
-    return TrainingSpectra(flux[:filled], ivar[:filled], redshift[:filled]), population
+    whole = TrainingSpectra(flux[:filled], ivar[:filled], redshift[:filled])
+    return split(whole, request.seed), population
+
+
+def split(spectra: TrainingSpectra, seed: int) -> TrainingSplit:
+    """Spectra divided at random by :data:`SHARES`."""
+    order = np.random.default_rng(seed).permutation(len(spectra))
+    ends = np.cumsum([int(len(spectra) * share) for share in SHARES])
+    validation, calibration, training = np.split(order, ends)
+    return TrainingSplit(*(spectra.take(np.sort(part)) for part in (training, validation, calibration)))
 
 
 def normalisation_window(grid: WavelengthGrid, low: float, high: float) -> tuple[float, float]:
@@ -132,10 +145,13 @@ def _card(population: TrainingPopulation) -> ModelCard:
     return ModelCard(
         name=population.name,
         description=population.description,
+        kind="",
         grid=population.grid,
         classes=population.classes,
         redshift_min=population.redshift_min,
         redshift_max=population.redshift_max,
+        snr_min=0.0,
+        snr_max=math.inf,
         normalisation_min=population.normalisation_min,
         normalisation_max=population.normalisation_max,
         min_good_fraction=population.min_good_fraction,

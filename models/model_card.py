@@ -9,7 +9,7 @@ from typing import Any
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 
-CARD_VERSION = 1
+CARD_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,11 @@ class ModelCard:
     Attributes
     ----------
     name, description : for people.
+    kind : which class of model, see ``models.weights``.
     grid : observed-frame wavelength grid of the input.
     classes : spectral classes the model was trained on, e.g. ("GALAXY",).
     redshift_min, redshift_max : range of redshifts it was trained on.
+    snr_min, snr_max : range of median signal-to-noise ratios per pixel it was calibrated on.
     normalisation_min, normalisation_max : rest-frame window in Angstrom whose median flux divides
         a spectrum.
     min_good_fraction : least share of good pixels within the instrument's coverage and window.
@@ -36,10 +38,13 @@ class ModelCard:
 
     name: str
     description: str
+    kind: str
     grid: WavelengthGrid
     classes: tuple[str, ...]
     redshift_min: float
     redshift_max: float
+    snr_min: float
+    snr_max: float
     normalisation_min: float
     normalisation_max: float
     min_good_fraction: float

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from models import calibration
 from models.decoder import Decoder
@@ -16,14 +16,11 @@ from models.density import LatentDensity
 from models.encoder import Encoder, EncoderHead, EncoderSettings
 from models.local_score import LocalScore
 from models.model_card import ModelCard
+from models.spectrum_model import ModelOutputs, SpectrumModel
 
 
-class ScoringModel(nn.Module):
-    """Scores spectra by minus the log density of their latents, novelty outputs included.
-
-    All spectra are flux divided by its median in the card's rest-frame window; ``ivar`` is that of
-    the divided flux. Pixels of zero ``ivar`` have no influence whatever their flux.
-    """
+class ScoringModel(SpectrumModel):
+    """Scores spectra by minus the log density of their latents, novelty outputs included."""
 
     calibration_scores: Tensor
     calibration_latents: Tensor
@@ -101,6 +98,16 @@ class ScoringModel(nn.Module):
         redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
 
-    def tail_probability(self, score: NDArray[np.floating]) -> NDArray[np.float32]:
+    def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
+        """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
+        latents = self.encode(flux, ivar, redshift)
+        return ModelOutputs(latents, -self.latent_log_prob(latents), self.decode(latents, redshift))
+
+    def tail_probability(
+        self,
+        score: NDArray[np.floating],
+        signal_to_noise: NDArray[np.floating],  # noqa: ARG002
+        redshift: NDArray[np.floating],  # noqa: ARG002
+    ) -> NDArray[np.float32]:
         """Share of the calibration set with a score at least as high, see ``models.calibration``."""
         return calibration.tail_probability(score, self.calibration_scores.cpu().numpy())

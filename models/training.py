@@ -18,7 +18,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -33,6 +33,10 @@ from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.scoring_model import ScoringModel
+from models.signal_to_noise import signal_to_noise
+
+SNR_TAILS = (0.002, 0.998)
+"""Quantiles of the calibration spectra's signal-to-noise ratios that become the model's range."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,31 @@ class TrainingSpectra:
         return TrainingSpectra(self.flux[index], self.ivar[index], self.redshift[index])
 
 
+class SpectraSource(Protocol):
+    """n normalised spectra, in memory or not."""
+
+    def __len__(self) -> int:
+        """Number of spectra."""
+        ...
+
+    def take(self, index: NDArray[Any]) -> TrainingSpectra:
+        """The spectra at ``index``, (k,) ascending."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingSplit:
+    """Spectra to learn from, to stop by, and to calibrate on; no object is on two sides."""
+
+    training: SpectraSource
+    validation: SpectraSource
+    calibration: SpectraSource
+
+    def __len__(self) -> int:
+        """Number of spectra on all sides."""
+        return len(self.training) + len(self.validation) + len(self.calibration)
+
+
 @dataclass(frozen=True)
 class TrainingSettings:
     """How to train.
@@ -65,7 +94,6 @@ class TrainingSettings:
         because latents that ignore their input are consistent too.
     novelty : weight of telling whole from damaged spectra.
     model_error : relative error of flux added to the noise, so that bright spectra do not rule.
-    validation, calibration : shares of the spectra held out for each.
     flow_epochs, flow_transforms, flow_hidden : the density of latents.
     decoder_hidden : widths of the decoder.
     encoder : sizes of the encoder.
@@ -79,8 +107,6 @@ class TrainingSettings:
     consistency: float = 0.5
     novelty: float = 1.0
     model_error: float = 0.03
-    validation: float = 0.05
-    calibration: float = 0.2
     flow_epochs: int = 80
     flow_transforms: int = 3
     flow_hidden: tuple[int, ...] = (32, 32)
@@ -129,7 +155,7 @@ _Batch = tuple[Tensor, Tensor, Tensor]
 
 
 def fit(
-    spectra: TrainingSpectra,
+    spectra: TrainingSplit,
     population: TrainingPopulation,
     settings: TrainingSettings,
     data: Mapping[str, Any],
@@ -154,13 +180,16 @@ def fit(
     ------
     ConfigurationError : too few spectra to hold some out.
     """
-    count = len(spectra)
-    n_validation, n_calibration = int(count * settings.validation), int(count * settings.calibration)
-    if n_validation < 8 or n_calibration < 8 or count - n_validation - n_calibration < settings.batch:
+    counts = {
+        "training": len(spectra.training),
+        "validation": len(spectra.validation),
+        "calibration": len(spectra.calibration),
+    }
+    if counts["training"] < settings.batch or min(counts["validation"], counts["calibration"]) < 8:
         raise ConfigurationError(
             "Too few spectra to train on.",
-            got=f"{count} scorable spectra",
-            allowed=f"enough for a batch of {settings.batch} and two held-out sets of at least 8",
+            got=", ".join(f"{count} for {side}" for side, count in counts.items()),
+            allowed=f"at least a batch of {settings.batch} for training, 8 each for the others",
             remedy="Give more spectra, or a smaller batch.",
             kind="too-few-spectra",
         )
@@ -175,31 +204,28 @@ def fit(
         )
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    order = np.random.default_rng(settings.seed).permutation(count)
-    validation = spectra.take(np.sort(order[:n_validation]))
-    calibrating = spectra.take(np.sort(order[n_validation : n_validation + n_calibration]))
-    training = spectra.take(np.sort(order[n_validation + n_calibration :]))
-
-    counts = {"training": len(training), "validation": n_validation, "calibration": n_calibration}
     card = _card(population, settings, {**data, "spectra_of": counts})
-    model = ScoringModel(card, n_calibration)
-    fidelity = _fit_autoencoder(model, training, validation, settings, callback, checkpoints)
+    model = ScoringModel(card, counts["calibration"])
+    fidelity = _fit_autoencoder(model, spectra.training, spectra.validation, settings, callback, checkpoints)
     torch.manual_seed(settings.seed)
-    nll = _fit_density(model, training, validation, settings, callback)
+    nll = _fit_density(model, spectra.training, spectra.validation, settings, callback)
 
     model.eval()
     with torch.inference_mode():
-        latents = _encode(model, calibrating)
+        latents = _encode(model, spectra.calibration)
         scores = -model.latent_log_prob(latents).double()
     ordered = torch.sort(scores).values
     model.calibration_scores.copy_(ordered)
     model.calibration_latents.copy_(latents)
+    snr = _signal_to_noise(spectra.calibration)
     model.card = replace(
         card,
+        snr_min=float(np.quantile(snr, SNR_TAILS[0])),
+        snr_max=float(np.quantile(snr, SNR_TAILS[1])),
         metrics={
             "validation_fidelity": fidelity,
             "validation_score": nll,
-            "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, validation),
+            "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
         },
         calibration_quantiles=calibration.quantiles(ordered.numpy()),
     )
@@ -215,10 +241,13 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
     return ModelCard(
         name=population.name,
         description=population.description,
+        kind="local",
         grid=grid,
         classes=population.classes,
         redshift_min=population.redshift_min,
         redshift_max=population.redshift_max,
+        snr_min=0.0,
+        snr_max=math.inf,
         normalisation_min=population.normalisation_min,
         normalisation_max=population.normalisation_max,
         min_good_fraction=population.min_good_fraction,
@@ -235,12 +264,14 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
     )
 
 
-def _tensors(spectra: TrainingSpectra, index: NDArray[Any]) -> _Batch:
-    return (
-        torch.from_numpy(spectra.flux[index]),
-        torch.from_numpy(spectra.ivar[index]),
-        torch.from_numpy(spectra.redshift[index]),
-    )
+def _tensors(spectra: SpectraSource, index: NDArray[Any]) -> _Batch:
+    some = spectra.take(index)
+    return torch.from_numpy(some.flux), torch.from_numpy(some.ivar), torch.from_numpy(some.redshift)
+
+
+def _signal_to_noise(spectra: SpectraSource) -> NDArray[np.float32]:
+    parts = [signal_to_noise(*_tensors(spectra, index)[:2]) for index in _chunks(len(spectra))]
+    return np.asarray(torch.cat(parts).numpy())
 
 
 def _weight(ivar: Tensor, flux: Tensor, model_error: float) -> Tensor:
@@ -326,8 +357,8 @@ def _novelty(
 
 def _fit_autoencoder(
     model: ScoringModel,
-    training: TrainingSpectra,
-    validation: TrainingSpectra,
+    training: SpectraSource,
+    validation: SpectraSource,
     settings: TrainingSettings,
     callback: Callback,
     checkpoints: Path | None,
@@ -368,7 +399,7 @@ def _fit_autoencoder(
 
 def _train_an_epoch(
     model: ScoringModel,
-    training: TrainingSpectra,
+    training: SpectraSource,
     settings: TrainingSettings,
     fade: float,
     epoch: int,
@@ -421,12 +452,12 @@ def _chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _encode(model: ScoringModel, spectra: TrainingSpectra) -> Tensor:
+def _encode(model: ScoringModel, spectra: SpectraSource) -> Tensor:
     return torch.cat([model.encode(*_tensors(spectra, index)) for index in _chunks(len(spectra))])
 
 
 @torch.no_grad()
-def _validation_fidelity(model: ScoringModel, spectra: TrainingSpectra, settings: TrainingSettings) -> float:
+def _validation_fidelity(model: ScoringModel, spectra: SpectraSource, settings: TrainingSettings) -> float:
     model.eval()
     total = 0.0
     for index in _chunks(len(spectra)):
@@ -437,7 +468,7 @@ def _validation_fidelity(model: ScoringModel, spectra: TrainingSpectra, settings
 
 
 @torch.no_grad()
-def _chi2_per_pixel(model: ScoringModel, spectra: TrainingSpectra) -> float:
+def _chi2_per_pixel(model: ScoringModel, spectra: SpectraSource) -> float:
     """Median over spectra of chi2 per good pixel of the reconstruction, by the survey's own ivar."""
     values = []
     for index in _chunks(len(spectra)):
@@ -449,8 +480,8 @@ def _chi2_per_pixel(model: ScoringModel, spectra: TrainingSpectra) -> float:
 
 def _fit_density(
     model: ScoringModel,
-    training: TrainingSpectra,
-    validation: TrainingSpectra,
+    training: SpectraSource,
+    validation: SpectraSource,
     settings: TrainingSettings,
     callback: Callback,
 ) -> float:

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
+from torch import Tensor
 
 from models.errors import ConfigurationError, InputError
 from models.model_card import ModelCard
 from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
 PRETRAINED = Path(__file__).parent / "pretrained"
+
+
+def _local(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
+    return ScoringModel(card, len(state["calibration_scores"]))
+
+
+MODEL_KINDS: dict[str, Callable[[ModelCard, Mapping[str, Tensor]], SpectrumModel]] = {"local": _local}
+"""From a card and the tensors that will be loaded to a model of the right shapes, by the card's kind."""
 
 
 def pretrained_names() -> tuple[str, ...]:
@@ -50,7 +61,7 @@ def digest(card: ModelCard, weights: bytes) -> str:
     return hashlib.blake2b(text.encode() + b"\0" + weights, digest_size=16).hexdigest()
 
 
-def save_model(model: ScoringModel, directory: Path) -> ModelCard:
+def save_model(model: SpectrumModel, directory: Path) -> ModelCard:
     """Write weights and card; returns the card with its digest, which the model then carries too."""
     state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
     weights = save_tensors(state)
@@ -62,7 +73,7 @@ def save_model(model: ScoringModel, directory: Path) -> ModelCard:
     return card
 
 
-def load_model(name: str) -> ScoringModel:
+def load_model(name: str) -> SpectrumModel:
     """The model of that name among those shipped, or in that directory; in evaluation mode, on CPU.
 
     Raises
@@ -91,6 +102,15 @@ def load_model(name: str) -> ScoringModel:
             kind="card-damaged",
         ) from error
     card = ModelCard.from_dict(description, str(directory / CARD))
+    if card.kind not in MODEL_KINDS:
+        raise ConfigurationError(
+            "The model is of a kind that this code does not know.",
+            where=str(directory / CARD),
+            got=card.kind,
+            allowed=", ".join(MODEL_KINDS),
+            remedy="Use the whyspec version that wrote it.",
+            kind="model-kind",
+        )
     weights = (directory / WEIGHTS).read_bytes()
     if digest(card, weights) != card.digest:
         raise ConfigurationError(
@@ -103,7 +123,7 @@ def load_model(name: str) -> ScoringModel:
         )
     try:
         state = load_tensors(weights)
-        model = ScoringModel(card, len(state["calibration_scores"]))
+        model = MODEL_KINDS[card.kind](card, state)
         with torch.no_grad():
             model.load_state_dict(state)
     except (SafetensorError, KeyError, RuntimeError) as error:
@@ -116,3 +136,23 @@ def load_model(name: str) -> ScoringModel:
         ) from error
     model.requires_grad_(False)
     return model.eval()
+
+
+def load_local_model(name: str) -> ScoringModel:
+    """As :func:`load_model`, a model of whyspec's own kind.
+
+    Raises
+    ------
+    ConfigurationError : the model is of another kind.
+    """
+    model = load_model(name)
+    if not isinstance(model, ScoringModel):
+        raise ConfigurationError(
+            "This needs a model that can be taken apart.",
+            where="--model",
+            got=f"{model.card.name}, of kind {model.card.kind}",
+            allowed="a model of kind local",
+            remedy=f"Name one of {', '.join(pretrained_names())}, or one trained with `whyspec train`.",
+            kind="model-kind",
+        )
+    return model

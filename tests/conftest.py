@@ -36,10 +36,13 @@ def tiny_model() -> ScoringModel:
     card = ModelCard(
         name="tiny",
         description="random weights, for tests",
+        kind="local",
         grid=DESI_GRID,
         classes=("GALAXY",),
         redshift_min=0.0,
         redshift_max=0.6,
+        snr_min=0.5,
+        snr_max=100.0,
         normalisation_min=5300.0,
         normalisation_max=5850.0,
         min_good_fraction=0.3,

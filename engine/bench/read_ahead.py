@@ -17,7 +17,7 @@ from engine.scorer import Scorer
 from engine.source_file import SourceFile
 from engine.source_health import SourceHealth
 from engine.spectra import Spectra
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class ReadAhead:
         return (both - self.seconds) / min(self.reading_seconds, self.computing_seconds)
 
 
-def measure_read_ahead(model: ScoringModel, files: tuple[SourceFile, ...], delay_seconds: float) -> ReadAhead:
+def measure_read_ahead(
+    model: SpectrumModel, files: tuple[SourceFile, ...], delay_seconds: float
+) -> ReadAhead:
     """Read ``files``, which are local, as if each request to them took ``delay_seconds``."""
     torch.set_num_threads(1)
     use_delay(delay_seconds)

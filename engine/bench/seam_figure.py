@@ -13,7 +13,7 @@ from matplotlib.patches import Patch, Rectangle
 from engine.occlusion.network import Network, take_apart
 from engine.report.palette import BASELINE, MUTED, ODD, RAW
 from models.scoring_model import ScoringModel
-from models.weights import load_model
+from models.weights import load_local_model
 
 _FIRST, _PIXELS = 3500, 420
 _WINDOW = (3612, 3612 + 160)
@@ -80,4 +80,4 @@ def _draw_layers(axes: object, network: Network) -> None:
 
 
 if __name__ == "__main__":
-    seam_figure(load_model("desi-galaxy")).savefig(Path(sys.argv[1]), dpi=130)
+    seam_figure(load_local_model("desi-galaxy")).savefig(Path(sys.argv[1]), dpi=130)

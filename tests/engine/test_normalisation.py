@@ -14,6 +14,7 @@ from engine.rows import Rows
 from engine.spectra import Spectra
 from models.errors import ConfigurationError
 from models.grid import DESI_GRID, SDSS_GRID
+from models.model_card import ModelCard
 from models.row_status import RowStatus
 from models.scoring_model import ScoringModel
 
@@ -31,25 +32,26 @@ def make(count: int, seed: int = 0) -> Spectra:
 
 @given(st.integers(0, 10_000), st.floats(1e-3, 1e3))
 def test_divides_by_the_median_in_the_rest_frame_window(seed: int, scale: float) -> None:
-    from models.model_card import ModelCard
-
     card = ModelCard(
-        "t",
-        "",
-        DESI_GRID,
-        ("GALAXY",),
-        0.0,
-        0.5,
-        5300.0,
-        5850.0,
-        0.3,
-        3.4,
-        1e-4,
-        10,
-        {"latents": 1, "novelty": 0},
-        {},
-        {},
-        (),
+        name="t",
+        description="",
+        kind="local",
+        grid=DESI_GRID,
+        classes=("GALAXY",),
+        redshift_min=0.0,
+        redshift_max=0.5,
+        snr_min=0.0,
+        snr_max=100.0,
+        normalisation_min=5300.0,
+        normalisation_max=5850.0,
+        min_good_fraction=0.3,
+        rest_start=3.4,
+        rest_step=1e-4,
+        rest_size=10,
+        architecture={"latents": 1, "novelty": 0},
+        training={},
+        metrics={},
+        calibration_quantiles=(),
     )
     spectra = make(2, seed)
     spectra = Spectra(DESI_GRID, spectra.flux * np.float32(scale), spectra.ivar, spectra.rows)

@@ -13,7 +13,14 @@ from models.encoder import EncoderSettings
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 from models.scoring_model import ScoringModel
-from models.training import TrainingPopulation, TrainingProgress, TrainingSettings, TrainingSpectra, fit
+from models.training import (
+    TrainingPopulation,
+    TrainingProgress,
+    TrainingSettings,
+    TrainingSpectra,
+    TrainingSplit,
+    fit,
+)
 
 GRID = WavelengthGrid("test", "linear", 4000.0, 8.0, 400)
 POPULATION = TrainingPopulation("toy", "lines on a slope", GRID, ("GALAXY",), 0.0, 0.3, 4500.0, 5000.0, 0.3)
@@ -39,11 +46,21 @@ def toy(count: int, seed: int = 0) -> TrainingSpectra:
     return TrainingSpectra(flux, np.where(good, 100, 0).astype(np.float32), redshift)
 
 
+def divided(spectra: TrainingSpectra) -> TrainingSplit:
+    """A twentieth for validation, a fifth for calibration."""
+    count = len(spectra)
+    ends = [count // 20, count // 20 + count // 5]
+    validation, calibration, training = np.split(np.arange(count), ends)
+    return TrainingSplit(spectra.take(training), spectra.take(validation), spectra.take(calibration))
+
+
 def train(
     spectra: TrainingSpectra, settings: TrainingSettings = SETTINGS
 ) -> tuple[ScoringModel, list[TrainingProgress]]:
     log: list[TrainingProgress] = []
-    model = fit(spectra, POPULATION, settings, {"source": "toy"}, lambda progress, _: log.append(progress))
+    model = fit(
+        divided(spectra), POPULATION, settings, {"source": "toy"}, lambda progress, _: log.append(progress)
+    )
     return model, log
 
 
@@ -84,7 +101,7 @@ def test_masked_pixels_cannot_leak() -> None:
 
 
 def test_too_few_spectra() -> None:
-    with pytest.raises(ConfigurationError, match=r"Too few spectra(.|\n)*got: 20 scorable"):
+    with pytest.raises(ConfigurationError, match=r"Too few spectra(.|\n)*got: 15 for training"):
         train(toy(20))
 
 
@@ -94,7 +111,7 @@ def test_scores_of_the_population_are_calibrated() -> None:
     score = -model.log_prob(
         torch.from_numpy(fresh.flux), torch.from_numpy(fresh.ivar), torch.from_numpy(fresh.redshift)
     ).numpy()
-    tail = model.tail_probability(score)
+    tail = model.tail_probability(score, score, score)
     assert 0.3 < np.median(tail) < 0.7
 
 
@@ -112,10 +129,10 @@ def test_a_training_that_was_stopped_continues_to_the_same_model(tmp_path: Path)
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        fit(spectra, POPULATION, settings, {"source": "toy"}, stop_after_four, tmp_path)
+        fit(divided(spectra), POPULATION, settings, {"source": "toy"}, stop_after_four, tmp_path)
     epochs.clear()
     model = fit(
-        spectra,
+        divided(spectra),
         POPULATION,
         settings,
         {"source": "toy"},
@@ -129,10 +146,10 @@ def test_a_training_that_was_stopped_continues_to_the_same_model(tmp_path: Path)
 
 def test_a_checkpoint_of_another_training_is_not_used(tmp_path: Path) -> None:
     settings = dataclasses.replace(SETTINGS, epochs=2, flow_epochs=1)
-    fit(toy(200), POPULATION, settings, {"source": "toy"}, lambda *_: None, tmp_path)
+    fit(divided(toy(200)), POPULATION, settings, {"source": "toy"}, lambda *_: None, tmp_path)
     epochs: list[int] = []
     fit(
-        toy(200),
+        divided(toy(200)),
         POPULATION,
         dataclasses.replace(settings, seed=5),
         {"source": "toy"},

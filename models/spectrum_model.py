@@ -1,0 +1,77 @@
+"""What whyspec asks of any scoring model, whatever it is made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.model_card import ModelCard
+
+LogProb = Callable[[Tensor], Tensor]
+"""Minus the score of (B, N) spectra, (B,)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModelOutputs:
+    """What a model says of B spectra.
+
+    Attributes
+    ----------
+    latents : (B, S).
+    score : (B,), the higher the odder.
+    reconstruction : (B, N), the noise-free spectrum that the model sees in each.
+    """
+
+    latents: Tensor
+    score: Tensor
+    reconstruction: Tensor
+
+
+class SpectrumModel(nn.Module, ABC):
+    """A scoring model.
+
+    All spectra are flux divided by its median in the card's rest-frame window; ``ivar`` is that of
+    the divided flux. Pixels of zero ``ivar`` have no influence whatever their flux.
+    """
+
+    card: ModelCard
+
+    @property
+    @abstractmethod
+    def floats_per_pixel(self) -> int:
+        """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
+
+    @property
+    @abstractmethod
+    def calibration_size(self) -> int:
+        """Number of calibration spectra, from which baselines are drawn."""
+
+    @abstractmethod
+    def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
+        """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
+
+    @abstractmethod
+    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
+        """Minus the score, of (B, N) spectra that share one ivar (N,) and one redshift.
+
+        A :class:`models.local_score.LocalScore` is occluded at the cost of its seams, any other function
+        by whole forward passes.
+        """
+
+    @abstractmethod
+    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
+        """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
+
+    @abstractmethod
+    def tail_probability(
+        self,
+        score: NDArray[np.floating],
+        signal_to_noise: NDArray[np.floating],
+        redshift: NDArray[np.floating],
+    ) -> NDArray[np.float32]:
+        """Share of usual spectra with a score at least as high, (n,); NaN where the score is not finite."""
