@@ -1,4 +1,4 @@
-"""What decides which failure signatures an explanation carries. NumPy alone.
+"""What decides which failure signatures an explanation carries.
 
 Most criteria look at the *core* of the combined map: the good pixels where it is at least half as high as
 at its peak. That is what a reader sees and believes, and it does not change with the units of the map.
@@ -10,24 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from engine.occlusion.attribution import Attribution
-from engine.occlusion.settings import OcclusionSettings, PresetName
+from engine.occlusion.combine import PRESETS
+from engine.occlusion.settings import OcclusionSettings
 from engine.signatures import NOTHING, Signature
 from engine.sky_lines import near_bright_sky_line
 from models.model_card import ModelCard
+from models.signal_to_noise import signal_to_noise
 
-UNIFORM_SHARE = 0.5
-"""Least share of the good pixels in the core. A planted tilt has less."""
+STRETCHES, EVEN = 32, 0.6
+"""A map is uniform if its positive part, summed over so many stretches of equally many good pixels, has at
+least this evenness: 1 where all stretches hold the same, 1 / STRETCHES where one holds everything."""
 
 EDGE_PIXELS, WIDEST_EDGE = 8, 64
 """A peak is at an edge within so many pixels and half its window, counted up to the latter: the widest
 windows are clipped over a tenth of the spectrum, which is no edge any more."""
 
-RESPONSE_SHARE = 0.1
-"""Least share of what is to be explained, ln p of the baselines less that of the spectrum, that some window
-must bring about."""
+RESPONSE_SHARE, LEAST_RESPONSE = 0.1, 0.5
+"""Some window must bring about at least this share of what is to be explained, ln p of the baselines less
+that of the spectrum, and at least so many nat, less than which one baseline differs from another."""
 
 RESPONDING = 0.25
 """Scales whose largest effect is at least this share of the largest of all have a say on agreement."""
@@ -53,21 +57,24 @@ class Measures:
 
     Attributes
     ----------
-    core : share of the good pixels that are in the core.
-    edge : pixels from the peak to the nearest end of what spectrum and baselines cover.
+    evenness : of the combined map over the spectrum, see :data:`EVEN`.
+    edge : pixels from the peak to the nearest end of what spectrum and baselines cover; infinite where no
+        attribution is positive.
     window : width at the peak in pixels, 0 where there is no peak.
-    response : largest effect of any window over what is to be explained; infinite where that is nothing
-        and a window has an effect.
-    agreement : largest mean over spread where a responding scale's map is at least half its largest.
+    excess : what is to be explained, ln p of the baselines less that of the spectrum, in nat.
+    effect : the largest of any window, in nat.
+    agreement : largest mean over spread where a responding scale's map is at least half its largest;
+        infinite where no scale responds.
     masked, sky : share of the core's attribution on suspect pixels, 0 unless the peak is on one.
     masked_area, sky_area : these pixels' share of all good ones.
     good : share of the grid's pixels that are good; window_good : of the window at the peak.
     """
 
-    core: float
+    evenness: float
     edge: float
     window: int
-    response: float
+    excess: float
+    effect: float
     agreement: float
     masked: float
     masked_area: float
@@ -87,30 +94,34 @@ class SignatureCriteria:
     """
 
     def __init__(self, card: ModelCard, settings: OcclusionSettings) -> None:
-        self._card, self._preset = card, settings.preset
+        self._card = card
+        # What a preset's maps give a pixel of what its whole window does, per width.
+        widths = np.array(settings.windows, dtype=np.int64)
+        self._given = PRESETS[settings.preset].effect_per_pixel(np.ones((1, len(widths))), widths)[0]
         self._wavelength = card.grid.wavelength()
         self._sky_lines = near_bright_sky_line(self._wavelength)
 
     def signatures(
         self,
         attribution: Attribution,
-        ivar: NDArray[np.floating],
+        flux: NDArray[np.float32],
+        ivar: NDArray[np.float32],
         redshift: float,
-        signal_to_noise: float,
     ) -> Signature:
         """What one explanation carries.
 
         Parameters
         ----------
         attribution : the explanation.
-        ivar : (N,) inverse variance of the spectrum as scored, 0 where masked.
-        redshift : of the spectrum; signal_to_noise : its median per good pixel.
+        flux, ivar : (N,) the spectrum as scored; ``ivar`` is 0 where masked.
+        redshift : of the spectrum.
         """
         found = decided(self.measures(attribution, ivar, redshift))
         card = self._card
         if not card.redshift_min <= redshift <= card.redshift_max:
             found |= Signature.OUTSIDE_RANGE
-        if not card.snr_min <= signal_to_noise <= card.snr_max:
+        ratio = float(signal_to_noise(torch.from_numpy(flux)[None], torch.from_numpy(ivar)[None]))
+        if not card.snr_min <= ratio <= card.snr_max:
             found |= Signature.OUTSIDE_RANGE
         return found
 
@@ -120,15 +131,17 @@ class SignatureCriteria:
         combined = np.where(good, attribution.combined, 0.0).astype(np.float64)
         peak, window = attribution.peak_pixel, attribution.peak_window
         core = good & (combined >= 0.5 * combined.max(initial=0.0)) & (combined > 0.0)
+        effects = (attribution.maps / self._given[:, None]).max(axis=1)
         masked = _beside_masked(good)
         sky = good & _widened(self._sky_lines | _noisy(ivar, good), min(window // 2, WIDEST_SKY))
         first, stop = max(peak - window // 2, 0), min(peak - window // 2 + window, len(good))
         return Measures(
-            core=_share(core, good),
-            edge=self._to_edge(peak, good, redshift),
+            evenness=_evenness(combined[good]),
+            edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
             window=window,
-            response=_response(attribution, self._preset),
-            agreement=_agreement(attribution, good, self._preset),
+            excess=float(attribution.log_prob_baselines.mean()) - attribution.log_prob_spectrum,
+            effect=float(effects.max(initial=0.0)),
+            agreement=_agreement(attribution, effects, good),
             masked=_carried(combined, core, masked, peak),
             masked_area=_share(masked, good),
             sky=_carried(combined, core, sky, peak),
@@ -140,8 +153,6 @@ class SignatureCriteria:
     def _to_edge(self, peak: int, good: NDArray[np.bool_], redshift: float) -> float:
         """Pixels from the peak to the nearest end of the good pixels or of the baselines' coverage."""
         card, where = self._card, np.flatnonzero(good)
-        if peak < 0 or not len(where):
-            return float("inf")
         rest = card.rest_start + card.rest_step * np.array([0.0, card.rest_size - 1.0])
         covered = card.grid.pixel(np.power(10.0, rest) * (1.0 + redshift))
         # Beyond their coverage baselines are constant: whatever peaks there is past the edge.
@@ -152,12 +163,14 @@ class SignatureCriteria:
 def decided(measures: Measures) -> Signature:
     """The signatures that follow from the measures."""
     found = NOTHING
-    if measures.core >= UNIFORM_SHARE:
+    if measures.evenness >= EVEN:
         found |= Signature.UNIFORM
     if measures.edge <= EDGE_PIXELS + min(measures.window // 2, WIDEST_EDGE):
         found |= Signature.EDGE
-    if measures.response < RESPONSE_SHARE:
+    if measures.effect < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
         found |= Signature.NO_RESPONSE
+    if measures.excess <= 0.0:
+        found |= Signature.ODD_BASELINES
     if measures.agreement < 1.0:
         found |= Signature.BASELINES_DISAGREE
     few = min(measures.good, measures.window_good) < LEAST_GOOD
@@ -172,26 +185,19 @@ def _driven(share: float, area: float) -> bool:
     return share >= DRIVEN_SHARE and share >= DRIVEN_EXCESS * area
 
 
-def _effects(attribution: Attribution, preset: PresetName) -> NDArray[np.float64]:
-    """What whole windows do, (W, N): a tiled preset's maps share it out among the window's pixels."""
-    maps = attribution.maps.astype(np.float64)
-    return maps * attribution.windows[:, None] if preset == "reference-code" else maps
+def _evenness(combined: NDArray[np.float64]) -> float:
+    """Inverse participation of the positive part, per stretch: 0 where there is none."""
+    held = np.array([part.sum() for part in np.array_split(np.maximum(combined, 0.0), STRETCHES)])
+    squares = float(np.square(held).sum())
+    return float(held.sum()) ** 2 / (STRETCHES * squares) if squares > 0.0 else 0.0
 
 
-def _response(attribution: Attribution, preset: PresetName) -> float:
-    wanted = float(attribution.log_prob_baselines.mean()) - attribution.log_prob_spectrum
-    largest = float(_effects(attribution, preset).max(initial=0.0))
-    if largest <= 0.0:
-        return 0.0
-    return largest / wanted if wanted > 0.0 else 0.0
-
-
-def _agreement(attribution: Attribution, good: NDArray[np.bool_], preset: PresetName) -> float:
-    largest = _effects(attribution, preset).max(axis=1, initial=0.0)
-    if not largest.max(initial=0.0) > 0.0:
-        return 0.0
+def _agreement(attribution: Attribution, effects: NDArray[np.float64], good: NDArray[np.bool_]) -> float:
+    """Mean over spread, see :class:`Measures`; ``effects`` (W,) are the largest of each width."""
+    if not effects.max(initial=0.0) > 0.0:
+        return float("inf")
     best = 0.0
-    for place in np.flatnonzero(largest >= RESPONDING * largest.max()):
+    for place in np.flatnonzero(effects >= RESPONDING * effects.max()):
         mean, spread = attribution.maps[place][good], attribution.spread[place][good]
         top = mean >= 0.5 * mean.max()
         with np.errstate(divide="ignore", over="ignore"):

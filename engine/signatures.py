@@ -27,6 +27,7 @@ class Signature(IntFlag):
     MASKED = 16
     SKY_LINES = 32
     OUTSIDE_RANGE = 64
+    ODD_BASELINES = 128
 
     @property
     def label(self) -> str:
@@ -58,6 +59,7 @@ _MEANINGS = {
     Signature.MASKED: "the attribution lies at masked pixels, or most of the spectrum is masked",
     Signature.SKY_LINES: "the attribution lies on lines of the night sky, or where noise rises sharply",
     Signature.OUTSIDE_RANGE: "redshift or S/N are outside the range that the model was calibrated on",
+    Signature.ODD_BASELINES: "the baselines are as odd as the spectrum: the map does not explain its score",
 }
 
 _REMEDIES = {
@@ -69,6 +71,8 @@ _REMEDIES = {
     Signature.MASKED: "Look at the mask first: cosmic rays, bad columns, a missing arm.",
     Signature.SKY_LINES: "Suspect sky subtraction; compare with spectra of the same exposure.",
     Signature.OUTSIDE_RANGE: "Distrust score and map alike, or use a model made for such spectra.",
+    Signature.ODD_BASELINES: "Do not read the map: the spectrum is usual, or the model does not "
+    "know noise-free spectra of this redshift and S/N.",
 }
 
 
