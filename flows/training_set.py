@@ -27,9 +27,6 @@ WINDOWS = ((5300.0, 5850.0), (4050.0, 4300.0), (3100.0, 3300.0), (2000.0, 2300.0
 """Rest-frame windows free of strong lines, Angstrom, in order of preference for normalising."""
 
 MIN_GOOD_FRACTION = 0.4
-SHARES = (0.05, 0.2)
-"""Of all spectra, those held out for validation and for calibration."""
-
 _READ_AT_ONCE = 256
 
 
@@ -68,13 +65,12 @@ def read_training_set(
         redshift[place] = normalised.rows["redshift"][chosen]
         filled = place.stop
     whole = TrainingSpectra(flux[:filled], ivar[:filled], redshift[:filled])
-    return split(whole, request.seed), population
+    return _split(whole, request), population
 
 
-def split(spectra: TrainingSpectra, seed: int) -> TrainingSplit:
-    """Spectra divided at random by :data:`SHARES`."""
-    order = np.random.default_rng(seed).permutation(len(spectra))
-    ends = np.cumsum([int(len(spectra) * share) for share in SHARES])
+def _split(spectra: TrainingSpectra, request: TrainingRequest) -> TrainingSplit:
+    order = np.random.default_rng(request.seed).permutation(len(spectra))
+    ends = np.cumsum([int(len(spectra) * share) for share in (request.validation, request.calibration)])
     validation, calibration, training = np.split(order, ends)
     return TrainingSplit(*(spectra.take(np.sort(part)) for part in (training, validation, calibration)))
 

@@ -25,8 +25,6 @@ THRESHOLD = 0.6
 _TRAINING = TrainingSettings(
     epochs=1,
     batch=16,
-    validation=0.1,
-    calibration=0.4,
     flow_epochs=1,
     flow_transforms=1,
     flow_hidden=(8,),
@@ -62,7 +60,7 @@ def publish_sums(folder: Path) -> None:
 
 def small_model(directory: Path, release: Path, name: str = "small") -> Path:
     """A model that was hardly trained: its scores mean little, but they are scores."""
-    request = TrainingRequest((str(release),), str(directory), name)
+    request = TrainingRequest((str(release),), str(directory), name, validation=0.1, calibration=0.4)
     spectra, population = read_training_set(list_release(request.release), request)
     save_model(fit(spectra, population, _TRAINING, {}, lambda *_: None), directory)
     return directory
