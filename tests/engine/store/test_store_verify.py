@@ -133,6 +133,18 @@ def test_explanations_fewer_than_recorded(store):
     assert set(faults(store)) == {("count-mismatch", path)}
 
 
+def test_signatures_that_are_not_those_of_the_array(store):
+    path = "ledger/attribution/00000000.json"
+    amended(store, path, signature_counts=[["edge", 4]])
+    assert faults(store) == [("count-mismatch", path)]
+
+
+def test_a_damaged_object_of_signatures(store):
+    path = "outliers/signatures/c/0"
+    store.objects.put(path, store.objects.get(path)[:-1] + b"x")
+    assert faults(store) == [("wrong-digest", path)]
+
+
 def test_a_block_of_no_plan(store):
     store.ledger.withdraw_plan(store.ledger.plans()[0])
     assert set(faults(store)) == {("plan-missing", f"ledger/score/{index:08d}.json") for index in range(3)}
