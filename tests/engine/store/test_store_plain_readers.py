@@ -118,7 +118,7 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     attributes = dict(root.attrs)
     assert attributes["schema_version"] == 3
     assert attributes["grid"]["units"] == "Angstrom"
-    assert attributes["model"] == "desi-galaxy"
+    assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"
     assert attributes["configuration"] == json.loads(json.dumps(store.configuration.to_dict()))
     assert attributes["configuration_digest"] == store.configuration.digest
