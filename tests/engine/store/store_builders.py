@@ -135,7 +135,7 @@ def explanations_of(selected: SelectedSpectra) -> Explanations:
         baseline_log_prob=-np.abs(selected.flux[:, 1]),
         peak_wavelength=GRID.wavelength()[peak],
         peak_window=np.full(len(selected), 4, np.int32),
-        signatures=(1e4 * selected.redshift % 4).astype(np.uint16),
+        signatures=(np.rint(100 * selected.redshift) % 4).astype(np.uint16),
     )
 
 
