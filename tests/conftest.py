@@ -25,6 +25,11 @@ settings.load_profile("default")
 
 @pytest.fixture
 def tiny_model() -> ScoringModel:
+    """See :func:`random_model`."""
+    return random_model()
+
+
+def random_model() -> ScoringModel:
     """A DESI model with few, random, fixed weights and a calibration set of its own making."""
     torch.manual_seed(7)
     encoder = EncoderSettings(latents=3, novelty=1, channels=(4, 4, 8), heads=4, hidden=8)
