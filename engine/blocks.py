@@ -115,6 +115,8 @@ class BlockResult:
     unreadable : files that could not be read; their rows say so.
     objects : every object that the block wrote, sorted by path.
     classes : how each class fared, sorted by name (score blocks).
+    signature_counts : (Signature label, explanations) for every failure signature that occurs, sorted by
+        label (attribution blocks).
     """
 
     kind: BlockKind
@@ -126,3 +128,4 @@ class BlockResult:
     unreadable: tuple[RefusedFile, ...]
     objects: tuple[WrittenObject, ...]
     classes: tuple[ClassCount, ...] = ()
+    signature_counts: tuple[tuple[str, int], ...] = ()

@@ -16,6 +16,7 @@ from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.settings import OcclusionSettings
 from engine.scored_spectra import Explanations, SelectedSpectra
 from engine.scorer import as_float32, device_tensor
+from engine.signature_criteria import SignatureCriteria
 from models.errors import QuarantineError
 from models.spectrum_model import SpectrumModel
 
@@ -42,11 +43,12 @@ class Explainer:
         self._device = torch.device(device)
         self._memory_bytes = memory_for(self._device, memory_bytes)
         self._wavelength = model.card.grid.wavelength()
+        self._criteria = SignatureCriteria(model.card, settings)
 
     def explain(self, selected: SelectedSpectra) -> Explanations:
         """Explain spectra as they were scored.
 
-        A spectrum for which the model gives no finite density has NaN throughout, and window 0.
+        A spectrum for which the model gives no finite density has NaN throughout, window 0 and no signature.
         """
         explanations = Explanations.unknown(selected, len(self._settings.windows))
         self.fill(explanations, range(len(selected)))
@@ -54,6 +56,7 @@ class Explainer:
 
     def fill(self, explanations: Explanations, rows: Iterable[int]) -> None:
         """Explain these rows of ``explanations``, see :meth:`explain`."""
+        selected = explanations.selected
         for row in rows:
             try:
                 baseline, result = self._explain_one(explanations.selected, row)
@@ -68,6 +71,9 @@ class Explainer:
             if result.peak_pixel >= 0:
                 explanations.peak_wavelength[row] = self._wavelength[result.peak_pixel]
                 explanations.peak_window[row] = result.peak_window
+            explanations.signatures[row] = self._criteria.signatures(
+                result, selected.flux[row], selected.ivar[row], float(selected.redshift[row])
+            )
 
     def _explain_one(self, selected: SelectedSpectra, row: int) -> tuple[NDArray[np.float32], Attribution]:
         """Mean baseline (N,) and attribution of one spectrum."""

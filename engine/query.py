@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.clustering.stored import read_store_clustering
 from engine.peak_filter import PeakFilter, line_at_peak, parse_peak
+from engine.signatures import SignatureFilter, labels_of, parse_signatures
 from engine.store.reading import StoreView
 from engine.table_formats import TableFormat, write_table
 from models.errors import ConfigurationError, InputError
@@ -41,6 +42,7 @@ COLUMNS = (
     "line",
     "peak_window",
     "peak_window_angstrom",
+    "signatures",
     "cluster",
     "ra",
     "dec",
@@ -82,6 +84,9 @@ class QuerySettings:
     cluster : cluster number; ``clustering`` : of the clustering of that name.
     peak : where the attribution peaks: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
         :func:`engine.peak_filter.parse_peak`; empty for anywhere.
+    signatures : failure signatures that the explanation must carry, all of them; ``any`` for at least one.
+    without_signatures : failure signatures that it must not carry; ``any`` for none at all. Either leaves out
+        what is not explained.
 
     Raises
     ------
@@ -95,6 +100,8 @@ class QuerySettings:
     cluster: int | None = None
     clustering: str = _DEFAULT_CLUSTERING
     peak: str = ""
+    signatures: tuple[str, ...] = ()
+    without_signatures: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.top is not None and self.top < 1:
@@ -112,11 +119,19 @@ class QuerySettings:
                 raise _bad_range(f"{low}:{high}", "the first is not below the second")
         if self.peak:
             parse_peak(self.peak)
+        _ = self.signature_filter
 
     @cached_property
     def peak_filter(self) -> PeakFilter | None:
         """The condition on the peak; ``None`` for anywhere."""
         return parse_peak(self.peak) if self.peak else None
+
+    @cached_property
+    def signature_filter(self) -> SignatureFilter | None:
+        """The condition on failure signatures; ``None`` for whatever they are."""
+        if not (self.signatures or self.without_signatures):
+            return None
+        return parse_signatures(self.signatures, self.without_signatures)
 
 
 def parse_redshift_range(text: str) -> tuple[float, float]:
@@ -147,8 +162,9 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
     Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is int64 and was never a float;
     ``cluster``, ``peak_window`` are nullable integers; unknown numbers are NaN. ``line`` is the line
-    within 15 rest Angstrom of the peak. ``model`` is the name of the model that the spectrum was given to,
-    empty where none was. ``gone`` is true where the file has vanished from its release:
+    within 15 rest Angstrom of the peak; ``signatures`` are the labels of the explanation's failure signatures
+    with a space between. ``model`` is the name of the model that the spectrum was given to, empty where none
+    was. ``gone`` is true where the file has vanished from its release:
     such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does not have
     come last with status ``not_in_store``, whatever else is asked for.
 
@@ -160,8 +176,8 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     view = StoreView.open(url)
     by_identity = bool(settings.target_ids or settings.keys)
     rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing())
-    frame = _described(view, rows, settings)
-    frame = frame[_fulfilled(frame, settings)]
+    frame, signatures = _described(view, rows, settings)
+    frame = frame[_fulfilled(frame, signatures, settings)]
     by = ["tail_probability"] if len(view.configuration.models) > 1 else []
     order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
     frame = frame.loc[order]
@@ -196,8 +212,13 @@ def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.in
     return table.index.to_numpy(np.int64)[wanted], absent
 
 
-def _described(view: StoreView, rows: NDArray[np.int64], settings: QuerySettings) -> pd.DataFrame:
-    """An answer's columns for these store rows, indexed by store row."""
+def _described(
+    view: StoreView, rows: NDArray[np.int64], settings: QuerySettings
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """An answer's columns for these store rows, indexed by store row, and their failure signatures.
+
+    The signatures are (n,) bits, -1 where there is no explanation.
+    """
     table = view.table([*_FROM_ROWS, "target_id", "key", "source"]).loc[rows]
     explained = view.outliers_table(())
     # A row that was explained twice keeps its latest explanation.
@@ -216,8 +237,10 @@ def _described(view: StoreView, rows: NDArray[np.int64], settings: QuerySettings
     frame["peak_window_angstrom"] = view.configuration.grid.width(observed, window)
     peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
     frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
+    signatures = explained["signatures"].fillna(-1).to_numpy(np.int64)
+    frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
     frame["cluster"] = _cluster_column(view, explained["outlier"], settings).set_axis(frame.index)
-    return frame[list(COLUMNS)].astype(_TYPES)
+    return frame[list(COLUMNS)].astype(_TYPES), signatures
 
 
 def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings) -> pd.Series:
@@ -251,7 +274,9 @@ def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings
     return label.where(label >= 0).astype("Int32")
 
 
-def _fulfilled(frame: pd.DataFrame, settings: QuerySettings) -> NDArray[np.bool_]:
+def _fulfilled(
+    frame: pd.DataFrame, signatures: NDArray[np.int64], settings: QuerySettings
+) -> NDArray[np.bool_]:
     keep = np.ones(len(frame), dtype=np.bool_)
     redshift = frame["redshift"].to_numpy(np.float64)
     if settings.redshift is not None:
@@ -261,13 +286,15 @@ def _fulfilled(frame: pd.DataFrame, settings: QuerySettings) -> NDArray[np.bool_
         keep &= (frame["cluster"] == settings.cluster).to_numpy(np.bool_, na_value=False)
     if settings.peak_filter is not None:
         keep &= settings.peak_filter.matches(frame["peak_wavelength"].to_numpy(np.float64), redshift)
+    if settings.signature_filter is not None:
+        keep &= (signatures >= 0) & settings.signature_filter.matches(signatures)
     return keep
 
 
 def _absent(*, target_id: int = -1, key: str = "") -> pd.DataFrame:
     row = _nothing().reindex([0])
     row["key"], row["target_id"], row["status"] = key, np.int64(target_id), NOT_IN_STORE
-    for name in ("spectype", "model", "line", "source"):
+    for name in ("spectype", "model", "line", "signatures", "source"):
         row[name] = ""
     row["gone"] = False
     return row.astype(_TYPES)
@@ -287,6 +314,7 @@ _TYPES = {
     "line": "str",
     "peak_window": "Int32",
     "peak_window_angstrom": "float64",
+    "signatures": "str",
     "cluster": "Int32",
     "ra": "float64",
     "dec": "float64",

@@ -101,6 +101,7 @@ class Explanations:
     log_prob : (n,) float32, of the spectrum; baseline_log_prob : (n,) float32, mean of the baselines.
     peak_wavelength : (n,) float64, observed Angstrom, where ``combined`` is largest.
     peak_window : (n,) int32, window in pixels that contributes most there.
+    signatures : (n,) uint16, failure signatures as bits of :class:`engine.signatures.Signature`.
     """
 
     selected: SelectedSpectra
@@ -112,13 +113,14 @@ class Explanations:
     baseline_log_prob: NDArray[np.float32]
     peak_wavelength: NDArray[np.float64]
     peak_window: NDArray[np.int32]
+    signatures: NDArray[np.uint16]
 
     def __len__(self) -> int:
         return len(self.selected)
 
     @classmethod
     def unknown(cls, selected: SelectedSpectra, windows: int) -> Explanations:
-        """Of spectra that are not explained (yet): NaN throughout, and window 0."""
+        """Of spectra that are not explained (yet): NaN throughout, window 0 and no signature."""
         count, pixels = selected.flux.shape
 
         def nothing(*shape: int) -> NDArray[np.float32]:
@@ -134,4 +136,5 @@ class Explanations:
             baseline_log_prob=nothing(),
             peak_wavelength=np.full(count, np.nan, dtype=np.float64),
             peak_window=np.zeros(count, dtype=np.int32),
+            signatures=np.zeros(count, dtype=np.uint16),
         )

@@ -130,12 +130,14 @@ def _unknown(value: object) -> bool:
 def _print_table(frame: pd.DataFrame, stream: IO[str]) -> None:
     table = Table(header_style="bold", box=None, pad_edge=False)
     shown = [name for name in _NARROW if name in frame.columns]
+    if "signatures" in frame.columns and (frame["signatures"] != "").any():
+        shown.append("signatures")
     if "gone" in frame.columns and frame["gone"].any():
         shown.append("gone")
     if "model" in frame.columns and frame["model"].nunique() > 1:
         shown.insert(shown.index("spectype") + 1, "model")
     for name in shown:
-        text = name in ("key", "spectype", "model", "line", "status")
+        text = name in ("key", "spectype", "model", "line", "status", "signatures")
         side: Literal["left", "right"] = "left" if text else "right"
         table.add_column(name.replace("_", " "), justify=side, overflow="fold", no_wrap=name == "key")
     # Of what is not in the store only the identifier that was asked for is known.

@@ -33,6 +33,7 @@ from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
 from engine.scorer import Scorer
+from engine.signatures import counted
 from engine.source_file import RefusedFile
 from engine.source_health import SourceHealth
 from engine.spectra import Spectra
@@ -217,7 +218,13 @@ class BlockWorker:
             }
         )
         objects = self._store.write_explanations(block, explanations)
-        return _receipt(block, spectra=len(explanations), statuses=+statuses, objects=[*objects])
+        return _receipt(
+            block,
+            spectra=len(explanations),
+            statuses=+statuses,
+            objects=[*objects],
+            signatures=counted(explanations.signatures),
+        )
 
 
 @dataclass
@@ -321,6 +328,7 @@ def _receipt(
     outliers: tuple[int, ...] = (),
     unreadable: tuple[RefusedFile, ...] = (),
     classes: tuple[ClassCount, ...] = (),
+    signatures: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -332,4 +340,5 @@ def _receipt(
         unreadable=tuple(sorted(unreadable, key=lambda file: file.url)),
         objects=tuple(sorted(objects, key=lambda written: written.path)),
         classes=classes,
+        signature_counts=signatures,
     )

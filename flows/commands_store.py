@@ -201,6 +201,8 @@ def query(
     cluster: int | None = None,
     clustering: str = "default",
     peak: str = "",
+    signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    without_signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     format: Literal["table", "csv", "json", "parquet"] | None = None,  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
@@ -210,6 +212,8 @@ def query(
     whyspec query odd.zarr --top 20 --z 0.1:0.3 --peak OIII
 
     whyspec query odd.zarr --target-id 39627835576420141 --format json
+
+    whyspec query odd.zarr --without-signature any
 
     Parameters
     ----------
@@ -230,6 +234,10 @@ def query(
     peak
         Where the attribution peaks: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
         Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
+    signature
+        Failure signatures that the explanation carries, e.g. edge sky_lines; any for at least one.
+    without_signature
+        Failure signatures that it does not carry; any for explanations without a single one.
     format
         table for reading; csv, json, parquet with every column and digit. Default: from the name of the
         output file, else table.
@@ -251,6 +259,8 @@ def query(
         cluster=cluster,
         clustering=clustering,
         peak=peak,
+        signatures=signature,
+        without_signatures=without_signature,
     )
     write_table(query_store(store, settings), "json" if json else format or known, output)
     return 0

@@ -16,6 +16,7 @@ from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.rows import spectrum_key
 from engine.scored_spectra import SelectedSpectra
 from engine.scorer import Scorer
+from engine.signatures import Signature
 from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import InputError, QuarantineError
@@ -87,6 +88,7 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
         combined=explanation.combined[0],
         peak_wavelength=float(explanation.peak_wavelength[0]),
         peak_window=int(explanation.peak_window[0]),
+        signatures=Signature(int(explanation.signatures[0])),
     )
 
 

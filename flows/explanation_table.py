@@ -10,6 +10,7 @@ from rich.console import Console
 
 from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.figure import explanation_figure
+from engine.signatures import signatures_in
 from flows.console import facts
 from models.errors import InputError
 
@@ -29,6 +30,7 @@ def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
         "peak_rest_wavelength": rest,
         "peak_line": spectrum.peak_line,
         "peak_window": spectrum.peak_window,
+        "signatures": [signature.label for signature in signatures_in(spectrum.signatures)],
         "attribution_at_peak": float(np.max(spectrum.combined)),
         "windows": list(spectrum.windows),
     }
@@ -53,6 +55,8 @@ def show_explanation(console: Console, spectrum: ExplainedSpectrum) -> None:
             ],
         )
     )
+    for signature in signatures_in(spectrum.signatures):
+        console.print(f"{signature.label}: {signature.meaning}. {signature.remedy}", style="yellow")
 
 
 def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:

@@ -34,6 +34,9 @@ def account_of(
         statuses.update(dict(result.status_counts))
     unreadable = [file for result in scored for file in result.unreadable]
     set_aside = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    signatures: Counter[str] = Counter()
+    for result in explained:
+        signatures.update(dict(result.signature_counts))
     everything = store.ledger.results("score").values()
     classes = summed(count for result in scored for count in result.classes)
     return RunSummary(
@@ -52,6 +55,7 @@ def account_of(
         warnings=class_warnings(classes, prepared.cards),
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),
+        signature_counts=tuple(sorted(signatures.items())),
         store_spectra=sum(result.spectra for result in everything),
         store_outliers=sum(len(result.outliers) for result in everything),
         seconds=seconds,

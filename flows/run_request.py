@@ -74,6 +74,7 @@ class RunSummary:
     classes : how these spectra fared, by class; warnings : what is to be told of that.
     outliers : of these spectra, those at or below the threshold.
     explained : outliers that this run explained.
+    signature_counts : (signature label, explanations of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
     seconds : wall time.
     """
@@ -93,6 +94,7 @@ class RunSummary:
     warnings: tuple[RunWarning, ...]
     outliers: int
     explained: int
+    signature_counts: tuple[tuple[str, int], ...]
     store_spectra: int
     store_outliers: int
     seconds: float
@@ -106,6 +108,7 @@ class RunSummary:
         """A JSON-ready description."""
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
+        description["signature_counts"] = dict(self.signature_counts)
         description["passed_over"] = [asdict(file) for file in self.passed_over]
         description["set_aside"] = [asdict(file) for file in self.set_aside]
         return description

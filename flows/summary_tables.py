@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
+from engine.signatures import Signature
 from engine.source_file import RefusedFile
 from flows.console import count, duration, facts
 from flows.run_request import RunSummary
@@ -27,6 +28,8 @@ def show_summary(console: Console, summary: RunSummary) -> None:
         if summary.spectra:
             console.print(status_table(dict(summary.status_counts)))
             console.print(class_table(summary))
+        if summary.signature_counts:
+            console.print(signature_table(dict(summary.signature_counts)))
     for warning in summary.warnings:
         console.print(warning.text, style="bold red" if warning.grave else "yellow")
     if summary.files_gone:
@@ -93,6 +96,25 @@ def class_table(summary: RunSummary) -> Table:
             f"{each.snr_outside:,}",
             each.model or "none",
         )
+    return table
+
+
+def signature_table(counts: dict[str, int]) -> Table:
+    """How many explanations carry which failure signature."""
+    table = Table(
+        title="Failure signatures of this run's explanations",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        padding=(0, 2, 0, 0),
+    )
+    table.add_column("signature", no_wrap=True)
+    table.add_column("explanations", justify="right")
+    table.add_column("meaning", style="dim")
+    for signature in Signature:
+        number = counts.get(signature.label, 0)
+        if number:
+            table.add_row(signature.label, f"{number:,}", signature.meaning)
     return table
 
 

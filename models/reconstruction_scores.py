@@ -1,75 +1,159 @@
 """How badly an autoencoder reconstructs a spectrum: the scores beside the probability density.
 
 The eight scores of Ortiz Manrique & Boquien (A&A 703, A242, 2025), {MSE, chi2-like} x {all pixels,
-emission lines masked} x {100 %, 97 % of the pixels}, in two forms.
+emission lines masked} x {100 %, 97 % of the pixels}, in two forms. All are deterministic functions of
+spectrum and reconstruction, and all can be differentiated with respect to both.
 
-``published`` : what their code (github.com/ed-ortizm/anomaly) computes, in its order: drop the line
-pixels; d = |R - O|; keep the int(0.97 n) pixels of smallest d; square; for chi2 divide by O + 0.001;
-root of the *sum*. So "mse" is the length of the residual vector, "chi2" uses no variance, trimming
-looks at unweighted residuals in both, and scores of unequal pixel counts are not on one scale.
-O and R are meant to be normalised by the spectrum's median, which gives the 0.001 its size. Where
-O + 0.001 is near or below zero the code divides by nearly nothing or makes the sum negative; here
-the divisor is max(O, 0) + 0.001, the same value wherever the observed flux is not negative.
+``ivar``, the default form: means, so that masked and trimmed scores are on the scale of the others.
+"mse" is the mean of d**2 weighted by inverse variance, "chi2" the mean of d**2 ivar, near 1 for a
+reconstruction within the noise. Trimmed on |d| sqrt(ivar); lines masked in vacuum.
 
-``ivar`` : trimmed on |d| sqrt(ivar). "mse" is the mean of d**2 weighted by inverse variance, "chi2"
-the mean of d**2 ivar, near 1 for a reconstruction within the noise. Means, so that masked and
-trimmed scores compare with the others.
+``published`` : the arithmetic of their code (github.com/ed-ortizm/anomaly, branch ``current``), in its
+order: drop the line pixels; d = |R - O|; keep the int(0.97 n) pixels of smallest d; square; for chi2
+divide by O + 0.001; root of the *sum*. With its defects:
+
+- the weight 1 / (O + 0.001) is negative where the observed flux is, and grows without bound around
+  O = -0.001: the sum can be negative, its root is then NaN, and a zero divisor gives infinity. (The
+  published preprocessing drops every pixel whose error exceeds its flux, and so never met this.);
+- sums of unequal numbers of pixels: masked, trimmed and whole scores are not on one scale, and
+  "mse" is the length of the residual vector, not a mean;
+- "chi2" uses no variance, and both statistics are trimmed on unweighted residuals;
+- line windows in air wavelengths on vacuum spectra, see :mod:`models.line_mask`.
+
+What cannot be as published: their pixels without data were imputed before scoring, ours do not take
+part.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
+from typing import Literal, get_args
 
 import torch
+from torch import Tensor, nn
 
-from models.errors import BugError
-from models.lines import LINES
+from models.errors import BugError, ConfigurationError
+from models.line_mask import PUBLISHED_LINES, VACUUM_LINES, line_pixels
 
-RECONSTRUCTION_SCORES: tuple[str, ...] = tuple(
-    f"{form}_{statistic}_{pixels}_{percent}"
-    for form, pixels, percent, statistic in product(
-        ("published", "ivar"), ("all", "nolines"), (100, 97), ("mse", "chi2")
-    )
-)
-"""Names of the 16 columns, e.g. ``published_mse_all_100`` or ``ivar_chi2_nolines_97``."""
+Form = Literal["published", "ivar"]
+Statistic = Literal["mse", "chi2"]
+Pixels = Literal["all", "nolines"]
 
 KEPT_SHARE = 0.97
 FLUX_OFFSET = 0.001
 """The published epsilon, added to the median-normalised flux."""
 
-LINE_HALF_WIDTH_KMS = 250.0
 _ROWS_AT_ONCE = 32  # few enough that double-precision temporaries stay near the caches
-_SPEED_OF_LIGHT_KMS = 299_792.458
-_OII_BLUE = 3727.10  # the published list has the doublet's blue line only, 3726.04 in air
-_BALMER = frozenset(("Hδ", "Hγ", "Hβ", "Hα"))
-_FORBIDDEN = frozenset(
-    ("[O III] 4960", "[O III] 5008", "[N II] 6550", "[N II] 6585", "[S II] 6718", "[S II] 6733")
+_LINES: dict[Form, tuple[float, ...]] = {"published": PUBLISHED_LINES, "ivar": VACUUM_LINES}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreKind:
+    """One of the 16 scores; its name is e.g. ``published_mse_all_100`` or ``ivar_chi2_nolines_97``."""
+
+    form: Form
+    statistic: Statistic
+    pixels: Pixels
+    percent: Literal[100, 97]
+
+    @property
+    def name(self) -> str:
+        """The score's column."""
+        return f"{self.form}_{self.statistic}_{self.pixels}_{self.percent}"
+
+    @classmethod
+    def named(cls, name: str) -> ScoreKind:
+        """The score of that name.
+
+        Raises
+        ------
+        ConfigurationError : there is none.
+        """
+        for kind in _KINDS:
+            if kind.name == name:
+                return kind
+        raise ConfigurationError(
+            "There is no reconstruction score of that name.",
+            got=name,
+            allowed=", ".join(RECONSTRUCTION_SCORES),
+            remedy="ivar_chi2_all_100 is the usual one.",
+            kind="reconstruction-score",
+        )
+
+
+_KINDS: tuple[ScoreKind, ...] = tuple(
+    ScoreKind(form, statistic, pixels, 100 if percent == 100 else 97)
+    for form, pixels, percent, statistic in product(
+        get_args(Form), get_args(Pixels), (100, 97), get_args(Statistic)
+    )
 )
-MASKED_LINES: tuple[float, ...] = (
-    _OII_BLUE,
-    *(line.wavelength for line in LINES if line.name in _BALMER | _FORBIDDEN),
-)
-"""Vacuum wavelengths in Angstrom, increasing, of the 11 lines masked in the ``nolines`` scores."""
+RECONSTRUCTION_SCORES: tuple[str, ...] = tuple(kind.name for kind in _KINDS)
+"""Names of the 16 columns, in order."""
+
+
+class ReconstructionScore(nn.Module):
+    """One score of spectra whose reconstructions are known.
+
+    A score is NaN where nothing is left to score, in a row whose flux, ivar or reconstruction is not
+    finite at a pixel that takes part, and in the ``nolines`` scores of a row without redshift; in the
+    published form also where the published arithmetic has no result.
+
+    Parameters
+    ----------
+    name : one of :data:`RECONSTRUCTION_SCORES`.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.kind = ScoreKind.named(name)
+
+    def forward(
+        self,
+        flux: Tensor,
+        ivar: Tensor,
+        good: Tensor,
+        reconstruction: Tensor,
+        redshift: Tensor,
+        wavelength: Tensor,
+    ) -> Tensor:
+        """Scores, (n,) float64; see :func:`reconstruction_scores` for the arguments."""
+        return _Residuals(flux, ivar, good, reconstruction, redshift, wavelength).score(self.kind)
+
+    def contributions(
+        self,
+        flux: Tensor,
+        ivar: Tensor,
+        good: Tensor,
+        reconstruction: Tensor,
+        redshift: Tensor,
+        wavelength: Tensor,
+    ) -> Tensor:
+        """What each pixel adds, (n, N) float64; 0 where a pixel is masked, trimmed or left out.
+
+        In the ``ivar`` form a row's sum is its score. In the ``published`` form it is the square of the
+        score: the root of a sum has no parts.
+        """
+        return _Residuals(flux, ivar, good, reconstruction, redshift, wavelength).contributions(self.kind)
 
 
 def reconstruction_scores(
-    flux: torch.Tensor,
-    ivar: torch.Tensor,
-    good: torch.Tensor,
-    reconstruction: torch.Tensor,
-    redshift: torch.Tensor,
-    wavelength: torch.Tensor,
-) -> torch.Tensor:
+    flux: Tensor,
+    ivar: Tensor,
+    good: Tensor,
+    reconstruction: Tensor,
+    redshift: Tensor,
+    wavelength: Tensor,
+) -> Tensor:
     """The 16 scores of n spectra, (n, 16) float32, columns as in :data:`RECONSTRUCTION_SCORES`.
 
-    Pixels that are not good or have no inverse variance do not take part. A score is NaN where
-    nothing is left to score, in all columns of a row whose flux, ivar or reconstruction is not
-    finite at a pixel that takes part, and in the ``nolines`` columns of a row without redshift.
+    The same as 16 :class:`ReconstructionScore`, at less cost.
 
     Parameters
     ----------
     flux, reconstruction : (n, N), both divided by the spectrum's normalisation (its median).
-    ivar : (n, N), inverse variance of ``flux`` in the same normalisation.
+    ivar : (n, N), inverse variance of ``flux`` in the same normalisation. Pixels that are not good or
+        have none do not take part.
     good : (n, N) bool.
     redshift : (n,).
     wavelength : (N,) pixel centres, vacuum Angstrom, observed frame.
@@ -78,86 +162,127 @@ def reconstruction_scores(
     ------
     BugError : shapes do not fit together.
     """
-    _check_shapes(flux, ivar, good, reconstruction, redshift, wavelength)
-    scores = flux.new_empty((len(flux), len(RECONSTRUCTION_SCORES)), dtype=torch.float32)
-    for low in range(0, len(flux), _ROWS_AT_ONCE):
+    scores = flux.new_empty((len(flux), len(_KINDS)), dtype=torch.float32)
+    for low in range(0, max(len(flux), 1), _ROWS_AT_ONCE):
         some = slice(low, low + _ROWS_AT_ONCE)
-        scores[some] = _scores(
+        residuals = _Residuals(
             flux[some], ivar[some], good[some], reconstruction[some], redshift[some], wavelength
         )
+        scores[some] = torch.stack([residuals.score(kind) for kind in _KINDS], dim=1)
     return scores
 
 
-def _scores(
-    flux: torch.Tensor,
-    ivar: torch.Tensor,
-    good: torch.Tensor,
-    reconstruction: torch.Tensor,
-    redshift: torch.Tensor,
-    wavelength: torch.Tensor,
-) -> torch.Tensor:
-    distance = (reconstruction - flux).abs()
-    finite = torch.isfinite(distance) & torch.isfinite(ivar)
-    taken = good & ((ivar > 0) | torch.isnan(ivar))
-    broken = (taken & ~finite).any(dim=1)
-    taken &= ~broken[:, None]
-    zero = torch.zeros((), dtype=flux.dtype, device=flux.device)
-    distance = torch.where(taken, distance, zero)
-    weight = torch.where(taken, ivar, zero)
-    divisor = torch.where(taken, flux, zero).clamp(min=0) + FLUX_OFFSET
-    scaled = distance * weight.sqrt()
+class _Residuals:
+    """Residuals of n spectra, and what the scores share of them; arguments as above."""
 
-    known = torch.isfinite(redshift) & (redshift > -1)
-    off_lines = taken & ~line_pixels(torch.where(known, redshift, 0), wavelength) & known[:, None]
-    # Sums in double precision: squares of a wild pixel must neither overflow nor drown the others.
-    squares, weights = distance.double().square(), weight.double()
-    columns = []
-    for kept in (taken, _trimmed(taken, distance), off_lines, _trimmed(off_lines, distance)):
-        nothing = torch.where(kept.any(dim=1), 0.0, torch.nan)
-        columns += [(_sum(kept, term) + nothing).sqrt() for term in (squares, squares / divisor)]
-    for kept in (taken, _trimmed(taken, scaled), off_lines, _trimmed(off_lines, scaled)):
-        chi2 = _sum(kept, squares * weights)
-        columns += [chi2 / _sum(kept, weights), chi2 / kept.sum(dim=1)]
-    return torch.stack(columns, dim=1)
+    def __init__(
+        self,
+        flux: Tensor,
+        ivar: Tensor,
+        good: Tensor,
+        reconstruction: Tensor,
+        redshift: Tensor,
+        wavelength: Tensor,
+    ) -> None:
+        _check_shapes(flux, ivar, good, reconstruction, redshift, wavelength)
+        finite = torch.isfinite(flux) & torch.isfinite(reconstruction) & torch.isfinite(ivar)
+        taken = good & ((ivar > 0) | torch.isnan(ivar))
+        whole = (taken & ~finite).sum(dim=1) == 0
+        self._taken = taken & whole[:, None]
+        # In double precision: squares of a wild pixel must neither overflow nor drown the others.
+        self._residual = torch.where(self._taken, reconstruction.double() - flux, 0)
+        self._weight = torch.where(self._taken, ivar, 0)
+        self._flux = torch.where(self._taken, flux, 1)
+        self._redshift, self._wavelength = redshift, wavelength
+        self._selections: dict[tuple[Form, Pixels, int], _Selection] = {}
+        self._terms: dict[tuple[Form, Statistic], Tensor] = {}
+
+    def score(self, kind: ScoreKind) -> Tensor:
+        """(n,) float64."""
+        selection = self._selection(kind.form, kind.pixels, kind.percent)
+        total = selection.sum(self._term(kind))
+        total = _root(total) if kind.form == "published" else total / self._divisor(kind, selection)
+        return torch.where(selection.count > 0, total, torch.nan)
+
+    def contributions(self, kind: ScoreKind) -> Tensor:
+        """(n, N) float64."""
+        selection = self._selection(kind.form, kind.pixels, kind.percent)
+        terms = torch.where(selection.kept, self._term(kind), 0)
+        return terms if kind.form == "published" else terms / self._divisor(kind, selection)[:, None]
+
+    def _divisor(self, kind: ScoreKind, selection: _Selection) -> Tensor:
+        return selection.sum(self._weight.double()) if kind.statistic == "mse" else selection.count
+
+    def _term(self, kind: ScoreKind) -> Tensor:
+        """What a pixel adds if a score looks at it, (n, N) float64."""
+        # The two statistics of the ivar form differ in what the sum is divided by, not in its terms.
+        key: tuple[Form, Statistic] = (kind.form, "chi2" if kind.form == "ivar" else kind.statistic)
+        if key not in self._terms:
+            square = self._residual.square()
+            if kind.form == "ivar":
+                square = square * self._weight
+            elif kind.statistic == "chi2":
+                square = square / (self._flux.double() + FLUX_OFFSET)
+            self._terms[key] = square
+        return self._terms[key]
+
+    def _selection(self, form: Form, pixels: Pixels, percent: int) -> _Selection:
+        """Which pixels a score looks at."""
+        key = (form, pixels, percent)
+        if key not in self._selections:
+            if percent != 100:
+                kept = self._trimmed(form, self._selection(form, pixels, 100))
+            elif pixels == "nolines":
+                kept = self._taken & self._off_lines(_LINES[form])
+            else:
+                kept = self._taken
+            self._selections[key] = _Selection(kept)
+        return self._selections[key]
+
+    def _off_lines(self, lines: tuple[float, ...]) -> Tensor:
+        known = torch.isfinite(self._redshift) & (self._redshift > -1)
+        near = line_pixels(torch.where(known, self._redshift, 0), self._wavelength, lines)
+        return ~near & known[:, None]
+
+    def _trimmed(self, form: Form, selection: _Selection) -> Tensor:
+        """The pixels without those of largest residual: int(0.97 n) of each row's n stay."""
+        residual = self._residual.detach().abs().to(self._weight.dtype)  # ranks are dear in double
+        if form == "ivar":
+            residual = residual * self._weight.sqrt()
+        drop = selection.count - (selection.count.double() * KEPT_SHARE).long()
+        most = int(drop.max()) if len(drop) else 0
+        largest = torch.where(selection.kept, residual, -1).topk(most, dim=1).indices
+        rank = torch.arange(most, device=residual.device)
+        stay = torch.ones_like(selection.kept).scatter(1, largest, rank >= drop[:, None])
+        return selection.kept & stay
 
 
-def line_pixels(redshift: torch.Tensor, wavelength: torch.Tensor) -> torch.Tensor:
-    """Whether a pixel lies within 250 km/s of a masked line, (n, N) bool.
+class _Selection:
+    """Pixels of n spectra: ``kept`` (n, N) bool, ``count`` (n,) of each row."""
 
-    ``redshift`` (n,) finite, ``wavelength`` (N,) in vacuum Angstrom, observed frame.
-    """
-    half = LINE_HALF_WIDTH_KMS / _SPEED_OF_LIGHT_KMS
-    borders = [line * side for line in MASKED_LINES for side in (1 - half, 1 + half)]
-    # The windows do not overlap, so a wavelength lies inside one after an odd number of borders.
-    edges = torch.tensor(borders, dtype=torch.float64, device=wavelength.device)
-    rest = wavelength.double() / (1 + redshift.double())[:, None]
-    return torch.bucketize(rest, edges) % 2 == 1
+    def __init__(self, kept: Tensor) -> None:
+        self.kept = kept
+        self.count = kept.sum(dim=1)
 
-
-def _trimmed(selected: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-    """``selected`` without the pixels of largest residual: int(0.97 n) of each row's n stay."""
-    total = selected.sum(dim=1)
-    drop = total - (total.double() * KEPT_SHARE).long()
-    most = int(drop.max()) if len(drop) else 0
-    largest = torch.where(selected, residual, -1).topk(most, dim=1).indices
-    rank = torch.arange(most, device=residual.device)
-    stay = torch.ones_like(selected).scatter(1, largest, rank >= drop[:, None])
-    return selected & stay
+    def sum(self, term: Tensor) -> Tensor:
+        """Sum over the kept pixels, (n, N) to (n,); others may hold anything."""
+        return torch.where(self.kept, term, 0).sum(dim=1)
 
 
-def _sum(kept: torch.Tensor, term: torch.Tensor) -> torch.Tensor:
-    """Sum over the kept pixels of ``term``, which is finite everywhere."""
-    total: torch.Tensor = torch.linalg.vecdot(kept.double(), term)
-    return total
+def _root(total: Tensor) -> Tensor:
+    """Square root, NaN of what is negative; its gradient at 0 is 0, not infinite."""
+    positive = total > 0
+    root = torch.where(positive, total, 1).sqrt()
+    return torch.where(positive, root, torch.where(total == 0, 0.0, torch.nan))
 
 
 def _check_shapes(
-    flux: torch.Tensor,
-    ivar: torch.Tensor,
-    good: torch.Tensor,
-    reconstruction: torch.Tensor,
-    redshift: torch.Tensor,
-    wavelength: torch.Tensor,
+    flux: Tensor,
+    ivar: Tensor,
+    good: Tensor,
+    reconstruction: Tensor,
+    redshift: Tensor,
+    wavelength: Tensor,
 ) -> None:
     fits = (
         flux.ndim == 2

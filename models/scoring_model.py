@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import calibration
+from models.calibration import Calibration
 from models.decoder import Decoder
 from models.density import LatentDensity
 from models.encoder import Encoder, EncoderHead, EncoderSettings
@@ -22,7 +22,6 @@ from models.spectrum_model import ModelOutputs, SpectrumModel
 class ScoringModel(SpectrumModel):
     """Scores spectra by minus the log density of their latents, novelty outputs included."""
 
-    calibration_scores: Tensor
     calibration_latents: Tensor
 
     def __init__(self, card: ModelCard, calibration_size: int) -> None:
@@ -37,7 +36,7 @@ class ScoringModel(SpectrumModel):
             card.grid, card.rest_start, card.rest_step, card.rest_size, settings.latents, decoder_hidden
         )
         self.density = LatentDensity(card.latents, flow["transforms"], tuple(flow["hidden"]))
-        self.register_buffer("calibration_scores", torch.zeros(calibration_size, dtype=torch.float64))
+        self.calibration = Calibration()
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
 
     @property
@@ -55,7 +54,7 @@ class ScoringModel(SpectrumModel):
     @property
     def calibration_size(self) -> int:
         """Number of calibration spectra."""
-        return len(self.calibration_scores)
+        return len(self.calibration_latents)
 
     def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """Latents (B, S) of flux (B, N), ivar (B, N), redshift (B,)."""
@@ -106,8 +105,8 @@ class ScoringModel(SpectrumModel):
     def tail_probability(
         self,
         score: NDArray[np.floating],
-        signal_to_noise: NDArray[np.floating],  # noqa: ARG002
-        redshift: NDArray[np.floating],  # noqa: ARG002
+        signal_to_noise: NDArray[np.floating],
+        redshift: NDArray[np.floating],
     ) -> NDArray[np.float32]:
-        """Share of the calibration set with a score at least as high, see ``models.calibration``."""
-        return calibration.tail_probability(score, self.calibration_scores.cpu().numpy())
+        """Share of usual spectra, like these in S/N and redshift, with a score at least as high, (n,)."""
+        return self.calibration.tail_probability(score, signal_to_noise, redshift)

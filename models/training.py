@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models import calibration
+from models.calibration import Calibration, quantiles
 from models.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
 from models.corruption import FAMILIES, LEAST_SIGNIFICANCE, Target, damage
 from models.encoder import EncoderSettings
@@ -211,25 +211,43 @@ def fit(
     nll = _fit_density(model, spectra.training, spectra.validation, settings, callback)
 
     model.eval()
-    with torch.inference_mode():
-        latents = _encode(model, spectra.calibration)
-        scores = -model.latent_log_prob(latents).double()
-    ordered = torch.sort(scores).values
-    model.calibration_scores.copy_(ordered)
-    model.calibration_latents.copy_(latents)
-    snr = _signal_to_noise(spectra.calibration)
-    model.card = replace(
-        card,
-        snr_min=float(np.quantile(snr, SNR_TAILS[0])),
-        snr_max=float(np.quantile(snr, SNR_TAILS[1])),
-        metrics={
-            "validation_fidelity": fidelity,
-            "validation_score": nll,
-            "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
-        },
-        calibration_quantiles=calibration.quantiles(ordered.numpy()),
-    )
+    metrics = {
+        "validation_fidelity": fidelity,
+        "validation_score": nll,
+        "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
+    }
+    model.card = replace(card, metrics=metrics)
+    calibrate(model, spectra.calibration)
     return model.requires_grad_(False)
+
+
+@torch.no_grad()
+def calibrate(model: ScoringModel, spectra: SpectraSource) -> None:
+    """Make ``spectra`` the usual ones that scores are compared with, and from which baselines are drawn.
+
+    The card's range of S/N and its quantiles of scores become theirs.
+
+    Raises
+    ------
+    ConfigurationError : fewer than four have a finite score.
+    """
+    latents, scores, snr, redshift = [], [], [], []
+    for index in _chunks(len(spectra)):
+        flux, ivar, redshifts = _tensors(spectra, index)
+        outputs = model.outputs(flux, ivar, redshifts)
+        latents.append(outputs.latents)
+        scores.append(outputs.score.double())
+        snr.append(signal_to_noise(flux, ivar))
+        redshift.append(redshifts)
+    of_latents, score, ratio, at = (torch.cat(parts) for parts in (latents, scores, snr, redshift))
+    model.calibration = Calibration.fit(score.numpy(), ratio.numpy(), at.numpy())
+    model.calibration_latents = of_latents
+    model.card = replace(
+        model.card,
+        snr_min=float(np.quantile(ratio.numpy(), SNR_TAILS[0])),
+        snr_max=float(np.quantile(ratio.numpy(), SNR_TAILS[1])),
+        calibration_quantiles=quantiles(score.numpy()),
+    )
 
 
 def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapping[str, Any]) -> ModelCard:
@@ -267,11 +285,6 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
 def _tensors(spectra: SpectraSource, index: NDArray[Any]) -> _Batch:
     some = spectra.take(index)
     return torch.from_numpy(some.flux), torch.from_numpy(some.ivar), torch.from_numpy(some.redshift)
-
-
-def _signal_to_noise(spectra: SpectraSource) -> NDArray[np.float32]:
-    parts = [signal_to_noise(*_tensors(spectra, index)[:2]) for index in _chunks(len(spectra))]
-    return np.asarray(torch.cat(parts).numpy())
 
 
 def _weight(ivar: Tensor, flux: Tensor, model_error: float) -> Tensor:

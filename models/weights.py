@@ -24,7 +24,7 @@ PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 def _local(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
-    return ScoringModel(card, len(state["calibration_scores"]))
+    return ScoringModel(card, len(state["calibration_latents"]))
 
 
 MODEL_KINDS: dict[str, Callable[[ModelCard, Mapping[str, Tensor]], SpectrumModel]] = {"local": _local}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from models.calibration import Calibration
 from models.encoder import EncoderSettings
 from models.grid import DESI_GRID
 from models.model_card import ModelCard
@@ -68,7 +70,8 @@ def random_model() -> ScoringModel:
         flux = model.decode(model.calibration_latents, redshift)
         latents = model.encode(flux, torch.full_like(flux, 25.0), redshift)
         model.density.standardise(latents)
-        model.calibration_scores.copy_(torch.sort(-model.latent_log_prob(latents).double()).values)
+        score = -model.latent_log_prob(latents).double().numpy()
+        model.calibration = Calibration.fit(score, np.full(200, 5.0), np.full(200, 0.2))
     return model.requires_grad_(False).eval()
 
 

@@ -14,6 +14,7 @@ from engine.routing import NO_MODEL, ModelReference
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
+from engine.signatures import Signature, counted
 from engine.source_file import RefusedFile, SourceFile
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.store import Store
@@ -42,6 +43,7 @@ class PlantedStore:
     outlier: NDArray[np.bool_]
     explained: Planted
     peak_wavelength: NDArray[np.float64]
+    signatures: NDArray[np.uint16]
 
 
 def planted_store(
@@ -131,6 +133,9 @@ def planted_store(
         _commit(store, block, data["status"][part], np.flatnonzero(outlier[part]) + block.first_row, written)
     peaks = explained.combined.argmax(axis=1)
     peak_wavelength = grid.wavelength()[peaks]
+    count = np.arange(len(peaks))
+    edge, sky = np.where(count % 3 == 0, Signature.EDGE, 0), np.where(count % 5 == 0, Signature.SKY_LINES, 0)
+    signatures = (edge | sky).astype(np.uint16)
     for number_of_block, block in enumerate(explaining.blocks):
         part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
         written = store.write_explanations(
@@ -151,10 +156,12 @@ def planted_store(
                 baseline_log_prob=np.zeros(block.spectra, np.float32),
                 peak_wavelength=peak_wavelength[part],
                 peak_window=np.full(block.spectra, 8, np.int32),
+                signatures=signatures[part],
             ),
         )
-        _commit(store, block, np.ones(block.spectra, np.uint8), np.empty(0, np.int64), written)
-    return PlantedStore(str(url), rows, places, score, tail, outlier, explained, peak_wavelength)
+        status = np.ones(block.spectra, np.uint8)
+        _commit(store, block, status, np.empty(0, np.int64), written, counted(signatures[part]))
+    return PlantedStore(str(url), rows, places, score, tail, outlier, explained, peak_wavelength, signatures)
 
 
 def _commit(
@@ -163,6 +170,7 @@ def _commit(
     status: NDArray[np.uint8],
     outliers: NDArray[np.int64],
     written: tuple[object, ...],
+    signatures: tuple[tuple[str, int], ...] = (),
 ) -> None:
     codes, counts = np.unique(status, return_counts=True)
     store.ledger.commit(
@@ -177,5 +185,6 @@ def _commit(
             outliers=tuple(int(row) for row in outliers),
             unreadable=(),
             objects=written,  # type: ignore[arg-type]
+            signature_counts=signatures,
         )
     )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.peak_filter import line_at_peak
+from engine.signatures import NOTHING, Signature
 from models.grid import WavelengthGrid
 
 
@@ -30,6 +31,7 @@ class ExplainedSpectrum:
     combined : (N,) combined attribution in nat.
     peak_wavelength : observed Angstrom, where ``combined`` is largest; NaN if nowhere.
     peak_window : window in pixels that contributes most there; 0 if none.
+    signatures : failure signatures of the explanation.
     """
 
     key: str
@@ -46,6 +48,7 @@ class ExplainedSpectrum:
     combined: NDArray[np.floating]
     peak_wavelength: float
     peak_window: int
+    signatures: Signature = NOTHING
 
     def __post_init__(self) -> None:
         pixels = (self.grid.size,)

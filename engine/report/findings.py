@@ -23,7 +23,8 @@ from engine.report.figure import explanation_figure
 from engine.report.gather import StoreFacts
 from engine.report.observed_marks import observed_marks
 from engine.report.viewers import ViewerLink, short_name, viewer_links
-from engine.report.words import share
+from engine.report.words import said, share
+from engine.signatures import signatures_in
 
 _FIGURE_DPI = 140
 _CLUSTER_DPI = 150
@@ -39,11 +40,20 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Badge:
+    """A failure signature on an outlier: its name, and what it says and asks for."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Card:
     """One outlier with its figure."""
 
     key: str
     facts: tuple[tuple[str, str], ...]
+    signatures: tuple[Badge, ...]
     links: tuple[ViewerLink, ...]
     figure: Chart
 
@@ -213,6 +223,10 @@ def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
     return Card(
         key=str(row["key"]),
         facts=tuple(facts),
+        signatures=tuple(
+            Badge(said(each.label), f"{each.meaning}. {each.remedy}")
+            for each in signatures_in(explained.signatures)
+        ),
         links=viewer_links(str(row["key"]), float(row["ra"]), float(row["dec"])),
         figure=Chart(
             png_url(explanation_figure(explained), _FIGURE_DPI),

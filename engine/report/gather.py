@@ -151,6 +151,7 @@ def explained_outliers(facts: StoreFacts, top: int) -> list[tuple[pd.Series, Exp
                     combined=explanation.combined,
                     peak_wavelength=explanation.peak_wavelength,
                     peak_window=explanation.peak_window,
+                    signatures=explanation.signatures,
                 ),
             )
         )

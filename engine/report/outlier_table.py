@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from engine.report.gather import StoreFacts
+from engine.report.words import said
 
 TABLE_ROWS = 500
 """Outliers listed in the report's table; ``whyspec query`` lists all."""
@@ -34,6 +35,7 @@ COLUMNS: tuple[dict[str, object], ...] = tuple(
         ("rest (Å)", True),
         ("line", False),
         ("window (Å)", True),
+        ("signatures", False),
         ("cluster", True),
         ("RA", True),
         ("Dec", True),
@@ -54,6 +56,7 @@ def cells(row: pd.Series) -> list[Cell]:
         _number(row["peak_rest_wavelength"], ".1f"),
         Cell(str(row["line"])),
         _number(row["peak_window_angstrom"], ".3g"),
+        Cell(", ".join(said(label) for label in str(row["signatures"]).split())),
         _number(row["cluster"], ".0f"),
         _number(row["ra"], ".5f"),
         _number(row["dec"], "+.5f"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from engine.report.gather import StoreFacts, status_counts
-from engine.report.words import share
+from engine.report.words import said, share
+from engine.signatures import Signature
 from engine.store.root import code_version
 from models.row_status import RowStatus
 
@@ -90,6 +91,31 @@ def statuses(facts: StoreFacts) -> list[dict[str, str]]:
         meaning = "rows, counted above, of files that have vanished from the release since they were read"
         found.append({"label": "gone", "count": f"{facts.gone:,}", "share": "", "meaning": meaning})
     return found
+
+
+def signatures(facts: StoreFacts) -> list[dict[str, str]]:
+    """Every failure signature that occurs: label, explanations, share of all, meaning, what to do."""
+    carried = facts.outliers["signatures"].str.split().explode().value_counts()
+    return [
+        {
+            "label": said(each.label),
+            "count": f"{carried[each.label]:,}",
+            "share": share(int(carried[each.label]), facts.explained),
+            "meaning": each.meaning,
+            "remedy": each.remedy,
+        }
+        for each in Signature
+        if each.label in carried.index
+    ]
+
+
+def signature_note(facts: StoreFacts) -> str:
+    """How many explanations carry none."""
+    clean = int(((facts.outliers["signatures"] == "") & facts.outliers["peak_wavelength"].notna()).sum())
+    return (
+        f"{clean:,} of {facts.explained:,} explanations ({share(clean, facts.explained)}) carry none; the "
+        f"others should not be read without a look at the spectrum."
+    )
 
 
 def settings(facts: StoreFacts) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from engine.blocks import BlockResult
+from engine.signatures import counted
 from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import open_array
 from engine.store.ledger import plan_path, result_path
@@ -107,6 +108,11 @@ def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str])
     if len(rows) != result.spectra:
         what = f"{len(rows)} explanations are stored, recorded are {result.spectra}"
         yield Fault("count-mismatch", entry, what, AGAIN)
+    if _is_whole("outliers/signatures", result.index, bad):
+        counts = counted(_block(evidence, "outliers/signatures", result.index)[stored >= 0])
+        if counts != result.signature_counts:
+            what = f"signatures hold {dict(counts)}, recorded are {dict(result.signature_counts)}"
+            yield Fault("count-mismatch", entry, what, AGAIN)
     if rows != evidence.planned_rows.get((result.plan, result.index), rows):
         yield Fault("outlier-mismatch", entry, "explains other rows than were planned", AGAIN)
     per_block = evidence.configuration.block_rows

@@ -276,6 +276,7 @@ def _to_result(body: dict[str, Any]) -> BlockResult:
         unreadable=tuple(RefusedFile(**file) for file in body["unreadable"]),
         objects=tuple(WrittenObject(**each) for each in body["objects"]),
         classes=tuple(ClassCount(**each) for each in body["classes"]),
+        signature_counts=tuple((str(label), _whole(count)) for label, count in body["signature_counts"]),
     )
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.blocks import BlockKind, BlockResult
 from engine.run_configuration import RunConfiguration
+from engine.signatures import Signature
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.hierarchy import open_array
 from engine.store.ledger import Ledger
@@ -40,6 +41,7 @@ class Explanation:
     maps, spread : (W, N); combined : (N,). Positive makes the spectrum odd.
     log_prob, baseline_log_prob : natural log of the density of the spectrum, mean of the baselines'.
     peak_wavelength, peak_rest_wavelength : Angstrom; peak_window : pixels.
+    signatures : failure signatures.
     """
 
     outlier: int
@@ -60,6 +62,7 @@ class Explanation:
     peak_wavelength: float
     peak_rest_wavelength: float
     peak_window: int
+    signatures: Signature
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ class StoreView:
             peak_wavelength=float(values["peak_wavelength"]),
             peak_rest_wavelength=float(values["peak_rest_wavelength"]),
             peak_window=int(values["peak_window"]),
+            signatures=Signature(int(values["signatures"])),
         )
 
     def read(self, path: str) -> NDArray[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from engine.blocks import BlockKind
 from engine.rows import COLUMNS, Column
 from engine.run_configuration import RunConfiguration
+from engine.signatures import Signature
 from models.row_status import RowStatus
 
 SCHEMA_VERSION = 3
@@ -177,6 +178,23 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ),
     _of_outlier("peak_rest_wavelength", "float64", np.nan, "Angstrom", "the same in the rest frame"),
     _of_outlier("peak_window", "int32", -1, "pixel", "window that contributes most at the peak"),
+    ArraySpec(
+        "outliers",
+        "signatures",
+        "uint16",
+        ("outlier",),
+        0,
+        (4096,),
+        "",
+        "failure signatures: what tells that an explanation is not to be trusted; 0 for none",
+        attributes=MappingProxyType(
+            {
+                "flag_masks": [int(signature) for signature in Signature],
+                "flag_meanings": " ".join(signature.label for signature in Signature),
+                "flag_descriptions": [signature.meaning for signature in Signature],
+            }
+        ),
+    ),
 )
 
 BY_PATH: Mapping[str, ArraySpec] = MappingProxyType({spec.path: spec for spec in ARRAYS})

@@ -45,6 +45,7 @@ _EXPLANATION_FIELDS = (
     "baseline_log_prob",
     "peak_wavelength",
     "peak_window",
+    "signatures",
 )
 
 

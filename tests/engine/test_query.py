@@ -43,6 +43,8 @@ def brute(store: PlantedStore) -> pd.DataFrame:
     )
     frame["peak"] = np.nan
     frame.loc[store.outlier, "peak"] = store.peak_wavelength
+    frame["bits"] = 0
+    frame.loc[store.outlier, "bits"] = store.signatures
     return frame
 
 
@@ -91,6 +93,44 @@ def test_peak_by_line_and_wavelength(
     wanted = brute[brute["outlier"] & ((place - wavelength).abs() <= tolerance)]
     assert len(wanted) > 0
     assert keys(query(store.url, QuerySettings(peak=peak))) == oddest_first(wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "unwanted"),
+    [
+        (("edge",), ()),
+        (("sky_lines", "edge"), ()),
+        (("edge",), ("sky-lines",)),
+        (("any",), ()),
+        ((), ("any",)),
+        (("masked",), ()),
+    ],
+)
+def test_failure_signatures(
+    store: PlantedStore, brute: pd.DataFrame, wanted: tuple[str, ...], unwanted: tuple[str, ...]
+) -> None:
+    bits = {"edge": 2, "sky_lines": 32, "sky-lines": 32, "masked": 16, "any": 255}
+    keep = brute["outlier"].copy()
+    for name in wanted:
+        keep &= (brute["bits"] & bits[name]) != 0
+    for name in unwanted:
+        keep &= (brute["bits"] & bits[name]) == 0
+    answer = query(store.url, QuerySettings(signatures=wanted, without_signatures=unwanted))
+    assert keys(answer) == oddest_first(brute[keep])
+    named = {0: "", 2: "edge", 32: "sky_lines", 34: "edge sky_lines"}
+    merged = answer.merge(brute, on="key")
+    assert merged["signatures"].tolist() == [named[each] for each in merged["bits"]]
+
+
+def test_what_is_not_explained_has_no_signatures_to_ask_for(store: PlantedStore) -> None:
+    ids = (FIRST_TARGET, FIRST_TARGET + 1, FIRST_TARGET + 2)
+    every = query(store.url, QuerySettings(target_ids=ids)).set_index("target_id")
+    assert every.loc[FIRST_TARGET, "signatures"] == ""
+    for settings in (
+        QuerySettings(target_ids=ids, without_signatures=("masked",)),
+        QuerySettings(target_ids=ids, signatures=("any",)),
+    ):
+        assert query(store.url, settings)["target_id"].tolist() == [FIRST_TARGET + 1]
 
 
 def test_target_ids_find_rows_of_any_status_and_say_what_is_not_there(
@@ -175,6 +215,8 @@ def test_errors_say_what_to_do(store: PlantedStore, clustered: PlantedStore, tmp
         QuerySettings(redshift=(0.3, 0.1))
     with pytest.raises(ConfigurationError, match="not positive"):
         QuerySettings(top=0)
+    with pytest.raises(ConfigurationError, match=r"no failure signature[\s\S]*--signature[\s\S]*edge"):
+        QuerySettings(signatures=("edgy",))
     with pytest.raises(ConfigurationError, match="no line of that name"):
         QuerySettings(peak="unobtainium")
 

@@ -70,7 +70,15 @@ def test_table_is_for_people(frame: pd.DataFrame) -> None:
     assert f"TARGETID {BIG + 1}" in text
     assert "0.3000" in text
     assert "nan" not in text.lower()
+    assert "signatures" not in text
     assert text.rstrip().endswith("3 spectra")
+
+
+def test_signatures_are_shown_where_there_are_any(frame: pd.DataFrame) -> None:
+    for signatures, shown in ((["", "", ""], False), (["edge sky_lines", "", ""], True)):
+        stream = io.StringIO()
+        write_table(frame.assign(signatures=signatures), "table", stream)
+        assert ("edge sky_lines" in stream.getvalue()) is shown
 
 
 def test_files_are_written_as_utf8(frame: pd.DataFrame, tmp_path: Path) -> None:

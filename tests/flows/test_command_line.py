@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.signatures import Signature
 from engine.store.verify import verify
 from tests.small_run import SPECTRA, small_options, small_release, tree_bytes, whyspec
 
@@ -82,6 +83,8 @@ def test_the_commands_after_a_run(finished: Path, tmp_path: Path) -> None:
     assert len(rows) == 3
     one = whyspec("query", finished, "--target-id", rows[0]["target_id"], "--format", "json")
     assert json.loads(one.stdout) == rows[:1]
+    clean = whyspec("query", finished, "--without-signature", "any", "--json")
+    assert {row["signatures"] for row in json.loads(clean.stdout)} <= {""}
     table = tmp_path / "odd.csv"
     assert whyspec("query", finished, "--z", "0:9", "-o", table).returncode == 0
     assert table.read_text().startswith("key,target_id,redshift")
@@ -118,6 +121,8 @@ def test_explain_needs_no_store(release: Path, model: Path, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["peak_window"] in (64, 512)
+    assert set(told["signatures"]) <= {signature.label for signature in Signature}
+    assert all(f"{name}: " in done.stderr for name in told["signatures"])
     assert figure.read_bytes().startswith(b"\x89PNG")
     target = told["key"].rpartition("/")[2]
     again = whyspec("explain", file, "--target-id", target, *quick, "--json")

@@ -340,8 +340,12 @@ def test_what_gives_other_values_is_refused_before_anything_is_written(
     change: str, versions: VersionedRelease, model: Path, other_model: Path, half_done: Path, tmp_path: Path
 ) -> None:
     other = {
-        "models": (str(other_model),), "threshold": 0.7, "windows": (64, 256), "baselines": 1, "block_rows": 12,
-    }  # fmt: skip
+        "models": (str(other_model),),
+        "threshold": 0.7,
+        "windows": (64, 256),
+        "baselines": 1,
+        "block_rows": 12,
+    }
     ours = request_for([versions.root], tmp_path / "ours.zarr", model)
     theirs = replace(ours, store=str(tmp_path / "theirs.zarr"), **{change: other[change]})
     shutil.copytree(half_done, ours.store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,12 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from engine.query import QuerySettings, query
+from engine.signatures import counted
 from engine.store.reading import StoreView
 from engine.store.verify import verify
 from flows.run_release import run_release
 from flows.run_request import RunRequest, RunSummary
+from flows.summary_tables import show_summary
 from infra.settings import Settings
 from models.errors import ConfigurationError, StoreError
 from tests.small_run import SPECTRA, THRESHOLD, publish_sums, small_release, small_request, tree_bytes
@@ -67,6 +71,22 @@ def test_a_run_leaves_a_complete_store(first: RunSummary) -> None:
     view = StoreView.open(first.store)
     assert view.outliers == first.outliers
     assert np.isfinite(view.read("outliers/combined")).all()
+
+
+def test_failure_signatures_are_counted_found_and_told(first: RunSummary) -> None:
+    bits = StoreView.open(first.store).read("outliers/signatures")
+    assert first.signature_counts == counted(bits)
+    assert dict(first.to_dict()["signature_counts"]) == dict(counted(bits))
+    assert first.signature_counts  # a model that was hardly trained does not explain well
+    for label, count in first.signature_counts:
+        found = query(first.store, QuerySettings(signatures=(label,)))
+        assert len(found) == count
+        assert found["signatures"].str.split().map(lambda labels, label=label: label in labels).all()
+    assert len(query(first.store, QuerySettings(without_signatures=("any",)))) == int((bits == 0).sum())
+    console = Console(file=io.StringIO(), width=100)
+    show_summary(console, first)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert all(label in text for label, _ in first.signature_counts)
 
 
 def test_a_second_run_changes_nothing(run: Run, first: RunSummary, done: Path) -> None:

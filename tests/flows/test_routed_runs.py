@@ -90,7 +90,9 @@ def test_each_row_has_the_model_of_its_class(done: RunSummary, model: Path, star
         assert np.isfinite(latents[chosen, : each.card.latents]).all()
         assert np.isnan(latents[chosen, each.card.latents :]).all()
         row = table[chosen].iloc[0]
-        file = next(file for plan in _ledger(done).plans() for file in plan.files if file.url == row["source"])
+        file = next(
+            file for plan in _ledger(done).plans() for file in plan.files if file.url == row["source"]
+        )
         spectra = read_spectra(file, int(row["source_row"]), int(row["source_row"]) + 1)
         direct = Scorer(each).score(normalise(spectra, each.card, ()), np.array([0]))
         assert row["score"] == pytest.approx(float(direct.score[0]), rel=1e-4, abs=1e-3)
@@ -110,7 +112,11 @@ def test_each_outlier_is_explained_by_its_model(done: RunSummary, model: Path, s
         place = int(table.index[table["model"] == number][0])
         stored = view.outlier(place)
         selected = SelectedSpectra(
-            np.array([0]), np.array([stored.redshift]), stored.flux[None], stored.ivar[None], np.zeros(1, np.int8)
+            np.array([0]),
+            np.array([stored.redshift]),
+            stored.flux[None],
+            stored.ivar[None],
+            np.zeros(1, np.int8),
         )
         direct = Explainer(load_model(str(path)), settings).explain(selected)
         np.testing.assert_allclose(stored.combined, direct.combined[0], rtol=1e-2)
@@ -135,9 +141,7 @@ def test_a_run_tells_how_the_classes_fared(done: RunSummary, stars: Path) -> Non
     assert f"QSO {told['QSO'].spectra}" in texts[0]
     assert "whyspec train" in texts[0]
     assert any(f"{told['STAR'].snr_outside} of {told['STAR'].scored} scored STAR" in text for text in texts)
-    assert status_of(done.store).classes == tuple(
-        count for result in [_sum(done)] for count in result
-    )
+    assert status_of(done.store).classes == tuple(count for result in [_sum(done)] for count in result)
 
 
 def _sum(done: RunSummary) -> tuple[object, ...]:

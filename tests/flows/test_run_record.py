@@ -34,6 +34,8 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
         "plan-made",
         "stage-begun",
         "stage-begun",
+        "run-warning",
+        "run-warning",
         "run-ended",
     ]
     assert len({record["run"] for record in records}) == 1

@@ -44,7 +44,7 @@ def deployment_file(home: Path, release: Path, store: Path, model: Path) -> Path
     """infra/prefect.yaml with the places of this test."""
     content = yaml.safe_load((REPOSITORY / "infra" / "prefect.yaml").read_text())
     content["deployments"][0]["parameters"]["request"] = {
-        "release": [str(release)], "store": str(store), "model": str(model), "threshold": THRESHOLD,
+        "release": [str(release)], "store": str(store), "models": [str(model)], "threshold": THRESHOLD,
         "preset": "reference-code", "windows": [64, 512], "baselines": 2, "block_rows": BLOCK_ROWS,
         "outlier_block_rows": OUTLIER_BLOCK_ROWS, "executor": "serial",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Reconstruction scores against loops in float64, and what they say of bad pixels."""
+"""Reconstruction scores against values worked out by hand and an independent NumPy version."""
 
 from __future__ import annotations
 
@@ -11,47 +11,66 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.errors import BugError
+from models.line_mask import PUBLISHED_LINES, VACUUM_LINES, line_pixels
 from models.reconstruction_scores import (
-    MASKED_LINES,
     RECONSTRUCTION_SCORES,
-    line_pixels,
+    ReconstructionScore,
     reconstruction_scores,
 )
 
-# The published list, wavelengths in air.
-AIR_LINES = (
-    *(3726.040, 4101.734, 4340.472, 4861.352, 4958.911, 5006.843),
-    *(6548.041, 6562.787, 6583.461, 6716.440, 6730.812),
-)
 COLUMN = {name: index for index, name in enumerate(RECONSTRUCTION_SCORES)}
+
+
+def published(
+    flux: np.ndarray, model: np.ndarray, rest: np.ndarray, *, relative: bool, percent: int, velocity: float
+) -> float:
+    """One spectrum, in the published order, from its description: filter, residual, trim, square, weigh,
+    root of the sum. All pixels given have data.
+    """
+    keep = np.ones(len(rest), dtype=bool)
+    if velocity:
+        for line in PUBLISHED_LINES:
+            keep &= np.abs(rest - line) > line * velocity / 299_792.458
+    flux, model = flux[keep], model[keep]
+    residual = np.abs(model - flux)
+    if percent != 100:
+        smallest = np.argsort(residual, kind="stable")[: int(0.01 * percent * len(residual))]
+        residual, flux = residual[smallest], flux[smallest]
+    term = residual**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if relative:
+            term = term / (flux + 0.001)
+        return float(term.sum() ** (1 / 2)) if term.sum() >= 0 else math.nan
+
+
+def weighted(
+    flux: np.ndarray, model: np.ndarray, ivar: np.ndarray, rest: np.ndarray, *, lines: bool, percent: int
+) -> tuple[float, float]:
+    """Inverse-variance weighted mean square and mean chi2 of one spectrum."""
+    near = (np.abs(rest[:, None] / np.array(VACUUM_LINES) - 1) <= 250 / 299_792.458).any(axis=1)
+    keep = ~near if lines else np.ones(len(rest), dtype=bool)
+    chi = (np.abs(model - flux) * np.sqrt(ivar))[keep]
+    order = np.argsort(chi, kind="stable")
+    order = order[: int(0.97 * len(chi))] if percent != 100 else order
+    chi2 = (chi[order] ** 2).sum()
+    return chi2 / ivar[keep][order].sum(), chi2 / len(order)
 
 
 def slow_scores(
     flux: np.ndarray, ivar: np.ndarray, good: np.ndarray, model: np.ndarray, z: float, wavelength: np.ndarray
 ) -> list[float]:
-    """One spectrum, step by step in the published order."""
-    result = []
-    for form in ("published", "ivar"):
-        for lines in ("all", "nolines"):
-            pixels = [i for i in range(len(flux)) if good[i] and ivar[i] > 0]
-            if lines == "nolines":
-                rest = wavelength / (1 + z)
-                near = [any(abs(r / line - 1) <= 250 / 299_792.458 for line in MASKED_LINES) for r in rest]
-                pixels = [i for i in pixels if not near[i]]
-            for percent in (100, 97):
-                kept = pixels
-                if percent == 97:
-                    unit = np.ones(len(ivar)) if form == "published" else np.sqrt(ivar)
-                    residual = np.abs(model - flux) * unit
-                    ranked = sorted(pixels, key=residual.tolist().__getitem__)
-                    kept = ranked[: int(0.97 * len(pixels))]
-                square = {i: (model[i] - flux[i]) ** 2 for i in kept}
-                if form == "published":
-                    result.append(math.sqrt(sum(square.values())))
-                    result.append(math.sqrt(sum(square[i] / (max(flux[i], 0) + 0.001) for i in kept)))
-                else:
-                    chi2 = sum(square[i] * ivar[i] for i in kept)
-                    result += [chi2 / sum(ivar[i] for i in kept), chi2 / len(kept)]
+    """The 16 scores of one spectrum."""
+    seen = (good > 0) & (ivar > 0)
+    flux, ivar, model, rest = flux[seen], ivar[seen], model[seen], wavelength[seen] / (1 + z)
+    result = [
+        published(flux, model, rest, relative=relative, percent=percent, velocity=velocity)
+        for velocity in (0.0, 250.0)
+        for percent in (100, 97)
+        for relative in (False, True)
+    ]
+    for lines in (False, True):
+        for percent in (100, 97):
+            result += weighted(flux, model, ivar, rest, lines=lines, percent=percent)
     return result
 
 
@@ -82,7 +101,7 @@ def test_names_and_order_of_the_columns() -> None:
 
 
 @pytest.mark.parametrize(("n", "pixels"), [(70, 400), (3, 33), (1, 1)])
-def test_agrees_with_loops(n: int, pixels: int) -> None:
+def test_agrees_with_an_independent_version(n: int, pixels: int) -> None:
     given_ = spectra(n, pixels)
     if pixels == 1:
         given_["good"][:] = True
@@ -104,10 +123,11 @@ def test_rows_are_independent_of_their_company() -> None:
     whole = reconstruction_scores(**given_)
     for row in (0, 31, 32, 69):
         alone = {k: v if k == "wavelength" else v[row : row + 1] for k, v in given_.items()}
-        torch.testing.assert_close(reconstruction_scores(**alone)[0], whole[row], rtol=1e-6, atol=0)
+        found = reconstruction_scores(**alone)[0]
+        torch.testing.assert_close(found, whole[row], rtol=1e-6, atol=0, equal_nan=True)
 
 
-def test_masked_lines_are_the_published_ones_in_vacuum() -> None:
+def test_masked_lines_are_the_published_ones_in_vacuum_with_both_of_oxygen() -> None:
     # Air to vacuum: Piskunov's inverse of Ciddor 1996, as given by VALD.
     def vacuum(air: float) -> float:
         s = (1e4 / air) ** 2
@@ -119,15 +139,81 @@ def test_masked_lines_are_the_published_ones_in_vacuum() -> None:
         )
 
     # The published Hβ is 0.03 off NIST's; every window is at least 3 Angstrom wide on each side.
-    assert list(MASKED_LINES) == pytest.approx([vacuum(line) for line in AIR_LINES], abs=0.04)
-    borders = [line * (1 + side * 250 / 299_792.458) for line in MASKED_LINES for side in (-1, 1)]
-    assert borders == sorted(borders), "line windows overlap: line_pixels counts borders"
+    both = (*VACUUM_LINES[:1], *VACUUM_LINES[2:])
+    assert list(both) == pytest.approx([vacuum(line) for line in PUBLISHED_LINES], abs=0.04)
+    assert VACUUM_LINES[1] == pytest.approx(vacuum(3728.815), abs=0.02)
 
 
 def test_line_windows_follow_the_redshift() -> None:
     wavelength = torch.tensor([6564.61, 6570.0, 6570.2, 6559.2, 6559.0, 8205.76], dtype=torch.float64)
-    inside = line_pixels(torch.tensor([0.0, 0.25]), wavelength)
+    inside = line_pixels(torch.tensor([0.0, 0.25]), wavelength, VACUUM_LINES)
     assert inside.tolist() == [[True, True, False, True, False, False], [False] * 5 + [True]]
+
+
+@pytest.mark.parametrize("lines", [PUBLISHED_LINES, VACUUM_LINES])
+def test_line_windows_that_overlap_are_one(lines: tuple[float, ...]) -> None:
+    wavelength = torch.arange(3700.0, 6800.0, 0.1, dtype=torch.float64)
+    nearest = np.abs(wavelength.numpy()[:, None] / np.array(lines) - 1).min(axis=1)
+    expected = (nearest <= 250 / 299_792.458).tolist()
+    assert line_pixels(torch.zeros(1), wavelength, lines)[0].tolist() == expected
+
+
+def test_values_worked_out_by_hand() -> None:
+    """Four pixels: free of lines, in the published window of Hα only, in the true one only, in both."""
+    scores = reconstruction_scores(
+        flux=torch.tensor([[1.0, 3.0, -0.25, 1.0]]),
+        ivar=torch.tensor([[4.0, 1.0, 2.0, 1.0]]),
+        good=torch.ones(1, 4, dtype=torch.bool),
+        reconstruction=torch.tensor([[1.5, 1.0, 0.75, 1.0]]),
+        redshift=torch.zeros(1),
+        wavelength=torch.tensor([5200.0, 6558.0, 6569.0, 6563.0], dtype=torch.float64),
+    )[0]
+    # Residuals 0.5, 2, 1, 0; their squares 0.25, 4, 1, 0; times ivar 1, 4, 2, 0.
+    # Relative terms 0.25 / 1.001, 4 / 3.001, 1 / -0.249, 0: all four sum to -2.43.
+    expected = {
+        "published_mse_all_100": math.sqrt(5.25),
+        "published_chi2_all_100": math.nan,
+        "published_mse_all_97": math.sqrt(1.25),  # int(0.97 * 4) = 3 pixels: without the second
+        "published_chi2_all_97": math.nan,
+        "published_mse_nolines_100": math.sqrt(1.25),  # the first and the third
+        "published_chi2_nolines_100": math.nan,
+        "published_mse_nolines_97": 0.5,  # int(0.97 * 2) = 1 pixel
+        "published_chi2_nolines_97": math.sqrt(0.25 / 1.001),
+        "ivar_mse_all_100": 7 / 8,
+        "ivar_chi2_all_100": 7 / 4,
+        "ivar_mse_all_97": 3 / 7,  # residuals in sigma 1, 2, 1.4, 0: without the second
+        "ivar_chi2_all_97": 3 / 3,
+        "ivar_mse_nolines_100": 5 / 5,  # the first and the second
+        "ivar_chi2_nolines_100": 5 / 2,
+        "ivar_mse_nolines_97": 1 / 4,
+        "ivar_chi2_nolines_97": 1 / 1,
+    }
+    assert dict(zip(RECONSTRUCTION_SCORES, scores.tolist(), strict=True)) == pytest.approx(
+        expected, rel=1e-6, nan_ok=True
+    )
+
+
+def test_the_published_divisor_may_be_zero() -> None:
+    """-0.001 + 0.001: infinite, or nothing over nothing."""
+    ones = torch.ones(2, 3, dtype=torch.float64)
+    flux = ones.clone()
+    flux[:, 1] = -0.001
+    model = ones.clone()
+    model[1, 1] = -0.001
+    found = reconstruction_scores(
+        flux, ones, ones > 0, model, torch.zeros(2), torch.linspace(5000, 5001, 3, dtype=torch.float64)
+    )
+    assert found[0, COLUMN["published_chi2_all_100"]] == math.inf
+    assert math.isnan(found[1, COLUMN["published_chi2_all_100"]])
+    assert torch.isfinite(found[:, [i for name, i in COLUMN.items() if "published_chi2" not in name]]).all()
+
+
+@pytest.mark.parametrize("name", RECONSTRUCTION_SCORES)
+def test_modules_give_the_same_as_the_batch(name: str) -> None:
+    given_ = spectra(40, 300, seed=6)
+    module = ReconstructionScore(name)(**given_)
+    batch = reconstruction_scores(**given_)[:, COLUMN[name]]
+    torch.testing.assert_close(module.float(), batch, rtol=1e-6, atol=0, equal_nan=True)
 
 
 def test_what_each_score_leaves_out() -> None:
@@ -149,19 +235,18 @@ def test_what_each_score_leaves_out() -> None:
 
 
 @given(st.floats(-5, 5))
-def test_flux_near_or_below_zero_keeps_the_relative_score_finite(value: float) -> None:
+def test_the_default_form_is_finite_whatever_the_flux(value: float) -> None:
     flux = torch.full((1, 50), value)
     ones = torch.ones(1, 50)
-    found = reconstruction_scores(
-        flux, ones, ones > 0, 0 * ones, torch.zeros(1), torch.linspace(6000, 6100, 50, dtype=torch.float64)
-    )
-    assert torch.isfinite(found).all()
-    expected = math.sqrt(50 * float(np.float32(value)) ** 2 / (max(value, 0) + 0.001))
-    assert found[0, COLUMN["published_chi2_all_100"]] == pytest.approx(expected, rel=1e-5)
+    wavelength = torch.linspace(6000, 6100, 50, dtype=torch.float64)
+    found = reconstruction_scores(flux, ones, ones > 0, 0 * ones, torch.zeros(1), wavelength)
+    default = [column for name, column in COLUMN.items() if name.startswith("ivar")]
+    np.testing.assert_allclose(found[0, default].numpy(), np.float32(value) ** 2, rtol=1e-6)
 
 
 def test_rows_that_cannot_be_scored_are_nan_and_leave_the_others_alone() -> None:
     given_ = spectra(7, 100, seed=2)
+    given_["flux"].abs_()
     clean = reconstruction_scores(**given_)
     given_["good"][0] = False
     given_["ivar"][1] = 0
@@ -178,6 +263,7 @@ def test_rows_that_cannot_be_scored_are_nan_and_leave_the_others_alone() -> None
 
 def test_a_wild_pixel_neither_overflows_nor_reaches_the_trimmed_scores() -> None:
     given_ = spectra(1, 100, seed=3)
+    given_["flux"].abs_()
     given_["good"][:], given_["ivar"][:] = True, 1
     given_["redshift"][:] = 0
     clean = reconstruction_scores(**given_)

@@ -13,6 +13,7 @@ from engine.query import QuerySettings, query
 from engine.report.gather import without_credentials
 from engine.report.page import write_report
 from engine.report.viewers import public_url, short_name, viewer_links
+from engine.signatures import Signature
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
@@ -83,6 +84,23 @@ def test_oddest_spectra_clusters_and_table_are_there(store: PlantedStore, report
     assert len(rows) > store.outlier.sum()
     assert len(page.all("img")) == 5 + 4 + 2  # charts, clusters, figures
     assert all(image["alt"] for image in page.all("img"))
+
+
+def test_failure_signatures_are_counted_and_shown(store: PlantedStore, report: Path) -> None:
+    page = Page(report.read_text(encoding="utf-8"))
+    explained = len(store.signatures)
+    clean = int((store.signatures == 0).sum())
+    assert f"{clean} of {explained} explanations ({clean / explained:.1%}) carry none" in page.text
+    for signature in (Signature.EDGE, Signature.SKY_LINES):
+        count = int(((store.signatures & signature) != 0).sum())
+        told = f"{signature.label.replace('_', ' ')}{count}{count / explained:.1%}{signature.meaning}"
+        assert told in page.text
+    assert Signature.MASKED.meaning not in page.text
+    oddest = np.argsort(-store.score[store.outlier])[:2]
+    badges = [
+        tag for tag in page.tags if tag == ("ul", {"class": "badges", "aria-label": "Failure signatures"})
+    ]
+    assert len(badges) == int((store.signatures[oddest] != 0).sum())
 
 
 def test_it_loads_nothing(report: Path) -> None:

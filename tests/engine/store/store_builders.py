@@ -17,6 +17,7 @@ from engine.routing import NO_MODEL, ModelReference
 from engine.rows import Rows
 from engine.run_configuration import RunConfiguration
 from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
+from engine.signatures import counted
 from engine.source_file import RefusedFile, ReleaseListing, SourceFile
 from engine.store.store import Store
 from models.grid import WavelengthGrid
@@ -134,15 +135,17 @@ def explanations_of(selected: SelectedSpectra) -> Explanations:
         baseline_log_prob=-np.abs(selected.flux[:, 1]),
         peak_wavelength=GRID.wavelength()[peak],
         peak_window=np.full(len(selected), 4, np.int32),
+        signatures=(1e4 * selected.redshift % 4).astype(np.uint16),
     )
 
 
 def write_block(store: Store, block: ScoreBlock | AttributionBlock) -> BlockResult:
     """Compute and write a block; the caller commits."""
     if isinstance(block, AttributionBlock):
-        written = store.write_explanations(block, explanations_of(store.staged(block.rows)))
+        explanations = explanations_of(store.staged(block.rows))
+        written = store.write_explanations(block, explanations)
         status = {"scored": block.spectra}
-        return _result(block, status, (), (), written)
+        return _result(block, status, (), (), written, counted(explanations.signatures))
     scored = scored_block(block, store.configuration)
     selected = selected_of(block, scored)
     written = (*store.write_scores(block, scored), *store.stage(block, selected))
@@ -184,6 +187,7 @@ def _result(
     outliers: tuple[int, ...],
     unreadable: tuple[RefusedFile, ...],
     written: tuple[WrittenObject, ...],
+    signatures: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -194,6 +198,7 @@ def _result(
         outliers=outliers,
         unreadable=unreadable,
         objects=tuple(sorted(written, key=lambda each: each.path)),
+        signature_counts=signatures,
     )
 
 

@@ -67,7 +67,7 @@ def test_another_schema_version_is_refused_with_what_to_do(tmp_path):
     path.write_text(json.dumps(document))
     with pytest.raises(
         StoreError,
-        match=r"got: schema version 7, whyspec 9.1\n  allowed: schema version 2\n  remedy: Use the version",
+        match=r"got: schema version 7, whyspec 9.1\n  allowed: schema version 3\n  remedy: Use the version",
     ):
         Store.open(str(tmp_path / "store"))
     assert Store.exists(str(tmp_path / "store"))
@@ -89,7 +89,8 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path):
     other = replace(configuration(model="sdss-galaxy"), threshold=0.5)
     with pytest.raises(
         ConfigurationError,
-        match=r"models: sdss-galaxy .* for GALAXY here, desi-galaxy .* for GALAXY there; threshold: 0.5 here, 0.25 there",
+        match=r"models: sdss-galaxy .* for GALAXY here, desi-galaxy .* for GALAXY there; "
+        r"threshold: 0.5 here, 0.25 there",
     ):
         open_or_create(url, other)
 

@@ -11,6 +11,7 @@ import xarray as xr
 import zarr
 
 from engine.rows import COLUMNS
+from engine.signatures import Signature
 from engine.store.schema import ARRAYS
 from engine.store.store import Store
 from models.row_status import RowStatus
@@ -33,6 +34,13 @@ def test_xarray_selects_maps_by_wavelength_and_window(store):
         assert outliers["wavelength"].attrs["units"] == "Angstrom"
         assert outliers["window"].values.tolist() == list(WINDOWS)
         assert set(outliers.coords) == {"wavelength", "window", "row", "key", "target_id", "redshift"}
+        assert outliers["signatures"].dtype == np.uint16
+        explained = outliers["row"].values >= 0
+        assert (
+            outliers["signatures"].values[explained].tolist()
+            == (outliers["row"].values[explained] % 4).tolist()
+        )
+        assert not outliers["signatures"].values[~explained].any()
         strip = outliers.sel(wavelength=slice(6500, 6520))
         assert strip.sizes["wavelength"] == 11
 
@@ -100,13 +108,17 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     status = root["spectra/status"].attrs
     meanings = dict(zip(status["flag_values"], status["flag_meanings"].split(), strict=True))
     assert meanings == {int(code): code.label for code in RowStatus}
+    signatures = root["outliers/signatures"].attrs
+    masks = dict(zip(signatures["flag_masks"], signatures["flag_meanings"].split(), strict=True))
+    assert masks == {int(signature): signature.label for signature in Signature}
+    assert len(signatures["flag_descriptions"]) == len(masks)
     assert root["outliers/maps"].attrs["mantissa_bits"] == 10
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 2
+    assert attributes["schema_version"] == 3
     assert attributes["grid"]["units"] == "Angstrom"
-    assert attributes["model"] == "desi-galaxy"
+    assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"
     assert attributes["configuration"] == json.loads(json.dumps(store.configuration.to_dict()))
     assert attributes["configuration_digest"] == store.configuration.digest

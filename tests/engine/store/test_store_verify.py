@@ -103,7 +103,7 @@ def test_data_without_a_ledger_entry(store):
     report = verify(store.url)
     (fault,) = report.faults
     assert fault.kind == "uncommitted-objects"
-    assert fault.what == "32 objects of score block 3, which is not in the ledger"
+    assert fault.what == "33 objects of score block 3, which is not in the ledger"
 
 
 def test_status_counts_that_are_not_those_of_the_array(store):
@@ -131,6 +131,18 @@ def test_explanations_fewer_than_recorded(store):
     path = "ledger/attribution/00000000.json"
     amended(store, path, spectra=3)
     assert set(faults(store)) == {("count-mismatch", path)}
+
+
+def test_signatures_that_are_not_those_of_the_array(store):
+    path = "ledger/attribution/00000000.json"
+    amended(store, path, signature_counts=[["edge", 4]])
+    assert faults(store) == [("count-mismatch", path)]
+
+
+def test_a_damaged_object_of_signatures(store):
+    path = "outliers/signatures/c/0"
+    store.objects.put(path, store.objects.get(path)[:-1] + b"x")
+    assert faults(store) == [("wrong-digest", path)]
 
 
 def test_a_block_of_no_plan(store):
