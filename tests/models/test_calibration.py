@@ -85,7 +85,7 @@ def test_a_tail_falls_with_the_score_and_never_ends(law: str) -> None:
 )
 def test_the_stated_uncertainty_covers_the_error(law: str, truth: stats.rv_continuous) -> None:
     """Errors within two deviations: 95 % wanted. Four times beyond the last score a normal law's, which falls
-    faster than any Pareto law, is overestimated; docs/calibration.md says so.
+    faster than any Pareto law, is overestimated.
     """
     wanted = np.array([0.3, 0.03, 0.003, 0.0003])
     score = truth.isf(wanted)
