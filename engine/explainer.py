@@ -59,7 +59,7 @@ class Explainer:
         selected = explanations.selected
         for row in rows:
             try:
-                baseline, result = self._explain_one(explanations.selected, row)
+                baseline, result = self._explain_one(selected, row)
             except QuarantineError:
                 continue
             explanations.baseline[row] = baseline

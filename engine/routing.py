@@ -178,6 +178,13 @@ def summed(counts: Iterable[ClassCount]) -> tuple[ClassCount, ...]:
     return tuple(totals[key] for key in sorted(totals))
 
 
+def unmodelled(counts: Iterable[ClassCount]) -> str:
+    """Classes without a model and their spectra as text, ``QSO 412, STAR 90``; empty if there are none."""
+    return ", ".join(
+        f"{count.spectype or 'no class'} {count.spectra:,}" for count in counts if count.model == NO_MODEL
+    )
+
+
 def _shared(wanted: str, first: str, second: str) -> ConfigurationError:
     return ConfigurationError(
         "Two models of the run are for the same spectral class.",

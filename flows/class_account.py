@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.blocks import ClassCount
-from engine.routing import NO_MODEL, ModelReference
+from engine.routing import NO_MODEL, ModelReference, unmodelled
 from models.model_card import ModelCard
 
 GRAVE_SHARE = 0.9
@@ -66,11 +66,9 @@ def class_accounts(
 def class_warnings(counts: Sequence[ClassCount], cards: Sequence[ModelCard]) -> tuple[RunWarning, ...]:
     """Warnings of classes without a model, and of spectra outside the ranges that the cards state."""
     warnings = []
-    without = [count for count in counts if count.model == NO_MODEL]
-    if without:
-        named = ", ".join(f"{count.spectype or 'no class'} {count.spectra:,}" for count in without)
+    if without := unmodelled(counts):
         text = (
-            f"No model of this run is for these spectra: {named}. They have a row and no score; train a "
+            f"No model of this run is for these spectra: {without}. They have a row and no score; train a "
             "model for them with `whyspec train`, and name all models with --model for a new store."
         )
         warnings.append(RunWarning(text, grave=False))

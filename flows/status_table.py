@@ -8,7 +8,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from engine.routing import NO_MODEL
+from engine.routing import unmodelled
 from engine.store.run_lock import TIMING
 from engine.store.run_state import RunState
 from engine.store.status import RunningCommand, StoreStatus, status_of
@@ -44,10 +44,8 @@ def status_table(status: StoreStatus) -> RenderableType:
         rows.insert(
             4, ("flagged", f"{status.superseded:,} rows superseded, {status.gone:,} of vanished files")
         )
-    without = [each for each in status.classes if each.model == NO_MODEL]
-    if without:
-        named = ", ".join(f"{each.spectype or 'no class'} {each.spectra:,}" for each in without)
-        rows.append(("no model for", named))
+    if without := unmodelled(status.classes):
+        rows.append(("no model for", without))
     held = _running(status.running) if status.running is not None else [Text(_idle(status), style="bold")]
     return Group(facts("Status", rows), Text(), *held)
 

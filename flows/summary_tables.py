@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from rich.console import Console
 from rich.table import Table
 
@@ -26,10 +28,13 @@ def show_summary(console: Console, summary: RunSummary) -> None:
     else:
         console.print(_work(summary))
         if summary.spectra:
-            console.print(status_table(dict(summary.status_counts)))
+            statuses = dict(summary.status_counts)
+            console.print(_counted("Spectra of this run", ("status", "spectra"), statuses, RowStatus))
             console.print(class_table(summary))
         if summary.signature_counts:
-            console.print(signature_table(dict(summary.signature_counts)))
+            title = "Failure signatures of this run's explanations"
+            carried = dict(summary.signature_counts)
+            console.print(_counted(title, ("signature", "explanations"), carried, Signature))
     for warning in summary.warnings:
         console.print(warning.text, style="bold red" if warning.grave else "yellow")
     if summary.files_gone:
@@ -65,24 +70,9 @@ def _work(summary: RunSummary) -> Table:
     )
 
 
-def status_table(counts: dict[str, int]) -> Table:
-    """How many spectra were scored, and why the others were not."""
-    table = Table(
-        title="Spectra of this run", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0)
-    )
-    table.add_column("status", no_wrap=True)
-    table.add_column("spectra", justify="right")
-    table.add_column("meaning", style="dim")
-    for status in RowStatus:
-        number = counts.get(status.label, 0)
-        if number:
-            table.add_row(status.label, f"{number:,}", status.meaning)
-    return table
-
-
 def class_table(summary: RunSummary) -> Table:
     """How the spectra of each class fared with its model."""
-    table = Table(title="By class", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    table = _titled("By class")
     table.add_column("class", no_wrap=True)
     for name in ("spectra", "scored", "z outside", "S/N outside"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -99,23 +89,23 @@ def class_table(summary: RunSummary) -> Table:
     return table
 
 
-def signature_table(counts: dict[str, int]) -> Table:
-    """How many explanations carry which failure signature."""
-    table = Table(
-        title="Failure signatures of this run's explanations",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
-    table.add_column("signature", no_wrap=True)
-    table.add_column("explanations", justify="right")
+def _counted(
+    title: str, columns: tuple[str, str], counts: Mapping[str, int], labels: Iterable[RowStatus | Signature]
+) -> Table:
+    """How often each label that occurs does, and what it means."""
+    table = _titled(title)
+    table.add_column(columns[0], no_wrap=True)
+    table.add_column(columns[1], justify="right")
     table.add_column("meaning", style="dim")
-    for signature in Signature:
-        number = counts.get(signature.label, 0)
+    for each in labels:
+        number = counts.get(each.label, 0)
         if number:
-            table.add_row(signature.label, f"{number:,}", signature.meaning)
+            table.add_row(each.label, f"{number:,}", each.meaning)
     return table
+
+
+def _titled(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
 
 
 def show_set_aside(console: Console, files: tuple[RefusedFile, ...]) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.model_card import ModelCard
 
 LogProb = Callable[[Tensor], Tensor]
-"""Minus the score of (B, N) spectra, (B,)."""
+"""A model as occlusion sees it: spectra (B, N) to minus their score (B,), e.g. the log of a density."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.bench.timing import seconds_of
-from engine.occlusion.request import LogProb
+from models.spectrum_model import LogProb
 
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 _LARGE_SIZES = (256, 512, 1024)

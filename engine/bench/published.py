@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from engine.bench.approaches import Approach, CountedForwards, Skipped, optional_module
 from engine.bench.subject import Subject, Subjects, sampled
-from engine.occlusion.request import LogProb
 from engine.occlusion.windows import Scale
 from models.errors import InputError
+from models.spectrum_model import LogProb
 
 FLOW_FILE = "spender.desi-edr.galaxyflow-b71f8966.pt"
 """Name of spender's released flow of DESI galaxies."""

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from engine.occlusion.combine import PRESETS, scale_map, scale_weights
-from engine.occlusion.request import LogProb, Occluder, OcclusionRequest
+from engine.occlusion.request import Occluder, OcclusionRequest
 from engine.occlusion.settings import OcclusionSettings
 from models.errors import BugError, ConfigurationError, QuarantineError
+from models.spectrum_model import LogProb
 
 
 @dataclass(frozen=True, eq=False)

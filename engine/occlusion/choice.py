@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from engine.occlusion.dense import DenseOccluder
-from engine.occlusion.request import LogProb, Occluder
+from engine.occlusion.request import Occluder
 from engine.occlusion.seams import SeamOccluder
 from models.local_score import LocalScore
+from models.spectrum_model import LogProb
 
 
 def occluder_of(log_prob: LogProb, memory_bytes: int, floats_per_pixel: int = 256) -> Occluder:

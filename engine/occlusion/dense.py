@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.occlusion.request import LogProb, OcclusionRequest
+from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.windows import Scale
 from models.errors import BugError, ConfigurationError
+from models.spectrum_model import LogProb
 
 _BATCHES_PER_BASELINE = 32
 

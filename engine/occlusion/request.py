@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,9 +10,6 @@ import torch
 
 from engine.occlusion.windows import Scale
 from models.errors import InputError, QuarantineError
-
-LogProb = Callable[[torch.Tensor], torch.Tensor]
-"""A model: spectra (batch, pixels) to the natural log of their probability density (batch,)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.query import QuerySettings, query
 from engine.report.explained_spectrum import ExplainedSpectrum
 from engine.report.viewers import public_url
-from engine.routing import NO_MODEL, summed
+from engine.routing import summed, unmodelled
 from engine.source_file import RefusedFile
 from engine.store.ledger import Ledger
 from engine.store.reading import StoreView
@@ -30,7 +30,7 @@ class StoreFacts:
     status : (n,) RowStatus codes; snr, redshift, score : (n,) of the same rows; outlier : (n,) bool.
     superseded : number of rows that newer rows replace.
     gone : number of the other rows whose file has vanished from the release; they are not left out.
-    unmodelled : (class, rows) of classes that no model was for; rows superseded since are counted.
+    unmodelled : classes that no model was for, with their rows, as text; rows superseded since are counted.
     outliers : all outliers, oddest first, as :func:`engine.query.query` gives them.
     refused : files set aside by the listings and by the blocks.
     clustering : the clustering shown; ``None`` if there is none.
@@ -46,7 +46,7 @@ class StoreFacts:
     outlier: NDArray[np.bool_]
     superseded: int
     gone: int
-    unmodelled: tuple[tuple[str, int], ...]
+    unmodelled: str
     outliers: pd.DataFrame
     refused: tuple[RefusedFile, ...]
     clustering: ReadClustering | None
@@ -83,16 +83,11 @@ def gather(url: str) -> StoreFacts:
         outlier=current["outlier"].to_numpy(np.bool_),
         superseded=len(table) - len(current),
         gone=int(current["gone"].sum()),
-        unmodelled=_unmodelled(view),
+        unmodelled=unmodelled(summed(count for result in view.scored.values() for count in result.classes)),
         outliers=query(url, QuerySettings(clustering=shown) if shown else QuerySettings()),
         refused=_refused(view, ledger),
         clustering=read_store_clustering(view, shown) if shown else None,
     )
-
-
-def _unmodelled(view: StoreView) -> tuple[tuple[str, int], ...]:
-    counts = summed(count for result in view.scored.values() for count in result.classes)
-    return tuple((count.spectype, count.spectra) for count in counts if count.model == NO_MODEL)
 
 
 def _refused(view: StoreView, ledger: Ledger) -> tuple[RefusedFile, ...]:

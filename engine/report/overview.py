@@ -58,8 +58,9 @@ def notices(facts: StoreFacts) -> list[str]:
     if len(facts.view.configuration.models) > 1:
         told.append("Classes have models of their own: compare tail probabilities across them, not scores.")
     if facts.unmodelled:
-        named = ", ".join(f"{spectype or 'no class'} {number:,}" for spectype, number in facts.unmodelled)
-        told.append(f"The run had no model for some classes, whose spectra have no score: {named}.")
+        told.append(
+            f"The run had no model for some classes, whose spectra have no score: {facts.unmodelled}."
+        )
     waiting = len(facts.outliers) - facts.explained
     if waiting:
         told.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")

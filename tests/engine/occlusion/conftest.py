@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from engine.occlusion.request import LogProb, OcclusionRequest
+from engine.occlusion.request import OcclusionRequest
+from models.spectrum_model import LogProb
 
 
 class LocalModel(nn.Module):
