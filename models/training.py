@@ -123,7 +123,10 @@ class TrainingSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """State after an epoch: ``stage`` is "autoencoder" or "density"; losses as in the log."""
+    """State after an epoch: ``stage`` is "autoencoder" or "density"; losses as in the log.
+
+    ``learning_rate`` is that at the end of the epoch.
+    """
 
     stage: str
     epoch: int
@@ -131,6 +134,7 @@ class TrainingProgress:
     training_loss: float
     validation_loss: float
     best: bool
+    learning_rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,8 +407,10 @@ def _fit_autoencoder(
         )
         if checkpoints is not None:
             write_checkpoint(checkpoints, name, state, model, optimiser)
+        rate = float(optimiser.param_groups[0]["lr"])
         callback(
-            TrainingProgress("autoencoder", state.epoch, settings.epochs, fidelity, held_out, better), model
+            TrainingProgress("autoencoder", state.epoch, settings.epochs, fidelity, held_out, better, rate),
+            model,
         )
     model.load_state_dict(state.best_state)
     return state.best
@@ -520,8 +526,9 @@ def _fit_density(
         waited = 0 if better else waited + 1
         if better:
             best, best_state = value, copy.deepcopy(density.state_dict())
+        rate, loss_mean = float(optimiser.param_groups[0]["lr"]), total / len(batches)
         callback(
-            TrainingProgress("density", epoch + 1, settings.flow_epochs, total / len(batches), value, better),
+            TrainingProgress("density", epoch + 1, settings.flow_epochs, loss_mean, value, better, rate),
             model,
         )
         if waited >= settings.patience:

@@ -69,6 +69,9 @@ def test_learns_and_is_reproducible_from_its_seed() -> None:
     again, _ = train(toy(400))
     autoencoder = [entry for entry in log if entry.stage == "autoencoder"]
     assert autoencoder[-1].validation_loss < 0.7 * autoencoder[0].validation_loss
+    rates = [entry.learning_rate for entry in autoencoder]
+    assert rates[0] < max(rates) <= SETTINGS.learning_rate
+    assert rates[-1] < 1e-3 * max(rates)
     assert all(
         torch.equal(a, b)
         for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True)
