@@ -1,0 +1,1 @@
+"""What a scoring model finds, and what an explanation shows, of anomalies that were put there."""

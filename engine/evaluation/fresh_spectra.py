@@ -1,0 +1,209 @@
+"""Spectra that no model was trained on: simulated for a model's grid, classes and redshifts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.normalisation import normalise
+from engine.readers.arms import ARMS, ArmPixels, JoinedArms, join_arms
+from engine.readers.signal_to_noise import median_snr
+from engine.rows import Rows
+from engine.simulation.settings import ReleaseName, SimulationSettings, SurveyName
+from engine.simulation.spectrum import SimulatedSpectrum, simulate_spectrum
+from engine.simulation.templates import load_galaxy_templates
+from engine.spectra import Spectra
+from models.errors import ConfigurationError
+from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+from models.model_card import ModelCard
+from models.row_status import RowStatus
+
+Progress = Callable[[int, int], None]
+
+CLASSES = ("GALAXY", "QSO", "STAR")
+_INSTRUMENTS: dict[WavelengthGrid, tuple[SurveyName, tuple[ReleaseName, ...]]] = {
+    DESI_GRID: ("desi", ("dr1",)),
+    SDSS_GRID: ("sdss", ("legacy", "boss")),
+}
+_TRIES = 20
+"""Spectra drawn for each that is wanted, before it is said that the model's redshifts are out of reach."""
+_EVALUATION = 0x65766174
+"""Parts the seeds of evaluations from those of releases: the same number gives other spectra."""
+
+
+@dataclass(frozen=True)
+class FreshSettings:
+    """Which spectra to simulate.
+
+    Attributes
+    ----------
+    spectra : their number, sky and broken fibres not among them.
+    seed : the same seed gives the same spectra; none of them is in any release that
+        ``whyspec simulate`` writes, whatever its seed.
+    templates : directory of redrock templates, from which every other galaxy is then drawn; None for
+        galaxies of analytic continua and lines alone.
+    """
+
+    spectra: int
+    seed: int
+    templates: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.spectra <= 100_000:
+            raise _setting("spectra", self.spectra, "1 to 100000")
+        if not 0 <= self.seed < 2**63:
+            raise _setting("seed", self.seed, "0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class FreshSpectrum:
+    """A simulated spectrum on the grid of the model.
+
+    Attributes
+    ----------
+    index : its place in what the seed gives.
+    simulated : arms, truth and noise.
+    spectrum : one row, as a reader would give it.
+    """
+
+    index: int
+    simulated: SimulatedSpectrum
+    spectrum: Spectra
+
+
+def fresh_spectra(
+    card: ModelCard, settings: FreshSettings, progress: Progress = lambda *_: None
+) -> Iterator[FreshSpectrum]:
+    """Spectra that the model of ``card`` may score, ``settings.spectra`` of them, in order of index.
+
+    Those outside the model's redshifts, or otherwise not to be scored, are passed over. A model of several
+    classes gets spectra of each in turn, an SDSS model spectra of both spectrographs in turn.
+
+    Raises
+    ------
+    ConfigurationError : there is no simulator for the model's grid or classes, or it gives hardly any
+        spectra that the model may score.
+    InputError : there are no templates.
+    """
+    classes = _classes(card)
+    populations = [(name, each) for each in _simulations(card, settings) for name in classes]
+    templates = load_galaxy_templates(settings.templates) if settings.templates is not None else None
+    found = 0
+    for index in range(settings.spectra * _TRIES):
+        name, simulation = populations[index % len(populations)]
+        simulated = simulate_spectrum(_of_class(simulation, name), index, templates)
+        spectrum = on_grid(simulated, card.grid, name)
+        if not normalise(spectrum, card, ()).scorable[0]:
+            continue
+        yield FreshSpectrum(index, simulated, spectrum)
+        found += 1
+        progress(found, settings.spectra)
+        if found == settings.spectra:
+            return
+    raise ConfigurationError(
+        "Hardly any simulated spectrum can be scored by the model.",
+        where=f"model {card.name}",
+        got=f"{found} of {settings.spectra * _TRIES}, for redshifts {card.redshift_min:.3f} to "
+        f"{card.redshift_max:.3f}",
+        allowed=f"{settings.spectra}",
+        remedy="Evaluate a model whose redshifts overlap those of the simulation.",
+        kind="evaluation-population",
+    )
+
+
+def on_grid(simulated: SimulatedSpectrum, grid: WavelengthGrid, spectype: str) -> Spectra:
+    """The simulated spectrum as a reader gives it: arms joined, on ``grid``."""
+    flux, ivar = joined(simulated, grid, tuple(arm.flux for arm in simulated.arms))
+    rows = Rows.empty(1)
+    rows.data["redshift"] = simulated.source.redshift
+    rows.data["spectype"] = spectype
+    rows.data["snr"] = median_snr(flux, ivar)
+    rows.data["status"] = RowStatus.SCORED
+    return Spectra(grid, flux, ivar, rows)
+
+
+def joined(
+    simulated: SimulatedSpectrum, grid: WavelengthGrid, values: tuple[NDArray[np.floating], ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """``values`` per arm on the grid of all arms, weighted as flux is, and their ivar; both (1, N).
+
+    Masked pixels are 0 in both.
+    """
+    arms = simulated.arms
+    if len(arms) > 1:
+        whole = JoinedArms.empty(1)
+        pixels = [
+            ArmPixels(place, np.asarray(value, np.float32)[None], arm.ivar[None], None)
+            for place, value, arm in zip(ARMS, values, arms, strict=True)
+        ]
+        join_arms(pixels, whole)
+        return whole.flux, whole.ivar
+    (arm,), (value,) = arms, values
+    first = round(float(grid.pixel(float(simulated.instrument.arms[0].wavelength[0]))))
+    flux = np.zeros((1, grid.size), dtype=np.float32)
+    ivar = np.zeros_like(flux)
+    place = slice(first, first + len(arm.ivar))
+    flux[0, place] = np.where(arm.ivar > 0, value, 0)
+    ivar[0, place] = arm.ivar
+    return flux, ivar
+
+
+def _classes(card: ModelCard) -> tuple[str, ...]:
+    unknown = [name for name in card.classes if name not in CLASSES]
+    if unknown:
+        raise ConfigurationError(
+            "The simulator has no spectra of a class of the model.",
+            where=f"model {card.name}",
+            got=", ".join(unknown),
+            allowed=", ".join(CLASSES),
+            remedy="Evaluate a model of these classes.",
+            kind="evaluation-population",
+        )
+    return card.classes or CLASSES
+
+
+def _simulations(card: ModelCard, settings: FreshSettings) -> list[SimulationSettings]:
+    if card.grid not in _INSTRUMENTS:
+        raise ConfigurationError(
+            "There is no simulator of the model's instrument.",
+            where=f"model {card.name}",
+            got=f"grid {card.grid.name}",
+            allowed=", ".join(grid.name for grid in _INSTRUMENTS),
+            remedy="Evaluate a model of one of these grids.",
+            kind="evaluation-population",
+        )
+    survey, releases = _INSTRUMENTS[card.grid]
+    seed = int(np.random.SeedSequence((settings.seed, _EVALUATION)).generate_state(1, np.uint64)[0] >> 1)
+    return [
+        SimulationSettings(
+            survey,
+            settings.spectra,
+            outlier_fraction=0.0,
+            seed=seed,
+            release=release,
+            templates=settings.templates,
+            template_fraction=0.5,
+            sky_fraction=0.0,
+            broken_fraction=0.0,
+        )
+        for release in releases
+    ]
+
+
+def _of_class(settings: SimulationSettings, name: str) -> SimulationSettings:
+    return replace(settings, quasar_fraction=float(name == "QSO"), star_fraction=float(name == "STAR"))
+
+
+def _setting(name: str, got: object, allowed: str) -> ConfigurationError:
+    return ConfigurationError(
+        "A setting of the evaluation is out of range.",
+        where=name,
+        got=got,
+        allowed=allowed,
+        remedy=f"Give {name} a value in the allowed range.",
+        kind="evaluation-setting",
+    )
