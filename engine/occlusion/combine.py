@@ -26,7 +26,8 @@ float32 rounding; from about eight on the combined map is as well determined as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,45 +39,118 @@ SPREAD_FLOOR = float(np.finfo(np.float32).eps)
 """Smallest sigma in units of the largest of all scales: float32 tells nothing apart below it."""
 
 
+Floats = NDArray[np.float64]
+
+
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """How windows are laid, how their effects become maps, and how maps are averaged.
+    """How windows are laid, how their effects become maps, and how maps become one.
 
     Attributes
     ----------
     scales : (windows, pixels) to one :class:`Scale` per width.
     effect_per_pixel : (differences (M, n), pixels of each window (n,)) to what each pixel is given (M, n).
-    weight_power : p in the weights sigma**-p.
+    summary : effects (M, n) to their typical value (n,) and their spread (n,) over baselines.
+    contributions : (maps (W, N), spread (W, N), good (N,)) to what each
+        scale adds to the combined map (W, N).
     """
 
     scales: Callable[[Sequence[int], int], tuple[Scale, ...]]
-    effect_per_pixel: Callable[[NDArray[np.float64], NDArray[np.int64]], NDArray[np.float64]]
-    weight_power: int
+    effect_per_pixel: Callable[[Floats, NDArray[np.int64]], Floats]
+    summary: Callable[[Floats], tuple[Floats, Floats]]
+    contributions: Callable[[Floats, Floats, NDArray[np.bool_]], Floats]
 
 
-def _whole(differences: NDArray[np.float64], length: NDArray[np.int64]) -> NDArray[np.float64]:  # noqa: ARG001
+def whole(differences: Floats, length: NDArray[np.int64]) -> Floats:  # noqa: ARG001
+    """Every pixel is given the effect of its whole window."""
     return differences
 
 
-def _shared(differences: NDArray[np.float64], length: NDArray[np.int64]) -> NDArray[np.float64]:
+def shared(differences: Floats, length: NDArray[np.int64]) -> Floats:
+    """A window's effect is shared out among its pixels."""
     return differences / length
 
 
+def shared_by_root(differences: Floats, length: NDArray[np.int64]) -> Floats:
+    """Divided by the root of the window's pixels: what noise alone would add grows like it."""
+    return differences / np.sqrt(length)
+
+
+def mean_and_deviation(effects: Floats) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (ddof = 0) over baselines."""
+    return effects.mean(axis=0), effects.std(axis=0)
+
+
+def median_and_deviation(effects: Floats) -> tuple[Floats, Floats]:
+    """Median over baselines, and the median distance from it in units of a Gaussian's sigma."""
+    middle = np.median(effects, axis=0)
+    return middle, 1.4826 * np.median(np.abs(effects - middle), axis=0)
+
+
+def weighted_mean(
+    power: int,
+    maps: Floats,
+    spread: Floats,
+    good: NDArray[np.bool_],  # noqa: ARG001
+) -> Floats:
+    """Mean of the scales with weights sigma**-power."""
+    return scale_weights(power, spread) * maps
+
+
+def strongest(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:  # noqa: ARG001
+    """At each pixel the scale of the largest value alone; the narrowest of equals."""
+    alone = np.zeros_like(maps)
+    place = maps.argmax(axis=0)[None]
+    np.put_along_axis(alone, place, np.take_along_axis(maps, place, axis=0), axis=0)
+    return alone
+
+
+def most_significant(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:
+    """At each pixel the largest mean/sigma of all scales.
+
+    Where the baselines agree by chance on next to nothing, mean/sigma alone would be large: to sigma is
+    added, in quadrature, its median over the good pixels of the same scale.
+    """
+    return strongest(significance(maps, spread, good), spread, good)
+
+
+def significance(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:
+    """mean/sigma of every scale (W, N), see :func:`most_significant`; 0 where nothing spreads at all."""
+    usual = np.median(spread[:, good], axis=1) if good.any() else np.zeros(len(spread))
+    deviation = np.hypot(spread, usual[:, None])
+    found: Floats = np.divide(maps, deviation, out=np.zeros_like(maps), where=deviation > 0)
+    return found
+
+
+def standing_out(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:
+    """At each pixel the scale that stands out most from the rest of its own map.
+
+    Every scale is divided by the median size of its map over good pixels, in units of a Gaussian's sigma:
+    what a window of this width does anywhere in this spectrum.
+    """
+    usual = 1.4826 * np.median(np.abs(maps[:, good]), axis=1) if good.any() else np.zeros(len(maps))
+    relative = np.divide(maps, usual[:, None], out=np.zeros_like(maps), where=usual[:, None] > 0)
+    return strongest(relative, spread, good)
+
+
+_PAPER = Preset(centred_scales, whole, mean_and_deviation, partial(weighted_mean, 2))
+
 PRESETS: dict[PresetName, Preset] = {
-    "paper": Preset(centred_scales, _whole, 2),
-    "reference-code": Preset(tiled_scales, _shared, 1),
+    "paper": _PAPER,
+    "reference-code": replace(
+        _PAPER, scales=tiled_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)
+    ),
 }
 
 
-def scale_map(
-    preset: Preset, scale: Scale, differences: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation over baselines per pixel, each (N,), from differences (M, n)."""
+def scale_map(preset: Preset, scale: Scale, differences: Floats) -> tuple[Floats, Floats]:
+    """Typical effect and spread over baselines per pixel, each (N,), from differences (M, n)."""
     effect = preset.effect_per_pixel(differences, scale.stop - scale.start)
-    return scale.on_pixels(effect.mean(axis=0)), scale.on_pixels(effect.std(axis=0))
+    typical, spread = preset.summary(effect)
+    return scale.on_pixels(typical), scale.on_pixels(spread)
 
 
-def scale_weights(preset: Preset, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+def scale_weights(power: int, spread: Floats) -> Floats:
     """Share of each scale in the combined map at each pixel, (W, N) summing to 1 over scales.
 
     ``spread`` (W, N) is floored at :data:`SPREAD_FLOOR` times its largest value. A scale whose
@@ -85,6 +159,6 @@ def scale_weights(preset: Preset, spread: NDArray[np.float64]) -> NDArray[np.flo
     """
     largest = spread.max(initial=0.0)
     relative = np.maximum(spread / largest, SPREAD_FLOOR) if largest > 0 else np.ones_like(spread)
-    weights = relative**-preset.weight_power
-    share: NDArray[np.float64] = weights / weights.sum(axis=0)
+    weights = relative**-power
+    share: Floats = weights / weights.sum(axis=0)
     return share

@@ -166,13 +166,13 @@ def test_one_baseline_weighs_all_scales_alike() -> None:
 
 def test_the_floor_of_the_spread_is_relative_and_prevents_division_by_zero() -> None:
     spread = np.array([[0.0, 1.0, 0.0], [2.0, 1.0, 0.0]])
-    for power, name in ((2, "paper"), (1, "reference-code")):
+    for power in (2, 1):
         for unit in (1e-200, 1.0, 1e200):
-            weights = scale_weights(PRESETS[name], unit * spread)
+            weights = scale_weights(power, unit * spread)
             np.testing.assert_allclose(weights.sum(axis=0), 1)
             np.testing.assert_allclose(weights[:, 1:], 0.5)
             np.testing.assert_allclose(weights[1, 0] / weights[0, 0], SPREAD_FLOOR**power)
-        np.testing.assert_array_equal(scale_weights(PRESETS[name], 0 * spread), 0.5)
+        np.testing.assert_array_equal(scale_weights(power, 0 * spread), 0.5)
 
 
 @pytest.mark.parametrize("preset", ["paper", "reference-code"])

@@ -1,0 +1,53 @@
+"""A scorer that cannot see the planted pixels: whatever an explanation says of them is wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.evaluation.subject import Subject
+from engine.occlusion.attribution import WindowEffects
+from engine.occlusion.combine import PRESETS, scale_map
+from engine.occlusion.settings import PresetName
+from models.errors import BugError
+from models.spectrum_model import SpectrumModel
+
+
+def blind_subject(model: SpectrumModel, subject: Subject, unseen: NDArray[np.bool_]) -> Subject:
+    """The same spectrum for the same model, which is told that the ``unseen`` (N,) pixels are masked.
+
+    Methods of attribution are not told: their windows paste these pixels as before.
+    """
+    ivar = torch.where(torch.from_numpy(unseen), 0.0, subject.ivar)
+    with torch.no_grad():
+        return replace(subject, log_prob=model.conditioned(ivar, subject.redshift))
+
+
+def unseen_windows(effects: WindowEffects, preset: PresetName, unseen: NDArray[np.bool_]) -> int:
+    """How many windows paste nothing that a blind scorer sees; the attribution of each must be exactly 0.
+
+    Raises
+    ------
+    BugError : one is not.
+    """
+    seen = np.concatenate(([0], np.cumsum(effects.good & ~unseen)))
+    checked = 0
+    for scale, differences in zip(effects.scales, effects.differences, strict=True):
+        inside = seen[scale.stop] == seen[scale.start]
+        checked += int(inside.sum())
+        typical, spread = scale_map(PRESETS[preset], scale, differences)
+        pixels = (scale.of_pixel >= 0) & inside[scale.of_pixel]
+        largest = max(np.abs(typical[pixels]).max(initial=0.0), np.abs(spread[pixels]).max(initial=0.0))
+        if largest > 0.0:
+            raise BugError(
+                "An explanation blames pixels that the scorer does not see.",
+                where=f"occlusion with windows of {scale.window} pixels",
+                got=f"attribution up to {largest:g}",
+                allowed="exactly 0",
+                remedy="Report this with the model's name and the evaluation's settings.",
+                kind="blind-scorer",
+            )
+    return checked

@@ -1,0 +1,92 @@
+"""Whether a map points at what was planted: peak, ranking and mass, against what chance would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+REACH = 10.0
+"""Angstrom beyond the planted pixels within which a peak counts as on them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedPlace:
+    """Where something was planted in one spectrum.
+
+    Attributes
+    ----------
+    wavelength : (N,) observed Angstrom.
+    good : (N,) bool, pixels that carry evidence; only these are ranked.
+    planted : (N,) bool, planted pixels, all of them good; at least one.
+    """
+
+    wavelength: NDArray[np.float64]
+    good: NDArray[np.bool_]
+    planted: NDArray[np.bool_]
+
+    @property
+    def area(self) -> float:
+        """Planted pixels' share of the good ones: what a map that knows nothing puts on them."""
+        return float(self.planted[self.good].mean())
+
+    @property
+    def chance(self) -> float:
+        """How often a peak at a random good pixel counts as located."""
+        return float((self.distance()[self.good] <= REACH).mean())
+
+    def distance(self) -> NDArray[np.float64]:
+        """(N,) Angstrom from each pixel to the nearest planted one."""
+        known = self.wavelength[self.planted]
+        place = np.searchsorted(known, self.wavelength)
+        below = np.abs(self.wavelength - known[np.maximum(place - 1, 0)])
+        above = np.abs(known[np.minimum(place, len(known) - 1)] - self.wavelength)
+        return np.minimum(below, above)
+
+
+@dataclass(frozen=True, slots=True)
+class Localisation:
+    """How well one map points at a planted place.
+
+    Attributes
+    ----------
+    located : whether the map is highest at a planted pixel, or within :data:`REACH` of one.
+    distance : Angstrom from the highest pixel to the nearest planted one.
+    auc : probability that a planted pixel has a higher value than another good one, ties half; NaN where
+        all good pixels are planted.
+    mass : share of the positive attribution that is on planted pixels; NaN where none is positive.
+    """
+
+    located: bool
+    distance: float
+    auc: float
+    mass: float
+
+
+def localise(attribution: NDArray[np.floating], place: PlantedPlace) -> Localisation:
+    """Judge a map (N,), the higher the odder; its values at masked pixels do not count.
+
+    A map that is highest at several pixels is judged by the bluest of them.
+    """
+    values = attribution[place.good].astype(np.float64)
+    planted = place.planted[place.good]
+    peak = np.flatnonzero(place.good)[int(values.argmax())]
+    distance = float(place.distance()[peak])
+    positive = np.maximum(values, 0.0)
+    total = float(positive.sum())
+    return Localisation(
+        located=distance <= REACH,
+        distance=distance,
+        auc=_auc(values, planted),
+        mass=float(positive[planted].sum()) / total if total > 0.0 else float("nan"),
+    )
+
+
+def _auc(values: NDArray[np.float64], planted: NDArray[np.bool_]) -> float:
+    inside, outside = values[planted], np.sort(values[~planted])
+    if not len(inside) or not len(outside):
+        return float("nan")
+    lower = np.searchsorted(outside, inside, side="left")
+    not_higher = np.searchsorted(outside, inside, side="right")
+    return float((lower + not_higher).mean() / (2 * len(outside)))
