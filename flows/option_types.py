@@ -75,6 +75,19 @@ def numbers(option: str, text: str) -> tuple[int, ...]:
     return _integers(option, text, "integers, e.g. 8,32")
 
 
+def decimals(option: str, text: str) -> tuple[float, ...]:
+    """``3,5.5`` to (3.0, 5.5).
+
+    Raises
+    ------
+    ConfigurationError : not numbers; the text names ``option``.
+    """
+    try:
+        return tuple(float(part) for part in comma_list(text))
+    except ValueError:
+        raise _not_understood(option, text, "numbers, e.g. 3,5.5") from None
+
+
 def presets(text: str) -> tuple[PresetName, ...]:
     """``paper,reference-code`` to the names of occlusion presets.
 

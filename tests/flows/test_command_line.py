@@ -14,7 +14,7 @@ from engine.store.verify import verify
 from tests.small_run import SPECTRA, small_options, small_release, tree_bytes, whyspec
 
 COMMANDS = (
-    "simulate", "train", "plan", "run", "cluster", "verify", "report", "query", "explain", "demo",
+    "simulate", "train", "evaluate", "plan", "run", "cluster", "verify", "report", "query", "explain", "demo",
 )  # fmt: skip
 NOISE = ("ray", "prefect", "dask", "Traceback", "Warning", "raylet", "uvicorn", "distributed")
 

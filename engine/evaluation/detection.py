@@ -1,0 +1,146 @@
+"""The detection half of an evaluation: how well a model finds what was planted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
+from engine.evaluation.ideal_observer import known_place, unknown_place
+from engine.evaluation.planted_spectra import PlantingGround
+from engine.evaluation.rates import bootstrap, share
+from engine.evaluation.results import (
+    ALL,
+    SCHEMA,
+    CleanShare,
+    Detected,
+    Detection,
+    DetectionResults,
+    EvaluationSettings,
+    KindBound,
+    Planting,
+)
+from engine.simulation.anomalies import AnomalyKind
+from models.spectrum_model import SpectrumModel
+
+SNR_EDGES = (3.0, 8.0, 20.0)
+"""Median signal-to-noise ratios per pixel, before planting, that part the bins."""
+LEAST_SPECTRA = 20
+"""Fewer spectra than this tell nothing: no rates are stated for them."""
+
+Progress = Callable[[int, int], None]
+
+
+def evaluate_detection(
+    model: SpectrumModel,
+    ground: PlantingGround,
+    settings: EvaluationSettings,
+    progress: Progress = lambda *_: None,
+) -> DetectionResults:
+    """Plant every kind at every strength, score, and compare with the same spectra without anomaly.
+
+    Parameters
+    ----------
+    model : that the ground was prepared for.
+    ground : clean spectra and what can be planted into them.
+    settings : kinds, strengths, seed.
+    progress : called with (spectra scored, spectra to be scored).
+    """
+    kinds = tuple(AnomalyKind(name) for name in settings.kinds)
+    done, total = 0, len(ground) * (1 + len(kinds) * len(settings.strengths))
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(done, total)
+
+    clean = ground.clean
+    values = detector_values(model, clean.flux, clean.ivar, clean.rows["redshift"], advance)
+    snr = clean.rows["snr"]
+    planting, detection, bounds = [], [], []
+    for kind in kinds:
+        for strength in settings.strengths:
+            planted = ground.plant(kind, strength)
+            planting.append(_planting(ground, kind, strength, len(planted)))
+            odd = detector_values(model, planted.flux, planted.ivar, planted.redshift, advance)
+            advance(len(ground) - len(planted))
+            detection += _cells(kind, strength, odd, values, planted.row, snr, settings)
+        bounds += _bounds(ground, kind, settings)
+    return DetectionResults(
+        schema=SCHEMA,
+        model=model.card.name,
+        digest=model.card.digest,
+        grid=model.card.grid.name,
+        classes=model.card.classes,
+        settings=settings,
+        clean=tuple(
+            CleanShare(name, int(inside.sum()), share(values.tail_probability[inside] <= settings.threshold))
+            for name, inside in _bins(snr)
+            if inside.any()
+        ),
+        planting=tuple(planting),
+        detection=tuple(detection),
+        bounds=tuple(bounds),
+    )
+
+
+def _cells(
+    kind: AnomalyKind,
+    strength: float,
+    odd: DetectorValues,
+    clean: DetectorValues,
+    row: NDArray[np.int64],
+    snr: NDArray[np.float32],
+    settings: EvaluationSettings,
+) -> list[Detection]:
+    twins = clean.take(row)
+    with_it, without = odd.table(clean), twins.table(clean)
+    cells = []
+    for name, inside in _bins(snr[row]):
+        if inside.sum() < LEAST_SPECTRA:
+            continue
+        detected = tuple(
+            Detected(
+                detector,
+                *bootstrap(
+                    with_it[inside, column], without[inside, column], settings.false_positives, settings.seed
+                ),
+            )
+            for column, detector in enumerate(DETECTORS)
+        )
+        selected = share(odd.tail_probability[inside] <= settings.threshold)
+        cells.append(Detection(kind.value, strength, name, int(inside.sum()), selected, detected))
+    return cells
+
+
+def _bins(snr: NDArray[np.float32]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """All spectra, then those of each bin of signal-to-noise ratio."""
+    edges = (0.0, *SNR_EDGES, np.inf)
+    bins = [(ALL, np.ones(len(snr), dtype=bool))]
+    for low, high in pairwise(edges):
+        name = f"{low:g}-{high:g}" if np.isfinite(high) else f"{low:g}+"
+        bins.append((name, (snr < high) & ((snr >= low) | (low == 0))))
+    return bins
+
+
+def _planting(ground: PlantingGround, kind: AnomalyKind, strength: float, planted: int) -> Planting:
+    no_place = sum(shape is None for shape in ground.shapes[kind])
+    able = len(ground.carriers(kind, strength))
+    return Planting(kind.value, strength, planted, no_place, len(ground) - no_place - able, able - planted)
+
+
+def _bounds(ground: PlantingGround, kind: AnomalyKind, settings: EvaluationSettings) -> list[KindBound]:
+    rows = ground.carriers(kind, 0.0)
+    if not len(rows):
+        return []
+    changes = [shape.change for row in rows.tolist() if (shape := ground.shapes[kind][row]) is not None]
+    whitened = np.array(changes) * np.sqrt(ground.spectra.ivar[rows])
+    random = np.random.default_rng((settings.seed, *kind.value.encode()))
+    found = unknown_place(whitened, settings.strengths, settings.false_positives, random)
+    return [
+        KindBound(kind.value, strength, known_place(strength, settings.false_positives), bound)
+        for strength, bound in zip(settings.strengths, found, strict=True)
+    ]

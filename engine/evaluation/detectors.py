@@ -1,0 +1,99 @@
+"""What says how odd a spectrum is: the model's score, and its rivals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.evaluation.residual_scan import SCAN_WIDTHS, residual_scan
+from models.reconstruction_scores import RECONSTRUCTION_SCORES, reconstruction_scores
+from models.signal_to_noise import signal_to_noise
+from models.spectrum_model import SpectrumModel
+
+TAIL, SCORE, SCAN = "tail", "score", "residual_scan"
+DETECTORS = (TAIL, SCORE, SCAN, *RECONSTRUCTION_SCORES)
+"""Minus the log of the tail probability, the raw score, the residual scan, the reconstruction scores."""
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class DetectorValues:
+    """What the detectors say of n spectra; the higher the odder, NaN where they have no value.
+
+    Attributes
+    ----------
+    tail_probability : (n,) float32.
+    score : (n,) float32.
+    scan : (n, widths) float32, the residual scan at each of ``SCAN_WIDTHS``.
+    reconstruction : (n, 16) float32, as in ``RECONSTRUCTION_SCORES``.
+    """
+
+    tail_probability: NDArray[np.float32]
+    score: NDArray[np.float32]
+    scan: NDArray[np.float32]
+    reconstruction: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def take(self, rows: NDArray[np.int64]) -> DetectorValues:
+        """Those of the spectra ``rows``."""
+        return DetectorValues(
+            self.tail_probability[rows], self.score[rows], self.scan[rows], self.reconstruction[rows]
+        )
+
+    def table(self, usual: DetectorValues) -> NDArray[np.float64]:
+        """A column for each of ``DETECTORS``, (n, D); no value is minus infinity: nothing was seen.
+
+        The scan is the highest over its widths, each less the median of the ``usual`` spectra and over
+        their spread above it, so that no width drowns the others.
+        """
+        middle, upper = np.quantile(usual.scan, (0.5, 0.84), axis=0)
+        scan = ((self.scan - middle) / np.maximum(upper - middle, 1e-6)).max(axis=1)
+        with np.errstate(divide="ignore"):
+            tail = -np.log(self.tail_probability.astype(np.float64))
+        columns = np.column_stack([tail, self.score, scan, self.reconstruction]).astype(np.float64)
+        return np.where(np.isnan(columns), -np.inf, columns)
+
+
+def detector_values(
+    model: SpectrumModel,
+    flux: NDArray[np.float32],
+    ivar: NDArray[np.float32],
+    redshift: NDArray[np.float64],
+    progress: Callable[[int], None] = lambda _: None,
+) -> DetectorValues:
+    """Values for n normalised spectra, flux and ivar (n, N), redshift (n,).
+
+    ``progress`` is called with the size of each batch.
+    """
+    redshift = np.ascontiguousarray(redshift)  # a column of rows has strides that torch does not take
+    wavelength = torch.from_numpy(model.card.grid.wavelength())
+    parts: list[tuple[NDArray[np.float32], ...]] = []
+    for low in range(0, len(flux), _AT_ONCE):
+        rows = slice(low, low + _AT_ONCE)
+        x, weight, z = (torch.tensor(values[rows]) for values in (flux, ivar, redshift))
+        with torch.inference_mode():
+            outputs = model.outputs(x, weight, z)
+            reconstruction = outputs.reconstruction
+            rivals = reconstruction_scores(x, weight, weight > 0, reconstruction, z, wavelength)
+            snr = signal_to_noise(x, weight).numpy()
+        score = outputs.score.to(torch.float32).numpy()
+        scan = residual_scan(flux[rows] - reconstruction.numpy(), ivar[rows])
+        tail = model.tail_probability(score, snr, redshift[rows])
+        parts.append((tail, score, scan, rivals.numpy()))
+        progress(len(score))
+    if not parts:
+        nothing = np.empty(0, np.float32)
+        return DetectorValues(
+            nothing,
+            nothing,
+            np.empty((0, len(SCAN_WIDTHS)), np.float32),
+            np.empty((0, len(RECONSTRUCTION_SCORES)), np.float32),
+        )
+    return DetectorValues(*(np.concatenate(column) for column in zip(*parts, strict=True)))

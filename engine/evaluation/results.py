@@ -1,0 +1,232 @@
+"""What an evaluation found, and its JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from engine.evaluation.ideal_observer import Bound
+from engine.evaluation.rates import Estimate
+from models.errors import InputError
+
+SCHEMA = 1
+ALL = "all"
+"""The bin of all signal-to-noise ratios."""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What was evaluated, and how.
+
+    Attributes
+    ----------
+    spectra : clean spectra.
+    seed : of spectra, anomalies and resamples.
+    strengths : of the anomalies, sigma.
+    kinds : names of the anomalies.
+    templates : whether galaxies were drawn from redrock templates too.
+    false_positives : share of clean spectra that may be taken for odd where recall is stated.
+    threshold : tail probability up to which a run selects.
+    """
+
+    spectra: int
+    seed: int
+    strengths: tuple[float, ...]
+    kinds: tuple[str, ...]
+    templates: bool
+    false_positives: float
+    threshold: float
+
+
+@dataclass(frozen=True)
+class CleanShare:
+    """Clean spectra that the model selects at the threshold, in a bin of signal-to-noise ratio."""
+
+    snr: str
+    spectra: int
+    selected: Estimate
+
+
+@dataclass(frozen=True)
+class Planting:
+    """How many of the clean spectra carry an anomaly, and why the others do not.
+
+    Attributes
+    ----------
+    kind, strength : of the anomaly.
+    planted : spectra that carry it.
+    no_place : nothing of it falls on good pixels of the spectrum at its redshift.
+    too_strong : the kind cannot be as strong in the spectrum, e.g. more light lost than there is.
+    unscorable : it destroys the normalisation, so that the model gives no score.
+    """
+
+    kind: str
+    strength: float
+    planted: int
+    no_place: int
+    too_strong: int
+    unscorable: int
+
+
+@dataclass(frozen=True)
+class Detected:
+    """How well one detector finds one kind at one strength: against the clean twins of the same spectra."""
+
+    detector: str
+    auc: Estimate
+    recall: Estimate
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How well one kind is found at one strength, in a bin of signal-to-noise ratio.
+
+    ``selected`` is the share with a tail probability at or below the threshold.
+    """
+
+    kind: str
+    strength: float
+    snr: str
+    spectra: int
+    selected: Estimate
+    detectors: tuple[Detected, ...]
+
+    def by(self, detector: str) -> Detected:
+        """What the detector of that name did."""
+        return next(each for each in self.detectors if each.detector == detector)
+
+
+@dataclass(frozen=True)
+class KindBound:
+    """What ideal observers find of one kind at one strength."""
+
+    kind: str
+    strength: float
+    known_place: Bound
+    unknown_place: Bound
+
+
+@dataclass(frozen=True)
+class DetectionResults:
+    """All of an evaluation's detection half.
+
+    Attributes
+    ----------
+    schema : version of the JSON.
+    model, digest, grid, classes : the model.
+    settings : of the evaluation.
+    clean, planting, detection, bounds : what was found. Kinds and strengths for which too few spectra
+        could be planted are in ``planting`` alone.
+    """
+
+    schema: int
+    model: str
+    digest: str
+    grid: str
+    classes: tuple[str, ...]
+    settings: EvaluationSettings
+    clean: tuple[CleanShare, ...]
+    planting: tuple[Planting, ...]
+    detection: tuple[Detection, ...]
+    bounds: tuple[KindBound, ...]
+
+    def cell(self, kind: str, strength: float, snr: str = ALL) -> Detection | None:
+        """Detection of that kind, strength and bin, if there is one."""
+        for each in self.detection:
+            if (each.kind, each.strength, each.snr) == (kind, strength, snr):
+                return each
+        return None
+
+    def bound(self, kind: str, strength: float) -> KindBound | None:
+        """The bounds of that kind and strength, if there are any."""
+        for each in self.bounds:
+            if (each.kind, each.strength) == (kind, strength):
+                return each
+        return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description; :meth:`from_dict` is its inverse. What is not known is null."""
+        described: dict[str, Any] = _plain(asdict(self))
+        return described
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, Any], where: str) -> DetectionResults:
+        """The results that :meth:`to_dict` described; ``where`` names their file in errors.
+
+        Raises
+        ------
+        InputError : they are of another version, or none.
+        """
+        version = description.get("schema")
+        if version != SCHEMA:
+            raise _unreadable(where, f"schema {version}", f"schema {SCHEMA}")
+        try:
+            return _results(description)
+        except (KeyError, TypeError) as error:
+            raise _unreadable(where, repr(error), "what `whyspec evaluate` writes") from error
+
+
+def _results(description: Mapping[str, Any]) -> DetectionResults:
+    settings = description["settings"]
+    return DetectionResults(
+        schema=SCHEMA,
+        model=str(description["model"]),
+        digest=str(description["digest"]),
+        grid=str(description["grid"]),
+        classes=tuple(description["classes"]),
+        settings=EvaluationSettings(
+            **{**settings, "strengths": tuple(settings["strengths"]), "kinds": tuple(settings["kinds"])}
+        ),
+        clean=tuple(
+            CleanShare(**{**each, "selected": _estimate(each["selected"])}) for each in description["clean"]
+        ),
+        planting=tuple(Planting(**each) for each in description["planting"]),
+        detection=tuple(
+            Detection(
+                **{
+                    **each,
+                    "selected": _estimate(each["selected"]),
+                    "detectors": tuple(
+                        Detected(found["detector"], _estimate(found["auc"]), _estimate(found["recall"]))
+                        for found in each["detectors"]
+                    ),
+                }
+            )
+            for each in description["detection"]
+        ),
+        bounds=tuple(
+            KindBound(
+                each["kind"], each["strength"], Bound(**each["known_place"]), Bound(**each["unknown_place"])
+            )
+            for each in description["bounds"]
+        ),
+    )
+
+
+def _estimate(description: Mapping[str, Any]) -> Estimate:
+    return Estimate(*(_number(description[name]) for name in ("value", "low", "high")))
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _unreadable(where: str, got: str, allowed: str) -> InputError:
+    return InputError(
+        "The file does not hold an evaluation's results that this code reads.",
+        where=where,
+        got=got,
+        allowed=allowed,
+        remedy="Evaluate the model anew with `whyspec evaluate`.",
+        kind="evaluation-results",
+    )

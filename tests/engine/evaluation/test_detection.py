@@ -1,0 +1,161 @@
+"""Detection: what a scorer can see is found as well as it can be, what it cannot see is not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from engine.evaluation.anomaly_shapes import anomaly_shape
+from engine.evaluation.card_metrics import PREFIX, card_metrics
+from engine.evaluation.detection import evaluate_detection
+from engine.evaluation.detectors import DETECTORS, SCAN, TAIL, detector_values
+from engine.evaluation.figure import detection_figure
+from engine.evaluation.fresh_spectra import FreshSettings, fresh_spectra, joined
+from engine.evaluation.ideal_observer import known_place
+from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
+from engine.evaluation.rates import area_under_curve
+from engine.evaluation.results import ALL, DetectionResults, EvaluationSettings
+from engine.simulation.anomalies import AnomalyKind
+from models.errors import InputError
+from models.scoring_model import ScoringModel
+from models.spectrum_model import ModelOutputs
+from tests.conftest import random_model
+
+KINDS = (AnomalyKind.COSMIC_RAYS, AnomalyKind.ARM_STEP)
+SETTINGS = EvaluationSettings(24, 5, (4.0, 100.0), tuple(KINDS), False, 0.05, 0.01)
+
+
+class Blind(ScoringModel):
+    """Scores by the redshift alone."""
+
+    def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
+        seen = super().outputs(flux, ivar, redshift)
+        return replace(seen, score=redshift)
+
+
+class Brightest(ScoringModel):
+    """Scores by the most significant pixel, and draws nothing."""
+
+    def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
+        seen = super().outputs(flux, ivar, redshift)
+        return replace(seen, score=(flux * ivar.sqrt()).amax(dim=1), reconstruction=torch.zeros_like(flux))
+
+
+def of_kind(model: type[ScoringModel]) -> ScoringModel:
+    tiny = random_model()
+    made = model(tiny.card, tiny.calibration_size)
+    made.load_state_dict(tiny.state_dict())
+    return made.requires_grad_(False).eval()
+
+
+@pytest.fixture(scope="module")
+def crowd() -> PlantingGround:
+    return prepare_ground(random_model().card, FreshSettings(spectra=24, seed=5), KINDS)
+
+
+@pytest.fixture(scope="module")
+def results(crowd: PlantingGround) -> DetectionResults:
+    return evaluate_detection(random_model(), crowd, SETTINGS)
+
+
+def test_a_blind_scorer_finds_nothing(crowd: PlantingGround) -> None:
+    found = evaluate_detection(of_kind(Blind), crowd, SETTINGS)
+    for cell in found.detection:
+        blind = cell.by("score")
+        assert blind.auc.value == blind.auc.low == blind.auc.high == 0.5
+        assert blind.recall.value <= SETTINGS.false_positives
+
+
+def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: PlantingGround) -> None:
+    found = evaluate_detection(of_kind(Brightest), crowd, SETTINGS)
+    spikes, steps = (found.cell(kind, 100.0) for kind in KINDS)
+    assert spikes is not None
+    assert steps is not None
+    assert spikes.by("score").auc.value > 0.9
+    assert spikes.by("score").auc.value > steps.by("score").auc.value
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_who_knows_spectrum_shape_and_place_reaches_the_bound(kind: AnomalyKind) -> None:
+    card = random_model().card
+    without = []
+    for fresh in fresh_spectra(card, FreshSettings(spectra=150, seed=9)):
+        shape = anomaly_shape(kind, fresh, card.grid, 9)
+        assert shape is not None
+        truth, ivar = joined(fresh.simulated, card.grid, tuple(arm.truth for arm in fresh.simulated.arms))
+        noise = (fresh.spectrum.flux - truth).astype(np.float64)
+        without.append(float((noise * ivar * shape.change).sum()))
+    # Planted at a strength of s, the same filter gives s more: the noise is as the survey states it.
+    clean = np.array(without)
+    assert np.std(clean) == pytest.approx(1.0, abs=0.15)
+    for strength in (1.0, 3.0):
+        bound = known_place(strength, 0.01)
+        assert area_under_curve(clean + strength, clean) == pytest.approx(bound.auc, abs=0.03)
+
+
+def test_every_detector_has_a_rate_for_every_cell(results: DetectionResults) -> None:
+    assert [cell.strength for cell in results.detection if cell.snr == ALL] == [4.0, 100.0] * 2
+    for cell in results.detection:
+        assert tuple(each.detector for each in cell.detectors) == DETECTORS
+        assert all(0 <= each.auc.low <= each.auc.value <= each.auc.high <= 1 for each in cell.detectors)
+    assert {bound.kind for bound in results.bounds} == set(KINDS)
+    assert sum(share.spectra for share in results.clean if share.snr != ALL) == 24
+
+
+def test_what_was_not_planted_is_accounted_for(results: DetectionResults) -> None:
+    for each in results.planting:
+        assert each.planted + each.no_place + each.too_strong + each.unscorable == 24
+
+
+def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: PlantingGround) -> None:
+    settings = replace(SETTINGS, strengths=(900.0,), kinds=(AnomalyKind.ARM_STEP.value,))
+    (planting,) = evaluate_detection(random_model(), crowd, settings).planting
+    assert planting.too_strong > 0
+
+
+def test_the_same_seed_gives_the_same_results(crowd: PlantingGround, results: DetectionResults) -> None:
+    assert evaluate_detection(random_model(), crowd, SETTINGS) == results
+
+
+def test_results_survive_json(results: DetectionResults) -> None:
+    text = json.dumps(results.to_dict(), allow_nan=False)
+    assert DetectionResults.from_dict(json.loads(text), "here") == results
+    for broken in ({}, {**results.to_dict(), "schema": 99}, {"schema": 1, "model": "x"}):
+        with pytest.raises(InputError) as caught:
+            DetectionResults.from_dict(broken, "here")
+        assert caught.value.kind == "evaluation-results"
+
+
+def test_the_card_gets_the_rates_of_the_tail_probability(results: DetectionResults) -> None:
+    metrics = card_metrics(results)
+    cell = results.cell(KINDS[0], 100.0)
+    assert cell is not None
+    assert metrics[f"{PREFIX}auc_cosmic_rays_100"] == cell.by(TAIL).auc.value
+    assert metrics[f"{PREFIX}recall_mean_4"] == pytest.approx(
+        (metrics[f"{PREFIX}recall_cosmic_rays_4"] + metrics[f"{PREFIX}recall_arm_step_4"]) / 2
+    )
+    assert all(name.startswith(PREFIX) for name in metrics)
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_the_figure_has_a_panel_for_each_kind(results: DetectionResults) -> None:
+    figure = detection_figure(results)
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
+    assert titles == [kind.value.replace("_", " ") for kind in KINDS]
+
+
+def test_values_do_not_depend_on_the_batch(crowd: PlantingGround) -> None:
+    model, planted = random_model(), crowd.plant(AnomalyKind.COSMIC_RAYS, 30.0)
+    whole = detector_values(model, planted.flux, planted.ivar, planted.redshift)
+    some = detector_values(model, planted.flux[3:5], planted.ivar[3:5], planted.redshift[3:5])
+    assert some.score == pytest.approx(whole.score[3:5], rel=1e-4)
+    assert some.scan == pytest.approx(whole.scan[3:5], rel=1e-4)
+    column = DETECTORS.index(SCAN)
+    assert whole.table(whole)[3:5, column] == pytest.approx(some.table(whole)[:, column], rel=1e-4)
+    nothing = detector_values(model, planted.flux[:0], planted.ivar[:0], planted.redshift[:0])
+    assert nothing.table(whole).shape == (0, len(DETECTORS))
