@@ -83,7 +83,7 @@ def test_positions_around_the_borders_of_cells_are_never_on_two_sides() -> None:
     step = 2.0 / 3600.0
     for dec in (0.03, -37.03, 61.53):
         row = sdss_rows([(0.0 + step * place / np.cos(np.radians(dec)), dec) for place in range(8000)])
-        column = sdss_rows([(150.0, dec + step * place) for place in range(8000)])
+        column = sdss_rows([(147.31, dec + step * place) for place in range(8000)])
         for rows in (row, column):
             side = objects(rows, 0.3, 0.3).side
             assert set(side.tolist()) == set(Side)
