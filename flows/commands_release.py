@@ -10,8 +10,8 @@ from cyclopts import Group, Parameter
 from flows import option_types
 
 _MODEL = Group("Model and selection", sort_key=1)
-_SET = Group("Training set", sort_key=1)
 _OCCLUSION = Group("Occlusion", sort_key=2)
+_SOURCES = Group("What it holds", sort_key=1)
 _PLACE = Group("Where and how it runs", sort_key=3)
 
 Release = Annotated[tuple[str, ...], Parameter(negative=())]
@@ -29,6 +29,13 @@ def simulate(
     outliers: float = 0.03,
     seed: int = 0,
     templates: Annotated[Path | None, Parameter(env_var="RR_TEMPLATE_DIR")] = None,
+    release: Literal["dr1", "edr", "legacy", "boss", "sdssv"] | None = None,
+    population: Annotated[Literal["plain", "broad"], Parameter(group=_SOURCES)] = "plain",
+    sky: Annotated[Path | None, Parameter(group=_SOURCES)] = None,
+    sky_share: Annotated[Literal["training", "proof"], Parameter(group=_SOURCES)] = "training",
+    quasars: Annotated[float, Parameter(group=_SOURCES)] = 0.0,
+    stars: Annotated[float, Parameter(group=_SOURCES)] = 0.0,
+    quasar_redshifts: Annotated[tuple[float, float], Parameter(group=_SOURCES)] = (0.05, 4.0),
 ) -> int:
     """Write a release of simulated spectra in the survey's native files, with truth.ecsv.
 
@@ -52,14 +59,47 @@ def simulate(
     templates
         Directory of redrock templates (rrtemplate-galaxy-*.fits); made-up galaxies if neither
         this nor $RR_TEMPLATE_DIR is given.
+    release
+        Which generation of files and spectrograph: dr1 or edr (DESI); legacy, boss or sdssv (SDSS); the
+        survey's first if left out.
+    population
+        plain: clean spectra of galaxies as a survey selects them. broad: signal-to-noise, redshifts, dust
+        and lines drawn wide, with the small flaws of real pipelines: what to train a model on.
+    sky
+        Directory of real SDSS sky fibres (spec-*.fits), whose noise and residuals a broad population gets;
+        modelled if left out.
+    sky_share
+        Half of the sky fibres, by name: one to train with, the other to prove with.
+    quasars
+        Share of targets that are quasars, 0 to 1.
+    stars
+        Share of targets that are stars, 0 to 1.
+    quasar_redshifts
+        Lowest and highest redshift of a broad population's quasars.
     """
+    from engine.simulation.settings import SimulationSettings
     from flows.console import count, notes, show_next
     from flows.simulation import simulate_to
 
-    release = simulate_to(out, survey, form, spectra, outliers, seed, templates, notes())
+    settings = SimulationSettings(
+        survey,
+        spectra,
+        outliers,
+        seed,
+        release=release,
+        form=form,
+        templates=templates,
+        quasar_fraction=quasars,
+        star_fraction=stars,
+        population=population,
+        sky=sky,
+        sky_share=sky_share,
+        quasar_redshifts=quasar_redshifts,
+    )
+    made = simulate_to(out, settings, notes())
     notes().print(
-        f"{count(release.spectra, 'spectrum')} in {count(release.files, 'file')} below {out}, "
-        f"{count(release.outliers, 'planted anomaly')}, listed in {release.truth}.",
+        f"{count(made.spectra, 'spectrum')} in {count(made.files, 'file')} below {out}, "
+        f"{count(made.outliers, 'planted anomaly')}, listed in {made.truth}.",
         soft_wrap=True,
     )
     show_next(notes(), f"whyspec run {out} --store {out.name}.zarr")
@@ -71,14 +111,9 @@ def train(
     /,
     *,
     model: Path,
-    population: Literal["galaxy", "quasar", "star", "all"] = "galaxy",
-    redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET)] = None,
-    limit: Annotated[int, Parameter(group=_SET)] = 20_000,
-    validation: Annotated[float, Parameter(group=_SET)] = 0.05,
-    calibration: Annotated[float, Parameter(group=_SET)] = 0.2,
-    cache: Annotated[Path | None, Parameter(group=_SET)] = None,
-    cache_size: Annotated[str, Parameter(group=_SET)] = "8GB",
     epochs: int = 40,
+    limit: int = 20_000,
+    classes: str = "GALAXY",
     name: str = "",
     seed: int = 0,
     layout: str = "",
@@ -86,72 +121,51 @@ def train(
 ) -> int:
     """Fit a scoring model to a release's spectra.
 
-    whyspec train release --model my-model --population galaxy --epochs 40
-
-    Killed and started again, it continues after the last whole epoch.
+    whyspec train release --model my-model --epochs 40
 
     Parameters
     ----------
     release
         One directory, or files of spectra; paths or URLs.
     model
-        Directory for the model: model.safetensors, card.json, and how training went: training.json and
-        training.png, rewritten as it goes.
-    population
-        Spectra to train on: galaxy, quasar and star by the survey's class, or all.
-    redshift
-        Lowest and highest redshift, e.g. 0 0.6; from the spectra if left out.
-    limit
-        Use at most so many spectra, drawn by a hash of their objects.
-    validation
-        Share of the objects by which training decides when to stop, 0 to 1.
-    calibration
-        Share of the objects with which scores are compared afterwards, 0 to 1. No object is on two sides.
-    cache
-        Directory for the prepared spectra, used again by a training on the same spectra; below the model's
-        directory, and removed at the end, if left out.
-    cache_size
-        Most bytes that they may take, e.g. 500MB or 8GB; fewer spectra are used if need be.
+        Directory for the model: model.safetensors and card.json.
     epochs
-        At most so many passes over the spectra; training stops when it no longer helps.
+        At most so many passes over the spectra; training stops when it no longer helps. Killed and
+        started again, it continues after the last whole one.
+    limit
+        Use at most so many spectra, taken evenly over the release's files.
+    classes
+        Spectral classes to train on, e.g. GALAXY,QSO; all for every class.
     name
         Name of the model; that of its directory if left out.
     seed
-        Of everything random in training. Who is on which side does not depend on it.
+        Of everything random in training.
     layout
         Name of the release's layout; recognised if left out.
     threads
         Torch threads; 0 or left out for one per CPU.
     """
     from flows.console import notes, show_next
+    from flows.train import told_of_epochs
     from flows.train import train as train_flow
-    from flows.training_listener import told_of_training
     from flows.training_progress import TrainingBars, show_card
     from flows.training_request import TrainingRequest
     from infra.flow_call import call_flow
     from infra.settings import load_settings, own_threads
     from tasks.run_listener import listening
 
-    option_types.at_least("--limit", limit, 1)
-    option_types.at_least("--epochs", epochs, 1)
-    option_types.shares(validation=validation, calibration=calibration)
     request = TrainingRequest(
         release=tuple(release),
         directory=str(model),
         name=name or model.resolve().name,
         layout=layout,
-        population=population,
-        redshift=redshift,
+        classes=option_types.classes(classes) or (),
         limit=limit,
-        validation=validation,
-        calibration=calibration,
-        cache=str(cache) if cache else "",
-        cache_bytes=option_types.number_of_bytes("--cache-size", cache_size),
         epochs=epochs,
         seed=seed,
         threads=own_threads(load_settings(**option_types.given(threads=threads))),
     )
-    with TrainingBars(notes()) as bars, listening(bars), told_of_training(bars):
+    with TrainingBars(notes()) as bars, listening(bars), told_of_epochs(bars.epoch):
         card = call_flow(train_flow, request)
     show_card(notes(), card, model)
     show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {model}")

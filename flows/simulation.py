@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from rich.console import Console
 
@@ -11,22 +10,12 @@ from engine.simulation.release import SimulatedRelease, SimulationSettings, simu
 from flows.progress_bar import counting
 
 
-def simulate_to(
-    out: Path,
-    survey: Literal["desi", "sdss"],
-    form: Literal["coadd", "spec", "plate"] | None,
-    spectra: int,
-    outliers: float,
-    seed: int,
-    templates: Path | None,
-    console: Console,
-) -> SimulatedRelease:
-    """Write a simulated release, with a progress bar.
+def simulate_to(out: Path, settings: SimulationSettings, console: Console) -> SimulatedRelease:
+    """Write the release that ``settings`` describe, with a progress bar.
 
     Raises
     ------
     ConfigurationError, InputError : see :func:`engine.simulation.release.simulate_release`.
     """
-    settings = SimulationSettings(survey, spectra, outliers, seed, form=form, templates=templates)
     with counting(console, "simulate spectra") as progress:
         return simulate_release(settings, out, progress)

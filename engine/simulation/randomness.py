@@ -18,6 +18,8 @@ class Stream(IntEnum):
     RELEASE = 5
     REDSHIFT = 6
     MASK = 7
+    NIGHT = 8
+    FLAWS = 9
 
 
 def generator(seed: int, stream: Stream, index: int = 0) -> np.random.Generator:

@@ -10,18 +10,19 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from engine.simulation.broad_spectrum import SpectrumMaker, spectrum_maker
 from engine.simulation.desi_release import healpix_pixels, write_desi_file
 from engine.simulation.sdss_plates import write_plate
 from engine.simulation.sdss_release import FIBRES, RUN2D, write_sdss_file
 from engine.simulation.settings import SimulationSettings
-from engine.simulation.spectrum import simulate_spectrum
-from engine.simulation.templates import GalaxyTemplates, load_galaxy_templates
 from engine.simulation.truth import TRUTH_NAME, TruthRow, read_truth, write_truth
 from models.errors import ConfigurationError, InputError
 
 __all__ = ["SimulatedRelease", "SimulationSettings", "read_truth", "simulate_release"]
 
 MARKER_NAME = "simulation.json"
+_BROAD_ONLY = ("population", "sky", "sky_share", "quasar_redshifts")
+"""Settings without effect on a plain population, which is described as it was before there were others."""
 Progress = Callable[[int, int], None]
 
 
@@ -57,19 +58,20 @@ def simulate_release(
 
     Raises
     ------
-    InputError : ``out`` holds something that the simulator did not make, or there are no templates.
+    InputError : ``out`` holds something that the simulator did not make, or there are no templates or sky
+        fibres where the settings say so.
     ConfigurationError : more files are asked for than the sky has pixels.
     """
-    templates = load_galaxy_templates(settings.templates) if settings.templates is not None else None
+    make = spectrum_maker(settings)
     pixels = _pixels(settings)
     _prepare(out)
     description = _description(settings)
     (out / MARKER_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
     report = progress or _silent
     if settings.survey == "desi":
-        rows = _write_desi(settings, out, pixels, templates, report)
+        rows = _write_desi(settings, out, pixels, make, report)
     else:
-        rows = _write_sdss(settings, out, templates, report)
+        rows = _write_sdss(settings, out, make, report)
     write_truth(out / TRUTH_NAME, rows, description)
     targets = [row for row in rows if row.row_kind == "target"]
     return SimulatedRelease(
@@ -104,33 +106,33 @@ def _write_desi(
     settings: SimulationSettings,
     out: Path,
     pixels: list[int],
-    templates: GalaxyTemplates | None,
+    make: SpectrumMaker,
     progress: Progress,
 ) -> list[TruthRow]:
     size = settings.spectra_per_file
     rows: list[TruthRow] = []
     for number, pixel in enumerate(pixels):
         indices = range(number * size, min((number + 1) * size, settings.spectra))
-        spectra = [simulate_spectrum(settings, index, templates) for index in indices]
+        spectra = [make(index) for index in indices]
         rows += write_desi_file(settings, out, number, pixel, spectra)
         progress(len(rows), settings.spectra)
     return rows
 
 
 def _write_sdss(
-    settings: SimulationSettings, out: Path, templates: GalaxyTemplates | None, progress: Progress
+    settings: SimulationSettings, out: Path, make: SpectrumMaker, progress: Progress
 ) -> list[TruthRow]:
     rows: list[TruthRow] = []
     if settings.form_name == "plate":
         size = FIBRES[settings.release_name]
         for first in range(0, settings.spectra, size):
             indices = range(first, min(first + size, settings.spectra))
-            spectra = [simulate_spectrum(settings, index, templates) for index in indices]
+            spectra = [make(index) for index in indices]
             rows += write_plate(settings, out, spectra)
             progress(len(rows), settings.spectra)
         return rows
     for index in range(settings.spectra):
-        rows.append(write_sdss_file(settings, out, simulate_spectrum(settings, index, templates)))
+        rows.append(write_sdss_file(settings, out, make(index)))
         progress(len(rows), settings.spectra)
     return rows
 
@@ -164,6 +166,11 @@ def _description(settings: SimulationSettings) -> dict[str, Any]:
     """The settings as text; where templates lie is left out, so that the bytes do not depend on it."""
     description = {**asdict(settings), "release": settings.release_name, "form": settings.form_name}
     description["templates"] = settings.templates is not None
+    description["sky"] = settings.sky is not None
+    description["quasar_redshifts"] = list(settings.quasar_redshifts)
+    if settings.population == "plain":
+        for name in _BROAD_ONLY:
+            del description[name]
     return description
 
 

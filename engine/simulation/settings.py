@@ -11,13 +11,19 @@ from models.errors import ConfigurationError
 SurveyName = Literal["desi", "sdss"]
 ReleaseName = Literal["dr1", "edr", "legacy", "boss", "sdssv"]
 FormName = Literal["coadd", "spec", "plate"]
+PopulationName = Literal["plain", "broad"]
+SkyShare = Literal["training", "proof"]
 
 _RELEASES: dict[SurveyName, tuple[ReleaseName, ...]] = {
     "desi": ("dr1", "edr"),
     "sdss": ("legacy", "boss", "sdssv"),
 }
 _FORMS: dict[SurveyName, tuple[FormName, ...]] = {"desi": ("coadd",), "sdss": ("spec", "plate")}
+_POPULATIONS: tuple[PopulationName, ...] = ("plain", "broad")
+_SKY_SHARES: tuple[SkyShare, ...] = ("training", "proof")
 _LARGEST = 5_000_000
+_LARGEST_REDSHIFT = 6.0
+"""To which quasar templates reach the blue end of every instrument."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,13 @@ class SimulationSettings:
     broken_fraction : share of rows that are stuck positioners (negative TARGETID, no data) or fibres
         flagged bad, half each; SDSS: unplugged fibres.
     resolution : write DESI's RESOLUTION HDUs, which are 78 % of a coadd's bytes.
+    population : ``plain``, clean spectra of galaxies as a survey selects them; or ``broad``, what a model is
+        trained on: signal-to-noise, redshift, dust, lines and widths drawn wide, and the small flaws that
+        real pipelines leave in every spectrum.
+    sky : directory with real SDSS sky fibres (``spec-*.fits``), whose residuals and noise a broad population
+        takes over; None for modelled ones.
+    sky_share : which half of them: ``training`` or ``proof``.
+    quasar_redshifts : range of a broad population's quasars.
     """
 
     survey: SurveyName
@@ -60,6 +73,10 @@ class SimulationSettings:
     sky_fraction: float = 0.03
     broken_fraction: float = 0.01
     resolution: bool = True
+    population: PopulationName = "plain"
+    sky: Path | None = None
+    sky_share: SkyShare = "training"
+    quasar_redshifts: tuple[float, float] = (0.05, 4.0)
 
     def __post_init__(self) -> None:
         if self.survey not in _RELEASES:
@@ -83,6 +100,17 @@ class SimulationSettings:
             total = getattr(self, first) + getattr(self, second)
             if total > 1.0:
                 raise _out_of_range(f"{first} + {second}", total, "0 to 1")
+        if self.population not in _POPULATIONS:
+            raise _out_of_range("population", self.population, " or ".join(_POPULATIONS))
+        if self.sky_share not in _SKY_SHARES:
+            raise _out_of_range("sky_share", self.sky_share, " or ".join(_SKY_SHARES))
+        if self.population == "plain" and self.sky is not None:
+            raise _out_of_range("sky", self.sky, "nothing, for the plain population has a modelled sky")
+        low, high = self.quasar_redshifts
+        if not 0.0 <= low < high <= _LARGEST_REDSHIFT:
+            raise _out_of_range(
+                "quasar_redshifts", f"{low} to {high}", f"0 to {_LARGEST_REDSHIFT}, ascending"
+            )
 
     @property
     def release_name(self) -> ReleaseName:

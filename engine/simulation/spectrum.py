@@ -19,7 +19,7 @@ from engine.simulation.rest_frame import Floats
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.templates import GalaxyTemplates
 
-_KINDS = tuple(AnomalyKind)
+KINDS = tuple(AnomalyKind)
 
 
 class RowKind(StrEnum):
@@ -85,7 +85,7 @@ def simulate_spectrum(
     spectra or files. ``clean`` gives its twin without the anomaly: same galaxy, same noise.
     """
     random = generator(settings.seed, Stream.SOURCE, index)
-    row_kind, source_kind, from_templates, carries = _roles(settings, random)
+    row_kind, source_kind, from_templates, carries = roles(settings, random)
     observing = generator(settings.seed, Stream.INSTRUMENT, index)
     shift = int(observing.integers(-4, 5)) if settings.survey == "sdss" else 0
     camera = instrument(settings.release_name, shift)
@@ -94,13 +94,14 @@ def simulate_spectrum(
     odd = generator(settings.seed, Stream.ANOMALY, index)
     if carries:
         # Drawn also for the clean twin: the stream is its own, so nothing else moves.
-        kind = _KINDS[int(odd.integers(len(_KINDS)))]
+        kind = KINDS[int(odd.integers(len(KINDS)))]
     return _observe(index, row_kind, source, camera, observing, odd, None if clean else kind)
 
 
-def _roles(
+def roles(
     settings: SimulationSettings, random: np.random.Generator
 ) -> tuple[RowKind, SourceKind | None, bool, bool]:
+    """What a row is, its source where that is no galaxy, whether from templates, whether with an anomaly."""
     row, source, template, outlier, half = random.random(5)
     row_kind = RowKind.TARGET
     if row < settings.sky_fraction:
@@ -175,8 +176,8 @@ def _observe(
         for f, i, m, t, s in zip(exposure.flux, exposure.ivar, masks, exposure.truth, skies, strict=True)
     )
     if row_kind is RowKind.STUCK:
-        arms = tuple(_nothing(arm) for arm in arms)
-    return SimulatedSpectrum(index, row_kind, source, anomaly, camera, arms, depth, _snr(arms))
+        arms = tuple(emptied(arm) for arm in arms)
+    return SimulatedSpectrum(index, row_kind, source, anomaly, camera, arms, depth, median_snr(arms))
 
 
 def _mask(random: np.random.Generator, size: int, sky_lines: Floats) -> NDArray[np.bool_]:
@@ -190,13 +191,15 @@ def _mask(random: np.random.Generator, size: int, sky_lines: Floats) -> NDArray[
     return masked
 
 
-def _nothing(arm: ArmSpectrum) -> ArmSpectrum:
+def emptied(arm: ArmSpectrum) -> ArmSpectrum:
+    """``arm`` without data, as a stuck positioner leaves it."""
     return replace(
         arm, flux=np.zeros_like(arm.flux), ivar=np.zeros_like(arm.ivar), truth=np.zeros_like(arm.truth)
     )
 
 
-def _snr(arms: tuple[ArmSpectrum, ...]) -> float:
+def median_snr(arms: tuple[ArmSpectrum, ...]) -> float:
+    """Median of flux * sqrt(ivar) over the good pixels of all ``arms``; 0 without any."""
     flux, ivar = np.concatenate([a.flux for a in arms]), np.concatenate([a.ivar for a in arms])
     good = ivar > 0
     return float(np.median(flux[good] * np.sqrt(ivar[good]))) if np.any(good) else 0.0

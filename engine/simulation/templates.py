@@ -44,6 +44,16 @@ class GalaxyTemplates:
         share = 0.5 * random.random()
         return np.asarray((1.0 - share) * self.coefficients[row] + share * self.coefficients[other])
 
+    def draw_wide(self, random: np.random.Generator) -> Floats:
+        """Coefficients of a row moved along the ways to two neighbours, in either sense; may be negative."""
+        row = int(random.integers(len(self.coefficients)))
+        first, second = self.neighbours[row, random.integers(self.neighbours.shape[1], size=2)]
+        own, along = self.coefficients[row], random.uniform(-0.4, 0.8, 2)
+        moved = (
+            own + along[0] * (self.coefficients[first] - own) + along[1] * (self.coefficients[second] - own)
+        )
+        return np.asarray(moved)
+
 
 def load_galaxy_templates(directory: Path) -> GalaxyTemplates:
     """The galaxy templates of ``directory``; the last by name where there are several with coefficients.

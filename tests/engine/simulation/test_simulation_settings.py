@@ -22,6 +22,10 @@ from models.errors import ConfigurationError, InputError
         ({"survey": "sdss", "release": "dr1"}, "allowed: legacy or boss or sdssv"),
         ({"form": "plate"}, "allowed: coadd"),
         ({"survey": "sdss", "form": "coadd"}, "allowed: spec or plate"),
+        ({"population": "wide"}, "allowed: plain or broad"),
+        ({"population": "broad", "sky_share": "all"}, "allowed: training or proof"),
+        ({"sky": Path("sky")}, r"where: sky\n.*got: sky"),
+        ({"quasar_redshifts": (2.0, 1.0)}, r"where: quasar_redshifts\n.*got: 2.0 to 1.0"),
         ({"sky_fraction": 0.7, "broken_fraction": 0.7}, r"where: sky_fraction \+ broken_fraction"),
     ],
 )
