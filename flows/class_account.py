@@ -69,7 +69,8 @@ def class_warnings(counts: Sequence[ClassCount], cards: Sequence[ModelCard]) -> 
     if without := unmodelled(counts):
         text = (
             f"No model of this run is for these spectra: {without}. They have a row and no score; train a "
-            "model for them with `whyspec train`, and name all models with --model for a new store."
+            "model for them with `whyspec train --population`, and name all models with --model for a new "
+            "store."
         )
         warnings.append(RunWarning(text, grave=False))
     for count in counts:
@@ -87,7 +88,7 @@ def _outside(count: ClassCount, card: ModelCard) -> list[RunWarning]:
         text = (
             f"Nearly all {name} spectra, {outside:,} of {count.spectra:,}, are outside what {card.name} is "
             f"for (redshift {redshifts}, S/N {ratios}): their scores and tail probabilities mean little. "
-            "Choose another --model, or train one on such spectra with `whyspec train`."
+            "Choose another --model, or train one on such spectra with `whyspec train --population`."
         )
         return [RunWarning(text, grave=True)]
     warnings = []

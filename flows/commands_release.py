@@ -10,6 +10,7 @@ from cyclopts import Group, Parameter
 from flows import option_types
 
 _MODEL = Group("Model and selection", sort_key=1)
+_SET = Group("Training set", sort_key=1)
 _OCCLUSION = Group("Occlusion", sort_key=2)
 _SOURCES = Group("What it holds", sort_key=1)
 _PLACE = Group("Where and how it runs", sort_key=3)
@@ -111,9 +112,14 @@ def train(
     /,
     *,
     model: Path,
+    population: Literal["galaxy", "quasar", "star", "all"] = "galaxy",
+    redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET)] = None,
+    limit: Annotated[int, Parameter(group=_SET)] = 20_000,
+    validation: Annotated[float, Parameter(group=_SET)] = 0.05,
+    calibration: Annotated[float, Parameter(group=_SET)] = 0.2,
+    cache: Annotated[Path | None, Parameter(group=_SET)] = None,
+    cache_size: Annotated[str, Parameter(group=_SET)] = "8GB",
     epochs: int = 40,
-    limit: int = 20_000,
-    classes: str = "GALAXY",
     name: str = "",
     seed: int = 0,
     layout: str = "",
@@ -121,51 +127,72 @@ def train(
 ) -> int:
     """Fit a scoring model to a release's spectra.
 
-    whyspec train release --model my-model --epochs 40
+    whyspec train release --model my-model --population galaxy --epochs 40
+
+    Killed and started again, it continues after the last whole epoch.
 
     Parameters
     ----------
     release
         One directory, or files of spectra; paths or URLs.
     model
-        Directory for the model: model.safetensors and card.json.
-    epochs
-        At most so many passes over the spectra; training stops when it no longer helps. Killed and
-        started again, it continues after the last whole one.
+        Directory for the model: model.safetensors, card.json, and how training went: training.json and
+        training.png, rewritten as it goes.
+    population
+        Spectra to train on: galaxy, quasar and star by the survey's class, or all.
+    redshift
+        Lowest and highest redshift, e.g. 0 0.6; from the spectra if left out.
     limit
-        Use at most so many spectra, taken evenly over the release's files.
-    classes
-        Spectral classes to train on, e.g. GALAXY,QSO; all for every class.
+        Use at most so many spectra, drawn by a hash of their objects.
+    validation
+        Share of the objects by which training decides when to stop, 0 to 1.
+    calibration
+        Share of the objects with which scores are compared afterwards, 0 to 1. No object is on two sides.
+    cache
+        Directory for the prepared spectra, used again by a training on the same spectra; below the model's
+        directory, and removed at the end, if left out.
+    cache_size
+        Most bytes that they may take, e.g. 500MB or 8GB; fewer spectra are used if need be.
+    epochs
+        At most so many passes over the spectra; training stops when it no longer helps.
     name
         Name of the model; that of its directory if left out.
     seed
-        Of everything random in training.
+        Of everything random in training. Who is on which side does not depend on it.
     layout
         Name of the release's layout; recognised if left out.
     threads
         Torch threads; 0 or left out for one per CPU.
     """
     from flows.console import notes, show_next
-    from flows.train import told_of_epochs
     from flows.train import train as train_flow
+    from flows.training_listener import told_of_training
     from flows.training_progress import TrainingBars, show_card
     from flows.training_request import TrainingRequest
     from infra.flow_call import call_flow
     from infra.settings import load_settings, own_threads
     from tasks.run_listener import listening
 
+    option_types.at_least("--limit", limit, 1)
+    option_types.at_least("--epochs", epochs, 1)
+    option_types.shares(validation=validation, calibration=calibration)
     request = TrainingRequest(
         release=tuple(release),
         directory=str(model),
         name=name or model.resolve().name,
         layout=layout,
-        classes=option_types.classes(classes) or (),
+        population=population,
+        redshift=redshift,
         limit=limit,
+        validation=validation,
+        calibration=calibration,
+        cache=str(cache) if cache else "",
+        cache_bytes=option_types.number_of_bytes("--cache-size", cache_size),
         epochs=epochs,
         seed=seed,
         threads=own_threads(load_settings(**option_types.given(threads=threads))),
     )
-    with TrainingBars(notes()) as bars, listening(bars), told_of_epochs(bars.epoch):
+    with TrainingBars(notes()) as bars, listening(bars), told_of_training(bars):
         card = call_flow(train_flow, request)
     show_card(notes(), card, model)
     show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {model}")

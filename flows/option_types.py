@@ -47,8 +47,16 @@ def memory(text: str | None) -> dict[str, int]:
     ------
     ConfigurationError : no number of bytes.
     """
-    if text is None:
-        return {}
+    return {} if text is None else {"occlusion_memory": number_of_bytes("--memory", text)}
+
+
+def number_of_bytes(option: str, text: str) -> int:
+    """``256MB`` to 256,000,000.
+
+    Raises
+    ------
+    ConfigurationError : no number of bytes; the text names ``option``.
+    """
     number = text.strip().rstrip("BKMGIbkmgi ")
     unit = text.strip()[len(number) :].strip().upper()
     try:
@@ -56,8 +64,21 @@ def memory(text: str | None) -> dict[str, int]:
     except (ValueError, KeyError, OverflowError):
         bytes_ = 0
     if bytes_ < 1:
-        raise _not_understood("--memory", text, "a number of bytes, e.g. 512MB or 2GiB")
-    return {"occlusion_memory": bytes_}
+        raise _not_understood(option, text, "a number of bytes, e.g. 512MB or 2GiB")
+    return bytes_
+
+
+def shares(**options: float) -> None:
+    """Refuse shares that are not above 0, or leave nothing for what has none.
+
+    Raises
+    ------
+    ConfigurationError : they are such.
+    """
+    names = " + ".join(f"--{name}" for name in options)
+    if min(options.values()) <= 0 or sum(options.values()) >= 1:
+        got = " + ".join(str(value) for value in options.values())
+        raise _not_understood(names, got, "each above 0, together below 1")
 
 
 def given(**options: int | None) -> dict[str, int]:

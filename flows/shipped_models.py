@@ -22,6 +22,7 @@ from engine.layouts.registry import list_release
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.simulation.settings import ReleaseName
 from flows.progress_bar import counting
+from flows.training_populations import PopulationName
 from flows.training_progress import TrainingBars
 from flows.training_request import TrainingRequest
 from flows.training_set import read_training_set
@@ -137,7 +138,7 @@ def training_set(
         release=tuple(files),
         directory="",
         name=recipe.name,
-        classes=(recipe.spectral_class,),
+        population=_POPULATIONS[recipe.spectral_class],
         limit=spectra,
     )
     training, population = read_training_set(list_release(files), request)
@@ -151,6 +152,7 @@ def training_set(
 
 
 _FILES = ("coadd-*.fits", "spPlate-*.fits")
+_POPULATIONS: dict[str, PopulationName] = {"GALAXY": "galaxy", "QSO": "quasar", "STAR": "star"}
 _PLURALS = {"GALAXY": "galaxies", "QSO": "quasars", "STAR": "stars"}
 
 app = App(help=__doc__)

@@ -2,72 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+import hashlib
+import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from prefect import flow
 
 from engine.layouts.registry import list_release
+from engine.source_file import ReleaseListing
+from flows.training_cache import PreparedSet, held
+from flows.training_history import HISTORY, TrainingHistory
+from flows.training_kinds import TRAINERS
+from flows.training_listener import training_listener
+from flows.training_preparation import prepare
 from flows.training_request import TrainingRequest
-from flows.training_set import read_training_set
+from flows.training_set import training_population
 from models.checkpoint import NAME as CHECKPOINT
 from models.errors import InputError
 from models.model_card import ModelCard
 from models.scoring_model import ScoringModel
-from models.training import TrainingProgress, TrainingSettings, fit
+from models.training import TrainingProgress
 from models.weights import CARD, save_model
 from tasks.run_listener import current_listener
 
-EpochListener = Callable[[TrainingProgress], None]
-
-_epoch_listener: ContextVar[EpochListener] = ContextVar("whyspec_epoch_listener")
+OWN_CACHE = "training-set"
+"""Where the prepared spectra lie below the model's directory, if no cache is named."""
 
 
 @flow(name="train", persist_result=False)
 def train(request: TrainingRequest) -> ModelCard:
-    """List, read, normalise, fit, save; returns the card of the saved model.
+    """List, choose, prepare, fit, save; returns the card of the saved model.
 
-    Started again after it was killed, it continues from the checkpoint in the model's directory.
+    Started again after it was killed, it continues from what it finds in the model's directory: the prepared
+    spectra, if these were complete, and the checkpoint of the last whole epoch.
 
     Raises
     ------
-    InputError : there is no release, or the model's directory holds something else.
+    InputError : there is no release, or the directory of model or cache holds something else.
     ConfigurationError : the spectra are too few or do not fit together.
     """
     directory = Path(request.directory)
     _check_directory(directory)
     listing = list_release(request.release, request.layout, current_listener().listing)
-    spectra, population = read_training_set(listing, request)
-    settings = TrainingSettings(epochs=request.epochs, seed=request.seed, threads=request.threads)
-    data = {"layout": listing.layout, "files": len(listing.files), "spectra": len(spectra)}
-    listener = _epoch_listener.get(None)
+    with held(Path(request.cache) if request.cache else directory / OWN_CACHE) as cache:
+        card = _fit(listing, request, prepare(listing, request, cache))
+    if not request.cache:
+        shutil.rmtree(directory / OWN_CACHE)
+    return card
+
+
+def _fit(listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSet) -> ModelCard:
+    directory = Path(request.directory)
+    population = training_population(listing, request, prepared.frame)
+    data = {
+        "layout": listing.layout,
+        "files": len(listing.files),
+        "spectra": len(prepared.split),
+        "population": request.population,
+        "shares": {"validation": request.validation, "calibration": request.calibration},
+    }
+    listener = training_listener()
+    history = TrainingHistory(directory, _identity(request, prepared))
 
     def after_epoch(progress: TrainingProgress, _: ScoringModel) -> None:
-        if listener is not None:
-            listener(progress)
+        history.add(progress)
+        listener.epoch(progress)
 
-    model = fit(spectra, population, settings, data, after_epoch, checkpoints=directory)
+    model = TRAINERS[request.kind](prepared.split, population, request, data, after_epoch, directory)
+    history.draw()
     card = save_model(model, directory)
     (directory / CHECKPOINT).unlink(missing_ok=True)
     return card
 
 
-@contextmanager
-def told_of_epochs(listener: EpochListener) -> Iterator[None]:
-    """Within it, trainings tell ``listener`` of every epoch."""
-    token = _epoch_listener.set(listener)
-    try:
-        yield
-    finally:
-        _epoch_listener.reset(token)
+def _identity(request: TrainingRequest, prepared: PreparedSet) -> str:
+    """Hex digest of a training: what is trained on, and how."""
+    how = {name: asdict(request)[name] for name in ("name", "kind", "epochs", "seed")}
+    return hashlib.blake2b(json.dumps([prepared.digest, how]).encode(), digest_size=16).hexdigest()
 
 
 def _check_directory(directory: Path) -> None:
+    known = (CARD, CHECKPOINT, HISTORY, OWN_CACHE)
     if (
         directory.exists()
-        and not any((directory / name).is_file() for name in (CARD, CHECKPOINT))
+        and not any((directory / name).exists() for name in known)
         and (not directory.is_dir() or any(directory.iterdir()))
     ):
         raise InputError(

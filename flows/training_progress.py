@@ -16,9 +16,10 @@ from tasks.run_listener import SilentListener
 
 
 class TrainingBars(SilentListener):
-    """Shows a training on a console; a context manager, and a listener of files and epochs."""
+    """Shows a training on a console; a context manager, and a listener of listings and of trainings."""
 
     def __init__(self, console: Console) -> None:
+        self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(30),
@@ -42,8 +43,20 @@ class TrainingBars(SilentListener):
         self._progress.stop()
 
     def listing(self, done: int, files: int) -> None:
-        """Files listed, then read."""
-        self._progress.update(self._bar("read files"), completed=done, total=files)
+        """Files listed."""
+        self._progress.update(self._bar("list files"), completed=done, total=files)
+
+    def looked(self, files: int, of: int) -> None:
+        """Files looked at for what they hold."""
+        self._progress.update(self._bar("choose spectra"), completed=files, total=of)
+
+    def read(self, spectra: int, of: int) -> None:
+        """Spectra read and normalised."""
+        self._progress.update(self._bar("prepare spectra"), completed=spectra, total=of)
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self._console.print(text, soft_wrap=True)
 
     def epoch(self, state: TrainingProgress) -> None:
         """An epoch is over."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flows.training_populations import PopulationName
+
 
 @dataclass(frozen=True)
 class TrainingRequest:
@@ -13,9 +15,14 @@ class TrainingRequest:
     ----------
     release, layout : as for a run.
     directory : where the model goes; name : what it is called.
-    classes : spectral classes to train on; empty for all.
-    limit : use at most so many spectra, taken evenly over the files.
-    validation, calibration : shares of the spectra held out to stop by and to calibrate on.
+    population : what to train on.
+    redshift : its range of redshifts, low and high; None for that of the spectra.
+    limit : use at most so many spectra.
+    validation, calibration : shares of the objects held out to stop by and to calibrate on.
+    cache : directory of the prepared spectra; empty for one below ``directory`` that goes when the model
+        is there.
+    cache_bytes : what they may take there.
+    kind : of the model, see ``flows.training_kinds``.
     epochs, seed, threads : of the fit; everything else as in ``models.training``.
     """
 
@@ -23,10 +30,14 @@ class TrainingRequest:
     directory: str
     name: str
     layout: str = ""
-    classes: tuple[str, ...] = ("GALAXY",)
+    population: PopulationName = "galaxy"
+    redshift: tuple[float, float] | None = None
     limit: int = 20_000
     validation: float = 0.05
     calibration: float = 0.2
+    cache: str = ""
+    cache_bytes: int = 8_000_000_000
+    kind: str = "local"
     epochs: int = 40
     seed: int = 0
     threads: int = 2

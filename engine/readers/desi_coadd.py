@@ -185,6 +185,13 @@ class CoaddSpectra:
         self._repeated = _repeated(file)
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
+    def rows(self, start: int, stop: int) -> Rows:
+        """What the tables say of rows ``start`` to ``stop``."""
+        rows = Rows.empty(stop - start)
+        _fill(rows.data, self.file, self._redshifts, start, stop, self._names)
+        rows.data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
+        return rows
+
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop``, arms joined on the DESI grid."""
         joined = JoinedArms.empty(stop - start)

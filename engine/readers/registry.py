@@ -16,6 +16,7 @@ from engine.readers.fits_file import FitsFile
 from engine.readers.fits_headers import Foresight, HeaderDataUnit, Last
 from engine.readers.sdss_plate import BestFits, PlateSpectra, foresee_plate
 from engine.readers.sdss_spec import OneSpectrum
+from engine.rows import Rows
 from engine.source_file import SourceFile
 from engine.spectra import Spectra
 from models.errors import BugError, ConfigurationError, QuarantineError
@@ -135,6 +136,24 @@ class OpenSpectra:
         QuarantineError : the file is damaged.
         RetryError : the disk or network failed.
         """
+        self._check(start, stop)
+        with _decoding(self.file.url):
+            return self._spectra.read(start, stop)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """What the tables of the file say of spectra ``start`` to ``stop``; no pixel is looked at.
+
+        Columns that follow from pixels may be missing, and of the reasons for having no score those too.
+
+        Raises
+        ------
+        QuarantineError, RetryError : as :meth:`read`.
+        """
+        self._check(start, stop)
+        with _decoding(self.file.url):
+            return self._spectra.rows(start, stop)
+
+    def _check(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.file.spectra:
             raise BugError(
                 "Rows were asked for that a file does not have.",
@@ -143,8 +162,6 @@ class OpenSpectra:
                 allowed=f"0 to {self.file.spectra}",
                 kind="row-range",
             )
-        with _decoding(self.file.url):
-            return self._spectra.read(start, stop)
 
 
 @contextmanager

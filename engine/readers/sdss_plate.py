@@ -219,6 +219,17 @@ class PlateSpectra:
         images = (units.flux, units.ivar, units.and_mask)
         self._windows = RowWindows(file, [*images, units.plugmap], start, stop)
 
+    def rows(self, start: int, stop: int) -> Rows:
+        """What the tables say of rows ``start`` to ``stop``."""
+        rows = Rows.empty(stop - start)
+        data = rows.data
+        self._fill(data, start, stop)
+        pixels = np.ones(len(data), dtype=bool)
+        data["status"] = statuses(
+            data["status"].astype(bool), data["redshift"], data["zwarn"], pixels, pixels
+        )
+        return rows
+
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop`` on the SDSS grid."""
         count, units = stop - start, self._units

@@ -108,6 +108,10 @@ class OneSpectrum:
         self.file = file
         self._pixels, self._unit = tables(file)
 
+    def rows(self, start: int, stop: int) -> Rows:
+        """The row of the spectrum, which is in a file of its own: read with its pixels."""
+        return self.read(start, stop).rows
+
     def read(self, start: int, stop: int) -> Spectra:
         """Rows ``start`` to ``stop``: 0 to 1, or none."""
         return _read(self.file, self._pixels, self._unit).take(slice(start, stop))

@@ -6,10 +6,16 @@ import gzip
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engine.layouts.registry import list_release
 from engine.readers.registry import inspect, open_spectra, read_spectra
+from engine.rows import COLUMNS
+from engine.simulation.release import simulate_release
+from engine.simulation.settings import FormName, SimulationSettings, SurveyName
 from models.errors import BugError, QuarantineError
+from models.row_status import RowStatus
 from tests.engine.readers.coadd_files import CoaddContent
 
 
@@ -29,6 +35,26 @@ def test_pieces_read_by_threads_are_the_rows_of_the_whole(tmp_path: Path, compre
         assert part.flux.tobytes() == expected.flux.tobytes()
         assert part.ivar.tobytes() == expected.ivar.tobytes()
         assert part.rows.data.tobytes() == expected.rows.data.tobytes()
+
+
+@pytest.mark.parametrize(("survey", "form"), [("desi", "coadd"), ("sdss", "spec"), ("sdss", "plate")])
+def test_tables_alone_give_the_columns_that_need_no_pixels(
+    tmp_path: Path, survey: SurveyName, form: FormName
+) -> None:
+    settings = SimulationSettings(survey, 30, seed=2, form=form, broken_fraction=0.1, resolution=False)
+    release = simulate_release(settings, tmp_path / "release").path
+    pixels = ["arms", "snr", "good_fraction", "status"]
+    columns = [column.name for column in COLUMNS if column.name not in pixels]
+    for file in list_release([str(release)]).files:
+        with open_spectra(file, 0, 0) as spectra:
+            rows = spectra.rows(0, file.spectra)
+        whole = read_spectra(file).rows
+        for name in columns:
+            np.testing.assert_array_equal(rows[name], whole[name], err_msg=name)
+        scored = whole["status"] == RowStatus.SCORED
+        assert (rows["status"][scored] == RowStatus.SCORED).all()
+        known = rows["status"] != RowStatus.SCORED
+        assert (rows["status"][known] == whole["status"][known]).all()
 
 
 def test_rows_that_a_file_does_not_have_are_a_bug(tmp_path: Path) -> None:

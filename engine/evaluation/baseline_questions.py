@@ -1,0 +1,150 @@
+"""How maps depend on the number of baselines, and on where baselines come from."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
+from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.explained_planted import ExplanationSettings
+from engine.evaluation.explanation_summary import Estimate, mean, share
+from engine.evaluation.localisation import Localisation, PlantedPlace, localise
+from engine.evaluation.planted_spectra import PlantingGround
+from engine.evaluation.subject import Subject, effects_of, subject_of
+from engine.occlusion.attribution import WindowEffects, combined
+from engine.occlusion.settings import OcclusionSettings
+from models.errors import ConfigurationError
+from models.spectrum_model import SpectrumModel
+
+SOURCES = ("decoded", "nearest", "observed")
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineAnswer:
+    """What one number of baselines of one source gave, over all spectra.
+
+    Attributes
+    ----------
+    source : ``decoded`` at random, ``nearest`` decoded ones, or ``observed`` spectra at hand.
+    baselines : their number.
+    combination : name of the combination over windows.
+    located, auc : see :class:`engine.evaluation.localisation.Localisation`.
+    repeats : correlation over pixels of the combined maps from two disjoint sets of baselines.
+    """
+
+    source: str
+    baselines: int
+    combination: str
+    located: Estimate
+    auc: Estimate
+    repeats: Estimate
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+
+        def plain(estimate: Estimate) -> list[float | None]:
+            values = (estimate.value, estimate.low, estimate.high)
+            return [float(f"{value:.6g}") if value == value else None for value in values]
+
+        return {
+            "source": self.source,
+            "baselines": self.baselines,
+            "combination": self.combination,
+            "located": plain(self.located),
+            "auc": plain(self.auc),
+            "repeats": plain(self.repeats),
+            "spectra": self.located.count,
+        }
+
+
+def answer_baselines(
+    model: SpectrumModel,
+    ground: PlantingGround,
+    settings: ExplanationSettings,
+    numbers: tuple[int, ...] = (5, 10, 20, 64),
+    combinations: tuple[str, ...] = tuple(COMBINATIONS),
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> list[BaselineAnswer]:
+    """Explain planted spectra into baselines of every source, as many as ``numbers`` say.
+
+    Of every kind the first ``settings.spectra`` are taken, at the last of ``settings.strengths``. All numbers
+    come from one occlusion into the most that any asks for: 64, or two disjoint sets of the largest but one.
+    Observed baselines are the last spectra of ``ground``, which carry no anomaly here.
+
+    Raises
+    ------
+    ConfigurationError : there are too few spectra or calibration spectra.
+    """
+    numbers = tuple(sorted(numbers))
+    most = max(numbers[-1], 2 * numbers[-2] if len(numbers) > 1 else 0)
+    if len(ground) <= most or model.calibration_size < most:
+        raise ConfigurationError(
+            "There are too few spectra to take baselines from.",
+            where="number of baselines",
+            got=f"{len(ground)} clean spectra, {model.calibration_size} calibration spectra",
+            allowed=f"more than {most}",
+            remedy="Simulate more spectra, or ask for fewer baselines.",
+            kind="baseline-numbers",
+        )
+    model = copy.deepcopy(model).double()
+    occlusion = settings.occlusion
+    drawn = OcclusionSettings(windows=occlusion.windows, baselines=most, seed=occlusion.seed)
+    chosen = drawn.draw(model.calibration_size)
+    observed = np.arange(len(ground) - most, len(ground))
+    sources: Mapping[str, Callable[[Subject], Tensor]] = {
+        "decoded": lambda subject: decoded_baselines(model, subject, chosen),
+        "nearest": lambda subject: nearest_baselines(model, subject, most),
+        "observed": lambda subject: observed_baselines(model, subject, ground.clean, observed),
+    }
+    carriers = np.arange(len(ground) - most)
+    found: dict[tuple[str, int, str], list[tuple[Localisation, float]]] = {}
+    wavelength = model.card.grid.wavelength()
+    planted = [ground.plant(kind, settings.strengths[-1], carriers) for kind in ground.kinds]
+    planted = [each.take(slice(0, settings.spectra)) for each in planted]
+    total, done = sum(len(each) for each in planted) * len(sources), 0
+    for each in planted:
+        for i in range(len(each)):
+            subject = subject_of(model, each.flux[i], each.ivar[i], float(each.redshift[i]))
+            place = PlantedPlace(wavelength, each.ivar[i] > 0, each.planted[i])
+            for source, baselines in sources.items():
+                effects = effects_of(subject, baselines(subject), drawn, settings.memory_bytes)
+                for number in numbers:
+                    for name in combinations:
+                        answer = _one(effects, number, name, place)
+                        found.setdefault((source, number, name), []).append(answer)
+                done += 1
+                progress(done, total)
+    return [
+        BaselineAnswer(
+            source,
+            number,
+            name,
+            share([one.located for one, _ in each]),
+            mean([one.auc for one, _ in each]),
+            mean([repeats for _, repeats in each]),
+        )
+        for (source, number, name), each in found.items()
+    ]
+
+
+def _one(effects: WindowEffects, number: int, name: str, place: PlantedPlace) -> tuple[Localisation, float]:
+    """The map from the first baselines, and its correlation with that from as many others."""
+    preset = COMBINATIONS[name]
+    first = combined(effects.of_baselines(slice(0, number)), preset).combined
+    if 2 * number > len(effects.log_prob_baselines):
+        return localise(first, place), float("nan")
+    second = combined(effects.of_baselines(slice(number, 2 * number)), preset).combined
+    return localise(first, place), _correlation(first[place.good], second[place.good])
+
+
+def _correlation(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
+    if not first.std() > 0 or not second.std() > 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])

@@ -1,0 +1,165 @@
+"""The published headline: one spectrum with a narrow and a wide oddity, and what each map shows of both.
+
+A line with two peaks, and an offset of the calibration over one arm (Shen & Melchior, arXiv 2310.20012).
+Small windows should find the line, wide ones the offset, the combined map both.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.planted_spectra import PlantingGround
+from engine.evaluation.rival_maps import gradient_times_input, plain_occlusion
+from engine.evaluation.subject import effects_of, subject_of
+from engine.normalisation import normalise
+from engine.occlusion.attribution import combined
+from engine.occlusion.settings import OcclusionSettings
+from engine.simulation.anomalies import AnomalyKind
+from engine.spectra import Spectra
+from models.errors import InputError
+from models.spectrum_model import SpectrumModel
+
+LINE, STEP = AnomalyKind.DOUBLE_PEAKED_LINES, AnomalyKind.ARM_STEP
+NARROW, WIDE, PLAIN = 16, 256, 16
+"""Windows up to NARROW pixels should find the line, those from WIDE on the step; PLAIN is the window of
+plain occlusion in the published comparison."""
+
+
+@dataclass(frozen=True, eq=False)
+class TwoOddities:
+    """One spectrum with two anomalies, and its maps.
+
+    Attributes
+    ----------
+    wavelength : (N,) observed Angstrom.
+    flux, ivar : (N,) as scored, anomalies included; clean_flux : (N,) without them.
+    line, step : (N,) bool, pixels of the two anomalies; those of the line are not among the step's.
+    redshift, tail_probability : of the spectrum with both.
+    windows : (W,) widths; maps : (W, N), of inverse occlusion.
+    rivals : maps (N,) by name: combinations over windows, gradient x input, plain occlusion.
+    """
+
+    wavelength: NDArray[np.float64]
+    flux: NDArray[np.float32]
+    ivar: NDArray[np.float32]
+    clean_flux: NDArray[np.float32]
+    line: NDArray[np.bool_]
+    step: NDArray[np.bool_]
+    redshift: float
+    tail_probability: float
+    windows: NDArray[np.int64]
+    maps: NDArray[np.float32]
+    rivals: dict[str, NDArray[np.floating]]
+
+    def prominence(self, attribution: NDArray[np.floating], region: NDArray[np.bool_]) -> float:
+        """Highest value in ``region`` over the highest outside both anomalies; 0 where it is not positive.
+
+        Above 1 the map's highest point outside is lower: the region is shown. Infinite where nothing
+        outside is positive.
+        """
+        good = self.ivar > 0
+        inside = float(attribution[good & region].max(initial=0.0))
+        outside = float(attribution[good & ~self.line & ~self.step].max(initial=0.0))
+        if inside <= 0.0:
+            return 0.0
+        return inside / outside if outside > 0.0 else float("inf")
+
+    def shown(self, attribution: NDArray[np.floating]) -> tuple[float, float]:
+        """Prominence of the line and of the step."""
+        return self.prominence(attribution, self.line), self.prominence(attribution, self.step)
+
+
+def two_oddities(
+    model: SpectrumModel,
+    ground: PlantingGround,
+    line_strength: float,
+    step_strength: float,
+    memory_bytes: int = 2**28,
+) -> TwoOddities:
+    """Plant a double-peaked line and a step into the brightest of the spectra that can carry them apart.
+
+    Parameters
+    ----------
+    ground : clean spectra with both kinds; see :func:`engine.evaluation.planted_spectra.prepare_ground`.
+    line_strength, step_strength : in sigma.
+
+    Raises
+    ------
+    InputError : no spectrum carries both apart from each other.
+    """
+    row = _row(ground, line_strength, step_strength)
+    shapes = (ground.shapes[LINE][row], ground.shapes[STEP][row])
+    change = sum(
+        np.float32(strength) * shape.change
+        for shape, strength in zip(shapes, (line_strength, step_strength), strict=True)
+        if shape is not None
+    )
+    clean = ground.spectra.take(np.array([row]))
+    spectrum = normalise(
+        Spectra(clean.grid, (clean.flux + change).astype(np.float32), clean.ivar, clean.rows), ground.card, ()
+    )
+    model = copy.deepcopy(model).double()
+    flux, ivar = spectrum.flux[0], spectrum.ivar[0]
+    redshift = float(clean.rows["redshift"][0])
+    subject = subject_of(model, flux, ivar, redshift)
+    settings = OcclusionSettings()
+    with torch.no_grad():
+        baselines = model.baselines(redshift, settings.draw(model.calibration_size))
+        score = -subject.log_prob(subject.flux.double()[None])
+    effects = effects_of(subject, baselines, settings, memory_bytes)
+    rivals: dict[str, NDArray[np.floating]] = {
+        name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()
+    }
+    rivals["gradient x input"] = gradient_times_input(subject)
+    for name, replacement in (
+        ("zero", torch.zeros_like(subject.flux)),
+        ("mean baseline", baselines.mean(dim=0)),
+    ):
+        rivals[f"occlusion by {name}"] = plain_occlusion(subject, replacement, (PLAIN,), memory_bytes)[0]
+    published = combined(effects, COMBINATIONS["1/sigma^2"])
+    step = ground.plant(STEP, step_strength, np.array([row])).planted[0]
+    line = ground.plant(LINE, line_strength, np.array([row])).planted[0] & ~step
+    return TwoOddities(
+        wavelength=ground.card.grid.wavelength(),
+        flux=flux,
+        ivar=ivar,
+        clean_flux=ground.clean.flux[row],
+        line=line,
+        step=step,
+        redshift=redshift,
+        tail_probability=float(
+            model.tail_probability(
+                score.numpy().astype(np.float32), ground.clean.rows["snr"][[row]], np.array([redshift])
+            )[0]
+        ),
+        windows=published.windows,
+        maps=published.maps,
+        rivals=rivals,
+    )
+
+
+def _row(ground: PlantingGround, line_strength: float, step_strength: float) -> int:
+    able = np.intersect1d(ground.carriers(LINE, line_strength), ground.carriers(STEP, step_strength))
+    brightness = ground.clean.rows["snr"][able]
+    for row in able[np.argsort(-brightness, kind="stable")]:
+        line = ground.plant(LINE, line_strength, np.array([row]))
+        step = ground.plant(STEP, step_strength, np.array([row]))
+        if not len(line) or not len(step):
+            continue
+        # Most of the line's strength must lie outside the arm that is off.
+        share = line.change[0].astype(np.float64) ** 2 * line.ivar[0]
+        if share[~step.planted[0]].sum() > 0.5 * share.sum():
+            return int(row)
+    raise InputError(
+        "No spectrum can carry a double-peaked line and a step apart from each other.",
+        where=f"{len(ground)} clean spectra",
+        got=f"line of {line_strength:g} sigma, step of {step_strength:g} sigma; {len(able)} carry both",
+        remedy="Simulate more spectra, or ask for less strength.",
+        kind="two-oddities",
+    )

@@ -1,0 +1,86 @@
+"""Baselines by source, and what their number does, on a small random model."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from engine.evaluation.baseline_questions import SOURCES, answer_baselines
+from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
+from engine.evaluation.explained_planted import ExplanationSettings
+from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
+from engine.evaluation.subject import subject_of
+from engine.occlusion.settings import OcclusionSettings
+from engine.simulation.anomalies import AnomalyKind
+from models.errors import ConfigurationError
+from models.scoring_model import ScoringModel
+from tests.conftest import random_model
+
+
+@pytest.fixture(scope="module")
+def model() -> ScoringModel:
+    return copy.deepcopy(random_model()).double()
+
+
+@pytest.fixture(scope="module")
+def ground(model: ScoringModel) -> PlantingGround:
+    return prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
+
+
+def test_the_nearest_are_the_nearest_and_an_anomaly_does_not_choose(model: ScoringModel) -> None:
+    clean = model.baselines(0.3, np.array([17]))[0].numpy().astype(np.float32)
+    ivar = np.full_like(clean, 400.0)
+    spiked = clean.copy()
+    spiked[1000:1010] += 1000.0
+    for flux in (clean, spiked):
+        nearest = nearest_baselines(model, subject_of(model, flux, ivar, 0.3), 3)
+        torch.testing.assert_close(nearest[0], torch.from_numpy(clean).double(), rtol=1e-5, atol=1e-5)
+        far = ((nearest - torch.from_numpy(clean)).square()).sum(dim=1)
+        assert (far.diff() >= 0).all()
+    others = decoded_baselines(model, subject_of(model, clean, ivar, 0.3), np.arange(20))
+    assert far[-1] < ((others - torch.from_numpy(clean)).square()).sum(dim=1).median()
+
+
+def test_observed_baselines_are_the_spectra_moved(model: ScoringModel, ground: PlantingGround) -> None:
+    clean = ground.clean
+    first = float(clean.rows["redshift"][0])
+    same = subject_of(model, clean.flux[1], clean.ivar[1], first)
+    (unmoved,) = observed_baselines(model, same, clean, np.array([0]))
+    good = clean.ivar[0] > 0
+    np.testing.assert_allclose(unmoved[good], clean.flux[0][good], rtol=1e-5, atol=1e-5)
+    assert torch.isfinite(unmoved).all()
+    # Twice the stretch: what was at a wavelength is now at twice that, and the blue half is decoded.
+    stretched = subject_of(model, clean.flux[1], clean.ivar[1], 2 * (1 + first) - 1)
+    (moved,) = observed_baselines(model, stretched, clean, np.array([0]))
+    wavelength = model.card.grid.wavelength()
+    shifted = np.interp(wavelength / 2, wavelength[good], clean.flux[0][good])
+    edge = 2 * wavelength[good][0]
+    inside, outside = wavelength > edge, wavelength < edge
+    np.testing.assert_allclose(moved[inside], shifted[inside], rtol=1e-6)
+    decoded = decoded_baselines(model, stretched, np.array([0]))[0]
+    np.testing.assert_array_equal(moved[outside], decoded[outside])
+
+
+def test_numbers_and_sources_are_answered_from_one_occlusion_each(
+    model: ScoringModel, ground: PlantingGround
+) -> None:
+    settings = ExplanationSettings(
+        spectra=1, strengths=(40.0,), occlusion=OcclusionSettings(windows=(64, 512))
+    )
+    found = answer_baselines(model, ground, settings, (2, 1), ("1/sigma^2", "largest"))
+    asked = [(each.source, each.baselines, each.combination) for each in found]
+    assert asked == [
+        (source, number, name) for source in SOURCES for number in (1, 2) for name in ("1/sigma^2", "largest")
+    ]
+    for each in found:
+        assert each.located.count == 1
+        # There are no two disjoint sets of the largest number.
+        assert (abs(each.repeats.value) <= 1) == (each.baselines == 1)
+        json.dumps(each.to_dict(), allow_nan=False)
+    with pytest.raises(ConfigurationError, match="more than 64"):
+        answer_baselines(model, ground, settings)

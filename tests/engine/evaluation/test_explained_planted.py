@@ -1,0 +1,117 @@
+"""Planted spectra explained by every method: what is judged, counted, and survives JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
+from engine.evaluation.explained_planted import ExplanationSettings, judge_explanations
+from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
+from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.judged_spectra import Judgement
+from engine.evaluation.planted_spectra import prepare_ground
+from engine.occlusion.settings import OcclusionSettings
+from engine.simulation.anomalies import AnomalyKind
+from models.errors import ConfigurationError
+from tests.conftest import random_model
+
+WINDOWS = (16, 256)
+SETTINGS = ExplanationSettings(
+    spectra=2,
+    strengths=(40.0,),
+    threshold=1.0,
+    normal=2,
+    occlusion=OcclusionSettings(windows=WINDOWS, baselines=2),
+)
+
+
+@pytest.fixture(scope="module")
+def judgement() -> Judgement:
+    model = random_model()
+    kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
+    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), kinds)
+    steps: list[tuple[int, int]] = []
+    found = judge_explanations(model, ground, SETTINGS, lambda *step: steps.append(step))
+    total = SETTINGS.normal + len(found.spectra)
+    assert steps == [(done, total) for done in range(1, total + 1)]
+    return found
+
+
+def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
+    assert [each.kind for each in judgement.spectra] == ["arm_step"] * 2 + ["cosmic_rays"] * 2
+    assert {each.row for each in judgement.spectra} <= set(range(4))
+    expected = {*COMBINATIONS, AGAINST_NORMAL, "reference-code", "random"}
+    expected |= {"gradient x input", "|gradient x input|", "integrated gradients", "|integrated gradients|"}
+    for family in (
+        "window",
+        "residual",
+        *(f"occlusion by {e}" for e in ("zero", "mean flux", "mean baseline")),
+    ):
+        expected |= {f"{family} {width}" for width in WINDOWS}
+    for each in judgement.spectra:
+        assert set(each.found) == expected
+        assert set(each.window.values()) <= set(WINDOWS)
+        assert 0 < each.area <= each.chance <= 1
+        # A map that knows nothing puts on the planted pixels what their number is.
+        assert each.found["random"].mass == pytest.approx(each.area, abs=0.02)
+    assert judgement.unseen > 0
+
+
+def test_the_judgement_survives_json_and_follows_its_seed(judgement: Judgement) -> None:
+    text = json.dumps(judgement.to_dict(), allow_nan=False)
+    again = Judgement.from_dict(json.loads(text))
+    assert again.to_dict() == json.loads(text)
+    model = random_model()
+    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
+    one = judge_explanations(model, ground, replace(SETTINGS, spectra=1))
+    assert one.spectra[0] == judgement.spectra[0]
+
+
+def test_detected_spectra_are_sought_beyond_the_drawn_ones() -> None:
+    model = random_model()
+    ground = prepare_ground(model.card, FreshSettings(spectra=8, seed=3), (AnomalyKind.DEAD_REGION,))
+    everything = judge_explanations(model, ground, replace(SETTINGS, spectra=6)).spectra
+    # A threshold that the least odd of the first two does not reach.
+    threshold = max(each.tail_probability for each in everything[:2]) * 0.999
+    found = judge_explanations(model, ground, replace(SETTINGS, threshold=threshold))
+    detected = [each for each in everything if each.tail_probability <= threshold]
+    assert [each.row for each in found.of("dead_region", detected=False)] == [e.row for e in everything[:2]]
+    assert [each.row for each in found.of("dead_region", detected=True)] == [e.row for e in detected[:2]]
+
+
+def test_too_few_spectra_are_refused() -> None:
+    model = random_model()
+    ground = prepare_ground(model.card, FreshSettings(spectra=2, seed=3), (AnomalyKind.ARM_STEP,))
+    with pytest.raises(ConfigurationError, match="more than the 2"):
+        judge_explanations(model, ground, SETTINGS)
+
+
+def test_summaries_choose_the_best_width_and_count_windows(judgement: Judgement) -> None:
+    spectra = judgement.spectra
+    found = {each.method: each for each in summaries(judgement, spectra)}
+    assert {"window", "residual", "1/sigma^2", "random", "reference-code"} <= set(found)
+    widths = by_width(judgement, "residual", spectra)
+    assert [each.width for each in widths] == list(WINDOWS)
+    assert found["residual"].located.value == max(each.located.value for each in widths)
+    assert found["random"].width == 0
+    assert sum(responding("1/sigma^2", spectra).values()) == len(spectra)
+    assert 0 < chance(spectra).mass < 1
+    assert found["random"].auc.value == pytest.approx(0.5, abs=0.1)
+
+
+def test_shares_and_means_carry_their_doubt() -> None:
+    nothing, all_, half = share([False] * 20), share([True] * 20), share([True, False] * 50)
+    assert (nothing.value, nothing.low) == (0.0, 0.0)
+    assert nothing.high == pytest.approx(1 - all_.low)
+    assert nothing.high > 0.1
+    assert half.low < 0.5 < half.high
+    assert np.isnan(share([]).value)
+    values = np.random.default_rng(0).normal(3.0, 1.0, 100).tolist()
+    found = mean([*values, float("nan")])
+    assert found.count == 100
+    assert found.high - found.low == pytest.approx(2 * 1.96 * 0.1, rel=0.25)
+    assert np.isnan(mean([float("nan")]).value)

@@ -1,0 +1,40 @@
+"""The spectrum with a narrow and a wide oddity: both are in it, apart, and every map is there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.planted_spectra import prepare_ground
+from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, two_oddities
+from models.errors import InputError
+from tests.conftest import random_model
+
+
+def test_both_oddities_are_in_the_spectrum_and_in_every_map() -> None:
+    model = random_model()
+    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (LINE, STEP))
+    found = two_oddities(model, ground, 20.0, 60.0)
+    assert not (found.line & found.step).any()
+    significance = (found.flux - found.clean_flux) ** 2 * found.ivar
+    for region in (found.line, found.step):
+        assert np.sqrt(significance[region].sum()) > 10.0
+    assert found.maps.shape == (6, model.card.grid.size)
+    assert {*COMBINATIONS, "gradient x input", "occlusion by zero"} < set(found.rivals)
+    with pytest.raises(InputError, match="1e\\+09 sigma"):
+        two_oddities(model, ground, 1e9, 1e9)
+
+
+def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
+    nothing = np.zeros(10, dtype=np.float32)
+    line, step = np.arange(10) == 2, np.arange(10) >= 6
+    ivar = np.where(np.arange(10) == 4, 0, 1).astype(np.float32)
+    found = TwoOddities(
+        np.arange(10.0), nothing, ivar, nothing, line, step, 0.1, 0.5, np.array([1]), nothing[None], {}
+    )
+    attribution = np.array([0, 1, 3, 1, 50, 2, 0, 1, 0, 0], dtype=np.float32)
+    assert found.shown(attribution) == (1.5, 0.5)
+    assert found.shown(-attribution) == (0.0, 0.0)
+    assert found.shown(np.where(line, 1.0, -1.0)) == (float("inf"), 0.0)
