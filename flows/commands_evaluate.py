@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -18,6 +18,8 @@ def evaluate(
     strengths: str = "3,5,10,20,40",
     kinds: str = "",
     templates: Path | None = None,
+    sky: Path | None = None,
+    population: Literal["broad", "plain"] = "broad",
     threads: int | None = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -25,8 +27,9 @@ def evaluate(
 
     whyspec evaluate desi-galaxy --out evaluation
 
-    Writes results.json and detection.png. The same seed gives the same spectra, whatever the model, so
-    that models can be compared. Takes some minutes on two cores.
+    Writes results.json, its tables as detection.md, and a figure, detection.png. Models of the same grid,
+    class and redshifts get the same spectra from the same seed, so that they can be compared. Takes some
+    minutes on two cores.
 
     Parameters
     ----------
@@ -43,7 +46,13 @@ def evaluate(
     kinds
         Names of the anomalies, as in results.json; all if left out.
     templates
-        Directory of redrock templates, from which every other galaxy is then drawn.
+        Directory of redrock templates, from which half of the sources are then drawn.
+    sky
+        Directory of real SDSS sky fibres (spec-*.fits), of which a broad population gets the half that no
+        shipped model was trained with; modelled sky if left out.
+    population
+        broad: wide in signal-to-noise, redshift, dust and lines, with the small flaws of real pipelines;
+        plain: clean spectra as a survey selects them.
     threads
         Torch threads; 0 or left out for one per CPU.
     json
@@ -59,7 +68,7 @@ def evaluate(
 
     request = EvaluationRequest(
         model,
-        FreshSettings(spectra, seed, templates),
+        FreshSettings(spectra, seed, templates, sky, population),
         option_types.decimals("--strengths", strengths),
         option_types.comma_list(kinds) or KINDS,
     )

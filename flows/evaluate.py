@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -13,6 +14,7 @@ from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
 from engine.evaluation.figure import detection_figure
 from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
 from engine.evaluation.results import DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
@@ -22,7 +24,7 @@ from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
 from models.weights import PRETRAINED, load_model, pretrained_names, save_model
 
-RESULTS, FIGURE = "results.json", "detection.png"
+RESULTS, FIGURE, TABLES = "results.json", "detection.png", "detection.md"
 FALSE_POSITIVES = 0.01
 THRESHOLD = 0.01
 STRENGTHS = (3.0, 5.0, 10.0, 20.0, 40.0)
@@ -61,7 +63,9 @@ class EvaluationRequest:
             seed=self.fresh.seed,
             strengths=tuple(sorted(set(self.strengths))),
             kinds=tuple(dict.fromkeys(self.kinds)),
+            population=self.fresh.population,
             templates=self.fresh.templates is not None,
+            sky=self.fresh.sky is not None,
             false_positives=FALSE_POSITIVES,
             threshold=THRESHOLD,
         )
@@ -108,20 +112,26 @@ def make_output(directory: Path) -> None:
         raise _unwritable(directory, error) from error
 
 
-def save_results(results: DetectionResults, directory: Path) -> tuple[Path, Path]:
-    """Write results and figure; earlier ones are replaced.
+def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]:
+    """Write results, figure and tables; earlier ones are replaced.
 
     Raises
     ------
     InputError : they cannot be written.
     """
-    text = json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n"
+    figure = BytesIO()
+    detection_figure(results).savefig(figure, dpi=110)
+    contents = {
+        RESULTS: (json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n").encode(),
+        TABLES: detection_markdown(results).encode(),
+        FIGURE: figure.getvalue(),
+    }
     try:
-        (directory / RESULTS).write_text(text, encoding="utf-8")
-        detection_figure(results).savefig(directory / FIGURE, dpi=110)
+        for name, content in contents.items():
+            (directory / name).write_bytes(content)
     except OSError as error:
         raise _unwritable(directory, error) from error
-    return directory / RESULTS, directory / FIGURE
+    return tuple(directory / name for name in contents)
 
 
 def load_results(path: Path) -> DetectionResults:

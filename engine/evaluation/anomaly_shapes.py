@@ -68,7 +68,7 @@ def _change(
     if kind.astrophysical:
         with np.errstate(divide="ignore"):
             sigma = tuple(1 / np.sqrt(each.ivar.astype(np.float64)) for each in pixels)
-        light = Light(arms, simulated.source.flux, sigma, simulated.source.redshift)
+        light = Light(arms, tuple(each.truth for each in pixels), sigma, simulated.source.redshift)
         if not _has_lines(kind, light):
             return None
         _, flux = change_light(random, kind, light)

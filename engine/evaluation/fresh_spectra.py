@@ -13,9 +13,9 @@ from engine.normalisation import normalise
 from engine.readers.arms import ARMS, ArmPixels, JoinedArms, join_arms
 from engine.readers.signal_to_noise import median_snr
 from engine.rows import Rows
-from engine.simulation.settings import ReleaseName, SimulationSettings, SurveyName
-from engine.simulation.spectrum import SimulatedSpectrum, simulate_spectrum
-from engine.simulation.templates import load_galaxy_templates
+from engine.simulation.broad_spectrum import spectrum_maker
+from engine.simulation.settings import PopulationName, ReleaseName, SimulationSettings, SurveyName
+from engine.simulation.spectrum import SimulatedSpectrum
 from engine.spectra import Spectra
 from models.errors import ConfigurationError
 from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
@@ -44,13 +44,18 @@ class FreshSettings:
     spectra : their number, sky and broken fibres not among them.
     seed : the same seed gives the same spectra; none of them is in any release that
         ``whyspec simulate`` writes, whatever its seed.
-    templates : directory of redrock templates, from which every other galaxy is then drawn; None for
-        galaxies of analytic continua and lines alone.
+    templates : directory of redrock templates, from which half of the sources are then drawn; None for
+        analytic continua and lines alone.
+    sky : directory of real sky fibres, of which those are used with which no model is trained; None for a
+        modelled sky.
+    population : ``broad``, like what models are trained on, or ``plain``.
     """
 
     spectra: int
     seed: int
     templates: Path | None = None
+    sky: Path | None = None
+    population: PopulationName = "broad"
 
     def __post_init__(self) -> None:
         if not 1 <= self.spectra <= 100_000:
@@ -90,12 +95,12 @@ def fresh_spectra(
     InputError : there are no templates.
     """
     classes = _classes(card)
-    populations = [(name, each) for each in _simulations(card, settings) for name in classes]
-    templates = load_galaxy_templates(settings.templates) if settings.templates is not None else None
+    simulations = [(name, each) for each in _simulations(card, settings) for name in classes]
+    makers = [(name, spectrum_maker(_of_class(each, name, card))) for name, each in simulations]
     found = 0
     for index in range(settings.spectra * _TRIES):
-        name, simulation = populations[index % len(populations)]
-        simulated = simulate_spectrum(_of_class(simulation, name), index, templates)
+        name, make = makers[index % len(makers)]
+        simulated = make(index)
         spectrum = on_grid(simulated, card.grid, name)
         if not normalise(spectrum, card, ()).scorable[0]:
             continue
@@ -189,13 +194,19 @@ def _simulations(card: ModelCard, settings: FreshSettings) -> list[SimulationSet
             template_fraction=0.5,
             sky_fraction=0.0,
             broken_fraction=0.0,
+            population=settings.population,
+            sky=settings.sky,
+            sky_share="proof",
         )
         for release in releases
     ]
 
 
-def _of_class(settings: SimulationSettings, name: str) -> SimulationSettings:
-    return replace(settings, quasar_fraction=float(name == "QSO"), star_fraction=float(name == "STAR"))
+def _of_class(settings: SimulationSettings, name: str, card: ModelCard) -> SimulationSettings:
+    if name == "QSO":
+        redshifts = (max(card.redshift_min, 0.0), card.redshift_max)
+        return replace(settings, quasar_fraction=1.0, quasar_redshifts=redshifts)
+    return replace(settings, star_fraction=float(name == "STAR"))
 
 
 def _setting(name: str, got: object, allowed: str) -> ConfigurationError:

@@ -26,7 +26,8 @@ class EvaluationSettings:
     seed : of spectra, anomalies and resamples.
     strengths : of the anomalies, sigma.
     kinds : names of the anomalies.
-    templates : whether galaxies were drawn from redrock templates too.
+    population : of the spectra, ``broad`` or ``plain``.
+    templates, sky : whether sources were drawn from redrock templates too, and sky from real fibres.
     false_positives : share of clean spectra that may be taken for odd where recall is stated.
     threshold : tail probability up to which a run selects.
     """
@@ -35,7 +36,9 @@ class EvaluationSettings:
     seed: int
     strengths: tuple[float, ...]
     kinds: tuple[str, ...]
+    population: str
     templates: bool
+    sky: bool
     false_positives: float
     threshold: float
 

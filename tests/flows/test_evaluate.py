@@ -12,7 +12,7 @@ from rich.console import Console
 from engine.evaluation.card_metrics import PREFIX
 from engine.evaluation.fresh_spectra import FreshSettings
 from flows.command_line import run_command
-from flows.evaluate import FIGURE, RESULTS, EvaluationRequest, evaluate, fill_card, load_results
+from flows.evaluate import FIGURE, RESULTS, TABLES, EvaluationRequest, evaluate, fill_card, load_results
 from models.errors import ConfigurationError, InputError
 from models.weights import load_model
 from tests.small_run import whyspec
@@ -37,6 +37,10 @@ def test_the_command_writes_results_and_figure_and_shows_them(evaluated: Path) -
     assert results.settings.strengths == (5.0, 1000.0)
     assert results.settings.kinds == ("cosmic_rays", "dead_region")
     assert (evaluated / FIGURE).read_bytes().startswith(b"\x89PNG")
+    tables = (evaluated / TABLES).read_text()
+    cell = results.cell("cosmic_rays", 5.0)
+    assert cell is not None
+    assert f"| cosmic rays | {cell.by('tail').auc.value:.2f} " in tables
     shown = " ".join((evaluated / "stderr").read_text().split())
     assert "cosmic rays" in shown
     assert "bound" in shown

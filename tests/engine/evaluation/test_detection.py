@@ -27,7 +27,7 @@ from models.spectrum_model import ModelOutputs
 from tests.conftest import random_model
 
 KINDS = (AnomalyKind.COSMIC_RAYS, AnomalyKind.ARM_STEP)
-SETTINGS = EvaluationSettings(24, 5, (4.0, 100.0), tuple(KINDS), False, 0.05, 0.01)
+SETTINGS = EvaluationSettings(24, 5, (4.0, 60.0), tuple(KINDS), "plain", False, False, 0.05, 0.01)
 
 
 class Blind(ScoringModel):
@@ -38,12 +38,13 @@ class Blind(ScoringModel):
         return replace(seen, score=redshift)
 
 
-class Brightest(ScoringModel):
-    """Scores by the most significant pixel, and draws nothing."""
+class Spiky(ScoringModel):
+    """Scores by the pixel that is furthest above its neighbours."""
 
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         seen = super().outputs(flux, ivar, redshift)
-        return replace(seen, score=(flux * ivar.sqrt()).amax(dim=1), reconstruction=torch.zeros_like(flux))
+        around = torch.nn.functional.avg_pool1d(flux[:, None], 31, 1, 15)[:, 0]
+        return replace(seen, score=((flux - around) * ivar.sqrt()).amax(dim=1))
 
 
 def of_kind(model: type[ScoringModel]) -> ScoringModel:
@@ -55,7 +56,7 @@ def of_kind(model: type[ScoringModel]) -> ScoringModel:
 
 @pytest.fixture(scope="module")
 def crowd() -> PlantingGround:
-    return prepare_ground(random_model().card, FreshSettings(spectra=24, seed=5), KINDS)
+    return prepare_ground(random_model().card, FreshSettings(spectra=24, seed=5, population="plain"), KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -72,34 +73,35 @@ def test_a_blind_scorer_finds_nothing(crowd: PlantingGround) -> None:
 
 
 def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: PlantingGround) -> None:
-    found = evaluate_detection(of_kind(Brightest), crowd, SETTINGS)
-    spikes, steps = (found.cell(kind, 100.0) for kind in KINDS)
+    found = evaluate_detection(of_kind(Spiky), crowd, SETTINGS)
+    spikes, steps = (found.cell(kind, 60.0) for kind in KINDS)
     assert spikes is not None
     assert steps is not None
-    assert spikes.by("score").auc.value > 0.9
-    assert spikes.by("score").auc.value > steps.by("score").auc.value
+    assert spikes.by("score").auc.value > 0.8
+    assert steps.by("score").auc.value < 0.7
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_who_knows_spectrum_shape_and_place_reaches_the_bound(kind: AnomalyKind) -> None:
     card = random_model().card
     without = []
-    for fresh in fresh_spectra(card, FreshSettings(spectra=150, seed=9)):
+    # Of the plain population the noise is as the survey states it; real pipelines are off by some percent.
+    for fresh in fresh_spectra(card, FreshSettings(spectra=150, seed=9, population="plain")):
         shape = anomaly_shape(kind, fresh, card.grid, 9)
         assert shape is not None
         truth, ivar = joined(fresh.simulated, card.grid, tuple(arm.truth for arm in fresh.simulated.arms))
         noise = (fresh.spectrum.flux - truth).astype(np.float64)
         without.append(float((noise * ivar * shape.change).sum()))
-    # Planted at a strength of s, the same filter gives s more: the noise is as the survey states it.
+    # Planted at a strength of s, the same filter gives s more.
     clean = np.array(without)
     assert np.std(clean) == pytest.approx(1.0, abs=0.15)
     for strength in (1.0, 3.0):
         bound = known_place(strength, 0.01)
-        assert area_under_curve(clean + strength, clean) == pytest.approx(bound.auc, abs=0.03)
+        assert area_under_curve(clean + strength, clean) == pytest.approx(bound.auc, abs=0.04)
 
 
 def test_every_detector_has_a_rate_for_every_cell(results: DetectionResults) -> None:
-    assert [cell.strength for cell in results.detection if cell.snr == ALL] == [4.0, 100.0] * 2
+    assert [cell.strength for cell in results.detection if cell.snr == ALL] == [4.0, 60.0] * 2
     for cell in results.detection:
         assert tuple(each.detector for each in cell.detectors) == DETECTORS
         assert all(0 <= each.auc.low <= each.auc.value <= each.auc.high <= 1 for each in cell.detectors)
@@ -133,9 +135,9 @@ def test_results_survive_json(results: DetectionResults) -> None:
 
 def test_the_card_gets_the_rates_of_the_tail_probability(results: DetectionResults) -> None:
     metrics = card_metrics(results)
-    cell = results.cell(KINDS[0], 100.0)
+    cell = results.cell(KINDS[0], 60.0)
     assert cell is not None
-    assert metrics[f"{PREFIX}auc_cosmic_rays_100"] == cell.by(TAIL).auc.value
+    assert metrics[f"{PREFIX}auc_cosmic_rays_60"] == cell.by(TAIL).auc.value
     assert metrics[f"{PREFIX}recall_mean_4"] == pytest.approx(
         (metrics[f"{PREFIX}recall_cosmic_rays_4"] + metrics[f"{PREFIX}recall_arm_step_4"]) / 2
     )

@@ -10,8 +10,8 @@ import pytest
 from engine.evaluation.fresh_spectra import FreshSettings, fresh_spectra
 from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround, prepare_ground
 from engine.simulation.anomalies import AnomalyKind
+from engine.simulation.broad_spectrum import spectrum_maker
 from engine.simulation.settings import SimulationSettings
-from engine.simulation.spectrum import simulate_spectrum
 from models.errors import ConfigurationError
 from models.grid import SDSS_GRID, WavelengthGrid
 from models.model_card import ModelCard
@@ -115,8 +115,8 @@ def test_the_same_seed_gives_the_same_whatever_else_is_made(ground: PlantingGrou
 
 def test_no_release_of_any_seed_number_holds_these_spectra(card: ModelCard) -> None:
     (fresh,) = fresh_spectra(card, FreshSettings(spectra=1, seed=5))
-    release = SimulationSettings("desi", 1, 0.0, 5, sky_fraction=0, broken_fraction=0)
-    assert fresh.simulated.source.redshift != simulate_spectrum(release, fresh.index, None).source.redshift
+    release = SimulationSettings("desi", 1, 0.0, 5, sky_fraction=0, broken_fraction=0, population="broad")
+    assert fresh.simulated.source.redshift != spectrum_maker(release)(fresh.index).source.redshift
 
 
 def test_both_sdss_spectrographs_are_in_an_sdss_evaluation(card: ModelCard) -> None:
