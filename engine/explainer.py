@@ -85,6 +85,6 @@ class Explainer:
             baselines = self._model.baselines(redshift, settings.draw(self._model.calibration_size))
             score = self._model.conditioned(ivar.double(), redshift)
             request = OcclusionRequest(flux, baselines.to(flux.dtype), ivar > 0)
-            occluder = occluder_of(score, self._memory_bytes)
+            occluder = occluder_of(score, self._memory_bytes, self._model.floats_per_pixel)
             result = attribute(occluder, lambda spectra: score(spectra.double()), request, settings)
             return as_float32(baselines.mean(dim=0)), result

@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError
 from flows.commands_bench import bench
 from flows.commands_demo import demo
 from flows.commands_evaluate import evaluate
+from flows.commands_models import import_spender
 from flows.commands_release import plan, run, simulate, train
 from flows.commands_settings import settings
 from flows.commands_spectrum import explain
@@ -72,7 +73,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for command in (
-    demo, simulate, train, evaluate, plan, run, cluster, status, verify, report, query, explain, settings
+    demo, simulate, train, import_spender, evaluate, plan, run, cluster, status, verify, report, query,
+    explain, settings,
 ):  # fmt: skip
     app.command(command)
 app.command(bench)

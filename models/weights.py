@@ -17,6 +17,8 @@ from models.errors import ConfigurationError, InputError
 from models.model_card import ModelCard
 from models.scoring_model import ScoringModel
 from models.spectrum_model import SpectrumModel
+from models.spender_model import KIND as SPENDER
+from models.spender_model import SpenderModel
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
@@ -27,7 +29,14 @@ def _local(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
     return ScoringModel(card, len(state["calibration_latents"]))
 
 
-MODEL_KINDS: dict[str, Callable[[ModelCard, Mapping[str, Tensor]], SpectrumModel]] = {"local": _local}
+def _spender(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
+    return SpenderModel(card, len(state["calibration_latents"]))
+
+
+MODEL_KINDS: dict[str, Callable[[ModelCard, Mapping[str, Tensor]], SpectrumModel]] = {
+    "local": _local,
+    SPENDER: _spender,
+}
 """From a card and the tensors that will be loaded to a model of the right shapes, by the card's kind."""
 
 

@@ -106,7 +106,7 @@ def test_seams_and_whole_forward_passes_fill_a_store_alike(
 ) -> None:
     """To a thousandth of each map's own spread, and to the rounding of mantissas in the store."""
 
-    def dense(score: LocalScore, memory_bytes: int) -> DenseOccluder:
+    def dense(score: LocalScore, memory_bytes: int, _floats_per_pixel: int) -> DenseOccluder:
         return DenseOccluder(lambda spectra: score(spectra.double()), memory_bytes, 100)
 
     filled = {}
