@@ -50,7 +50,7 @@ def draw_flaws(random: np.random.Generator, camera: Instrument) -> Flaws:
     blue = 0.05 * random.standard_normal()
     tilt = 0.03 * random.standard_normal()
     steps, centre, width = _steps(random, camera)
-    stated = float(np.clip(0.92 + 0.09 * random.standard_normal(), 0.75, 1.12))
+    stated = float(np.clip(0.88 + 0.08 * random.standard_normal(), 0.72, 1.1))
     wave = RandomCurve(random, 1500.0)
     calibration, scatter = [], []
     for arm, step in zip(camera.arms, steps, strict=True):
