@@ -21,7 +21,9 @@ def detection_markdown(results: DetectionResults) -> str:
         _by_strength(results, "auc"),
         f"Share found at {settings.false_positives:.0%} false positives, likewise:",
         _by_strength(results, "recall"),
-        f"Share with a tail probability of at most {settings.threshold:g}:",
+        f"Share with a tail probability of at most {settings.threshold:g}, as in a run:",
+        _selected(results),
+        "Clean spectra at or below it:",
         _table(
             ["S/N", "clean spectra", "selected"],
             (
@@ -59,6 +61,15 @@ def _by_strength(results: DetectionResults, rate: str) -> str:
             row.append(f"{found.value:.2f}{_interval(found)} ({getattr(bound.unknown_place, rate):.2f})")
         rows.append(row)
     return _table(["anomaly", *(f"{strength:g} σ" for strength in results.settings.strengths)], rows)
+
+
+def _selected(results: DetectionResults) -> str:
+    strengths = results.settings.strengths
+    rows = []
+    for kind in results.settings.kinds:
+        cells = [results.cell(kind, strength) for strength in strengths]
+        rows.append([_name(kind), *(f"{cell.selected.value:.2f}" if cell else "-" for cell in cells)])
+    return _table(["anomaly", *(f"{strength:g} σ" for strength in strengths)], rows)
 
 
 def _by_noise(results: DetectionResults, strength: float) -> str:

@@ -66,7 +66,10 @@ def share(found: NDArray[np.bool_]) -> Estimate:
     scale = 1 + deviations**2 / count
     middle = (rate + deviations**2 / (2 * count)) / scale
     half = deviations / scale * np.sqrt(rate * (1 - rate) / count + deviations**2 / (4 * count**2))
-    return Estimate(rate, max(0.0, float(middle - half)), min(1.0, float(middle + half)))
+    # Rounding must not put an end on the wrong side of the rate.
+    return Estimate(
+        rate, min(rate, max(0.0, float(middle - half))), max(rate, min(1.0, float(middle + half)))
+    )
 
 
 def _estimate(value: float, resampled: Floats) -> Estimate:

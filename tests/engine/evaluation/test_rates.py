@@ -54,6 +54,9 @@ def test_what_has_no_value_counts_as_not_seen() -> None:
 
 
 def test_shares_keep_their_distance_from_certainty() -> None:
+    for count in range(1, 40):
+        assert share(np.zeros(count, dtype=bool)).low == 0
+        assert share(np.ones(count, dtype=bool)).high == 1
     none, some = share(np.zeros(50, dtype=bool)), share(np.arange(50) < 10)
     assert none.low == none.value == 0
     assert 0.03 < none.high < 0.1
