@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.nearest_baselines import nearest_calibration
 from engine.occlusion.attribution import Attribution, attribute
 from engine.occlusion.choice import occluder_of
+from engine.occlusion.combine import PRESETS
 from engine.occlusion.memory import memory_for
 from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.settings import OcclusionSettings
@@ -82,9 +84,16 @@ class Explainer:
         flux = device_tensor(selected.flux[row], self._device)
         ivar = device_tensor(selected.ivar[row], self._device)
         with torch.inference_mode():
-            baselines = self._model.baselines(redshift, settings.draw(self._model.calibration_size))
+            baselines = self._model.baselines(redshift, self._chosen(flux, ivar, redshift))
             score = self._model.conditioned(ivar.double(), redshift)
             request = OcclusionRequest(flux, baselines.to(flux.dtype), ivar > 0)
             occluder = occluder_of(score, self._memory_bytes, self._model.floats_per_pixel)
             result = attribute(occluder, lambda spectra: score(spectra.double()), request, settings)
             return as_float32(baselines.mean(dim=0)), result
+
+    def _chosen(self, flux: torch.Tensor, ivar: torch.Tensor, redshift: float) -> NDArray[np.int64]:
+        """The calibration spectra whose reconstructions are the baselines."""
+        settings = self._settings
+        if PRESETS[settings.preset].baselines == "nearest":
+            return nearest_calibration(self._model, flux, ivar, redshift, settings.baselines)
+        return settings.draw(self._model.calibration_size)

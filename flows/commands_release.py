@@ -270,7 +270,9 @@ def run(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
-    preset: Annotated[Literal["paper", "reference-code"] | None, Parameter(group=_OCCLUSION)] = None,
+    preset: Annotated[
+        Literal["paper", "reference-code", "nearest"] | None, Parameter(group=_OCCLUSION)
+    ] = None,
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
     memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
@@ -309,7 +311,8 @@ def run(
         every spectrum with all. Default: those of the models' cards.
     preset
         paper: every window centre, weights 1/variance (Shen & Melchior). reference-code: tiled windows,
-        as in their published code; three times faster, coarser. Default: paper.
+        as in their published code; three times faster, coarser. nearest: as paper, into the baselines most
+        like the spectrum, all widths weighed alike. Default: paper.
     windows
         Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
     baselines

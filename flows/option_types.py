@@ -116,7 +116,11 @@ def presets(text: str) -> tuple[PresetName, ...]:
     ------
     ConfigurationError : there is no such preset.
     """
-    known: dict[str, PresetName] = {"paper": "paper", "reference-code": "reference-code"}
+    known: dict[str, PresetName] = {
+        "paper": "paper",
+        "reference-code": "reference-code",
+        "nearest": "nearest",
+    }
     names = comma_list(text)
     if not set(names) <= set(known):
         raise _not_understood("--presets", text, ", ".join(known))

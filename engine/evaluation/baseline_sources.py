@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.evaluation.subject import Subject
+from engine.nearest_baselines import nearest_calibration
 from engine.normalisation import NormalisedSpectra
 from models.spectrum_model import SpectrumModel
-
-_WORST = 9.0
-"""Squared residuals in units of the variance count up to this: what is odd does not choose."""
-_AT_ONCE = 256
 
 
 def decoded_baselines(model: SpectrumModel, subject: Subject, chosen: NDArray[np.int64]) -> Tensor:
@@ -28,18 +25,10 @@ def decoded_baselines(model: SpectrumModel, subject: Subject, chosen: NDArray[np
 def nearest_baselines(model: SpectrumModel, subject: Subject, count: int) -> Tensor:
     """The reconstructions of calibration spectra that are most like the subject, nearest first, (count, N).
 
-    Likeness is the sum over pixels of the squared residual in units of its variance, each up to 9, so
-    that a strong anomaly of few pixels does not choose the company in which it looks usual.
+    See :func:`engine.nearest_baselines.nearest_calibration`.
     """
-    flux, ivar = subject.flux.double(), subject.ivar
-    order = np.arange(model.calibration_size)
-    unlike = []
-    with torch.no_grad():
-        for low in range(0, len(order), _AT_ONCE):
-            decoded = model.baselines(subject.redshift, order[low : low + _AT_ONCE])
-            unlike.append(((decoded - flux).square() * ivar).clamp(max=_WORST).sum(dim=1))
-        nearest = torch.cat(unlike).argsort(stable=True)[:count].cpu().numpy()
-        return model.baselines(subject.redshift, nearest)
+    chosen = nearest_calibration(model, subject.flux, subject.ivar, subject.redshift, count)
+    return decoded_baselines(model, subject, chosen)
 
 
 def observed_baselines(

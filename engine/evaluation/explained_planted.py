@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS, NormalResponse
 from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement, MethodCost
@@ -39,6 +40,8 @@ from models.spectrum_model import SpectrumModel
 Floats = NDArray[np.floating]
 
 PUBLISHED = "1/sigma^2"
+NEAREST = "nearest: "
+"""What begins the names of maps whose baselines are not drawn, but those most like the spectrum."""
 TILED: PresetName = "reference-code"
 GRADIENT_PASSES = 3
 """Forward passes that one pass with gradient is counted as."""
@@ -213,6 +216,7 @@ class _Judge:
         once = OcclusionSettings(windows=occlusion.windows, baselines=1)
         passes = {
             "occlusion": forward_passes(occlusion, pixels),
+            f"{NEAREST}occlusion": forward_passes(occlusion, pixels),
             TILED: forward_passes(self._tiled(), pixels),
             "gradient x input": GRADIENT_PASSES,
             "integrated gradients": GRADIENT_PASSES * PATH_STEPS * baselines,
@@ -245,10 +249,19 @@ class _Judge:
         with self._timed("occlusion"):
             effects = self._occlude(subject, occlusion)
             published = combined(effects, COMBINATIONS[PUBLISHED])
-        for name, preset in self._combinations.items():
-            found = combined(effects, preset)
-            maps[name], window[name] = found.combined, found.peak_window
+        with self._timed(f"{NEAREST}occlusion"):
+            alike = nearest_baselines(self._model, subject, occlusion.baselines)
+            near = effects_of(subject, alike, occlusion, self._settings.memory_bytes)
+        for prefix, source in (("", effects), (NEAREST, near)):
+            for name, preset in self._combinations.items():
+                # What windows do in normal spectra was learnt with baselines drawn at random.
+                if prefix and name == AGAINST_NORMAL:
+                    continue
+                found = combined(source, preset)
+                maps[prefix + name], window[prefix + name] = found.combined, found.peak_window
         maps |= _by_width("window", occlusion.windows, published.maps)
+        by_width = combined(near, COMBINATIONS[PUBLISHED]).maps
+        maps |= _by_width(f"{NEAREST}window", occlusion.windows, by_width)
         with self._timed(TILED):
             found = combined(self._occlude(subject, self._tiled()), PRESETS[TILED])
         maps[TILED], window[TILED] = found.combined, found.peak_window
@@ -284,8 +297,7 @@ class _Judge:
         return effects_of(subject, self._baselines(subject), occlusion, self._settings.memory_bytes)
 
     def _baselines(self, subject: Subject) -> Tensor:
-        with torch.no_grad():
-            return self._model.baselines(subject.redshift, self._chosen)
+        return decoded_baselines(self._model, subject, self._chosen)
 
     def _tiled(self) -> OcclusionSettings:
         occlusion = self._settings.occlusion

@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.evaluation.baseline_sources import nearest_baselines
 from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.planted_spectra import PlantingGround
 from engine.evaluation.rival_maps import gradient_times_input, plain_occlusion
 from engine.evaluation.subject import effects_of, subject_of
@@ -41,7 +43,8 @@ class TwoOddities:
     flux, ivar : (N,) as scored, anomalies included; clean_flux : (N,) without them.
     line, step : (N,) bool, pixels of the two anomalies; those of the line are not among the step's.
     redshift, tail_probability : of the spectrum with both.
-    windows : (W,) widths; maps : (W, N), of inverse occlusion.
+    windows : (W,) widths; maps : (W, N), of inverse occlusion; near_maps : (W, N), of that into the
+        nearest baselines.
     rivals : maps (N,) by name: combinations over windows, gradient x input, plain occlusion.
     """
 
@@ -55,6 +58,7 @@ class TwoOddities:
     tail_probability: float
     windows: NDArray[np.int64]
     maps: NDArray[np.float32]
+    near_maps: NDArray[np.float32]
     rivals: dict[str, NDArray[np.floating]]
 
     def prominence(self, attribution: NDArray[np.floating], region: NDArray[np.bool_]) -> float:
@@ -116,6 +120,9 @@ def two_oddities(
     rivals: dict[str, NDArray[np.floating]] = {
         name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()
     }
+    alike = nearest_baselines(model, subject, settings.baselines)
+    near = effects_of(subject, alike, settings, memory_bytes)
+    rivals |= {NEAREST + name: combined(near, preset).combined for name, preset in COMBINATIONS.items()}
     rivals["gradient x input"] = gradient_times_input(subject)
     for name, replacement in (
         ("zero", torch.zeros_like(subject.flux)),
@@ -140,6 +147,7 @@ def two_oddities(
         ),
         windows=published.windows,
         maps=published.maps,
+        near_maps=combined(near, COMBINATIONS["1/sigma^2"]).maps,
         rivals=rivals,
     )
 

@@ -9,6 +9,9 @@ pixels share most of a wide window, so a map does not sum to anything.
 spectrum, a window's effect is shared out equally among its pixels, and weights are 1/sigma. Without
 masked pixels the sum of one scale's map over a window is the window's effect.
 
+``nearest`` : windows as ``paper`` lays them, pasted into the baselines that are most like the spectrum
+(:mod:`engine.nearest_baselines`), and the plain mean of all scales. docs/evaluation.md compares.
+
 Masked pixels. They are never pasted, so they earn no attribution: maps, spread and combined map are
 exactly 0 there in both presets. In ``paper`` a window around a masked pixel could be pasted without
 it, but its effect would be its neighbours', who have nearly the same window of their own. In
@@ -28,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,12 +57,14 @@ class Preset:
     summary : effects (M, n) to their typical value (n,) and their spread (n,) over baselines.
     contributions : (maps (W, N), spread (W, N), good (N,)) to what each
         scale adds to the combined map (W, N).
+    baselines : ``drawn`` at random from the calibration set, or those ``nearest`` to the spectrum.
     """
 
     scales: Callable[[Sequence[int], int], tuple[Scale, ...]]
     effect_per_pixel: Callable[[Floats, NDArray[np.int64]], Floats]
     summary: Callable[[Floats], tuple[Floats, Floats]]
     contributions: Callable[[Floats, Floats, NDArray[np.bool_]], Floats]
+    baselines: Literal["drawn", "nearest"] = "drawn"
 
 
 def whole(differences: Floats, length: NDArray[np.int64]) -> Floats:  # noqa: ARG001
@@ -140,6 +146,7 @@ PRESETS: dict[PresetName, Preset] = {
     "reference-code": replace(
         _PAPER, scales=tiled_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)
     ),
+    "nearest": replace(_PAPER, contributions=partial(weighted_mean, 0), baselines="nearest"),
 }
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import ConfigurationError
 
-PresetName = Literal["paper", "reference-code"]
+PresetName = Literal["paper", "reference-code", "nearest"]
 
 _WHERE = "occlusion settings"
 
@@ -23,11 +23,11 @@ class OcclusionSettings:
 
     Attributes
     ----------
-    preset : ``"paper"`` (Shen & Melchior, arXiv 2310.20012) or ``"reference-code"`` (what their
-        published code does).
+    preset : ``"paper"`` (Shen & Melchior, arXiv 2310.20012), ``"reference-code"`` (what their
+        published code does) or ``"nearest"`` (baselines most like the spectrum, scales weighed alike).
     windows : window widths in pixels, strictly increasing.
     baselines : number M of baselines into which pieces of the spectrum are pasted.
-    seed : draws the baselines, see :meth:`draw`.
+    seed : draws the baselines, see :meth:`draw`; of no effect where the preset chooses them.
 
     Raises
     ------

@@ -17,7 +17,18 @@ from models.errors import ConfigurationError, InputError
 from models.weights import load_model
 from tests.small_run import whyspec
 
-OPTIONS = ("--spectra", 24, "--strengths", "5,1e3", "--kinds", "cosmic_rays,dead_region", "--threads", 1)
+OPTIONS = (
+    "--spectra",
+    24,
+    "--strengths",
+    "5,1e3",
+    "--kinds",
+    "cosmic_rays,dead_region",
+    "--explain",
+    0,
+    "--threads",
+    1,
+)
 
 
 @pytest.fixture(scope="module")

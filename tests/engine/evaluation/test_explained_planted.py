@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
-from engine.evaluation.explained_planted import ExplanationSettings, judge_explanations
+from engine.evaluation.explained_planted import NEAREST, ExplanationSettings, judge_explanations
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.judged_spectra import Judgement
@@ -44,11 +44,18 @@ def judgement() -> Judgement:
 def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
     assert [each.kind for each in judgement.spectra] == ["arm_step"] * 2 + ["cosmic_rays"] * 2
     assert {each.row for each in judgement.spectra} <= set(range(4))
-    expected = {*COMBINATIONS, AGAINST_NORMAL, "reference-code", "random"}
+    expected = {
+        *COMBINATIONS,
+        *(NEAREST + name for name in COMBINATIONS),
+        AGAINST_NORMAL,
+        "reference-code",
+        "random",
+    }
     expected |= {"gradient x input", "|gradient x input|", "integrated gradients", "|integrated gradients|"}
     for family in (
         "window",
         "residual",
+        f"{NEAREST}window",
         *(f"occlusion by {e}" for e in ("zero", "mean flux", "mean baseline")),
     ):
         expected |= {f"{family} {width}" for width in WINDOWS}

@@ -32,7 +32,18 @@ def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
     line, step = np.arange(10) == 2, np.arange(10) >= 6
     ivar = np.where(np.arange(10) == 4, 0, 1).astype(np.float32)
     found = TwoOddities(
-        np.arange(10.0), nothing, ivar, nothing, line, step, 0.1, 0.5, np.array([1]), nothing[None], {}
+        np.arange(10.0),
+        nothing,
+        ivar,
+        nothing,
+        line,
+        step,
+        0.1,
+        0.5,
+        np.array([1]),
+        nothing[None],
+        nothing[None],
+        {},
     )
     attribution = np.array([0, 1, 3, 1, 50, 2, 0, 1, 0, 0], dtype=np.float32)
     assert found.shown(attribution) == (1.5, 0.5)

@@ -1,0 +1,220 @@
+"""Judged explanations as tables of text: for the terminal and for a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from engine.evaluation.baseline_questions import BaselineAnswer
+from engine.evaluation.explained_planted import NEAREST, PUBLISHED
+from engine.evaluation.explanation_summary import (
+    Estimate,
+    by_width,
+    chance,
+    mean,
+    responding,
+    share,
+    summaries,
+)
+from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement
+
+_COST_NAMES = {
+    "occlusion": "inverse occlusion, windows at every pixel",
+    "nearest: occlusion": "the same, into the nearest baselines, their choice included",
+    "reference-code": "inverse occlusion, tiled windows",
+    "plain occlusion": "plain occlusion, windows at every pixel",
+}
+_SNR_EDGES = (0.0, 4.0, 10.0, float("inf"))
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A title, column heads, and rows of text as long as these."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def markdown(self) -> str:
+        """The table as Markdown, the first column to the left."""
+        lines = [f"**{self.title}**", "", _line(self.heads), _line(["---", *["--:"] * (len(self.heads) - 1)])]
+        return "\n".join([*lines, *(_line(row) for row in self.rows)]) + "\n"
+
+
+def located_table(judgement: Judgement, *, detected: bool) -> TextTable:
+    """Share of spectra whose peak is on the planted pixels: method by kind, all strengths together."""
+    which = (
+        f"detected (tail probability at most {judgement.threshold:g})"
+        if detected
+        else "whether detected or not"
+    )
+    return _by_kind(
+        judgement,
+        f"Peak on the planted pixels or within 10 Å, {which}, strengths {_strengths(judgement)}",
+        detected,
+        "located",
+    )
+
+
+def ranking_table(judgement: Judgement) -> TextTable:
+    """Mean area under the curve of pixels ranked by the map: method by kind."""
+    return _by_kind(
+        judgement, f"Localisation AUC, strengths {_strengths(judgement)}", detected=False, measure="auc"
+    )
+
+
+def mass_table(judgement: Judgement) -> TextTable:
+    """Mean share of positive attribution on planted pixels: method by kind."""
+    return _by_kind(
+        judgement,
+        f"Share of the positive attribution on planted pixels, strengths {_strengths(judgement)}",
+        detected=False,
+        measure="mass",
+    )
+
+
+def strength_table(judgement: Judgement, method: str) -> TextTable:
+    """One method by kind and strength, and by kind and signal-to-noise ratio, with intervals."""
+    snr = list(pairwise(_SNR_EDGES))
+    heads = (
+        "located",
+        *(f"{strength:g} σ" for strength in judgement.strengths),
+        *(f"S/N {_range(low, high)}" for low, high in snr),
+    )
+    rows = []
+    for kind in judgement.kinds:
+        spectra = judgement.of(kind, detected=False)
+        groups = [judgement.of(kind, strength, detected=False) for strength in judgement.strengths]
+        groups += [[each for each in spectra if low <= each.snr < high] for low, high in snr]
+        rows.append((_words(kind), *(_interval(_located(method, group)) for group in groups)))
+    return TextTable(f"Located by {method}, by strength and by median S/N", heads, tuple(rows))
+
+
+def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
+    """Which windows find which kind: share located, each width alone, and the width of what was planted.
+
+    ``prefix`` begins the names of the maps, e.g. :data:`engine.evaluation.explained_planted.NEAREST`.
+    """
+    widths = [each.width for each in by_width(judgement, f"{prefix}window", judgement.spectra)]
+    heads = (
+        "located by one window",
+        "planted width (Å)",
+        *(f"{width} px" for width in widths),
+        "responds most",
+    )
+    rows = []
+    for kind in judgement.kinds:
+        spectra = judgement.of(kind, detected=False)
+        each = by_width(judgement, f"{prefix}window", spectra)
+        often = responding(prefix + PUBLISHED, spectra).most_common(1)
+        rows.append(
+            (
+                _words(kind),
+                f"{mean([one.width for one in spectra]).value:.0f}",
+                *(f"{one.located.value:.2f}" for one in each),
+                f"{often[0][0]} px" if often else "",
+            )
+        )
+    return TextTable(f"{prefix}windows against the width of the anomaly", heads, tuple(rows))
+
+
+def cost_table(judgement: Judgement) -> TextTable:
+    """What one map of each method costs, in passes through the model."""
+    rows = tuple(
+        (
+            _COST_NAMES.get(name, name),
+            f"{each.passes:,}",
+            f"{each.seconds / judgement.pass_seconds:,.0f}",
+            f"{each.seconds:.3g}",
+        )
+        for name, each in judgement.cost.items()
+    )
+    heads = ("method", "passes it stands for", "passes' time it took", "seconds")
+    return TextTable("Cost of one spectrum, in one run on one machine", heads, rows)
+
+
+def baseline_table(answers: Sequence[BaselineAnswer], combination: str) -> TextTable:
+    """One combination by number and source of baselines."""
+    rows = tuple(
+        (
+            each.source,
+            str(each.baselines),
+            _interval(each.located),
+            f"{each.auc.value:.3f}",
+            "" if each.repeats.value != each.repeats.value else f"{each.repeats.value:.2f}",
+        )
+        for each in answers
+        if each.combination == combination
+    )
+    heads = ("baselines", "number", "located", "AUC", "map repeats")
+    return TextTable(f"Number and source of baselines, {combination}", heads, rows)
+
+
+def best_combination(judgement: Judgement) -> str:
+    """The combination over windows, of any baselines, that locates most of all drawn spectra."""
+    every = [each for each in judgement.spectra if each.drawn]
+    if not every:
+        return PUBLISHED
+    found = {one.method: one for one in summaries(judgement, every)}
+    return max(every[0].window, key=lambda name: (found[name].located.value, found[name].auc.value))
+
+
+def all_tables(judgement: Judgement) -> list[TextTable]:
+    """Everything that is told of a judgement."""
+    return [
+        located_table(judgement, detected=True),
+        located_table(judgement, detected=False),
+        ranking_table(judgement),
+        mass_table(judgement),
+        strength_table(judgement, PUBLISHED),
+        strength_table(judgement, best_combination(judgement)),
+        width_table(judgement),
+        width_table(judgement, NEAREST),
+        cost_table(judgement),
+    ]
+
+
+def _by_kind(judgement: Judgement, title: str, detected: bool, measure: str) -> TextTable:
+    groups = [judgement.of(kind, detected=detected) for kind in judgement.kinds]
+    every = [each for group in groups for each in group]
+    found = [{one.method: one for one in summaries(judgement, group)} for group in groups]
+    whole = {one.method: one for one in summaries(judgement, every)}
+    heads = ("", *(_words(kind) for kind in judgement.kinds), "all")
+    rows = [("spectra", *(str(len(group)) for group in groups), str(len(every)))]
+    for method, summary in whole.items():
+        cells = [getattr(each[method], measure).value for each in found]
+        name = f"{method}, best width" if summary.width else method
+        values = [*cells, getattr(summary, measure).value]
+        rows.append((name, *("" if value != value else f"{value:.2f}" for value in values)))
+    if measure != "auc":
+        key = "located" if measure == "located" else "mass"
+        values = [getattr(chance(group), key) for group in [*groups, every]]
+        rows.append(("by chance", *("" if value != value else f"{value:.2f}" for value in values)))
+    return TextTable(title, heads, tuple(rows))
+
+
+def _located(method: str, spectra: Sequence[JudgedSpectrum]) -> Estimate:
+    return share([each.found[method].located for each in spectra])
+
+
+def _interval(estimate: Estimate) -> str:
+    if not estimate.count:
+        return ""
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{low:g}–{high:g}" if high < float("inf") else f"from {low:g}"
+
+
+def _strengths(judgement: Judgement) -> str:
+    return ", ".join(f"{strength:g}" for strength in judgement.strengths) + " σ"
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
