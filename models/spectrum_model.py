@@ -59,6 +59,9 @@ class SpectrumModel(nn.Module, ABC):
     def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
         """Minus the score, of (B, N) spectra that share one ivar (N,) and one redshift.
 
+        In nat: for a score that is no log of a probability, the log likelihood that it is made from, which
+        orders these spectra as the score does.
+
         A :class:`models.local_score.LocalScore` is occluded at the cost of its seams, any other function
         by whole forward passes.
         """

@@ -19,6 +19,8 @@ from models.scoring_model import ScoringModel
 from models.spectrum_model import SpectrumModel
 from models.spender_model import KIND as SPENDER
 from models.spender_model import SpenderModel
+from models.variational_model import KIND as VARIATIONAL
+from models.variational_model import VariationalModel
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
@@ -33,9 +35,14 @@ def _spender(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
     return SpenderModel(card, len(state["calibration_latents"]))
 
 
+def _variational(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
+    return VariationalModel(card, len(state["calibration_latents"]))
+
+
 MODEL_KINDS: dict[str, Callable[[ModelCard, Mapping[str, Tensor]], SpectrumModel]] = {
     "local": _local,
     SPENDER: _spender,
+    VARIATIONAL: _variational,
 }
 """From a card and the tensors that will be loaded to a model of the right shapes, by the card's kind."""
 
