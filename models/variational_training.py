@@ -212,6 +212,7 @@ def _fit(
     while state.epoch < settings.epochs and state.waited < settings.patience:
         trained = _train_an_epoch(model, spectra.training, settings, state.epoch, optimiser)
         held_out = _validation_loss(model, spectra.validation, settings)
+        learning_rate = float(optimiser.param_groups[0]["lr"])
         better = held_out < state.best
         state = Progress(
             state.epoch + 1,
@@ -223,9 +224,10 @@ def _fit(
             optimiser.param_groups[0]["lr"] *= _SLOWER
         if checkpoints is not None:
             write_checkpoint(checkpoints, name, state, model, optimiser)
-        callback(
-            TrainingProgress("autoencoder", state.epoch, settings.epochs, trained, held_out, better), model
+        told = TrainingProgress(
+            "autoencoder", state.epoch, settings.epochs, trained, held_out, better, learning_rate
         )
+        callback(told, model)
     model.load_state_dict(state.best_state)
     return state.best
 

@@ -140,10 +140,11 @@ def test_a_training_that_was_stopped_continues_to_the_same_model(tmp_path: Path)
     assert same_weights(whole, model)
 
 
-def test_stops_when_it_no_longer_helps() -> None:
-    hopeless = dataclasses.replace(SETTINGS, epochs=50, patience=3, learning_rate=0.0)
+def test_slows_down_and_stops_when_it_no_longer_helps() -> None:
+    hopeless = dataclasses.replace(SETTINGS, epochs=50, patience=7, learning_rate=1e-30)
     _, log = train(toy(200), hopeless)
-    assert [entry.best for entry in log] == [True, False, False, False]
+    assert [entry.best for entry in log] == [True] + 7 * [False]
+    assert [entry.learning_rate for entry in log] == pytest.approx(6 * [1e-30] + 2 * [1e-31], rel=1e-9, abs=0)
 
 
 def test_too_few_spectra() -> None:
