@@ -112,6 +112,7 @@ def train(
     /,
     *,
     model: Path,
+    kind: Literal["local", "variational", "variational-published"] = "local",
     population: Literal["galaxy", "quasar", "star", "all"] = "galaxy",
     redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET)] = None,
     limit: Annotated[int, Parameter(group=_SET)] = 20_000,
@@ -138,6 +139,10 @@ def train(
     model
         Directory for the model: model.safetensors, card.json, and how training went: training.json and
         training.png, rewritten as it goes.
+    kind
+        Of model. local: an autoencoder and the density of its latents, explained at little cost. variational:
+        a perceptron in the rest frame whose score is how badly it reconstructs; variational-published: the
+        same with the losses and the score of Ortiz Manrique & Boquien (2025).
     population
         Spectra to train on: galaxy, quasar and star by the survey's class, or all.
     redshift
@@ -181,6 +186,7 @@ def train(
         directory=str(model),
         name=name or model.resolve().name,
         layout=layout,
+        kind=kind,
         population=population,
         redshift=redshift,
         limit=limit,

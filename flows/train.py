@@ -22,7 +22,7 @@ from flows.training_set import training_population
 from models.checkpoint import NAME as CHECKPOINT
 from models.errors import InputError
 from models.model_card import ModelCard
-from models.scoring_model import ScoringModel
+from models.spectrum_model import SpectrumModel
 from models.training import TrainingProgress
 from models.weights import CARD, save_model
 from tasks.run_listener import current_listener
@@ -66,7 +66,7 @@ def _fit(listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSe
     listener = training_listener()
     history = TrainingHistory(directory, _identity(request, prepared))
 
-    def after_epoch(progress: TrainingProgress, _: ScoringModel) -> None:
+    def after_epoch(progress: TrainingProgress, _: SpectrumModel) -> None:
         history.add(progress)
         listener.epoch(progress)
 

@@ -1,14 +1,18 @@
-"""The kinds of scoring models that can be trained, by the name that their cards carry."""
+"""The kinds of scoring models that can be trained, by the names that a user gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from flows.training_request import TrainingRequest
+from flows.training_request import KindName, TrainingRequest
 from models.spectrum_model import SpectrumModel
-from models.training import Callback, TrainingPopulation, TrainingSettings, TrainingSplit, fit
+from models.training import TrainingPopulation, TrainingProgress, TrainingSettings, TrainingSplit, fit
+from models.variational_training import VariationalSettings, fit_variational
+
+Callback = Callable[[TrainingProgress, SpectrumModel], None]
 
 
 class Trainer(Protocol):
@@ -47,4 +51,23 @@ def _local(
     return fit(spectra, population, settings, data, callback, checkpoints)
 
 
-TRAINERS: dict[str, Trainer] = {"local": _local}
+def _variational(form: VariationalSettings) -> Trainer:
+    def fitted(
+        spectra: TrainingSplit,
+        population: TrainingPopulation,
+        request: TrainingRequest,
+        data: Mapping[str, Any],
+        callback: Callback,
+        checkpoints: Path,
+    ) -> SpectrumModel:
+        settings = replace(form, epochs=request.epochs, seed=request.seed, threads=request.threads)
+        return fit_variational(spectra, population, settings, data, callback, checkpoints)
+
+    return fitted
+
+
+TRAINERS: dict[KindName, Trainer] = {
+    "local": _local,
+    "variational": _variational(VariationalSettings()),
+    "variational-published": _variational(VariationalSettings.published()),
+}

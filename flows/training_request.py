@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from flows.training_populations import PopulationName
+
+KindName = Literal["local", "variational", "variational-published"]
+"""Kinds of models that can be trained."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class TrainingRequest:
     calibration: float = 0.2
     cache: str = ""
     cache_bytes: int = 8_000_000_000
-    kind: str = "local"
+    kind: KindName = "local"
     epochs: int = 40
     seed: int = 0
     threads: int = 2

@@ -9,37 +9,30 @@ import numpy as np
 import pytest
 import torch
 
-from engine.layouts.registry import list_release
 from engine.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
 from flows.run_release import run_release
 from flows.run_request import RunSummary
-from flows.training_request import TrainingRequest
-from flows.training_set import read_training_set
 from infra.settings import Settings
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
-from models.variational_model import VariationalArchitecture
-from models.variational_training import VariationalSettings, fit_variational
-from models.weights import load_model, save_model
-from tests.small_run import SPECTRA, small_release, small_request, tree_bytes
+from models.variational_model import VariationalModel
+from models.weights import load_model
+from tests.small_run import SPECTRA, small_release, small_request, tree_bytes, whyspec
 
 pytestmark = pytest.mark.usefixtures("prefect")
-
-SETTINGS = VariationalSettings(
-    epochs=4, batch=16, architecture=VariationalArchitecture(latents=3, hidden=(16, 8)), threads=1
-)
 
 
 @pytest.fixture(scope="module")
 def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory of a small variational model."""
+    """Directory of a variational model, hardly trained."""
     base = tmp_path_factory.mktemp("variational")
-    release = small_release(base / "release", 120, seed=4)
-    request = TrainingRequest((str(release),), str(base / "model"), "vae", validation=0.1, calibration=0.4)
-    spectra, population = read_training_set(list_release(request.release), request)
-    save_model(fit_variational(spectra, population, SETTINGS, {}, lambda *_: None), base / "model")
-    return base / "model"
+    release = small_release(base / "release", 160, seed=4, per_file=80)
+    options = ("--epochs", 2, "--validation", 0.15, "--calibration", 0.25, "--seed", 4, "--threads", 1)
+    trained = whyspec("train", release, "--model", base / "vae", "--kind", "variational", *options)
+    assert trained.returncode == 0, trained.stderr
+    assert "chi2 per pixel" in trained.stderr + trained.stdout
+    return base / "vae"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +44,15 @@ def done(
     return run_release(small_request(release, store, variational), Settings())
 
 
+def test_the_card_says_how_it_was_trained(variational: Path) -> None:
+    card = load_model(str(variational)).card
+    assert (card.name, card.kind, card.classes) == ("vae", "variational", ("GALAXY",))
+    assert card.architecture["form"] == "ivar"
+    assert card.training["settings"]["seed"] == 4
+    there = sorted(path.name for path in variational.iterdir())
+    assert there == ["card.json", "model.safetensors", "training.json", "training.png"]
+
+
 def test_a_run_leaves_a_complete_store(done: RunSummary, variational: Path) -> None:
     assert done.spectra == done.store_spectra == SPECTRA
     assert done.outliers == done.explained > 4
@@ -58,7 +60,8 @@ def test_a_run_leaves_a_complete_store(done: RunSummary, variational: Path) -> N
     assert verify(done.store).ok
     view = StoreView.open(done.store)
     model = load_model(str(variational))
-    assert view.read("scores/latents").shape[1] == model.card.latents == SETTINGS.architecture.latents
+    assert isinstance(model, VariationalModel)
+    assert view.read("scores/latents").shape[1] == model.card.latents == model.architecture.latents
     scored = np.isfinite(view.read("scores/score"))
     column = RECONSTRUCTION_SCORES.index("ivar_chi2_all_100")
     np.testing.assert_array_equal(
