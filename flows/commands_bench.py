@@ -1,4 +1,4 @@
-"""Commands that measure: bench occlusion, read, plan, pipeline."""
+"""Commands that measure: bench occlusion, read, plan, pipeline, spender."""
 
 from __future__ import annotations
 
@@ -279,6 +279,55 @@ def read(
     with notes().status("simulate") as status:
         result = bench_reading(cards, settings, status.update)
     return _told(result, show_reading, output, json)
+
+
+@bench.command
+def spender(
+    *,
+    windows: int = 31,
+    repeats: int = 5,
+    threads: int = 1,
+    spender_flow: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Milliseconds per window of an imported spender model, by whyspec and by spender itself.
+
+    whyspec bench spender -o spender.json
+
+    The same weights, of DESI's size, and the same windows: spender's modules take them one at a time, as the
+    published code of the method does, whyspec's all at once. Needs spender: pip install 'whyspec[spender]'.
+
+    Parameters
+    ----------
+    windows
+        Windows that are pasted, each one pass of the model.
+    repeats
+        Timed runs of either; the quickest counts.
+    threads
+        Torch threads.
+    spender_flow
+        File of spender's released flow weights; random weights, which are as fast, if there is none.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    import torch
+
+    from engine.bench.spender import bench_spender
+    from flows import option_types
+    from flows.bench_files import check_outputs
+    from flows.console import notes
+    from flows.spender_table import show_spender
+
+    check_outputs(output, None)
+    for option, value in (("--windows", windows), ("--repeats", repeats), ("--threads", threads)):
+        option_types.at_least(option, value, 1)
+    torch.set_num_threads(threads)
+    with notes().status("begin") as status:
+        result = bench_spender(spender_flow or _released_flow(), windows, repeats, status.update)
+    return _told(result, show_spender, output, json)
 
 
 def _told(result: _Bench, show: Callable[[Console, _Bench], None], output: Path | None, as_json: bool) -> int:

@@ -12,6 +12,7 @@ from flows.run_account import account_of_nothing
 from flows.run_executor import executor_handed_over, run_executor
 from flows.run_record import recorded
 from flows.run_request import RunRequest, RunSummary
+from flows.whole_passes import warn_of_whole_passes
 from infra.prefect_environment import prepare_prefect
 from infra.settings import Settings
 from tasks.run_listener import current_listener
@@ -32,6 +33,7 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
     with locked_run(request, settings) as prepared:
         if not prepared.has_work:
             return account_of_nothing(prepared, time.monotonic() - begun)
+        warn_of_whole_passes(prepared.models, prepared.cards, prepared.configuration.occlusion)
         # Imported here: a second run over the same release has no need of them.
         prepare_prefect()
         from infra.prefect_server import prefect_starting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.spectrum_model import LogProb, ModelOutputs, SpectrumModel
 from models.spender_decoder import SpenderDecoder
 from models.spender_encoder import AT_ONCE, CHANNELS, SpenderEncoder
 from models.spender_flow import SpenderFlow
+from models.spender_quick import QuickEncoder
 
 KIND = "spender"
 
@@ -50,6 +52,8 @@ class SpenderModel(SpectrumModel):
         )
         self.flow = SpenderFlow(sizes["latents"], **sizes["flow"])
         self.calibration = Calibration()
+        # For explanations; made when the first is asked for, of weights that do not change any more.
+        self._quick: tuple[QuickEncoder, SpenderFlow] | None = None
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, sizes["latents"]))
 
     @property
@@ -81,23 +85,28 @@ class SpenderModel(SpectrumModel):
     def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - spender is told none
         """Log density of the latents of (B, N) spectra that share one ivar (N,), in the spectra's own type.
 
-        Explanations hold this model in float64 and ask for float32 where there are thousands of passes.
+        Explanations hold this model in float64 and ask for float32 where there are thousands of passes;
+        those go through a :class:`~models.spender_quick.QuickEncoder` on a processor.
         """
         seen = slice(self._first, self._stop)
         fill = GapFilling(ivar[None, seen] > 0)
-        parts = {self.flow.scale.dtype: (self.encoder, self.flow)}
 
         def log_prob(flux: Tensor) -> Tensor:
-            if flux.dtype not in parts:
-                parts[flux.dtype] = (
-                    copy.deepcopy(self.encoder).to(flux.dtype),
-                    copy.deepcopy(self.flow).to(flux.dtype),
-                )
-            encoder, flow = parts[flux.dtype]
+            encoder, flow = self._parts(flux)
             log_density: Tensor = flow(encoder(fill(flux[:, seen])))
             return log_density
 
         return log_prob
+
+    def _parts(self, flux: Tensor) -> tuple[Callable[[Tensor], Tensor], SpenderFlow]:
+        """Encoder and flow for spectra of that type on that device."""
+        if flux.dtype == torch.float32 and flux.device.type == "cpu" and not flux.requires_grad:
+            if self._quick is None:
+                self._quick = QuickEncoder(self.encoder), copy.deepcopy(self.flow).float()
+            return self._quick
+        if flux.dtype == self.flow.scale.dtype:
+            return self.encoder, self.flow
+        return copy.deepcopy(self.encoder).to(flux.dtype), copy.deepcopy(self.flow).to(flux.dtype)
 
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
         """Typical spectra at a redshift: decoded ``chosen`` calibration latents, (M, N)."""

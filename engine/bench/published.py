@@ -53,7 +53,7 @@ def published(
     def run() -> int:
         before = counted.count
         with torch.no_grad():
-            _occlude(counted, request.spectrum, request.baselines[0], edges)
+            one_window_at_a_time(counted, request.spectrum, request.baselines[0], edges)
         return counted.count - before
 
     weights = f"released flow {flow_file.name}" if flow_file else "random flow weights"
@@ -61,9 +61,10 @@ def published(
     return Approach("published", what, 1, None, run)
 
 
-def _occlude(
+def one_window_at_a_time(
     log_prob: LogProb, spectrum: Tensor, baseline: Tensor, edges: list[tuple[int, int]]
 ) -> list[Tensor]:
+    """The loop as published, per pixel of the windows ``edges`` (first pixel and that after the last)."""
     reference = log_prob(baseline[None]).squeeze()
     keep = torch.ones_like(spectrum, dtype=torch.bool)
     attribution = torch.zeros_like(spectrum)

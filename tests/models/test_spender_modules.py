@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from models.gap_filling import GapFilling
+from models.spender_encoder import SpenderEncoder
 from models.spender_files import SpenderFile, read_spender_file
 from models.spender_flow import SpenderFlow
+from models.spender_quick import QuickEncoder
 from models.spender_weights import autoencoder_of, flow_of
 from tests.models.spender_made import (
     FLOW_FILE,
@@ -90,6 +92,24 @@ def test_sdss_is_a_part_of_our_grid() -> None:
     steepest = float(ours.decoder.rest(latents).diff(dim=1).abs().max()) * 7000 / (9332 - 2359)
     assert missed < 0.01
     torch.testing.assert_close(got[:, 2:-2], expected[:, 2:-2], rtol=0, atol=1.1 * missed * steepest)
+
+
+@pytest.mark.parametrize("pixels", [7781, 3921, 4686])
+@pytest.mark.parametrize("negative", [True, False])
+def test_the_quick_encoder_is_the_encoder(pixels: int, negative: bool) -> None:
+    torch.manual_seed(5)
+    encoder = SpenderEncoder(6).requires_grad_(requires_grad=False)
+    if negative:
+        for block in (encoder.conv1, encoder.conv2, encoder.conv3):
+            block[2].weight.uniform_(-0.3, 0.6)
+    flux = noisy_spectra(6, pixels)
+    flux[3:] = flux[3:].cumsum(dim=1) / pixels  # smooth, as baselines are
+    got = QuickEncoder(encoder)(flux)
+    exact = encoder.double()(flux.double())
+    # No worse than the plain passes in float32 are.
+    error = (encoder.float()(flux) - exact).abs().max()
+    assert (got - exact).abs().max() < 3 * error
+    assert exact.std(dim=0).min() > 1e4 * error
 
 
 def test_flow_is_nflows() -> None:
