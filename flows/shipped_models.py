@@ -30,7 +30,7 @@ from models.model_card import ModelCard
 from models.training import TrainingPopulation, TrainingSettings, TrainingSplit, fit
 from models.weights import PRETRAINED, save_model
 
-SPECTRA = 12_000
+SPECTRA = 10_000
 SEED = 20_261_123
 FROM_TEMPLATES = 0.65
 """Share of the sources."""
@@ -111,7 +111,7 @@ def make(
     WhyspecError : as simulation and training do.
     """
     training, population = training_set(recipe, templates, sky, work, spectra, console)
-    fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000)
+    fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000, threads=1)
     data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
     with TrainingBars(console) as bars:
         model = fit(training, population, fitting, data, lambda state, _: bars.epoch(state))
@@ -140,6 +140,7 @@ def training_set(
         name=recipe.name,
         population=_POPULATIONS[recipe.spectral_class],
         limit=spectra,
+        validation=0.1,
     )
     training, population = read_training_set(list_release(files), request)
     description = (
@@ -165,7 +166,7 @@ def main(
     sky: Annotated[Path, Parameter(help="Directory of real SDSS sky fibres, spec-*.fits.")],
     only: Annotated[str, Parameter(help="Name of one model; all when left out.")] = "",
     spectra: Annotated[int, Parameter(help="Spectra to simulate for each model.")] = SPECTRA,
-    epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 20,
+    epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 14,
 ) -> None:
     """Train the shipped models anew from redrock TEMPLATES and real sky."""
     console = Console(stderr=True)

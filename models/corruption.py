@@ -1,13 +1,14 @@
 """Generic damage to spectra, for outlier exposure (Hendrycks et al. 2019, ICLR, arXiv 1812.04606).
 
 An autoencoder's latents hold what reconstruction needs, and reconstruction has no use for a cosmic
-ray. So the encoder gets a few more outputs, trained to tell whole spectra from damaged ones, one per
-family of damage below. The families are wide and know nothing of any survey's arms, lines or sky;
-the density of the outputs is then learnt from whole spectra alone, like that of the latents.
+ray. So the encoder gets one more output, trained to tell whole spectra from damaged ones, from barely
+visible to glaring, of the families below. They are wide and know nothing of any survey's arms, lines
+or sky; how the output is distributed is then learnt from whole spectra alone.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,13 +27,6 @@ class Target:
     model: Floats
 
 
-def _scaled(change: Floats, target: Target, rng: np.random.Generator) -> Floats:
-    """``change`` scaled to a total significance drawn between 10 and 120 sigma, log-uniformly."""
-    significance = float(np.sqrt((change.astype(np.float64) ** 2 * target.ivar).sum()))
-    wanted = np.exp(rng.uniform(np.log(10.0), np.log(120.0)))
-    return change * np.float32(wanted / max(significance, 1e-12))
-
-
 def _profile(size: int, rng: np.random.Generator, narrow: float, wide: float, sharpness: float) -> Floats:
     """exp(-|x|^sharpness / 2) of random place, and width between ``narrow`` and ``wide`` pixels."""
     width = np.exp(rng.uniform(np.log(narrow), np.log(wide)))
@@ -43,7 +37,9 @@ def _profile(size: int, rng: np.random.Generator, narrow: float, wide: float, sh
 
 def _excess(target: Target, rng: np.random.Generator) -> Floats:
     bumps = [_profile(len(target.flux), rng, 1.5, 150.0, 2.0) for _ in range(rng.integers(1, 4))]
-    return _scaled(np.sum([bump / np.sqrt((bump**2).sum()) for bump in bumps], axis=0), target, rng)
+    change: Floats = np.sum([bump / np.sqrt((bump**2).sum()) for bump in bumps], axis=0)
+    # More than any damage may be: it is weakened to what is drawn for it.
+    return change * np.float32(1e3)
 
 
 def _deficit(target: Target, rng: np.random.Generator) -> Floats:
@@ -120,8 +116,10 @@ FAMILIES: tuple[Callable[[Target, np.random.Generator], Floats], ...] = (
 )
 """Families of damage, each of which gives the change of the flux, (N,)."""
 
-LEAST_SIGNIFICANCE = 8.0
+LEAST_SIGNIFICANCE = 4.0
 """Damage of less than so many sigma in total is left without a label: nobody could see it."""
+WEAKEST, STRONGEST = 4.0, 100.0
+"""Damage is weakened to a total significance drawn log-uniformly between these, if it is stronger."""
 
 
 @dataclass(frozen=True)
@@ -140,5 +138,13 @@ def damage(target: Target, rng: np.random.Generator) -> Damage:
     """Damage of a random family; nothing is changed where ``ivar`` is 0."""
     family = int(rng.integers(len(FAMILIES)))
     change = np.where(target.ivar > 0, FAMILIES[family](target, rng), np.float32(0)).astype(np.float32)
-    significance = float(np.sqrt((change.astype(np.float64) ** 2 * target.ivar).sum()))
+    significance = _significance(change, target)
+    wanted = math.exp(rng.uniform(math.log(WEAKEST), math.log(STRONGEST)))
+    if significance > wanted:
+        change *= np.float32(wanted / significance)
+        significance = _significance(change, target)
     return Damage(family, change, significance)
+
+
+def _significance(change: Floats, target: Target) -> float:
+    return float(np.sqrt((change.astype(np.float64) ** 2 * target.ivar).sum()))

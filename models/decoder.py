@@ -36,7 +36,7 @@ class Decoder(nn.Module):
         layers: list[nn.Module] = []
         inputs = latents
         for width in hidden:
-            layers += [nn.Linear(inputs, width), nn.SiLU()]
+            layers += [nn.Linear(inputs, width), nn.LeakyReLU(0.1)]
             inputs = width
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(inputs, rest_size)
@@ -57,10 +57,25 @@ class Decoder(nn.Module):
         Pixels beyond the rest-frame grid take its end value: the card's redshift range keeps a
         trained model from getting there.
         """
-        log_scale = torch.log1p(redshift.double()) / math.log(10.0)
-        index = (self.log10_wavelength[None] - log_scale[:, None] - self.rest_start) / self.rest_step
-        index = index.clamp(0, self.rest_size - 1.001)
-        left = index.floor().long()
         rest = self.rest(latents)
-        fraction = (index - left).to(rest.dtype)
+        left, fraction = self.places(redshift, rest.dtype)
         return torch.gather(rest, 1, left) * (1 - fraction) + torch.gather(rest, 1, left + 1) * fraction
+
+    def basis(self, redshift: float) -> tuple[Tensor, Tensor]:
+        """Matrix (N, H) and offset (N,): at a redshift, what the last hidden layer (H,) is drawn as."""
+        where = torch.tensor([redshift], dtype=torch.float64, device=self.log10_wavelength.device)
+        (left,), (fraction,) = self.places(where, self.output.weight.dtype)
+        weight, bias = self.output.weight.detach(), self.output.bias.detach()
+        matrix = weight[left] * (1 - fraction)[:, None] + weight[left + 1] * fraction[:, None]
+        return matrix, bias[left] * (1 - fraction) + bias[left + 1] * fraction
+
+    def places(self, redshift: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """Left rest-frame pixel of every observed one and how far towards the next, (B, N) each."""
+        index = self.place(redshift).clamp(0, self.rest_size - 1.001)
+        left = index.floor().long()
+        return left, (index - left).to(dtype)
+
+    def place(self, redshift: Tensor) -> Tensor:
+        """Rest-frame pixel, with its fraction, of every observed one, (B,) to (B, N) float64."""
+        log_scale = torch.log1p(redshift.double()) / math.log(10.0)
+        return (self.log10_wavelength[None] - log_scale[:, None] - self.rest_start) / self.rest_step

@@ -1,4 +1,9 @@
-"""The density of latents: a masked autoregressive flow (Papamakarios et al. 2017) from zuko."""
+"""The density of latents, given noise and redshift: a masked autoregressive flow (Papamakarios et al. 2017)
+from zuko.
+
+Latents of noisy spectra scatter more, and those of distant ones are read off other lines. A density that
+did not know would call every noisy or distant spectrum rare.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,9 @@ import zuko
 from torch import Tensor, nn
 
 from models.differences import Chain, Difference, Terms, difference, linear
+
+CONTEXT = 2
+"""Numbers the density is given: natural log of the depth (``models.joint_score``), and redshift."""
 
 
 class LatentDensity(nn.Module):
@@ -24,22 +32,59 @@ class LatentDensity(nn.Module):
 
     centre: Tensor
     scale: Tensor
+    context_centre: Tensor
+    context_scale: Tensor
 
     def __init__(self, latents: int, transforms: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
-        self.flow = zuko.flows.MAF(latents, transforms=transforms, hidden_features=hidden)
+        self.flow = zuko.flows.MAF(latents, CONTEXT, transforms=transforms, hidden_features=hidden)
         self.register_buffer("centre", torch.zeros(latents))
         self.register_buffer("scale", torch.ones(latents))
+        self.register_buffer("context_centre", torch.zeros(CONTEXT))
+        self.register_buffer("context_scale", torch.ones(CONTEXT))
 
-    def standardise(self, latents: Tensor) -> None:
-        """Set the standardisation from a sample of latents, (n, S)."""
+    def standardise(self, latents: Tensor, depth: Tensor, redshift: Tensor) -> None:
+        """Set the standardisation from a sample of latents (n, S), depths and redshifts (n,)."""
+        given = _given(depth, redshift).to(latents.dtype)
         self.centre.copy_(latents.mean(dim=0))
         self.scale.copy_(latents.std(dim=0).clamp_min(1e-6))
+        self.context_centre.copy_(given.mean(dim=0))
+        self.context_scale.copy_(given.std(dim=0).clamp_min(1e-3))
+
+    def context(self, depth: Tensor, redshift: Tensor) -> Tensor:
+        """Standardised and bounded, (B, 2), of depths and redshifts (B,)."""
+        given = _given(depth, redshift)
+        # Beyond what was seen in training the density stays what it is at the edge.
+        return ((given - self.context_centre) / self.context_scale).clamp(-3, 3).to(self.centre.dtype)
+
+    def forward(self, latents: Tensor, context: Tensor) -> Tensor:
+        """Natural log of the density of latents, (B, S) given (B or 1, 2), (B,)."""
+        standard = (latents - self.centre) / self.scale
+        log_prob: Tensor = self.flow(context.expand(*latents.shape[:-1], -1)).log_prob(standard)
+        return log_prob - torch.log(self.scale).sum()
+
+    def given(self, context: Tensor) -> ConditionedDensity:
+        """The density at one context, (1, 2)."""
+        return ConditionedDensity(self, context)
+
+
+def _given(depth: Tensor, redshift: Tensor) -> Tensor:
+    return torch.stack((torch.log(depth.double().clamp_min(1e-6)), redshift.double()), dim=-1)
+
+
+class ConditionedDensity(nn.Module):
+    """A density of latents alone."""
+
+    at: Tensor
+
+    def __init__(self, density: LatentDensity, context: Tensor) -> None:
+        super().__init__()
+        self.density = density
+        self.register_buffer("at", context, persistent=False)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Natural log of the density of latents, (B, S) to (B,)."""
-        standard = (latents - self.centre) / self.scale
-        log_prob: Tensor = self.flow().log_prob(standard) - torch.log(self.scale).sum()
+        """(..., S) to (...)."""
+        log_prob: Tensor = self.density(latents, self.at)
         return log_prob
 
     def difference(self) -> Difference:
@@ -58,9 +103,10 @@ class _FlowDifference(Difference):
     rules of their own; a bounded log scale, an exponential and a square have closed forms.
     """
 
-    def __init__(self, density: LatentDensity) -> None:
-        self._density = density
-        self._perceptrons = [_perceptron(transform.hyper) for transform in density.flow.transform.transforms]
+    def __init__(self, conditioned: ConditionedDensity) -> None:
+        self._conditioned, self._density = conditioned, conditioned.density
+        transforms = self._density.flow.transform.transforms
+        self._perceptrons = [_perceptron(transform.hyper, conditioned.at[0]) for transform in transforms]
         self._bound = -math.log(_SMALLEST_SCALE)
 
     @property
@@ -68,7 +114,7 @@ class _FlowDifference(Difference):
         return sum(perceptron.multiply_adds for perceptron in self._perceptrons)
 
     def value(self, base: Tensor) -> Tensor:
-        log_prob: Tensor = self._density(base)
+        log_prob: Tensor = self._conditioned(base)
         return log_prob[..., None]
 
     def terms(self, base: Tensor, dtype: torch.dtype) -> Terms:
@@ -112,12 +158,21 @@ class _FlowDifference(Difference):
         return beyond.mul_(flatter).div_(moved.abs_().add_(self._bound))
 
 
-def _perceptron(hyper: nn.Sequential) -> Difference:
-    """The masked perceptron of one transform, its outputs in the order (shifts, scales)."""
-    *hidden, last = hyper
+def _perceptron(hyper: nn.Sequential, context: Tensor) -> Difference:
+    """The masked perceptron of one transform at a context, its outputs in the order (shifts, scales)."""
+    first, *hidden, last = hyper
+    into, offset = _masked_weight(first)
+    latents = into.shape[1] - len(context)
+    offset = offset + into[:, latents:] @ context.to(into.dtype)
     weight, bias = _masked_weight(last)
     order = torch.arange(len(weight), device=weight.device).view(-1, 2).T.flatten()
-    return Chain([*(_masked(layer) for layer in hidden), linear(weight[order], bias[order])])
+    return Chain(
+        [
+            linear(into[:, :latents], offset),
+            *(_masked(layer) for layer in hidden),
+            linear(weight[order], bias[order]),
+        ]
+    )
 
 
 def _masked(layer: nn.Module) -> Difference:

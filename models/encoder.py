@@ -39,11 +39,11 @@ _NOVELTY_BOUND = 10.0
 class EncoderSettings:
     """Sizes of the encoder; kernels are twice the strides so that neighbouring cells overlap.
 
-    ``latents`` feed the decoder; ``novelty`` more outputs answer to damage (``models.corruption``).
+    ``latents`` feed the decoder; one more output, ``novelty``, answers to damage (``models.corruption``).
     """
 
-    latents: int = 8
-    novelty: int = 8
+    latents: int = 10
+    novelty: int = 1
     novelty_hidden: int = 32
     channels: tuple[int, ...] = (32, 64, 128)
     kernels: tuple[int, ...] = (8, 8, 4)

@@ -1,4 +1,6 @@
-"""A score as a stack of local layers, one additive pooling, and a head: what cheap exact occlusion needs."""
+"""A score as a stack of local layers, one additive pooling, a head, and sums of pixels: what cheap exact
+occlusion needs.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 
 from models.additive_pooling import AdditivePooling
 from models.local_layers import check_local
+from models.pixel_verdict import PixelVerdict
 
 
 class LocalScore(nn.Module):
@@ -24,6 +27,8 @@ class LocalScore(nn.Module):
     head : modules in order, (B, F) to (B,): natural log of the probability density. A module that
         has a ``difference`` rule keeps small differences exact in float32; others are evaluated in
         float64.
+    verdict : what makes log p of the head's outputs, (B, F') then, and of features linear in flux; None if
+        the head's output is log p.
 
     Raises
     ------
@@ -36,6 +41,7 @@ class LocalScore(nn.Module):
         layers: Sequence[nn.Module],
         pooling: AdditivePooling,
         head: Sequence[nn.Module],
+        verdict: PixelVerdict | None = None,
     ) -> None:
         super().__init__()
         check_local(layers, "LocalScore")
@@ -43,6 +49,7 @@ class LocalScore(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.pooling = pooling
         self.head = nn.ModuleList(head)
+        self.verdict = verdict
 
     def forward(self, flux: Tensor) -> Tensor:
         """(B, N) to (B,)."""
@@ -52,6 +59,8 @@ class LocalScore(nn.Module):
         outputs: Tensor = self.pooling(hidden)
         for module in self.head:
             outputs = module(outputs)
+        if self.verdict is not None:
+            outputs = self.verdict(outputs, self.verdict.of_flux(flux))
         return outputs
 
 

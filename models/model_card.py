@@ -9,7 +9,7 @@ from typing import Any
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 
-CARD_VERSION = 2
+CARD_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ModelCard:
 
     @property
     def latents(self) -> int:
-        """Number of latents S whose density is the score: those decoded, then the novelty outputs."""
+        """Number of latents S: those decoded, then the novelty outputs."""
         return int(self.architecture["latents"]) + int(self.architecture["novelty"])
 
     def with_digest(self, digest: str) -> ModelCard:

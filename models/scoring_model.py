@@ -8,19 +8,29 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.calibration import Calibration
 from models.decoder import Decoder
 from models.density import LatentDensity
 from models.encoder import Encoder, EncoderHead, EncoderSettings
+from models.joint_score import JointScore, depth_of
 from models.local_score import LocalScore
 from models.model_card import ModelCard
+from models.residual_scan import ResidualScan, excitation, log_ratio
+from models.scan_verdict import ScanVerdict
 from models.spectrum_model import ModelOutputs, SpectrumModel
+from models.usual_misfit import UsualMisfit
+
+_SCANNED_AT_ONCE = 16
+"""Spectra whose modes on observed pixels are held at once."""
 
 
 class ScoringModel(SpectrumModel):
-    """Scores spectra by minus the log density of their latents, novelty outputs included."""
+    """Scores spectra by the rarity of their latents, by what their residual holds, and by local novelty.
+
+    The parts are joined by :class:`models.joint_score.JointScore`.
+    """
 
     calibration_latents: Tensor
 
@@ -30,12 +40,17 @@ class ScoringModel(SpectrumModel):
         architecture: dict[str, Any] = dict(card.architecture)
         flow = architecture.pop("flow")
         decoder_hidden = tuple(architecture.pop("decoder_hidden"))
+        scan = [(width, step) for width, step in architecture.pop("scan")]
+        modes = int(architecture.pop("modes"))
         settings = EncoderSettings.from_dict(architecture)
         self.encoder = Encoder(card.grid, card.redshift_max, settings)
         self.decoder = Decoder(
             card.grid, card.rest_start, card.rest_step, card.rest_size, settings.latents, decoder_hidden
         )
-        self.density = LatentDensity(card.latents, flow["transforms"], tuple(flow["hidden"]))
+        self.density = LatentDensity(settings.latents, flow["transforms"], tuple(flow["hidden"]))
+        self.usual_misfit = UsualMisfit(card.rest_size, modes)
+        self.scan = ResidualScan(card.grid, card.redshift_max, scan)
+        self.joint = JointScore()
         self.calibration = Calibration()
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
 
@@ -61,14 +76,32 @@ class ScoringModel(SpectrumModel):
         latents: Tensor = self.encoder(flux, ivar, redshift)
         return latents
 
-    def latent_log_prob(self, latents: Tensor) -> Tensor:
-        """Natural log of the density of latents, (B, S) to (B,)."""
-        log_prob: Tensor = self.density(latents)
-        return log_prob
+    def raw_parts(
+        self, latents: Tensor, reconstruction: Tensor, flux: Tensor, ivar: Tensor, redshift: Tensor
+    ) -> Tensor:
+        """What the score is joined of, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra."""
+        count = self.encoder.settings.latents
+        density = -self.density(latents[:, :count], self.density.context(depth_of(ivar), redshift))
+        found = [
+            self._scanned(flux[part] - reconstruction[part], ivar[part], redshift[part])
+            for part in torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE)
+        ]
+        return torch.cat((density[:, None], torch.cat(found), latents[:, count:]), dim=-1)
+
+    def _scanned(self, residual: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """Excitation of the usual misfit and log ratio of the scan, (B, 2)."""
+        context = self.scan.context(ivar, redshift, self.modes(redshift))
+        found = self.scan(residual, context)
+        return torch.stack((excitation(found.modes), log_ratio(found.cells, context.log_prior)), dim=-1)
+
+    def modes(self, redshift: Tensor) -> Tensor:
+        """Usual misfit's modes on observed pixels, (B,) to (B, N, K)."""
+        modes: Tensor = self.usual_misfit(*self.decoder.places(redshift, self.usual_misfit.modes.dtype))
+        return modes
 
     def log_prob(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
-        """Natural log of the density of the spectra's latents, (B,). The score is minus this."""
-        return self.latent_log_prob(self.encode(flux, ivar, redshift))
+        """Minus the score, (B,)."""
+        return -self.outputs(flux, ivar, redshift).score
 
     def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
         """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N); novelty plays no part."""
@@ -76,19 +109,47 @@ class ScoringModel(SpectrumModel):
         return spectra
 
     def conditioned(self, ivar: Tensor, redshift: float) -> LocalScore:
-        """``log_prob`` of (batch, N) spectra that share one ivar (N,) and one redshift.
+        """Minus the score, of (batch, N) spectra that share one ivar (N,) and one redshift.
 
         What depends on ivar and redshift alone is computed once, here.
         """
         ivar = ivar[None]
-        embedding, log_coverage = self.encoder.context(
-            ivar, torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
-        )
+        where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
+        embedding, log_coverage = self.encoder.context(ivar, where)
         return LocalScore(
             lift=lambda flux: self.encoder.channels(flux, ivar),
             layers=self.encoder.layers(embedding),
             pooling=self.encoder.pooling(log_coverage),
-            head=(EncoderHead(self.encoder.head, self.encoder.settings), self.density),
+            head=(EncoderHead(self.encoder.head, self.encoder.settings),),
+            verdict=self._verdict(ivar, where),
+        )
+
+    def _verdict(self, ivar: Tensor, redshift: Tensor) -> ScanVerdict:
+        """Of ivar (1, N) and redshift (1,)."""
+        depth = depth_of(ivar)
+        context = self.scan.context(ivar, redshift, self.modes(redshift))
+        matrix, offset = self.decoder.basis(float(redshift))
+        profiles, scale = context.weighted_modes[0], context.scale[0]
+        # Significances, of cells and then modes, are linear in sums over cells and in sums of profiles.
+        mixing = torch.cat((-(context.correction[0] * scale[:, None]), context.whitening[0])).T
+        columns = torch.cat((matrix, offset[:, None]), dim=1).T
+        drawn = nn.functional.pad(self.scan.sums(columns * ivar) * scale, (0, len(mixing)))
+        drawn = (drawn + (columns @ profiles) @ mixing).T
+        return ScanVerdict(
+            density=self.density.given(self.density.context(depth, redshift)),
+            hidden=self.decoder.hidden,
+            drawn=drawn[:, :-1].contiguous(),
+            offset=drawn[:, -1].contiguous(),
+            scale=scale,
+            mixing=mixing.contiguous(),
+            log_prior=context.log_prior[0],
+            joint=self.joint,
+            depth=depth[0],
+            redshift=redshift[0],
+            weight=ivar[0],
+            starts=self.scan.starts,
+            stops=self.scan.stops,
+            profiles=profiles,
         )
 
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
@@ -100,7 +161,10 @@ class ScoringModel(SpectrumModel):
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
         latents = self.encode(flux, ivar, redshift)
-        return ModelOutputs(latents, -self.latent_log_prob(latents), self.decode(latents, redshift))
+        reconstruction = self.decode(latents, redshift)
+        raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift)
+        score = self.joint(raw, depth_of(ivar), redshift).to(flux.dtype)
+        return ModelOutputs(latents, score, reconstruction)
 
     def tail_probability(
         self,

@@ -1,14 +1,17 @@
-"""Fitting a scoring model to spectra: autoencoder first, then the density of its latents.
+"""Fitting a scoring model to spectra: autoencoder, density of its latents, what its residual usually is.
 
 The autoencoder minimises the inverse-variance weighted residual (the fidelity of Melchior et al.
-2023, AJ 166, 74). Beside it stands a consistency term: the model's own reconstruction of a
-spectrum, put at another redshift, with or without noise and with pixels masked, must be encoded to
-the same latents (the aim of the augmentation of Liang et al. 2023, ApJL 956 L6). It keeps latents
-free of redshift and noise, and makes baselines, which are such reconstructions, typical inputs.
+2023, AJ 166, 74). Beside it stands a consistency term (the aim of the augmentation of Liang et al. 2023,
+ApJL 956 L6): a spectrum carried to another redshift, and the model's own reconstruction put there, with
+or without noise and with pixels masked, must be encoded to the same latents. It keeps latents free of
+redshift and noise, and makes baselines, which are such reconstructions, typical inputs.
 
-The encoder's novelty outputs learn to tell whole spectra from damaged ones (``models.corruption``).
+The encoder's novelty output learns to tell whole spectra from damaged ones (``models.corruption``).
 Reconstructions, and pieces of whole spectra pasted into reconstructions of other spectra, count as
 whole: that is what occlusion shows the model, and a seam alone must not look odd to it.
+
+What the reconstruction usually misses is learnt on the validation side, on which the autoencoder was not
+fitted, and so is how the three parts of the score are distributed. The calibration side only calibrates.
 """
 
 from __future__ import annotations
@@ -27,13 +30,17 @@ from torch import Tensor
 
 from models.calibration import Calibration, quantiles
 from models.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
-from models.corruption import FAMILIES, LEAST_SIGNIFICANCE, Target, damage
+from models.corruption import LEAST_SIGNIFICANCE, Target, damage
 from models.encoder import EncoderSettings
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
+from models.joint_score import depth_of
 from models.model_card import ModelCard
+from models.redshift_augmentation import carry, roughen
+from models.residual_scan import CellMeans, cell_means, fit_misfit
 from models.scoring_model import ScoringModel
 from models.signal_to_noise import signal_to_noise
+from models.usual_misfit import fit_modes, on_rest_grid
 
 SNR_TAILS = (0.002, 0.998)
 """Quantiles of the calibration spectra's signal-to-noise ratios that become the model's range."""
@@ -96,6 +103,9 @@ class TrainingSettings:
     model_error : relative error of flux added to the noise, so that bright spectra do not rule.
     flow_epochs, flow_transforms, flow_hidden : the density of latents.
     decoder_hidden : widths of the decoder.
+    scan : (width, step) in pixels of the cells over which the residual is averaged.
+    modes : directions of the usual misfit; mode_spectra : how many spectra they are learnt from, at most;
+        mode_rounds : of expectation maximisation.
     encoder : sizes of the encoder.
     seed : of everything random; threads : of torch.
     """
@@ -111,6 +121,10 @@ class TrainingSettings:
     flow_transforms: int = 3
     flow_hidden: tuple[int, ...] = (32, 32)
     decoder_hidden: tuple[int, ...] = (64, 128)
+    scan: tuple[tuple[int, int], ...] = ((8, 8), (32, 16), (128, 64), (512, 256))
+    modes: int = 48
+    mode_spectra: int = 3000
+    mode_rounds: int = 8
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     seed: int = 0
     threads: int = 2
@@ -118,7 +132,13 @@ class TrainingSettings:
     def architecture(self) -> dict[str, Any]:
         """The card's entry that rebuilds the modules."""
         flow = {"transforms": self.flow_transforms, "hidden": list(self.flow_hidden)}
-        return {**self.encoder.to_dict(), "decoder_hidden": list(self.decoder_hidden), "flow": flow}
+        return {
+            **self.encoder.to_dict(),
+            "decoder_hidden": list(self.decoder_hidden),
+            "flow": flow,
+            "scan": [list(cells) for cells in self.scan],
+            "modes": self.modes,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +217,12 @@ def fit(
             remedy="Give more spectra, or a smaller batch.",
             kind="too-few-spectra",
         )
-    if settings.encoder.novelty != len(FAMILIES):
+    if settings.encoder.novelty != 1:
         raise ConfigurationError(
-            "The encoder does not have one novelty output for every family of damage.",
+            "The encoder has another number of novelty outputs than the score has use for.",
             where="training settings, encoder.novelty",
             got=settings.encoder.novelty,
-            allowed=len(FAMILIES),
+            allowed=1,
             remedy="Leave encoder.novelty at its default.",
             kind="novelty-outputs",
         )
@@ -215,6 +235,8 @@ def fit(
     nll = _fit_density(model, spectra.training, spectra.validation, settings, callback)
 
     model.eval()
+    _fit_usual_misfit(model, spectra.training, settings)
+    _fit_parts(model, spectra.validation)
     metrics = {
         "validation_fidelity": fidelity,
         "validation_score": nll,
@@ -304,26 +326,39 @@ def _fidelity(model: ScoringModel, batch: _Batch, latents: Tensor, model_error: 
 
 
 def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> tuple[Tensor, Tensor]:
-    """Distance, in units of the latents' scatter, between latents and those of their reconstruction
-    at another redshift, half of them with noise, with another spectrum's ivar; and the novelty of
-    these reconstructions, (B, R).
+    """Distance, in units of the latents' scatter, between latents and those at another redshift; and the
+    novelty of reconstructions there, (B', 1).
+
+    Even rows are the spectrum itself, carried there; odd ones its reconstruction, half of them with noise,
+    with another spectrum's ivar.
     """
     card, decoded = model.card, model.encoder.settings.latents
+    flux, ivar, redshift = batch
     target = latents[:, :decoded].detach()
-    ivar = torch.roll(batch[1], 1, dims=0)
-    redshift = card.redshift_min + (card.redshift_max - card.redshift_min) * torch.rand(len(target)).double()
+    there = card.redshift_min + (card.redshift_max - card.redshift_min) * torch.rand(len(target)).double()
+    log_wavelength = model.decoder.log10_wavelength * math.log(10.0)
+    carried = roughen(*carry(flux[::2], ivar[::2], redshift[::2], there[::2], log_wavelength))
     with torch.no_grad():
-        clean = model.decode(target, redshift)
-        noise = torch.randn_like(clean) * ivar.clamp_min(1e-6).rsqrt() * (torch.rand(len(target), 1) < 0.5)
-    again = model.encode(clean + noise, ivar, redshift)
-    distance = ((again[:, :decoded] - target) / target.std(dim=0).clamp_min(1e-3)).square().mean()
-    return distance, again[:, decoded:]
+        clean = model.decode(target[1::2], there[1::2])
+        other = torch.roll(ivar, 1, dims=0)[1::2]
+        noisy = torch.rand(len(clean), 1) < 0.5
+        clean = clean + torch.randn_like(clean) * other.clamp_min(1e-6).rsqrt() * noisy
+    again = model.encode(
+        torch.cat((carried[0], clean)),
+        torch.cat((carried[1], other)),
+        torch.cat((there[::2], there[1::2])),
+    )
+    wanted = torch.cat((target[::2], target[1::2]))
+    missed = (again[:, :decoded] - wanted) / target.std(dim=0).clamp_min(1e-3)
+    # A carried spectrum may have lost the lines that told what it is: far misses count linearly.
+    distance = torch.nn.functional.huber_loss(missed, torch.zeros_like(missed))
+    return distance, again[len(carried[0]) :, decoded:]
 
 
 def _damaged(
     model: ScoringModel, batch: _Batch, latents: Tensor, rng: np.random.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Flux (B, N) of damaged spectra and of composites, labels and label weights (B, R).
+    """Flux (B, N) of damaged spectra and of composites, labels and label weights (B, 1).
 
     Even rows are damaged. In every second pair of rows a window of the row, damaged or not, is
     pasted into the reconstruction of another spectrum at the same redshift.
@@ -334,7 +369,7 @@ def _damaged(
         other = model.decode(torch.roll(latents, 1, dims=0), redshift).numpy()
     count, pixels = flux.shape
     result = flux.numpy().copy()
-    labels = np.zeros((count, len(FAMILIES)), dtype=np.float32)
+    labels = np.zeros((count, 1), dtype=np.float32)
     weights = np.ones_like(labels)
     for row in range(count):
         window = slice(0, pixels)
@@ -349,7 +384,7 @@ def _damaged(
             seen = math.sqrt(float((done.change[window].astype(np.float64) ** 2 * ivar_row[window]).sum()))
             # Damage that lies mostly outside the window, or that nobody could see, has no label.
             clear = seen >= LEAST_SIGNIFICANCE and seen >= 0.6 * done.significance
-            labels[row, done.family] = float(clear)
+            labels[row] = float(clear)
             weights[row] = float(clear)
             piece = piece + done.change[window]
         if row % 4 >= 2:
@@ -361,7 +396,7 @@ def _damaged(
 def _novelty(
     model: ScoringModel, batch: _Batch, latents: Tensor, whole: list[Tensor], rng: np.random.Generator
 ) -> Tensor:
-    """Cross entropy of the novelty outputs; ``whole`` holds those of spectra known to be whole."""
+    """Cross entropy of the novelty output; ``whole`` holds those of spectra known to be whole."""
     _, ivar, redshift = batch
     damaged, labels, weights = _damaged(model, batch, latents.detach(), rng)
     outputs = model.encode(damaged, ivar, redshift)[:, model.encoder.settings.latents :]
@@ -471,8 +506,15 @@ def _chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def _encode(model: ScoringModel, spectra: SpectraSource) -> Tensor:
-    return torch.cat([model.encode(*_tensors(spectra, index)) for index in _chunks(len(spectra))])
+def _encode(model: ScoringModel, spectra: SpectraSource) -> tuple[Tensor, Tensor, Tensor]:
+    """Latents (n, S), depths and redshifts (n,)."""
+    parts = []
+    for index in _chunks(len(spectra)):
+        flux, ivar, redshift = _tensors(spectra, index)
+        latents = model.encode(flux, ivar, redshift)[:, : model.encoder.settings.latents]
+        parts.append((latents, depth_of(ivar), redshift))
+    latents, depth, redshift = (torch.cat(part) for part in zip(*parts, strict=True))
+    return latents, depth, redshift
 
 
 @torch.no_grad()
@@ -504,24 +546,27 @@ def _fit_density(
     settings: TrainingSettings,
     callback: Callback,
 ) -> float:
-    """Maximum likelihood of the latents, early stop on the validation set."""
-    with torch.no_grad():
-        latents, held_out = _encode(model, training), _encode(model, validation)
+    """Maximum likelihood of the latents given depth and redshift, early stop on the validation set."""
     density = model.density
-    density.standardise(latents)
+    with torch.no_grad():
+        latents, depth, redshift = _encode(model, training)
+        density.standardise(latents, depth, redshift)
+        context = density.context(depth, redshift)
+        held_out, *of_held_out = _encode(model, validation)
+        held_out_context = density.context(*of_held_out)
     optimiser = torch.optim.AdamW(density.parameters(), lr=1e-3, weight_decay=1e-4)
     best, best_state, waited = math.inf, copy.deepcopy(density.state_dict()), 0
     for epoch in range(settings.flow_epochs):
         total, batches = 0.0, torch.split(torch.randperm(len(latents)), 256)
         for index in batches:
-            loss = -density(latents[index]).mean()
+            loss = -density(latents[index], context[index]).mean()
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(density.parameters(), 1.0)
             optimiser.step()
             total += float(loss.detach())
         with torch.no_grad():
-            value = float(-density(held_out).mean())
+            value = float(-density(held_out, held_out_context).mean())
         better = value < best
         waited = 0 if better else waited + 1
         if better:
@@ -535,3 +580,38 @@ def _fit_density(
             break
     density.load_state_dict(best_state)
     return best
+
+
+@torch.no_grad()
+def _fit_usual_misfit(model: ScoringModel, spectra: SpectraSource, settings: TrainingSettings) -> None:
+    """Modes of the residuals of an even sample of the training spectra."""
+    count = min(settings.mode_spectra, len(spectra))
+    chosen = np.unique(np.linspace(0, len(spectra) - 1, count).astype(np.int64))
+    residuals, weights = [], []
+    for index in np.array_split(chosen, max(1, len(chosen) // 256)):
+        flux, ivar, redshift = _tensors(spectra, index)
+        residual = flux - model.decode(model.encode(flux, ivar, redshift), redshift)
+        of_rest = on_rest_grid(residual, ivar, model.decoder.place(redshift), model.card.rest_size)
+        residuals.append(of_rest[0])
+        weights.append(of_rest[1])
+    modes = fit_modes(
+        torch.cat(residuals), torch.cat(weights), settings.modes, settings.mode_rounds, settings.seed
+    )
+    model.usual_misfit.modes.copy_(modes)
+
+
+@torch.no_grad()
+def _fit_parts(model: ScoringModel, spectra: SpectraSource) -> None:
+    """Learn the rest of the misfit, then how the parts of the score are distributed."""
+    found, kept = [], []
+    for index in _chunks(len(spectra), 64):
+        flux, ivar, redshift = _tensors(spectra, index)
+        latents = model.encode(flux, ivar, redshift)
+        reconstruction = model.decode(latents, redshift)
+        found.append(cell_means(model.scan, flux - reconstruction, ivar, redshift, model.modes(redshift)))
+        kept.append((latents, reconstruction, flux, ivar, redshift))
+    together = [torch.cat([getattr(each, name) for each in found]) for name in CellMeans.__annotations__]
+    fit_misfit(model.scan, CellMeans(*together))
+    raw = torch.cat([model.raw_parts(*each) for each in kept])
+    depth = torch.cat([depth_of(each[3]) for each in kept])
+    model.joint.fit(raw, depth, torch.cat([each[4] for each in kept]))

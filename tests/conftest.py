@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, settings
 from models.calibration import Calibration
 from models.encoder import EncoderSettings
 from models.grid import DESI_GRID
+from models.joint_score import depth_of
 from models.model_card import ModelCard
+from models.residual_scan import cell_means, fit_misfit
 from models.scoring_model import ScoringModel
 
 settings.register_profile(
@@ -39,6 +41,8 @@ def random_model() -> ScoringModel:
         **encoder.to_dict(),
         "decoder_hidden": [8],
         "flow": {"transforms": 2, "hidden": [8]},
+        "scan": [[64, 64], [512, 256]],
+        "modes": 2,
     }
     card = ModelCard(
         name="tiny",
@@ -68,9 +72,16 @@ def random_model() -> ScoringModel:
         model.calibration_latents.normal_()
         redshift = torch.full((200,), 0.2, dtype=torch.float64)
         flux = model.decode(model.calibration_latents, redshift)
-        latents = model.encode(flux, torch.full_like(flux, 25.0), redshift)
-        model.density.standardise(latents)
-        score = -model.latent_log_prob(latents).double().numpy()
+        ivar = torch.full_like(flux, 25.0)
+        flux = flux + 0.2 * torch.randn_like(flux)
+        latents = model.encode(flux, ivar, redshift)
+        model.density.standardise(latents[:, :3], depth_of(ivar), redshift)
+        model.usual_misfit.modes.normal_(0, 0.05)
+        residual = flux - model.decode(latents, redshift)
+        fit_misfit(model.scan, cell_means(model.scan, residual, ivar, redshift, model.modes(redshift)), 30)
+        raw = model.raw_parts(latents, model.decode(latents, redshift), flux, ivar, redshift)
+        model.joint.fit(raw, depth_of(ivar), redshift)
+        score = model.outputs(flux, ivar, redshift).score.double().numpy()
         model.calibration = Calibration.fit(score, np.full(200, 5.0), np.full(200, 0.2))
     return model.requires_grad_(False).eval()
 

@@ -51,6 +51,8 @@ class Activations:
         before each.
     sums : (M, 1, K), sums of b's contributions.
     head_terms : of the head, at b.
+    features : tables (M, N + 1, …) of the verdict's features of x - b before every pixel and after the last.
+    verdict_terms : of the verdict, at b.
     """
 
     stages: tuple[StageArrays, ...]
@@ -58,6 +60,8 @@ class Activations:
     total: Tensor
     sums: Tensor
     head_terms: Terms
+    features: tuple[Tensor, ...]
+    verdict_terms: Terms
 
 
 def activations(
@@ -106,10 +110,20 @@ def activations(
     of_b = network.pooling.contributions(b)
     more = network.pooling.contributions(x) - of_b
     sums = of_b.sum(dim=1, keepdim=True)
+    pooled = network.pooling.pooled(sums)
+    features: tuple[Tensor, ...] = ()
+    verdict_terms: Terms = ()
+    if network.verdict is not None:
+        module = network.verdict.module
+        features = module.running(spectrum - baselines, dtype)
+        of_baselines = module.of_flux(baselines)[:, None]
+        verdict_terms = network.verdict.rule.terms(network.head.value(pooled), of_baselines, dtype)
     return Activations(
         stages=tuple(stages),
         pooling_terms=map_terms(padded, network.pooling.terms(b, dtype)),
         total=nn.functional.pad(more.cumsum(dim=1), (0, 0, 1, 0)),
         sums=sums.to(dtype),
-        head_terms=network.head.terms(network.pooling.pooled(sums), dtype),
+        head_terms=network.head.terms(pooled, dtype),
+        features=features,
+        verdict_terms=verdict_terms,
     )

@@ -18,6 +18,10 @@ DEFAULT_MEMORY = 2**28
 _CACHE_ROWS = 4000
 """Rows of a zone that a processor works on at once: its arrays stay in the caches."""
 _FEWEST_ROWS = 256
+_VERDICT_ROWS = 1024
+"""(baseline, window) rows whose features may be held at once, in all the forms they pass through."""
+_PASSING = 3000
+"""Bytes per pixel that making the features takes beside them."""
 _REUSED = 0.7
 """Share of the memory that is planned with if there are several batches: not all that one leaves free in
 the C library's heap has a shape that the next can use (up to a quarter was seen lost)."""
@@ -47,7 +51,9 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
     """
     each = bytes_per_baseline(network, work, like.element_size())
     row = bytes_per_row(network, work, like.element_size())
-    least = each + _FEWEST_ROWS * row
+    features = 0 if network.verdict is None else network.verdict.module.features
+    of_verdict = _VERDICT_ROWS * features * like.element_size()
+    least = each + _FEWEST_ROWS * row + of_verdict
     if memory_bytes < least:
         raise ConfigurationError(
             "The memory allowed for occlusion does not hold the activations of a single baseline.",
@@ -57,6 +63,7 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
             remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",
             kind="occlusion-memory",
         )
+    memory_bytes -= of_verdict
     on_processor = like.device.type == "cpu"
     wanted = min((memory_bytes - each) // row, _CACHE_ROWS)
     together = min((memory_bytes - wanted * row) // each, baselines)
@@ -94,6 +101,11 @@ def bytes_per_baseline(network: Network, work: SeamWork, size: int) -> int:
         any(zones.slots[-1] * network.stride > family.width for zones in work.seams) for family in work.pairs
     )
     sums = (seams * (3 + overlapping) + len(work.starts) + len(work.stops)) * network.sums
+    if network.verdict is not None:
+        # A feature of every place; while they are made, a few of them at a time in float64.
+        features = (network.pixels + 1) * network.verdict.module.features
+        held += size * (features + network.verdict.numbers)
+        peak = max(peak, held + _PASSING * (network.pixels + 1))
     results = 2 * sum(work.counts) + (len(work.pairs) + len(work.narrow)) * (network.pixels + 1)
     return max(peak, held + size * (sums + results))
 
@@ -101,5 +113,5 @@ def bytes_per_baseline(network: Network, work: SeamWork, size: int) -> int:
 def bytes_per_row(network: Network, work: SeamWork, size: int) -> int:
     """What one row of a zone takes at its peak, on its way from pixels to the score."""
     zones = max((zones.numbers for zones in (*work.seams, *work.pieces)), default=0)
-    head = 4 * network.sums + 2 * network.head_numbers
+    head = 4 * network.sums + 2 * network.head_numbers + 2 * network.outputs
     return size * max(zones, head)

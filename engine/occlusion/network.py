@@ -15,6 +15,7 @@ from models.differences import Chain, Difference, Terms, difference, scale
 from models.errors import InputError
 from models.local_layers import is_mixing
 from models.local_score import LocalScore
+from models.pixel_verdict import PixelVerdict, VerdictRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,21 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
+class Verdict:
+    """What makes log p of the head's outputs and of features linear in flux.
+
+    Attributes
+    ----------
+    module : gives features and values; rule : gives changes.
+    numbers : numbers that the rule's terms hold for one baseline.
+    """
+
+    module: PixelVerdict
+    rule: VerdictRule
+    numbers: int
+
+
+@dataclass(frozen=True, eq=False)
 class Network:
     """A :class:`LocalScore` for spectra of ``pixels`` pixels, in float64.
 
@@ -48,8 +64,9 @@ class Network:
     lift : flux (B, N) to (B, N, C), each pixel by itself; C is ``input_channels`` or, after pointwise
         layers, another number.
     stages : at least one.
-    pooling, head : what follows the sums over positions; the head's last axis has length 1.
-    sums : number of sums K.
+    pooling, head : what follows the sums over positions.
+    verdict : what follows the head; None if the head's output is log p, with a last axis of length 1.
+    sums : number of sums K; outputs : of the head.
     pooling_numbers, head_numbers : numbers that the pooling's and the head's terms hold per position.
     """
 
@@ -59,7 +76,9 @@ class Network:
     stages: tuple[Stage, ...]
     pooling: PoolingRule
     head: Difference
+    verdict: Verdict | None
     sums: int
+    outputs: int
     pooling_numbers: int
     head_numbers: int
 
@@ -135,6 +154,7 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
     # Ones, not zeros: a logarithm may follow the sums.
     ones = torch.ones(1, positions, channels, dtype=torch.float64, device=device)
     pooled = pooling.pooled(pooling.contributions(ones).sum(dim=1, keepdim=True))
+    outputs = head.value(pooled)
     return Network(
         pixels=pixels,
         input_channels=input_channels,
@@ -142,10 +162,18 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
         stages=tuple(stages),
         pooling=pooling,
         head=head,
+        verdict=None if score.verdict is None else _verdict(score.verdict, outputs),
         sums=score.pooling.size(channels),
+        outputs=outputs.shape[-1],
         pooling_numbers=_numbers(pooling.terms(ones, torch.float32)) // positions,
         head_numbers=_numbers(head.terms(pooled, torch.float32)),
     )
+
+
+def _verdict(module: PixelVerdict, outputs: Tensor) -> Verdict:
+    rule = module.rule()
+    terms = rule.terms(outputs, outputs.new_zeros(1, 1, module.features), torch.float32)
+    return Verdict(module, rule, _numbers(terms))
 
 
 def _shape_after(rule: Difference, hidden: Tensor, positions: int) -> Tensor:

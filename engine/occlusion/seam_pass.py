@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.occlusion.activations import Activations
-from engine.occlusion.network import Network
+from engine.occlusion.network import Network, Verdict
 from engine.occlusion.seam_work import SeamWork
 from engine.occlusion.zones import Group, Zone, Zones
 from models.additive_pooling import Part
@@ -80,7 +80,9 @@ class SeamPass:
                 else:
                     first = torch.arange(low, high, device=total.device) + group.first[-1]
                     total += self._spectrum(first + slots, first + shift)[:, :, None]
-                self._scatter(family.width, self._log_prob_change(total), group, low)
+                start = self._starts(group, low, high)
+                change = self._log_prob_change(total, start, start + family.width)
+                self._scatter(family.width, change, group, low)
         self._keep(0, self._work.starts, left, group)
         self._keep(1, self._work.stops, right, group)
 
@@ -101,7 +103,13 @@ class SeamPass:
         parts = [Part(slice(None), range(zones.slots[-1]))]
         for low, high in self._blocks(zones.stop, zones.rows):
             zone = zones.zone(self._known, low, high)
-            change = self._log_prob_change(zones.sums(self._known, zone, parts, low, high)[0])
+            start = self._starts(zones.group, low, high)
+            stops = [start + int(width) for width in zones.pieces]
+            change = self._log_prob_change(
+                zones.sums(self._known, zone, parts, low, high)[0],
+                torch.cat([start] * len(stops), dim=1),
+                torch.cat(stops, dim=1),
+            )
             for width, own in zip(zones.pieces, torch.split(change, zones.phases, dim=2), strict=True):
                 self._scatter(int(width), own, zones.group, low)
 
@@ -127,12 +135,13 @@ class SeamPass:
         starts = self._index(np.searchsorted(self._work.starts, loose[:, 2]))
         stops = self._index(np.searchsorted(self._work.stops, loose[:, 3]))
         of_window = self._index(inverse)
+        from_pixel, to_pixel = self._index(loose[:, 2]), self._index(loose[:, 3])
         values = spectrum.new_empty(self._baselines, len(loose))
         for low, high in self._blocks(len(loose), 1):
             total = self._ends[0].index_select(1, starts[low:high])
             total += self._ends[1].index_select(1, stops[low:high])
             total += spectrum.index_select(1, of_window[low:high])
-            values[:, low:high] = self._log_prob_change(total)
+            values[:, low:high] = self._log_prob_change(total, from_pixel[low:high], to_pixel[low:high])
         self._give(values, loose[:, 0], loose[:, 1])
 
     def _spectrum(self, begin: Tensor, end: Tensor) -> Tensor:
@@ -142,12 +151,37 @@ class SeamPass:
         difference = total[:, end.clamp(0, last)] - total[:, begin.clamp(0, last)]
         return difference.to(self._known.sums.dtype)
 
-    def _log_prob_change(self, sums: Tensor) -> Tensor:
-        """(M, …, K) changes of the sums to (M, …) log p of the baseline minus log p of the pasted one."""
+    def _starts(self, group: Group, low: int, high: int) -> Tensor:
+        """First pixels, (Q, phases), of windows at a group's phases from ``low`` to before ``high``."""
+        device = self._known.sums.device
+        strides = torch.arange(low, high, device=device) * self._network.stride
+        return strides[:, None] + torch.tensor(group.phases, device=device)
+
+    def _log_prob_change(self, sums: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+        """(M, …, K) changes of the sums to (M, …) log p of the baseline minus log p of the pasted one.
+
+        ``start`` and ``stop`` (…) are the windows' first pixels and those after their last.
+        """
         shape = sums.shape[:-1]
         flat = sums.reshape(shape[0], -1, sums.shape[-1])
         pooled = self._network.pooling.pooled_change(flat, self._known.sums)
-        return self._network.head.change(pooled, self._known.head_terms).neg_().reshape(shape)
+        outputs = self._network.head.change(pooled, self._known.head_terms)
+        if self._network.verdict is not None:
+            outputs = self._verdict_change(self._network.verdict, outputs, start.flatten(), stop.flatten())
+        return outputs.neg_().reshape(shape)
+
+    def _verdict_change(self, verdict: Verdict, outputs: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+        """Changes of the head's outputs (M, n, F) to those of log p (M, n)."""
+        # Places beyond the end belong to windows that do not exist.
+        start, stop = (end.clamp(max=self._network.pixels) for end in (start, stop))
+
+        def features(low: int, high: int) -> tuple[Tensor, ...]:
+            tables = self._known.features
+            ends = ((table.index_select(1, stop[low:high]), table) for table in tables)
+            changes = (end.sub_(table.index_select(1, start[low:high])) for end, table in ends)
+            return tuple(change.to(outputs.dtype) for change in changes)
+
+        return verdict.rule.change(outputs, features, self._known.verdict_terms)
 
     def _scatter(self, width: int, values: Tensor, group: Group, low: int) -> None:
         """Values (M, Q, phases) of windows to where they start."""

@@ -27,10 +27,12 @@ from models.additive_pooling import (
     LogSumExpPooling,
     MeanPooling,
 )
-from models.density import LatentDensity
+from models.density import ConditionedDensity, LatentDensity
 from models.errors import ConfigurationError, InputError
+from models.joint_score import JointScore
 from models.local_layers import Bounded, ChannelNorm, Pointwise, PositionBias, PositionScale
 from models.local_score import AddChannel, LocalScore
+from models.scan_verdict import ScanVerdict
 from models.weights import load_model
 
 MEMORY = 2**26
@@ -104,6 +106,8 @@ class Network:
             parts.append(pooling)
             features += size
         pooling = parts[0] if len(parts) == 1 else JointPooling(parts)
+        if self.head == "scan":
+            return LocalScore(lift, layers, pooling, (nn.Linear(features, 4),), _scan(self.pixels))
         return LocalScore(lift, layers, pooling, _head(self.head, features))
 
 
@@ -166,12 +170,45 @@ def _pooling(name: str, channels: int, positions: int) -> tuple[AdditivePooling,
     return LogSumExpPooling(features, 3), 3
 
 
+def _density() -> ConditionedDensity:
+    density = LatentDensity(3, transforms=2, hidden=(8,))
+    density.centre.normal_(0, 0.3)
+    density.scale.uniform_(0.2, 1.0)
+    return density.given(torch.randn(1, 2))
+
+
+def _scan(pixels: int) -> ScanVerdict:
+    """Cells of any place and width, some of them without a good pixel."""
+    cells = 12
+    ends = torch.randint(0, pixels + 1, (2, cells)).sort(dim=0).values
+    shares = torch.rand(cells) * (torch.rand(cells) > 0.2)
+    shares[0] = 0.3
+    joint = JointScore()
+    # Tails that differ, of the exponential law that is there before anything is fitted.
+    for number, part in enumerate(joint.parts):
+        part.median.coefficients[:5] = 0.3 * number
+        part.log_width.coefficients[:5] = 1.0
+    return ScanVerdict(
+        density=_density(),
+        hidden=nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(0.1)),
+        drawn=torch.randn(cells + 2, 5),
+        offset=torch.randn(cells + 2),
+        scale=0.5 + torch.rand(cells),
+        mixing=0.3 * torch.randn(2, cells + 2),
+        log_prior=torch.log(shares / shares.sum()),
+        joint=joint,
+        depth=torch.tensor(3.0),
+        redshift=torch.tensor(0.2),
+        weight=torch.rand(pixels) * (torch.rand(pixels) > 0.1),
+        starts=ends[0],
+        stops=ends[1],
+        profiles=torch.randn(pixels, 2),
+    )
+
+
 def _head(name: str, features: int) -> tuple[nn.Module, ...]:
     if name == "density":
-        density = LatentDensity(3, transforms=2, hidden=(8,))
-        density.centre.normal_(0, 0.3)
-        density.scale.uniform_(0.2, 1.0)
-        return nn.Linear(features, 3), density
+        return nn.Linear(features, 3), _density()
     curve = nn.Tanh() if name == "tanh" else nn.LeakyReLU(0.1)
     return nn.Linear(features, 6), curve, nn.Linear(6, 1), nn.Flatten(0)
 
@@ -266,7 +303,7 @@ def networks(
         pooling=tuple(
             draw(st.lists(st.sampled_from(("mean", "attention", "log-sum-exp")), min_size=1, max_size=2))
         ),
-        head=draw(st.sampled_from(("tanh", "leaky", "density"))),
+        head=draw(st.sampled_from(("tanh", "leaky", "density", "scan", "scan"))),
     )
 
 
