@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from engine.occlusion.combine import PRESETS
 from engine.occlusion.dense import DenseOccluder
+from engine.occlusion.memory import DEFAULT_MEMORY
 from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.seams import SeamOccluder
 from engine.occlusion.settings import OcclusionSettings, PresetName
@@ -801,7 +802,7 @@ def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> No
     request = OcclusionRequest(spectrum, baselines, good)
     score = model.conditioned(ivar * good, redshift)
     scales = [scale.pasting(good.numpy()) for scale in PRESETS[preset].scales(settings.windows, pixels)]
-    found = SeamOccluder(score, MEMORY).differences(request, scales)
+    found = SeamOccluder(score, DEFAULT_MEMORY).differences(request, scales)
 
     chosen = []
     for scale in scales:
