@@ -21,7 +21,7 @@ class Scores:
     Attributes
     ----------
     latents : (n, S) float32.
-    score : (n,) float32, minus the natural log of the latents' density.
+    score : (n,) float32, the higher the odder.
     tail_probability : (n,) float32; NaN where the score is not finite.
     reconstruction : (n, R) float32, in the order of ``RECONSTRUCTION_SCORES``.
     finite : (n,) bool, whether latents and score are.

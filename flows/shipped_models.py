@@ -27,7 +27,8 @@ from flows.training_progress import TrainingBars
 from flows.training_request import TrainingRequest
 from flows.training_set import read_training_set
 from models.model_card import ModelCard
-from models.training import TrainingPopulation, TrainingSettings, TrainingSplit, fit
+from models.training import TrainingPopulation, TrainingSettings, fit
+from models.training_spectra import TrainingSplit
 from models.weights import PRETRAINED, save_model
 
 SPECTRA = 10_000

@@ -30,7 +30,7 @@ from flows.training_sample import TrainingSample
 from flows.training_sides import Side
 from models.errors import ConfigurationError, InputError
 from models.grid import WavelengthGrid
-from models.training import TrainingSpectra, TrainingSplit
+from models.training_spectra import TrainingSpectra, TrainingSplit
 
 ARRAYS, MARKER, LOCK = "spectra.zarr", "prepared.json", "lock"
 

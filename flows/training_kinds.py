@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from flows.training_request import KindName, TrainingRequest
 from models.spectrum_model import SpectrumModel
-from models.training import TrainingPopulation, TrainingProgress, TrainingSettings, TrainingSplit, fit
+from models.training import TrainingPopulation, TrainingProgress, TrainingSettings, fit
+from models.training_spectra import TrainingSplit
 from models.variational_training import VariationalSettings, fit_variational
 
 Callback = Callable[[TrainingProgress, SpectrumModel], None]

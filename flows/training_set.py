@@ -19,7 +19,8 @@ from flows.training_sample import ChosenFile, TrainingSample, draw_sample
 from flows.training_sides import Side
 from models.errors import QuarantineError
 from models.model_card import ModelCard
-from models.training import TrainingPopulation, TrainingSpectra, TrainingSplit
+from models.training import TrainingPopulation
+from models.training_spectra import TrainingSpectra, TrainingSplit
 
 MIN_GOOD_FRACTION = 0.4
 

@@ -105,13 +105,15 @@ class ResidualScan(nn.Module):
 
     def sums(self, values: Tensor) -> Tensor:
         """Sums over cells, (..., N) to (..., C)."""
-        padded = nn.functional.pad(values, (0, -values.shape[-1] % self.block))
-        return self._of_blocks(padded.unflatten(-1, (-1, self.block)).sum(dim=-1), values.shape[-1])
+        padded = nn.functional.pad(values, (0, -values.shape[-1] % self.block)).contiguous()
+        blocks = padded.view(*padded.shape[:-1], -1, self.block).sum(dim=-1)
+        return self._of_blocks(blocks, values.shape[-1])
 
     def sums_of_columns(self, values: Tensor) -> Tensor:
         """Sums over cells, (B, N, K) to (B, C, K)."""
-        padded = nn.functional.pad(values, (0, 0, 0, -values.shape[1] % self.block))
-        blocks = padded.unflatten(1, (-1, self.block)).sum(dim=2).transpose(1, 2).contiguous()
+        padded = nn.functional.pad(values, (0, 0, 0, -values.shape[1] % self.block)).contiguous()
+        count, _, columns = padded.shape
+        blocks = padded.view(count, -1, self.block, columns).sum(dim=2).transpose(1, 2).contiguous()
         return self._of_blocks(blocks, values.shape[1]).transpose(1, 2)
 
     def _of_blocks(self, blocks: Tensor, pixels: int) -> Tensor:

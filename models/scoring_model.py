@@ -64,6 +64,8 @@ class ScoringModel(SpectrumModel):
         for channels, step in zip(settings.channels, settings.strides, strict=True):
             stride *= step
             held += 2 * channels / stride
+        # The modes of a few spectra, their products and sums, shared out over a batch of a hundred.
+        held += 5 * self.usual_misfit.modes.shape[1] * _SCANNED_AT_ONCE / 100
         return math.ceil(held)
 
     @property

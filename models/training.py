@@ -10,8 +10,9 @@ The encoder's novelty output learns to tell whole spectra from damaged ones (``m
 Reconstructions, and pieces of whole spectra pasted into reconstructions of other spectra, count as
 whole: that is what occlusion shows the model, and a seam alone must not look odd to it.
 
-What the reconstruction usually misses is learnt on the validation side, on which the autoencoder was not
-fitted, and so is how the three parts of the score are distributed. The calibration side only calibrates.
+How the reconstruction usually misses is learnt then (``models.misfit_training``): its modes on the training
+side, the rest and the distribution of the parts of the score on the validation side, on which nothing was
+fitted. The calibration side only calibrates.
 """
 
 from __future__ import annotations
@@ -21,70 +22,27 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.calibration import Calibration, quantiles
 from models.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
-from models.corruption import LEAST_SIGNIFICANCE, Target, damage
 from models.encoder import EncoderSettings
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 from models.joint_score import depth_of
+from models.misfit_training import ModeSettings, fit_parts, fit_usual_misfit
 from models.model_card import ModelCard
-from models.redshift_augmentation import carry, roughen
-from models.residual_scan import CellMeans, cell_means, fit_misfit
 from models.scoring_model import ScoringModel
 from models.signal_to_noise import signal_to_noise
-from models.usual_misfit import fit_modes, on_rest_grid
+from models.training_losses import consistency, fidelity, mask_a_stretch, novelty
+from models.training_spectra import SpectraSource, TrainingSplit, batch_of, chunks
 
 SNR_TAILS = (0.002, 0.998)
 """Quantiles of the calibration spectra's signal-to-noise ratios that become the model's range."""
-
-
-@dataclass(frozen=True)
-class TrainingSpectra:
-    """n normalised spectra: flux and ivar (n, N) float32, ivar 0 where masked; redshift (n,)."""
-
-    flux: NDArray[np.float32]
-    ivar: NDArray[np.float32]
-    redshift: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.flux)
-
-    def take(self, index: NDArray[Any]) -> TrainingSpectra:
-        """The spectra at ``index``."""
-        return TrainingSpectra(self.flux[index], self.ivar[index], self.redshift[index])
-
-
-class SpectraSource(Protocol):
-    """n normalised spectra, in memory or not."""
-
-    def __len__(self) -> int:
-        """Number of spectra."""
-        ...
-
-    def take(self, index: NDArray[Any]) -> TrainingSpectra:
-        """The spectra at ``index``, (k,) ascending."""
-        ...
-
-
-@dataclass(frozen=True)
-class TrainingSplit:
-    """Spectra to learn from, to stop by, and to calibrate on; no object is on two sides."""
-
-    training: SpectraSource
-    validation: SpectraSource
-    calibration: SpectraSource
-
-    def __len__(self) -> int:
-        """Number of spectra on all sides."""
-        return len(self.training) + len(self.validation) + len(self.calibration)
 
 
 @dataclass(frozen=True)
@@ -174,9 +132,6 @@ class TrainingPopulation:
 
 Callback = Callable[[TrainingProgress, ScoringModel], None]
 
-_Batch = tuple[Tensor, Tensor, Tensor]
-"""Flux and ivar (batch, N) and redshift (batch,)."""
-
 
 def fit(
     spectra: TrainingSplit,
@@ -230,16 +185,17 @@ def fit(
     torch.manual_seed(settings.seed)
     card = _card(population, settings, {**data, "spectra_of": counts})
     model = ScoringModel(card, counts["calibration"])
-    fidelity = _fit_autoencoder(model, spectra.training, spectra.validation, settings, callback, checkpoints)
+    held_out = _fit_autoencoder(model, spectra.training, spectra.validation, settings, callback, checkpoints)
     torch.manual_seed(settings.seed)
     nll = _fit_density(model, spectra.training, spectra.validation, settings, callback)
 
     model.eval()
-    _fit_usual_misfit(model, spectra.training, settings)
-    _fit_parts(model, spectra.validation)
+    modes = ModeSettings(settings.modes, settings.mode_spectra, settings.mode_rounds, settings.seed)
+    fit_usual_misfit(model, spectra.training, modes)
+    fit_parts(model, spectra.validation)
     metrics = {
-        "validation_fidelity": fidelity,
-        "validation_score": nll,
+        "validation_fidelity": held_out,
+        "validation_latent_nll": nll,
         "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
     }
     model.card = replace(card, metrics=metrics)
@@ -258,8 +214,8 @@ def calibrate(model: ScoringModel, spectra: SpectraSource) -> None:
     ConfigurationError : fewer than four have a finite score.
     """
     latents, scores, snr, redshift = [], [], [], []
-    for index in _chunks(len(spectra)):
-        flux, ivar, redshifts = _tensors(spectra, index)
+    for index in chunks(len(spectra)):
+        flux, ivar, redshifts = batch_of(spectra, index)
         outputs = model.outputs(flux, ivar, redshifts)
         latents.append(outputs.latents)
         scores.append(outputs.score.double())
@@ -308,105 +264,6 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
     )
 
 
-def _tensors(spectra: SpectraSource, index: NDArray[Any]) -> _Batch:
-    some = spectra.take(index)
-    return torch.from_numpy(some.flux), torch.from_numpy(some.ivar), torch.from_numpy(some.redshift)
-
-
-def _weight(ivar: Tensor, flux: Tensor, model_error: float) -> Tensor:
-    """Inverse variance with the model error added; 0 stays 0."""
-    return ivar / (1.0 + ivar * (model_error * flux.abs().clamp_min(0.3)) ** 2)
-
-
-def _fidelity(model: ScoringModel, batch: _Batch, latents: Tensor, model_error: float) -> Tensor:
-    flux, ivar, redshift = batch
-    residual = flux - model.decode(latents, redshift)
-    chi2 = (_weight(ivar, flux, model_error) * residual.square()).sum(dim=1)
-    return 0.5 * (chi2 / (ivar > 0).sum(dim=1)).mean()
-
-
-def _consistency(model: ScoringModel, latents: Tensor, batch: _Batch) -> tuple[Tensor, Tensor]:
-    """Distance, in units of the latents' scatter, between latents and those at another redshift; and the
-    novelty of reconstructions there, (B', 1).
-
-    Even rows are the spectrum itself, carried there; odd ones its reconstruction, half of them with noise,
-    with another spectrum's ivar.
-    """
-    card, decoded = model.card, model.encoder.settings.latents
-    flux, ivar, redshift = batch
-    target = latents[:, :decoded].detach()
-    there = card.redshift_min + (card.redshift_max - card.redshift_min) * torch.rand(len(target)).double()
-    log_wavelength = model.decoder.log10_wavelength * math.log(10.0)
-    carried = roughen(*carry(flux[::2], ivar[::2], redshift[::2], there[::2], log_wavelength))
-    with torch.no_grad():
-        clean = model.decode(target[1::2], there[1::2])
-        other = torch.roll(ivar, 1, dims=0)[1::2]
-        noisy = torch.rand(len(clean), 1) < 0.5
-        clean = clean + torch.randn_like(clean) * other.clamp_min(1e-6).rsqrt() * noisy
-    again = model.encode(
-        torch.cat((carried[0], clean)),
-        torch.cat((carried[1], other)),
-        torch.cat((there[::2], there[1::2])),
-    )
-    wanted = torch.cat((target[::2], target[1::2]))
-    missed = (again[:, :decoded] - wanted) / target.std(dim=0).clamp_min(1e-3)
-    # A carried spectrum may have lost the lines that told what it is: far misses count linearly.
-    distance = torch.nn.functional.huber_loss(missed, torch.zeros_like(missed))
-    return distance, again[len(carried[0]) :, decoded:]
-
-
-def _damaged(
-    model: ScoringModel, batch: _Batch, latents: Tensor, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Flux (B, N) of damaged spectra and of composites, labels and label weights (B, 1).
-
-    Even rows are damaged. In every second pair of rows a window of the row, damaged or not, is
-    pasted into the reconstruction of another spectrum at the same redshift.
-    """
-    flux, ivar, redshift = batch
-    with torch.no_grad():
-        own = model.decode(latents, redshift).numpy()
-        other = model.decode(torch.roll(latents, 1, dims=0), redshift).numpy()
-    count, pixels = flux.shape
-    result = flux.numpy().copy()
-    labels = np.zeros((count, 1), dtype=np.float32)
-    weights = np.ones_like(labels)
-    for row in range(count):
-        window = slice(0, pixels)
-        if row % 4 >= 2:
-            width = int(np.exp(rng.uniform(0.0, np.log(pixels))))
-            first = int(rng.integers(0, pixels - width + 1))
-            window = slice(first, first + width)
-        piece = result[row, window].copy()
-        if row % 2 == 0:
-            ivar_row = ivar[row].numpy()
-            done = damage(Target(result[row], ivar_row, own[row]), rng)
-            seen = math.sqrt(float((done.change[window].astype(np.float64) ** 2 * ivar_row[window]).sum()))
-            # Damage that lies mostly outside the window, or that nobody could see, has no label.
-            clear = seen >= LEAST_SIGNIFICANCE and seen >= 0.6 * done.significance
-            labels[row] = float(clear)
-            weights[row] = float(clear)
-            piece = piece + done.change[window]
-        if row % 4 >= 2:
-            result[row] = other[row]
-        result[row, window] = piece
-    return torch.from_numpy(result), torch.from_numpy(labels), torch.from_numpy(weights)
-
-
-def _novelty(
-    model: ScoringModel, batch: _Batch, latents: Tensor, whole: list[Tensor], rng: np.random.Generator
-) -> Tensor:
-    """Cross entropy of the novelty output; ``whole`` holds those of spectra known to be whole."""
-    _, ivar, redshift = batch
-    damaged, labels, weights = _damaged(model, batch, latents.detach(), rng)
-    outputs = model.encode(damaged, ivar, redshift)[:, model.encoder.settings.latents :]
-    entropy = torch.nn.functional.binary_cross_entropy_with_logits
-    loss = entropy(outputs, labels, weight=weights)
-    for outputs in whole:
-        loss = loss + entropy(outputs, torch.zeros_like(outputs))
-    return loss
-
-
 def _fit_autoencoder(
     model: ScoringModel,
     training: SpectraSource,
@@ -428,7 +285,7 @@ def _fit_autoencoder(
         schedule.last_epoch = steps * state.epoch
     while state.epoch < settings.epochs and state.waited < settings.patience:
         fade = min(1.0, max(0.0, 3.0 * (state.epoch + 1) / settings.epochs - 1.0))
-        fidelity = _train_an_epoch(
+        trained = _train_an_epoch(
             model, training, settings, fade, state.epoch, parameters, optimiser, schedule
         )
         held_out = _validation_fidelity(model, validation, settings)
@@ -444,7 +301,7 @@ def _fit_autoencoder(
             write_checkpoint(checkpoints, name, state, model, optimiser)
         rate = float(optimiser.param_groups[0]["lr"])
         callback(
-            TrainingProgress("autoencoder", state.epoch, settings.epochs, fidelity, held_out, better, rate),
+            TrainingProgress("autoencoder", state.epoch, settings.epochs, trained, held_out, better, rate),
             model,
         )
     model.load_state_dict(state.best_state)
@@ -469,48 +326,32 @@ def _train_an_epoch(
     order = generator.permutation(len(training))
     total, steps = 0.0, len(training) // settings.batch
     for step in range(steps):
-        batch = _tensors(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
-        batch = _mask_a_stretch(batch, generator)
+        batch = batch_of(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
+        batch = mask_a_stretch(batch, generator)
         latents = model.encode(*batch)
-        fidelity = _fidelity(model, batch, latents, settings.model_error)
+        misfit = fidelity(model, batch, latents, settings.model_error)
         whole = [latents[:, settings.encoder.latents :]]
-        loss = fidelity
+        loss = misfit
         if fade > 0:
             half = batch[0][::2], batch[1][::2], batch[2][::2]
-            consistency, novelty = _consistency(model, latents[::2], half)
-            loss = loss + fade * settings.consistency * consistency
-            whole.append(novelty)
-        loss = loss + settings.novelty * _novelty(model, batch, latents, whole, generator)
+            moved, of_moved = consistency(model, latents[::2], half)
+            loss = loss + fade * settings.consistency * moved
+            whole.append(of_moved)
+        loss = loss + settings.novelty * novelty(model, batch, latents, whole, generator)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimiser.step()
         schedule.step()
-        total += float(fidelity.detach())
+        total += float(misfit.detach())
     return total / steps
-
-
-def _mask_a_stretch(batch: _Batch, generator: np.random.Generator) -> _Batch:
-    """Mask a random stretch of the batch's second half, so that gaps are nothing new to the model."""
-    flux, ivar, redshift = batch
-    pixels = flux.shape[1]
-    keep = torch.ones_like(ivar)
-    for row in range(len(flux) // 2, len(flux)):
-        width = int(generator.integers(1, pixels // 8))
-        start = int(generator.integers(0, pixels - width))
-        keep[row, start : start + width] = 0
-    return flux, ivar * keep, redshift
-
-
-def _chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
-    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 def _encode(model: ScoringModel, spectra: SpectraSource) -> tuple[Tensor, Tensor, Tensor]:
     """Latents (n, S), depths and redshifts (n,)."""
     parts = []
-    for index in _chunks(len(spectra)):
-        flux, ivar, redshift = _tensors(spectra, index)
+    for index in chunks(len(spectra)):
+        flux, ivar, redshift = batch_of(spectra, index)
         latents = model.encode(flux, ivar, redshift)[:, : model.encoder.settings.latents]
         parts.append((latents, depth_of(ivar), redshift))
     latents, depth, redshift = (torch.cat(part) for part in zip(*parts, strict=True))
@@ -521,10 +362,10 @@ def _encode(model: ScoringModel, spectra: SpectraSource) -> tuple[Tensor, Tensor
 def _validation_fidelity(model: ScoringModel, spectra: SpectraSource, settings: TrainingSettings) -> float:
     model.eval()
     total = 0.0
-    for index in _chunks(len(spectra)):
-        batch = _tensors(spectra, index)
+    for index in chunks(len(spectra)):
+        batch = batch_of(spectra, index)
         latents = model.encode(*batch)
-        total += float(_fidelity(model, batch, latents, settings.model_error)) * len(index)
+        total += float(fidelity(model, batch, latents, settings.model_error)) * len(index)
     return total / len(spectra)
 
 
@@ -532,8 +373,8 @@ def _validation_fidelity(model: ScoringModel, spectra: SpectraSource, settings: 
 def _chi2_per_pixel(model: ScoringModel, spectra: SpectraSource) -> float:
     """Median over spectra of chi2 per good pixel of the reconstruction, by the survey's own ivar."""
     values = []
-    for index in _chunks(len(spectra)):
-        flux, ivar, redshift = _tensors(spectra, index)
+    for index in chunks(len(spectra)):
+        flux, ivar, redshift = batch_of(spectra, index)
         model_flux = model.decode(model.encode(flux, ivar, redshift), redshift)
         values.append((ivar * (flux - model_flux).square()).sum(dim=1) / (ivar > 0).sum(dim=1))
     return float(torch.cat(values).median())
@@ -580,38 +421,3 @@ def _fit_density(
             break
     density.load_state_dict(best_state)
     return best
-
-
-@torch.no_grad()
-def _fit_usual_misfit(model: ScoringModel, spectra: SpectraSource, settings: TrainingSettings) -> None:
-    """Modes of the residuals of an even sample of the training spectra."""
-    count = min(settings.mode_spectra, len(spectra))
-    chosen = np.unique(np.linspace(0, len(spectra) - 1, count).astype(np.int64))
-    residuals, weights = [], []
-    for index in np.array_split(chosen, max(1, len(chosen) // 256)):
-        flux, ivar, redshift = _tensors(spectra, index)
-        residual = flux - model.decode(model.encode(flux, ivar, redshift), redshift)
-        of_rest = on_rest_grid(residual, ivar, model.decoder.place(redshift), model.card.rest_size)
-        residuals.append(of_rest[0])
-        weights.append(of_rest[1])
-    modes = fit_modes(
-        torch.cat(residuals), torch.cat(weights), settings.modes, settings.mode_rounds, settings.seed
-    )
-    model.usual_misfit.modes.copy_(modes)
-
-
-@torch.no_grad()
-def _fit_parts(model: ScoringModel, spectra: SpectraSource) -> None:
-    """Learn the rest of the misfit, then how the parts of the score are distributed."""
-    found, kept = [], []
-    for index in _chunks(len(spectra), 64):
-        flux, ivar, redshift = _tensors(spectra, index)
-        latents = model.encode(flux, ivar, redshift)
-        reconstruction = model.decode(latents, redshift)
-        found.append(cell_means(model.scan, flux - reconstruction, ivar, redshift, model.modes(redshift)))
-        kept.append((latents, reconstruction, flux, ivar, redshift))
-    together = [torch.cat([getattr(each, name) for each in found]) for name in CellMeans.__annotations__]
-    fit_misfit(model.scan, CellMeans(*together))
-    raw = torch.cat([model.raw_parts(*each) for each in kept])
-    depth = torch.cat([depth_of(each[3]) for each in kept])
-    model.joint.fit(raw, depth, torch.cat([each[4] for each in kept]))

@@ -19,7 +19,8 @@ from models.checkpoint import Progress, identity, read_checkpoint, write_checkpo
 from models.errors import ConfigurationError
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
-from models.training import SNR_TAILS, SpectraSource, TrainingPopulation, TrainingProgress, TrainingSplit
+from models.training import SNR_TAILS, TrainingPopulation, TrainingProgress
+from models.training_spectra import SpectraSource, TrainingSplit
 from models.variational_losses import Batch, LossWeights, loss
 from models.variational_model import KIND, VariationalArchitecture, VariationalModel
 

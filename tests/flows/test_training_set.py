@@ -24,7 +24,8 @@ from flows.training_set import read_training_set, training_population
 from flows.training_sides import Side
 from models.errors import ConfigurationError, InputError
 from models.grid import DESI_GRID, SDSS_GRID
-from models.training import SpectraSource, TrainingSpectra, fit
+from models.training import fit
+from models.training_spectra import SpectraSource, TrainingSpectra
 from models.weights import save_model
 from tests.small_run import SMALL_TRAINING, publish_sums, small_release, tree_bytes
 

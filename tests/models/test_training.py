@@ -17,10 +17,9 @@ from models.training import (
     TrainingPopulation,
     TrainingProgress,
     TrainingSettings,
-    TrainingSpectra,
-    TrainingSplit,
     fit,
 )
+from models.training_spectra import TrainingSpectra, TrainingSplit
 
 GRID = WavelengthGrid("test", "linear", 4000.0, 8.0, 400)
 POPULATION = TrainingPopulation("toy", "lines on a slope", GRID, ("GALAXY",), 0.0, 0.3, 4500.0, 5000.0, 0.3)

@@ -12,7 +12,8 @@ import torch
 
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
-from models.training import TrainingPopulation, TrainingProgress, TrainingSpectra, TrainingSplit
+from models.training import TrainingPopulation, TrainingProgress
+from models.training_spectra import TrainingSpectra, TrainingSplit
 from models.variational_losses import Batch, LossWeights, loss, mean_discrepancy
 from models.variational_model import VariationalArchitecture, VariationalModel
 from models.variational_training import VariationalSettings, fit_variational

@@ -1,0 +1,66 @@
+"""Normalised spectra to train on, in memory or not, and batches of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Batch = tuple[Tensor, Tensor, Tensor]
+"""Flux and ivar (batch, N) and redshift (batch,)."""
+
+
+@dataclass(frozen=True)
+class TrainingSpectra:
+    """n normalised spectra: flux and ivar (n, N) float32, ivar 0 where masked; redshift (n,)."""
+
+    flux: NDArray[np.float32]
+    ivar: NDArray[np.float32]
+    redshift: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def take(self, index: NDArray[Any]) -> TrainingSpectra:
+        """The spectra at ``index``."""
+        return TrainingSpectra(self.flux[index], self.ivar[index], self.redshift[index])
+
+
+class SpectraSource(Protocol):
+    """n normalised spectra, in memory or not."""
+
+    def __len__(self) -> int:
+        """Number of spectra."""
+        ...
+
+    def take(self, index: NDArray[Any]) -> TrainingSpectra:
+        """The spectra at ``index``, (k,) ascending."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingSplit:
+    """Spectra to learn from, to stop by, and to calibrate on; no object is on two sides."""
+
+    training: SpectraSource
+    validation: SpectraSource
+    calibration: SpectraSource
+
+    def __len__(self) -> int:
+        """Number of spectra on all sides."""
+        return len(self.training) + len(self.validation) + len(self.calibration)
+
+
+def batch_of(spectra: SpectraSource, index: NDArray[Any]) -> Batch:
+    """The spectra at ``index``, (k,) ascending, as tensors."""
+    some = spectra.take(index)
+    return torch.from_numpy(some.flux), torch.from_numpy(some.ivar), torch.from_numpy(some.redshift)
+
+
+def chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
+    """Indices 0 to ``count``, some at a time."""
+    return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
