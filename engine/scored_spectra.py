@@ -22,8 +22,8 @@ class ScoredSpectra:
     source : n strings, URL of each row's source file.
     model : (n,) int8, place in the run's models of the one that the row was given to; -1 for none.
     latents : (n, S) float32; NaN beyond those of the row's model.
-    score : (n,) float32, minus the natural log of the latents' density.
-    tail_probability : (n,) float32, see ``models.calibration``.
+    score : (n,) float32, the higher the odder.
+    tail_probability, tail_uncertainty : (n,) float32, see :class:`models.calibration.Tail`.
     reconstruction : (n, R) float32, the reconstruction scores in the model's order of names.
     normalisation : (n,) float32, the median flux the spectrum was divided by, 1e-17 erg/(s cm2 A).
     outlier : (n,) bool, tail probability at or below the run's threshold.
@@ -35,6 +35,7 @@ class ScoredSpectra:
     latents: NDArray[np.float32]
     score: NDArray[np.float32]
     tail_probability: NDArray[np.float32]
+    tail_uncertainty: NDArray[np.float32]
     reconstruction: NDArray[np.float32]
     normalisation: NDArray[np.float32]
     outlier: NDArray[np.bool_]

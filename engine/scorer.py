@@ -22,7 +22,8 @@ class Scores:
     ----------
     latents : (n, S) float32.
     score : (n,) float32, the higher the odder.
-    tail_probability : (n,) float32; NaN where the score is not finite.
+    tail_probability, tail_uncertainty : (n,) float32, see :class:`models.calibration.Tail`; NaN where the
+        score is not finite.
     reconstruction : (n, R) float32, in the order of ``RECONSTRUCTION_SCORES``.
     finite : (n,) bool, whether latents and score are.
     """
@@ -30,6 +31,7 @@ class Scores:
     latents: NDArray[np.float32]
     score: NDArray[np.float32]
     tail_probability: NDArray[np.float32]
+    tail_uncertainty: NDArray[np.float32]
     reconstruction: NDArray[np.float32]
     finite: NDArray[np.bool_]
 
@@ -57,9 +59,16 @@ class Scorer:
             snr = as_float32(signal_to_noise(flux, ivar))
         values = as_float32(outputs.latents)
         # The tail is read off the score as stored, so that the two can never disagree.
-        tail = self._model.tail_probability(score, snr, spectra.rows["redshift"][chosen])
+        tail = self._model.tail(score, snr, spectra.rows["redshift"][chosen])
         finite = np.isfinite(score) & np.isfinite(values).all(axis=1)
-        return Scores(values, score, tail, as_float32(reconstruction), finite)
+        return Scores(
+            values,
+            score,
+            tail.probability,
+            tail.relative_uncertainty,
+            as_float32(reconstruction),
+            finite,
+        )
 
 
 def device_tensor(values: NDArray[np.generic], device: torch.device) -> torch.Tensor:

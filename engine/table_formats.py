@@ -23,6 +23,7 @@ _SHORT = {
     "redshift": "{:.4f}",
     "score": "{:.2f}",
     "tail_probability": "{:.2g}",
+    "tail_uncertainty": "{:.2f}",
     "snr": "{:.2f}",
     "peak_wavelength": "{:.1f}",
     "peak_rest_wavelength": "{:.1f}",

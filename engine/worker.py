@@ -193,7 +193,7 @@ class BlockWorker:
         collected.rows.data["status"][at[~finite]] = RowStatus.NON_FINITE_SCORE
         collected.normalisation[at[~finite]] = np.nan
         kept = at[finite]
-        for name in ("score", "tail_probability", "reconstruction"):
+        for name in ("score", "tail_probability", "tail_uncertainty", "reconstruction"):
             getattr(collected, name)[kept] = getattr(scores, name)[finite]
         collected.latents[kept, : scores.latents.shape[1]] = scores.latents[finite]
         odd = np.flatnonzero(finite & (scores.tail_probability <= self._configuration.threshold))
@@ -238,6 +238,7 @@ class _ScoredRows:
     latents: NDArray[np.float32]
     score: NDArray[np.float32]
     tail_probability: NDArray[np.float32]
+    tail_uncertainty: NDArray[np.float32]
     reconstruction: NDArray[np.float32]
     normalisation: NDArray[np.float32]
     outlier: NDArray[np.bool_]
@@ -262,6 +263,7 @@ class _ScoredRows:
             latents=nothing(count, configuration.latents),
             score=nothing(count),
             tail_probability=nothing(count),
+            tail_uncertainty=nothing(count),
             reconstruction=nothing(count, len(configuration.reconstruction_scores)),
             normalisation=nothing(count),
             outlier=np.zeros(count, dtype=np.bool_),
@@ -287,7 +289,8 @@ class _ScoredRows:
             rows.data["status"] = RowStatus.FILE_UNREADABLE
             self.rows.data[where] = rows.data
             for values in (
-                self.latents, self.score, self.tail_probability, self.reconstruction, self.normalisation,
+                self.latents, self.score, self.tail_probability, self.tail_uncertainty, self.reconstruction,
+                self.normalisation,
             ):  # fmt: skip
                 values[where] = np.nan
             self.model[where] = NO_MODEL
@@ -302,6 +305,7 @@ class _ScoredRows:
             self.latents,
             self.score,
             self.tail_probability,
+            self.tail_uncertainty,
             self.reconstruction,
             self.normalisation,
             self.outlier,

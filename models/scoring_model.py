@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import Calibration
+from models.calibration import Calibration, Tail
 from models.decoder import Decoder
 from models.density import LatentDensity
 from models.encoder import Encoder, EncoderHead, EncoderSettings
@@ -168,11 +168,11 @@ class ScoringModel(SpectrumModel):
         score = self.joint(raw, depth_of(ivar), redshift).to(flux.dtype)
         return ModelOutputs(latents, score, reconstruction)
 
-    def tail_probability(
+    def tail(
         self,
         score: NDArray[np.floating],
         signal_to_noise: NDArray[np.floating],
         redshift: NDArray[np.floating],
-    ) -> NDArray[np.float32]:
-        """Share of usual spectra, like these in S/N and redshift, with a score at least as high, (n,)."""
-        return self.calibration.tail_probability(score, signal_to_noise, redshift)
+    ) -> Tail:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return self.calibration.tail(score, signal_to_noise, redshift)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.calibration import Tail
 from models.model_card import ModelCard
 
 LogProb = Callable[[Tensor], Tensor]
@@ -71,10 +72,22 @@ class SpectrumModel(nn.Module, ABC):
         """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
 
     @abstractmethod
+    def tail(
+        self,
+        score: NDArray[np.floating],
+        signal_to_noise: NDArray[np.floating],
+        redshift: NDArray[np.floating],
+    ) -> Tail:
+        """Share of usual spectra, like these in S/N and redshift, with a score at least as high, (n,).
+
+        With its uncertainty; NaN where the score is not finite.
+        """
+
     def tail_probability(
         self,
         score: NDArray[np.floating],
         signal_to_noise: NDArray[np.floating],
         redshift: NDArray[np.floating],
     ) -> NDArray[np.float32]:
-        """Share of usual spectra with a score at least as high, (n,); NaN where the score is not finite."""
+        """The share alone, see :meth:`tail`."""
+        return self.tail(score, signal_to_noise, redshift).probability

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.calibration import Calibration
+from models.calibration import Calibration, Tail
 from models.gap_filling import GapFilling
 from models.model_card import ModelCard
 from models.spectrum_model import LogProb, ModelOutputs, SpectrumModel
@@ -114,11 +114,11 @@ class SpenderModel(SpectrumModel):
         redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
 
-    def tail_probability(
+    def tail(
         self,
         score: NDArray[np.floating],
         signal_to_noise: NDArray[np.floating],
         redshift: NDArray[np.floating],
-    ) -> NDArray[np.float32]:
-        """Share of usual spectra with a score at least as high, (n,)."""
-        return self.calibration.tail_probability(score, signal_to_noise, redshift)
+    ) -> Tail:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return self.calibration.tail(score, signal_to_noise, redshift)

@@ -25,7 +25,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import Calibration
+from models.calibration import Calibration, Tail
 from models.model_card import ModelCard
 from models.reconstruction_scores import Form, ReconstructionScore
 from models.rest_frame import RestFrame, RestTaps
@@ -184,14 +184,14 @@ class VariationalModel(SpectrumModel):
         redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
 
-    def tail_probability(
+    def tail(
         self,
         score: NDArray[np.floating],
         signal_to_noise: NDArray[np.floating],
         redshift: NDArray[np.floating],
-    ) -> NDArray[np.float32]:
-        """Share of usual spectra, like these in S/N and redshift, with a score at least as high, (n,)."""
-        return self.calibration.tail_probability(score, signal_to_noise, redshift)
+    ) -> Tail:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return self.calibration.tail(score, signal_to_noise, redshift)
 
     def _posterior(self, first: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.posterior(self.rest_of_encoder(first.relu())).chunk(2, dim=1)

@@ -125,6 +125,7 @@ def planted_store(
                 latents=generator.normal(size=(block.spectra, 3)).astype(np.float32),
                 score=score[part],
                 tail_probability=tail[part],
+                tail_uncertainty=np.full_like(tail[part], 0.3),
                 reconstruction=np.ones((block.spectra, 1), np.float32),
                 normalisation=np.ones(block.spectra, np.float32),
                 outlier=outlier[part],

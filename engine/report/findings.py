@@ -210,7 +210,10 @@ def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
         ("class", str(row["spectype"]) or "unknown"),
         ("model", short_name(str(row["model"]))),
         ("score", f"{row['score']:.1f}"),
-        ("tail probability", f"{row['tail_probability']:.2g}"),
+        (
+            "tail probability",
+            f"{row['tail_probability']:.2g}, within a factor {np.exp(row['tail_uncertainty']):.2g}",
+        ),
         ("S/N", f"{row['snr']:.1f}"),
         ("peak", f"{place} ({row['line']})" if row["line"] else place),
     ]

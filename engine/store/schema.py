@@ -15,7 +15,7 @@ from engine.run_configuration import RunConfiguration
 from engine.signatures import Signature
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -146,8 +146,9 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
         "scores", "latents", "float32", ("row", "latent"), np.nan, (1024, 0), "1", "latents of the encoder"
     ),
-    _of_row("score", "float32", np.nan, "1", "minus the natural log of the density of the latents"),
-    _of_row("tail_probability", "float32", np.nan, "1", "share of the calibration set that scores as high"),
+    _of_row("score", "float32", np.nan, "1", "what the row's model gives, the higher the odder"),
+    _of_row("tail_probability", "float32", np.nan, "1", "share of usual spectra like it that score as high"),
+    _of_row("tail_uncertainty", "float32", np.nan, "1", "standard deviation of ln(tail_probability)"),
     ArraySpec(
         "scores",
         "reconstruction",

@@ -32,6 +32,7 @@ _SCORE_FIELDS = (
     "latents",
     "score",
     "tail_probability",
+    "tail_uncertainty",
     "reconstruction",
     "normalisation",
     "outlier",

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.calibration import Tail
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.spectrum_model import LogProb, ModelOutputs, SpectrumModel
@@ -69,10 +70,10 @@ class LinearModel(SpectrumModel):
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
         return torch.ones(len(chosen), PIXELS, dtype=torch.float64)
 
-    def tail_probability(
+    def tail(
         self,
         score: NDArray[np.floating],
         signal_to_noise: NDArray[np.floating],
         redshift: NDArray[np.floating],
-    ) -> NDArray[np.float32]:
-        return np.ones(len(score), dtype=np.float32)
+    ) -> Tail:
+        return Tail(np.ones(len(score), dtype=np.float32), np.zeros(len(score), dtype=np.float32))

@@ -102,6 +102,7 @@ def scored_block(block: ScoreBlock, settings: RunConfiguration) -> ScoredSpectra
         latents=values[:, :3],
         score=values[:, 3],
         tail_probability=tail,
+        tail_uncertainty=tail / 2,
         reconstruction=values[:, 4:6],
         normalisation=np.abs(values[:, 6]),
         outlier=scored & (tail <= settings.threshold),

@@ -78,7 +78,8 @@ def test_values_come_back_exactly_and_maps_within_their_rounding(planned):
     run(store, RELEASE)
     view = StoreView.open(store.url)
     expected = [scored_block(block, store.configuration) for block in store.ledger.plans()[0].blocks]
-    for name in ("latents", "score", "tail_probability", "reconstruction", "normalisation", "outlier"):
+    tails = ("tail_probability", "tail_uncertainty")
+    for name in ("latents", "score", *tails, "reconstruction", "normalisation", "outlier"):
         whole = np.concatenate([getattr(scored, name) for scored in expected])
         np.testing.assert_array_equal(view.read(f"scores/{name}"), whole)
     for name in ("target_id", "redshift", "ra", "spectype", "status"):
