@@ -1,7 +1,7 @@
 """The shipped models on real survey files: what a run says of every file and every row, exactly.
 
-The numbers are those of docs/real-spectra.md. Statuses are facts of the files and may never move;
-how many ordinary galaxies are flagged is a fact of the shipped weights.
+Statuses are facts of the files and may never move. Scores are facts of the shipped weights:
+docs/real-spectra.md has their numbers, here stands what must hold of any weights that ship.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
+from engine.evaluation.rates import area_under_curve
 from engine.store.reading import StoreView
 from engine.store.verify import verify
 from flows.run_release import run_release
@@ -92,15 +94,23 @@ def test_outliers_are_those_at_the_threshold_and_all_are_explained(sdss: RunSumm
     rows = rows_of(sdss)
     assert rows["outlier"].sum() == (rows["tail_probability"] <= THRESHOLD).sum() == sdss.outliers
     assert sdss.explained == sdss.store_outliers == sdss.outliers
-    # The most extreme emission lines of the sample are the oddest galaxy of it.
-    assert rows["score"].idxmax() == "SHOC579_SDSS_dr18.fits"
 
 
-def test_the_share_of_real_ordinary_galaxies_flagged_is_the_documented_one(
+def test_ordinary_galaxies_are_flagged_no_more_often_than_the_threshold_promises(
     sdss: RunSummary, manifest: pd.DataFrame
 ) -> None:
     ordinary = rows_of(sdss).loc[manifest.index[manifest["label"] == "ordinary galaxy"]]
-    assert (int(ordinary["outlier"].sum()), len(ordinary)) == (7, 29)
+    assert len(ordinary) == 29
+    assert binom.sf(int(ordinary["outlier"].sum()) - 1, len(ordinary), THRESHOLD) > 0.01
+
+
+def test_the_most_extreme_emission_lines_are_odder_than_every_ordinary_galaxy(
+    sdss: RunSummary, manifest: pd.DataFrame
+) -> None:
+    rows = rows_of(sdss)
+    extreme = rows.loc["SHOC579_SDSS_dr18.fits"]
+    assert extreme["outlier"]
+    assert extreme["score"] > rows.loc[manifest.index[manifest["label"] == "ordinary galaxy"], "score"].max()
 
 
 def test_with_all_classes_quasars_are_scored_in_the_models_redshifts(
@@ -117,7 +127,11 @@ def test_with_all_classes_quasars_are_scored_in_the_models_redshifts(
         rows.loc[scored, "tail_probability"], galaxies.loc[scored, "tail_probability"]
     )
     quasars = rows[(rows["label"] == "scored") & (rows["spectype"] == "QSO")]
-    assert (int(quasars["outlier"].sum()), len(quasars)) == (37, 40)
+    assert len(quasars) == 40
+    assert quasars["outlier"].mean() > 0.8
+    # Before all, they are odder than galaxies that a person called ordinary.
+    ordinary = rows.loc[manifest.index[manifest["label"] == "ordinary galaxy"]]
+    assert area_under_curve(quasars["score"].to_numpy(), ordinary["score"].to_numpy()) > 0.95
 
 
 def test_every_desi_row_and_file_is_accounted_for(real_data: Path, tmp_path: Path) -> None:
