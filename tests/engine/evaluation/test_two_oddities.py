@@ -61,7 +61,7 @@ def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
 
 @pytest.mark.slow
 @pytest.mark.real_data
-def test_a_small_window_finds_the_line_beside_a_step(real_data: Path) -> None:
+def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> None:
     model = load_model("desi-galaxy")
     fresh = FreshSettings(16, 1, real_data / "templates", real_data / "sky")
     ground = prepare_ground(model.card, fresh, (LINE, STEP))
@@ -71,3 +71,9 @@ def test_a_small_window_finds_the_line_beside_a_step(real_data: Path) -> None:
     _, narrow, wide = (found.ranked(each) for each in found.maps)
     # A small window finds the line, and better than a wide one.
     assert narrow[0] > 0.9 > wide[0]
+    # The combined maps show both; gradient x input and plain occlusion show neither.
+    assert wide[1] > 0.9
+    for combination in ("mean", "nearest: mean", "per pixel, 1/sigma"):
+        assert min(found.ranked(found.rivals[combination])) > 0.9
+    for rival in ("gradient x input", "occlusion by zero", "occlusion by mean baseline"):
+        assert max(found.ranked(found.rivals[rival])) < 0.6
