@@ -8,8 +8,10 @@ the tables of docs/evaluation.md, and its figures.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -18,20 +20,39 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from engine.evaluation.baseline_questions import answer_baselines
+from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.explained_planted import NEAREST, PUBLISHED, ExplanationSettings
 from engine.evaluation.explanation_figure import two_oddities_figure
-from engine.evaluation.explanation_tables import baseline_table
+from engine.evaluation.explanation_tables import TextTable, baseline_table, cost_table, located_table
 from engine.evaluation.fresh_spectra import FreshSettings
-from engine.evaluation.planted_spectra import prepare_ground
+from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
+from engine.evaluation.question_tables import methods_table, window_table
 from engine.evaluation.two_oddities import TwoOddities, two_oddities
-from flows.explained_evaluation import explain_evaluation, save_judgement, show_judgement
+from engine.occlusion.settings import OcclusionSettings
+from engine.simulation.anomalies import AnomalyKind
+from flows import option_types
+from flows.explained_evaluation import explain_evaluation
 from flows.progress_bar import counting
+from models.spectrum_model import SpectrumModel
 from models.weights import load_model
 
-LINE_STRENGTH, STEP_STRENGTH = 60.0, 250.0
+PARTS = ("headline", "cost", "methods", "baselines")
+LINE_STRENGTH, STEP_STRENGTH = 150.0, 250.0
 """Sigma of the two anomalies of the headline."""
 RIVAL = "mean"
 """The combination that is shown beside the published one."""
+STRENGTHS = (20.0, 40.0)
+"""Sigma of the explained anomalies: below, hardly any is detected."""
+STEP = 16
+BASELINE_WINDOWS = (16, 64, 256, 1024)
+BASELINE_KINDS = (
+    AnomalyKind.BROAD_SHIFTED_LINES,
+    AnomalyKind.SECOND_REDSHIFT,
+    AnomalyKind.BROAD_ABSORPTION,
+    AnomalyKind.ARM_STEP,
+    AnomalyKind.DEAD_REGION,
+)
+"""What is explained into up to 64 baselines, and by which windows: all would take hours."""
 
 app = App(help=__doc__)
 
@@ -41,9 +62,10 @@ def main(
     model: str,
     *,
     out: Path = Path("questions"),
+    parts: Annotated[str, Parameter(help="What to answer.")] = ",".join(PARTS),
     spectra: Annotated[int, Parameter(help="Clean spectra to simulate.")] = 160,
-    explained: Annotated[int, Parameter(help="Explained of each kind and strength.")] = 6,
-    baselines: Annotated[int, Parameter(help="Explained of each kind into up to 64 baselines.")] = 2,
+    explained: Annotated[int, Parameter(help="Detected, and explained, of each kind and strength.")] = 2,
+    baselines: Annotated[int, Parameter(help="Explained of each kind into up to 64 baselines.")] = 1,
     seed: Annotated[int, Parameter(help="Of spectra and anomalies.")] = 1,
     templates: Annotated[Path | None, Parameter(help="Directory of redrock templates.")] = None,
     sky: Annotated[Path | None, Parameter(help="Directory of real sky fibres.")] = None,
@@ -55,32 +77,65 @@ def main(
     out.mkdir(parents=True, exist_ok=True)
     with counting(console, "simulate") as progress:
         ground = prepare_ground(scoring.card, FreshSettings(spectra, seed, templates, sky), progress=progress)
-    headline = two_oddities(scoring, ground, LINE_STRENGTH, STEP_STRENGTH)
-    two_oddities_figure(headline, NEAREST + RIVAL).savefig(out / "two-oddities.png", dpi=110)
-    judgement = explain_evaluation(scoring, ground, ExplanationSettings(explained), console)
-    save_judgement(judgement, out)
-    show_judgement(console, judgement)
-    with counting(console, "baselines") as progress:
-        answers = answer_baselines(scoring, ground, ExplanationSettings(baselines), progress=progress)
-    tables = [baseline_table(answers, name) for name in (PUBLISHED, RIVAL)]
-    (out / "baselines.md").write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
-    answered = {
-        "model": scoring.card.name,
-        "digest": scoring.card.digest,
-        "baselines": [each.to_dict() for each in answers],
-        "two_oddities": {
-            "shown": {name: headline.shown(each) for name, each in headline.rivals.items()},
-            "windows": _shown(headline, headline.maps),
-            "nearest_windows": _shown(headline, headline.near_maps),
-            "redshift": headline.redshift,
-            "tail_probability": headline.tail_probability,
-        },
+    asked = option_types.comma_list(parts)
+    if "headline" in asked:
+        headline = two_oddities(scoring, ground, LINE_STRENGTH, STEP_STRENGTH)
+        two_oddities_figure(headline, NEAREST + RIVAL).savefig(out / "two-oddities.png", dpi=110)
+        _write_json(out / "headline.json", scoring, _described(headline))
+    if "cost" in asked:
+        cost = ExplanationSettings(1, STRENGTHS[-1:], normal=1)
+        judged = explain_evaluation(scoring, _of_kinds(ground, BASELINE_KINDS[:1]), cost, console)
+        _write_tables(out / "cost.md", [cost_table(judged)])
+    if "methods" in asked:
+        settings = ExplanationSettings(explained, STRENGTHS, normal=4, sampling="detected", step=STEP)
+        judgement = explain_evaluation(scoring, ground, settings, console)
+        _write_json(out / "explanations.json", scoring, judgement.to_dict())
+        tables = [
+            methods_table(judgement),
+            located_table(judgement, detected=True),
+            window_table(judgement, "window", PUBLISHED),
+            window_table(judgement, f"{NEAREST}window", NEAREST + RIVAL),
+        ]
+        _write_tables(out / "explanations.md", tables)
+    if "baselines" in asked:
+        occlusion = OcclusionSettings(windows=BASELINE_WINDOWS)
+        settings = ExplanationSettings(
+            baselines, STRENGTHS[-1:], occlusion=occlusion, sampling="detected", step=STEP
+        )
+        with counting(console, "baselines") as progress:
+            answers = answer_baselines(
+                scoring, _of_kinds(ground, BASELINE_KINDS), settings, progress=progress
+            )
+        _write_json(out / "baselines.json", scoring, {"baselines": [each.to_dict() for each in answers]})
+        _write_tables(out / "baselines.md", [baseline_table(answers, name) for name in COMBINATIONS])
+
+
+def _of_kinds(ground: PlantingGround, kinds: Sequence[AnomalyKind]) -> PlantingGround:
+    return replace(ground, shapes={kind: ground.shapes[kind] for kind in kinds})
+
+
+def _described(headline: TwoOddities) -> dict[str, Any]:
+    return {
+        "ranked": {name: headline.ranked(each) for name, each in headline.rivals.items()},
+        "peaks": {name: headline.shown(each) for name, each in headline.rivals.items()},
+        "windows": _ranked(headline, headline.maps),
+        "nearest_windows": _ranked(headline, headline.near_maps),
+        "redshift": headline.redshift,
+        "tail_probability": headline.tail_probability,
     }
-    (out / "questions.json").write_text(json.dumps(answered, indent=1) + "\n", encoding="utf-8")
 
 
-def _shown(found: TwoOddities, maps: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
-    return {str(width): found.shown(each) for width, each in zip(found.windows.tolist(), maps, strict=True)}
+def _ranked(found: TwoOddities, maps: NDArray[np.float32]) -> dict[str, tuple[float, float]]:
+    return {str(width): found.ranked(each) for width, each in zip(found.windows.tolist(), maps, strict=True)}
+
+
+def _write_json(path: Path, model: SpectrumModel, answer: dict[str, Any]) -> None:
+    whole = {"model": model.card.name, "digest": model.card.digest, **answer}
+    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_tables(path: Path, tables: Sequence[TextTable]) -> None:
+    path.write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from engine.evaluation.explained_planted import ExplanationSettings
 from engine.evaluation.explanation_summary import Estimate, mean, share
 from engine.evaluation.localisation import Localisation, PlantedPlace, localise
 from engine.evaluation.planted_spectra import PlantingGround
-from engine.evaluation.subject import Subject, effects_of, subject_of
+from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
 from engine.occlusion.attribution import WindowEffects, combined
 from engine.occlusion.settings import OcclusionSettings
 from models.errors import ConfigurationError
@@ -74,8 +74,9 @@ def answer_baselines(
 ) -> list[BaselineAnswer]:
     """Explain planted spectra into baselines of every source, as many as ``numbers`` say.
 
-    Of every kind the first ``settings.spectra`` are taken, at the last of ``settings.strengths``. All numbers
-    come from one occlusion into the most that any asks for: 64, or two disjoint sets of the largest but one.
+    Of every kind the first ``settings.spectra`` are taken, at the last of ``settings.strengths``; or the
+    first of those that the model detects, if ``settings.sampling`` says so. All numbers come from one
+    occlusion into the most that any asks for: 64, or two disjoint sets of the largest but one.
     Observed baselines are the last spectra of ``ground``, which carry no anomaly here.
 
     Raises
@@ -107,6 +108,9 @@ def answer_baselines(
     found: dict[tuple[str, int, str], list[tuple[Localisation, float]]] = {}
     wavelength = model.card.grid.wavelength()
     planted = [ground.plant(kind, settings.strengths[-1], carriers) for kind in ground.kinds]
+    if settings.sampling == "detected":
+        tails = [tail_probabilities(model, each) for each in planted]
+        planted = [each.take(tail <= settings.threshold) for each, tail in zip(planted, tails, strict=True)]
     planted = [each.take(slice(0, settings.spectra)) for each in planted]
     total, done = sum(len(each) for each in planted) * len(sources), 0
     for each in planted:
@@ -114,7 +118,8 @@ def answer_baselines(
             subject = subject_of(model, each.flux[i], each.ivar[i], float(each.redshift[i]))
             place = PlantedPlace(wavelength, each.ivar[i] > 0, each.planted[i])
             for source, baselines in sources.items():
-                effects = effects_of(subject, baselines(subject), drawn, settings.memory_bytes)
+                given = baselines(subject)
+                effects = effects_of(subject, given, drawn, settings.memory_bytes, settings.step)
                 for number in numbers:
                     for name in combinations:
                         answer = _one(effects, number, name, place)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,11 +29,11 @@ from engine.evaluation.rival_maps import (
     random_map,
     residual_map,
 )
-from engine.evaluation.subject import Subject, effects_of, subject_of
+from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
 from engine.occlusion.attribution import WindowEffects, combined, forward_passes
 from engine.occlusion.combine import PRESETS, Preset
 from engine.occlusion.settings import OcclusionSettings, PresetName
-from engine.scorer import as_float32, device_tensor
+from engine.scorer import device_tensor
 from engine.simulation.anomalies import AnomalyKind
 from models.errors import ConfigurationError
 from models.spectrum_model import SpectrumModel
@@ -60,6 +61,9 @@ class ExplanationSettings:
     normal : clean spectra explained to know what windows do in them.
     occlusion : of inverse multiscale occlusion, and widths for every method that has any.
     memory_bytes : what the occlusion of one spectrum may take.
+    sampling : ``drawn``, whatever the model gives them; or ``detected``, only those that it detects.
+    step : windows up to so many pixels apart, see :mod:`engine.evaluation.sparse_windows`; 1 as in a run.
+        Beyond 1, tiled windows and the check with a blind scorer are left out: they are quick measurements.
     """
 
     spectra: int = 6
@@ -68,14 +72,17 @@ class ExplanationSettings:
     normal: int = 12
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     memory_bytes: int = 2**28
+    sampling: Literal["drawn", "detected"] = "drawn"
+    step: int = 1
 
     def __post_init__(self) -> None:
-        if self.spectra < 1 or self.normal < 1 or not self.strengths or self.occlusion.preset != "paper":
+        positive = min(self.spectra, self.normal, self.step) >= 1
+        if not positive or not self.strengths or self.occlusion.preset != "paper":
             raise ConfigurationError(
                 "Settings of an evaluation of explanations are out of range.",
                 where="explanation settings",
                 got=self,
-                allowed="spectra and normal at least 1, one or more strengths, the occlusion's preset paper",
+                allowed="spectra, normal and step from 1, strengths, the preset paper",
                 remedy="Correct them.",
                 kind="explanation-settings",
             )
@@ -164,11 +171,11 @@ class _Judge:
     def sample(
         self, ground: PlantingGround, kind: AnomalyKind, strength: float, carriers: NDArray[np.int64]
     ) -> _Sample:
-        """The first spectra, and further detected ones until as many of these are there."""
+        """The first spectra if these are asked for, and detected ones until as many of these are there."""
         wanted = self._settings.spectra
         planted = ground.plant(kind, strength, carriers)
-        tail = self._tail(planted)
-        drawn = np.arange(len(planted)) < wanted
+        tail = tail_probabilities(self._model, planted)
+        drawn = np.arange(len(planted)) < (wanted if self._settings.sampling == "drawn" else 0)
         detected = tail <= self._settings.threshold
         chosen = drawn | (detected & (np.cumsum(detected) <= wanted))
         return _Sample(planted.take(chosen), tail[chosen], drawn[chosen])
@@ -191,7 +198,7 @@ class _Judge:
             subject = subject_of(self._model, planted.flux[i], planted.ivar[i], float(planted.redshift[i]))
             place = PlantedPlace(self._wavelength, planted.ivar[i] > 0, planted.planted[i])
             maps, window = self._maps(subject, seed=int(planted.row[i]))
-            if i == 0:
+            if i == 0 and self._settings.step == 1:
                 self._check_blind(subject, planted.planted[i])
             yield JudgedSpectrum(
                 kind=planted.kind,
@@ -251,7 +258,7 @@ class _Judge:
             published = combined(effects, COMBINATIONS[PUBLISHED])
         with self._timed(f"{NEAREST}occlusion"):
             alike = nearest_baselines(self._model, subject, occlusion.baselines)
-            near = effects_of(subject, alike, occlusion, self._settings.memory_bytes)
+            near = effects_of(subject, alike, occlusion, self._settings.memory_bytes, self._settings.step)
         for prefix, source in (("", effects), (NEAREST, near)):
             for name, preset in self._combinations.items():
                 # What windows do in normal spectra was learnt with baselines drawn at random.
@@ -262,9 +269,10 @@ class _Judge:
         maps |= _by_width("window", occlusion.windows, published.maps)
         by_width = combined(near, COMBINATIONS[PUBLISHED]).maps
         maps |= _by_width(f"{NEAREST}window", occlusion.windows, by_width)
-        with self._timed(TILED):
-            found = combined(self._occlude(subject, self._tiled()), PRESETS[TILED])
-        maps[TILED], window[TILED] = found.combined, found.peak_window
+        if self._settings.step == 1:
+            with self._timed(TILED):
+                found = combined(self._occlude(subject, self._tiled()), PRESETS[TILED])
+            maps[TILED], window[TILED] = found.combined, found.peak_window
 
         with self._timed("gradient x input"):
             maps["gradient x input"] = gradient_times_input(subject)
@@ -280,7 +288,13 @@ class _Judge:
         }
         for name, replacement in replacements.items():
             with self._timed("plain occlusion"):
-                each = plain_occlusion(subject, replacement, occlusion.windows, self._settings.memory_bytes)
+                each = plain_occlusion(
+                    subject,
+                    replacement,
+                    occlusion.windows,
+                    self._settings.memory_bytes,
+                    self._settings.step,
+                )
             maps |= _by_width(f"occlusion by {name}", occlusion.windows, each)
         with self._timed("residual"):
             residuals = [residual_map(subject, width) for width in occlusion.windows]
@@ -294,7 +308,8 @@ class _Judge:
         self.unseen += unseen_windows(self._occlude(blind, tiled), tiled.preset, unseen)
 
     def _occlude(self, subject: Subject, occlusion: OcclusionSettings) -> WindowEffects:
-        return effects_of(subject, self._baselines(subject), occlusion, self._settings.memory_bytes)
+        step = self._settings.step if occlusion.preset == "paper" else 1
+        return effects_of(subject, self._baselines(subject), occlusion, self._settings.memory_bytes, step)
 
     def _baselines(self, subject: Subject) -> Tensor:
         return decoded_baselines(self._model, subject, self._chosen)
@@ -302,22 +317,6 @@ class _Judge:
     def _tiled(self) -> OcclusionSettings:
         occlusion = self._settings.occlusion
         return OcclusionSettings("reference-code", occlusion.windows, occlusion.baselines, occlusion.seed)
-
-    def _tail(self, planted: PlantedSpectra) -> Floats:
-        if not len(planted):
-            return np.empty(0, dtype=np.float32)
-        cpu = torch.device("cpu")
-        tail = []
-        for low in range(0, len(planted), _TIMED):
-            part = planted.take(slice(low, low + _TIMED))
-            with torch.no_grad():
-                outputs = self._model.outputs(
-                    device_tensor(part.flux, cpu).double(),
-                    device_tensor(part.ivar, cpu).double(),
-                    device_tensor(part.redshift, cpu),
-                )
-            tail.append(self._model.tail_probability(as_float32(outputs.score), part.snr, part.redshift))
-        return np.concatenate(tail)
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -61,8 +61,8 @@ def explanation_figure(judgement: Judgement) -> Figure:
 def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
     """Draw the spectrum, the maps per window into the nearest baselines, combined maps and rivals.
 
-    Shaded: where the line and the step are. Beside every map: how high it is on line and step, over its
-    highest point outside of both.
+    Shaded: where the line and the step are. Beside every map: how often a pixel of the line, or of the step,
+    is higher than one outside of both.
     """
     rows: list[tuple[str, NDArray[np.floating], str]] = [
         (f"window {width}", each, BASELINE)
@@ -89,7 +89,7 @@ def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
         axes.axhline(0, color=MUTED, linewidth=0.5)
         axes.set_yticks([])
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8.5, color=INK)
-        line, step = found.shown(values)
+        line, step = found.ranked(values)
         axes.text(
             1.005,
             0.5,

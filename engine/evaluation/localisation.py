@@ -78,12 +78,13 @@ def localise(attribution: NDArray[np.floating], place: PlantedPlace) -> Localisa
     return Localisation(
         located=distance <= REACH,
         distance=distance,
-        auc=_auc(values, planted),
+        auc=pixel_auc(values, planted),
         mass=float(positive[planted].sum()) / total if total > 0.0 else float("nan"),
     )
 
 
-def _auc(values: NDArray[np.float64], planted: NDArray[np.bool_]) -> float:
+def pixel_auc(values: NDArray[np.floating], planted: NDArray[np.bool_]) -> float:
+    """Probability that a ``planted`` pixel has a higher value than another, ties half; NaN of none."""
     inside, outside = values[planted], np.sort(values[~planted])
     if not len(inside) or not len(outside):
         return float("nan")

@@ -59,14 +59,14 @@ def integrated_gradients(subject: Subject, baselines: Tensor) -> NDArray[np.floa
 
 
 def plain_occlusion(
-    subject: Subject, replacement: Tensor, widths: tuple[int, ...], memory_bytes: int
+    subject: Subject, replacement: Tensor, widths: tuple[int, ...], memory_bytes: int, step: int = 1
 ) -> NDArray[np.float64]:
     """How much less odd the spectrum is without the window around each pixel, (W, N).
 
     Parameters
     ----------
     replacement : (N,) what takes the window's place.
-    widths : of the windows in pixels.
+    widths : of the windows in pixels; step : see :func:`engine.evaluation.subject.effects_of`.
     """
     # The same passes as inverse occlusion, with the roles changed: pieces of the replacement are pasted
     # into the spectrum.
@@ -78,7 +78,7 @@ def plain_occlusion(
         subject.reconstruction,
     )
     settings = OcclusionSettings(windows=widths, baselines=1)
-    effects = effects_of(turned, subject.flux[None], settings, memory_bytes)
+    effects = effects_of(turned, subject.flux[None], settings, memory_bytes, step)
     preset = PRESETS["paper"]
     pairs = zip(effects.scales, effects.differences, strict=True)
     return np.stack([-scale_map(preset, scale, part)[0] for scale, part in pairs])

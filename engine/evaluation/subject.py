@@ -9,12 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.evaluation.planted_spectra import PlantedSpectra
+from engine.evaluation.sparse_windows import sparse_effects
 from engine.occlusion.attribution import WindowEffects, window_effects
 from engine.occlusion.choice import occluder_of
 from engine.occlusion.request import OcclusionRequest
 from engine.occlusion.settings import OcclusionSettings
-from engine.scorer import device_tensor
+from engine.scorer import as_float32, device_tensor
 from models.spectrum_model import LogProb, SpectrumModel
+
+_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +66,39 @@ def subject_of(
 
 
 def effects_of(
-    subject: Subject, baselines: Tensor, settings: OcclusionSettings, memory_bytes: int
+    subject: Subject, baselines: Tensor, settings: OcclusionSettings, memory_bytes: int, step: int = 1
 ) -> WindowEffects:
-    """Inverse multiscale occlusion of a subject into ``baselines`` (M, N), as a run does it."""
+    """Inverse multiscale occlusion of a subject into ``baselines`` (M, N).
+
+    With ``step`` 1 as a run does it; beyond, windows of the preset ``paper`` up to so many pixels apart,
+    see :mod:`engine.evaluation.sparse_windows`.
+    """
     request = OcclusionRequest(subject.flux, baselines.to(subject.flux.dtype), subject.good)
+    occluder = occluder_of(subject.log_prob, memory_bytes)
     with torch.no_grad():
+        if step > 1:
+            return sparse_effects(occluder, subject.log_prob, request, settings.windows, step)
         return window_effects(
-            occluder_of(subject.log_prob, memory_bytes),
+            occluder,
             lambda spectra: subject.log_prob(spectra.double()),
             request,
             settings,
         )
+
+
+def tail_probabilities(model: SpectrumModel, planted: PlantedSpectra) -> NDArray[np.floating]:
+    """What ``model`` (in float64) gives planted spectra, (n,)."""
+    if not len(planted):
+        return np.empty(0, dtype=np.float32)
+    cpu = torch.device("cpu")
+    tail = []
+    for low in range(0, len(planted), _BATCH):
+        part = planted.take(slice(low, low + _BATCH))
+        with torch.no_grad():
+            outputs = model.outputs(
+                device_tensor(part.flux, cpu).double(),
+                device_tensor(part.ivar, cpu).double(),
+                device_tensor(part.redshift, cpu),
+            )
+        tail.append(model.tail_probability(as_float32(outputs.score), part.snr, part.redshift))
+    return np.concatenate(tail)

@@ -1,7 +1,8 @@
 """The published headline: one spectrum with a narrow and a wide oddity, and what each map shows of both.
 
 A line with two peaks, and an offset of the calibration over one arm (Shen & Melchior, arXiv 2310.20012).
-Small windows should find the line, wide ones the offset, the combined map both.
+Small windows should find the line, wide ones the offset, the combined map both. A map shows a region if it
+ranks the region's pixels above those outside of both: an offset over an arm is no peak.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 from engine.evaluation.baseline_sources import nearest_baselines
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.explained_planted import NEAREST
+from engine.evaluation.localisation import pixel_auc
 from engine.evaluation.planted_spectra import PlantingGround
 from engine.evaluation.rival_maps import gradient_times_input, plain_occlusion
 from engine.evaluation.subject import effects_of, subject_of
-from engine.normalisation import normalise
+from engine.normalisation import NormalisedSpectra, normalise
 from engine.occlusion.attribution import combined
 from engine.occlusion.settings import OcclusionSettings
+from engine.scorer import as_float32
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra import Spectra
 from models.errors import InputError
@@ -74,9 +77,19 @@ class TwoOddities:
             return 0.0
         return inside / outside if outside > 0.0 else float("inf")
 
+    def ranking(self, attribution: NDArray[np.floating], region: NDArray[np.bool_]) -> float:
+        """Probability that a pixel in ``region`` is higher than one outside both anomalies; 0.5 by chance."""
+        other = ~self.line & ~self.step
+        compared = (self.ivar > 0) & (region | other)
+        return pixel_auc(attribution[compared], region[compared])
+
     def shown(self, attribution: NDArray[np.floating]) -> tuple[float, float]:
         """Prominence of the line and of the step."""
         return self.prominence(attribution, self.line), self.prominence(attribution, self.step)
+
+    def ranked(self, attribution: NDArray[np.floating]) -> tuple[float, float]:
+        """Ranking of the line and of the step."""
+        return self.ranking(attribution, self.line), self.ranking(attribution, self.step)
 
 
 def two_oddities(
@@ -85,50 +98,49 @@ def two_oddities(
     line_strength: float,
     step_strength: float,
     memory_bytes: int = 2**28,
+    step_pixels: int = 1,
+    settings: OcclusionSettings | None = None,
 ) -> TwoOddities:
-    """Plant a double-peaked line and a step into the brightest of the spectra that can carry them apart.
+    """Plant a double-peaked line and a step into the spectrum that the model then finds oddest.
+
+    Only spectra that can carry them apart are tried. One with a low signal is not chosen for its noise: the
+    tail probability is among spectra of the same signal-to-noise ratio.
 
     Parameters
     ----------
     ground : clean spectra with both kinds; see :func:`engine.evaluation.planted_spectra.prepare_ground`.
     line_strength, step_strength : in sigma.
+    step_pixels : windows up to so many pixels apart, see :mod:`engine.evaluation.sparse_windows`.
+    settings : of inverse occlusion; None for a run's.
 
     Raises
     ------
     InputError : no spectrum carries both apart from each other.
     """
-    row = _row(ground, line_strength, step_strength)
-    shapes = (ground.shapes[LINE][row], ground.shapes[STEP][row])
-    change = sum(
-        np.float32(strength) * shape.change
-        for shape, strength in zip(shapes, (line_strength, step_strength), strict=True)
-        if shape is not None
-    )
-    clean = ground.spectra.take(np.array([row]))
-    spectrum = normalise(
-        Spectra(clean.grid, (clean.flux + change).astype(np.float32), clean.ivar, clean.rows), ground.card, ()
-    )
     model = copy.deepcopy(model).double()
+    row, tail = _oddest(model, ground, line_strength, step_strength)
+    spectrum = _with_both(ground, row, line_strength, step_strength)
     flux, ivar = spectrum.flux[0], spectrum.ivar[0]
-    redshift = float(clean.rows["redshift"][0])
+    redshift = float(spectrum.rows["redshift"][0])
     subject = subject_of(model, flux, ivar, redshift)
-    settings = OcclusionSettings()
+    settings = settings or OcclusionSettings()
     with torch.no_grad():
         baselines = model.baselines(redshift, settings.draw(model.calibration_size))
-        score = -subject.log_prob(subject.flux.double()[None])
-    effects = effects_of(subject, baselines, settings, memory_bytes)
+    effects = effects_of(subject, baselines, settings, memory_bytes, step_pixels)
     rivals: dict[str, NDArray[np.floating]] = {
         name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()
     }
     alike = nearest_baselines(model, subject, settings.baselines)
-    near = effects_of(subject, alike, settings, memory_bytes)
+    near = effects_of(subject, alike, settings, memory_bytes, step_pixels)
     rivals |= {NEAREST + name: combined(near, preset).combined for name, preset in COMBINATIONS.items()}
     rivals["gradient x input"] = gradient_times_input(subject)
     for name, replacement in (
         ("zero", torch.zeros_like(subject.flux)),
         ("mean baseline", baselines.mean(dim=0)),
     ):
-        rivals[f"occlusion by {name}"] = plain_occlusion(subject, replacement, (PLAIN,), memory_bytes)[0]
+        rivals[f"occlusion by {name}"] = plain_occlusion(
+            subject, replacement, (PLAIN,), memory_bytes, step_pixels
+        )[0]
     published = combined(effects, COMBINATIONS["1/sigma^2"])
     step = ground.plant(STEP, step_strength, np.array([row])).planted[0]
     line = ground.plant(LINE, line_strength, np.array([row])).planted[0] & ~step
@@ -140,11 +152,7 @@ def two_oddities(
         line=line,
         step=step,
         redshift=redshift,
-        tail_probability=float(
-            model.tail_probability(
-                score.numpy().astype(np.float32), ground.clean.rows["snr"][[row]], np.array([redshift])
-            )[0]
-        ),
+        tail_probability=tail,
         windows=published.windows,
         maps=published.maps,
         near_maps=combined(near, COMBINATIONS["1/sigma^2"]).maps,
@@ -152,18 +160,46 @@ def two_oddities(
     )
 
 
-def _row(ground: PlantingGround, line_strength: float, step_strength: float) -> int:
+def _with_both(
+    ground: PlantingGround, row: int, line_strength: float, step_strength: float
+) -> NormalisedSpectra:
+    """The one spectrum with both anomalies, as scored."""
+    shapes = (ground.shapes[LINE][row], ground.shapes[STEP][row])
+    change = sum(
+        np.float32(strength) * shape.change
+        for shape, strength in zip(shapes, (line_strength, step_strength), strict=True)
+        if shape is not None
+    )
+    clean = ground.spectra.take(np.array([row]))
+    flux = (clean.flux + change).astype(np.float32)
+    return normalise(Spectra(clean.grid, flux, clean.ivar, clean.rows), ground.card, ())
+
+
+def _oddest(
+    model: SpectrumModel, ground: PlantingGround, line_strength: float, step_strength: float
+) -> tuple[int, float]:
+    """The row of lowest tail probability with both anomalies, and that."""
     able = np.intersect1d(ground.carriers(LINE, line_strength), ground.carriers(STEP, step_strength))
-    brightness = ground.clean.rows["snr"][able]
-    for row in able[np.argsort(-brightness, kind="stable")]:
+    found: list[tuple[float, int]] = []
+    for row in able.tolist():
         line = ground.plant(LINE, line_strength, np.array([row]))
         step = ground.plant(STEP, step_strength, np.array([row]))
         if not len(line) or not len(step):
             continue
         # Most of the line's strength must lie outside the arm that is off.
         share = line.change[0].astype(np.float64) ** 2 * line.ivar[0]
-        if share[~step.planted[0]].sum() > 0.5 * share.sum():
-            return int(row)
+        both = _with_both(ground, row, line_strength, step_strength)
+        if share[~step.planted[0]].sum() <= 0.5 * share.sum() or not both.scorable[0]:
+            continue
+        redshift = both.rows["redshift"].astype(np.float64)
+        subject = subject_of(model, both.flux[0], both.ivar[0], float(redshift[0]))
+        with torch.no_grad():
+            score = as_float32(-subject.log_prob(subject.flux.double()[None]))
+        tail = model.tail_probability(score, ground.clean.rows["snr"][[row]], redshift)
+        found.append((float(tail[0]), row))
+    if found:
+        tail_probability, oddest = min(found)
+        return oddest, tail_probability
     raise InputError(
         "No spectrum can carry a double-peaked line and a step apart from each other.",
         where=f"{len(ground)} clean spectra",

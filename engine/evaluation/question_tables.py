@@ -1,0 +1,58 @@
+"""The answers to the open questions as tables: combinations, windows and detected spectra at a glance."""
+
+from __future__ import annotations
+
+from engine.evaluation.explanation_summary import Estimate, chance, responding, summaries
+from engine.evaluation.explanation_tables import TextTable
+from engine.evaluation.judged_spectra import Judgement
+
+
+def methods_table(judgement: Judgement) -> TextTable:
+    """Every method on all detected spectra, the one that ranks best first."""
+    spectra = [each for each in judgement.spectra if each.tail_probability <= judgement.threshold]
+    found = sorted(summaries(judgement, spectra), key=lambda each: -each.located.value)
+    rows = [
+        (
+            f"{each.method}, {each.width} px" if each.width else each.method,
+            _interval(each.located),
+            _interval(each.auc),
+            f"{each.mass.value:.2f}",
+        )
+        for each in found
+    ]
+    by_chance = chance(spectra)
+    rows.append(("by chance", f"{by_chance.located:.2f}", "0.50", f"{by_chance.mass:.2f}"))
+    return TextTable(
+        f"{len(spectra)} detected spectra of all kinds", ("method", "located", "AUC", "mass"), tuple(rows)
+    )
+
+
+def window_table(judgement: Judgement, family: str, combination: str) -> TextTable:
+    """Mean localisation AUC of each window alone by kind, and the window that adds most at the peak."""
+    prefix = f"{family} "
+    names = [name for name in judgement.methods if name.startswith(prefix) and name[len(prefix) :].isdigit()]
+    rows = []
+    for kind in judgement.kinds:
+        spectra = judgement.of(kind, detected=True)
+        if not spectra:
+            continue
+        cells = []
+        for name in names:
+            one = [each.found[name] for each in spectra]
+            located, ranked = sum(each.located for each in one), sum(each.auc for each in one) / len(one)
+            cells.append(f"{located} ({ranked:.2f})")
+        often = responding(combination, spectra).most_common(1)[0][0]
+        width = sum(each.width for each in spectra) / len(spectra)
+        rows.append((kind.replace("_", " "), str(len(spectra)), f"{width:.0f}", *cells, f"{often} px"))
+    heads = (
+        "kind",
+        "spectra",
+        "width (Å)",
+        *(f"{name[len(prefix) :]} px" for name in names),
+        "adds most",
+    )
+    return TextTable(f"Located by one {family} alone (AUC)", heads, tuple(rows))
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
