@@ -29,7 +29,10 @@ SMALL_TRAINING = TrainingSettings(
     flow_transforms=1,
     flow_hidden=(8,),
     decoder_hidden=(16,),
-    encoder=EncoderSettings(latents=3, channels=(8, 8), kernels=(16, 8), strides=(8, 4), heads=2, hidden=8),
+    scan=((64, 64), (512, 256)),
+    modes=2,
+    mode_rounds=2,
+    encoder=EncoderSettings(latents=4, channels=(8, 8), kernels=(16, 8), strides=(8, 4), heads=2, hidden=8),
     threads=1,
 )
 

@@ -30,6 +30,9 @@ SETTINGS = TrainingSettings(
     learning_rate=6e-3,
     encoder=EncoderSettings(latents=3, channels=(8, 8, 16), heads=4, hidden=16),
     decoder_hidden=(16, 16),
+    scan=((8, 8), (32, 16)),
+    modes=3,
+    mode_rounds=3,
     threads=1,
 )
 
