@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import Calibration, Tail
+from models.calibration import Calibration
 from models.decoder import Decoder
 from models.density import LatentDensity
 from models.encoder import Encoder, EncoderHead, EncoderSettings
@@ -19,20 +19,18 @@ from models.local_score import LocalScore
 from models.model_card import ModelCard
 from models.residual_scan import ResidualScan, excitation, log_ratio
 from models.scan_verdict import ScanVerdict
-from models.spectrum_model import ModelOutputs, SpectrumModel
+from models.spectrum_model import CalibratedModel, ModelOutputs
 from models.usual_misfit import UsualMisfit
 
 _SCANNED_AT_ONCE = 16
 """Spectra whose modes on observed pixels are held at once."""
 
 
-class ScoringModel(SpectrumModel):
+class ScoringModel(CalibratedModel):
     """Scores spectra by the rarity of their latents, by what their residual holds, and by local novelty.
 
     The parts are joined by :class:`models.joint_score.JointScore`.
     """
-
-    calibration_latents: Tensor
 
     def __init__(self, card: ModelCard, calibration_size: int) -> None:
         super().__init__()
@@ -67,11 +65,6 @@ class ScoringModel(SpectrumModel):
         # The modes of a few spectra, their products and sums, shared out over a batch of a hundred.
         held += 5 * self.usual_misfit.modes.shape[1] * _SCANNED_AT_ONCE / 100
         return math.ceil(held)
-
-    @property
-    def calibration_size(self) -> int:
-        """Number of calibration spectra."""
-        return len(self.calibration_latents)
 
     def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """Latents (B, S) of flux (B, N), ivar (B, N), redshift (B,)."""
@@ -167,12 +160,3 @@ class ScoringModel(SpectrumModel):
         raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift)
         score = self.joint(raw, depth_of(ivar), redshift).to(flux.dtype)
         return ModelOutputs(latents, score, reconstruction)
-
-    def tail(
-        self,
-        score: NDArray[np.floating],
-        signal_to_noise: NDArray[np.floating],
-        redshift: NDArray[np.floating],
-    ) -> Tail:
-        """See :class:`models.spectrum_model.SpectrumModel`."""
-        return self.calibration.tail(score, signal_to_noise, redshift)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import Tail
+from models.calibration import Calibration, Tail
 from models.model_card import ModelCard
 
 LogProb = Callable[[Tensor], Tensor]
@@ -91,3 +91,24 @@ class SpectrumModel(nn.Module, ABC):
     ) -> NDArray[np.float32]:
         """The share alone, see :meth:`tail`."""
         return self.tail(score, signal_to_noise, redshift).probability
+
+
+class CalibratedModel(SpectrumModel):
+    """A model that keeps its calibration, and the latents (n, S) from which baselines are decoded."""
+
+    calibration: Calibration
+    calibration_latents: Tensor
+
+    @property
+    def calibration_size(self) -> int:
+        """See :class:`SpectrumModel`."""
+        return len(self.calibration_latents)
+
+    def tail(
+        self,
+        score: NDArray[np.floating],
+        signal_to_noise: NDArray[np.floating],
+        redshift: NDArray[np.floating],
+    ) -> Tail:
+        """See :class:`SpectrumModel`."""
+        return self.calibration.tail(score, signal_to_noise, redshift)

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.calibration import Calibration, Tail
+from models.calibration import Calibration
 from models.gap_filling import GapFilling
 from models.model_card import ModelCard
-from models.spectrum_model import LogProb, ModelOutputs, SpectrumModel
+from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
 from models.spender_decoder import SpenderDecoder
 from models.spender_encoder import AT_ONCE, CHANNELS, SpenderEncoder
 from models.spender_flow import SpenderFlow
@@ -27,14 +27,12 @@ _HELD, _OF = 3 * CHANNELS[0], 64
 through it together, and a usual number of spectra in a batch, which share them."""
 
 
-class SpenderModel(SpectrumModel):
+class SpenderModel(CalibratedModel):
     """Scores spectra by minus the log density of spender's latents.
 
     The encoder was made for spectra without gaps and is told no inverse variance: masked pixels are
     filled from their neighbours. It couples all pixels, so explanations take whole forward passes.
     """
-
-    calibration_latents: Tensor
 
     def __init__(self, card: ModelCard, calibration_size: int) -> None:
         super().__init__()
@@ -60,11 +58,6 @@ class SpenderModel(SpectrumModel):
     def floats_per_pixel(self) -> int:
         """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
         return 16 + _HELD * AT_ONCE["cpu"] // _OF
-
-    @property
-    def calibration_size(self) -> int:
-        """Number of calibration latents."""
-        return len(self.calibration_latents)
 
     def encode(self, flux: Tensor, ivar: Tensor) -> Tensor:
         """Latents (B, S) of flux and ivar (B, N)."""
@@ -113,12 +106,3 @@ class SpenderModel(SpectrumModel):
         latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
         redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
-
-    def tail(
-        self,
-        score: NDArray[np.floating],
-        signal_to_noise: NDArray[np.floating],
-        redshift: NDArray[np.floating],
-    ) -> Tail:
-        """See :class:`models.spectrum_model.SpectrumModel`."""
-        return self.calibration.tail(score, signal_to_noise, redshift)

@@ -28,21 +28,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.calibration import Calibration, quantiles
 from models.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
 from models.encoder import EncoderSettings
 from models.errors import ConfigurationError
 from models.grid import WavelengthGrid
 from models.joint_score import depth_of
 from models.misfit_training import ModeSettings, fit_parts, fit_usual_misfit
+from models.model_calibration import calibrate
 from models.model_card import ModelCard
 from models.scoring_model import ScoringModel
-from models.signal_to_noise import signal_to_noise
 from models.training_losses import consistency, fidelity, mask_a_stretch, novelty
 from models.training_spectra import SpectraSource, TrainingSplit, batch_of, chunks
-
-SNR_TAILS = (0.002, 0.998)
-"""Quantiles of the calibration spectra's signal-to-noise ratios that become the model's range."""
 
 
 @dataclass(frozen=True)
@@ -159,19 +155,7 @@ def fit(
     ------
     ConfigurationError : too few spectra to hold some out.
     """
-    counts = {
-        "training": len(spectra.training),
-        "validation": len(spectra.validation),
-        "calibration": len(spectra.calibration),
-    }
-    if counts["training"] < settings.batch or min(counts["validation"], counts["calibration"]) < 8:
-        raise ConfigurationError(
-            "Too few spectra to train on.",
-            got=", ".join(f"{count} for {side}" for side, count in counts.items()),
-            allowed=f"at least a batch of {settings.batch} for training, 8 each for the others",
-            remedy="Give more spectra, or a smaller batch.",
-            kind="too-few-spectra",
-        )
+    counts = spectra.counts(settings.batch)
     if settings.encoder.novelty != 1:
         raise ConfigurationError(
             "The encoder has another number of novelty outputs than the score has use for.",
@@ -201,35 +185,6 @@ def fit(
     model.card = replace(card, metrics=metrics)
     calibrate(model, spectra.calibration)
     return model.requires_grad_(False)
-
-
-@torch.no_grad()
-def calibrate(model: ScoringModel, spectra: SpectraSource) -> None:
-    """Make ``spectra`` the usual ones that scores are compared with, and from which baselines are drawn.
-
-    The card's range of S/N and its quantiles of scores become theirs.
-
-    Raises
-    ------
-    ConfigurationError : fewer than four have a finite score.
-    """
-    latents, scores, snr, redshift = [], [], [], []
-    for index in chunks(len(spectra)):
-        flux, ivar, redshifts = batch_of(spectra, index)
-        outputs = model.outputs(flux, ivar, redshifts)
-        latents.append(outputs.latents)
-        scores.append(outputs.score.double())
-        snr.append(signal_to_noise(flux, ivar))
-        redshift.append(redshifts)
-    of_latents, score, ratio, at = (torch.cat(parts) for parts in (latents, scores, snr, redshift))
-    model.calibration = Calibration.fit(score.numpy(), ratio.numpy(), at.numpy())
-    model.calibration_latents = of_latents
-    model.card = replace(
-        model.card,
-        snr_min=float(np.quantile(ratio.numpy(), SNR_TAILS[0])),
-        snr_max=float(np.quantile(ratio.numpy(), SNR_TAILS[1])),
-        calibration_quantiles=quantiles(score.numpy()),
-    )
 
 
 def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapping[str, Any]) -> ModelCard:

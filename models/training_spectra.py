@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.errors import ConfigurationError
+
 Batch = tuple[Tensor, Tensor, Tensor]
 """Flux and ivar (batch, N) and redshift (batch,)."""
 
@@ -49,6 +51,28 @@ class TrainingSplit:
     training: SpectraSource
     validation: SpectraSource
     calibration: SpectraSource
+
+    def counts(self, batch: int) -> dict[str, int]:
+        """Number of spectra on each side, by name.
+
+        Raises
+        ------
+        ConfigurationError : fewer than a ``batch`` for training, or than eight on another side.
+        """
+        counts = {
+            "training": len(self.training),
+            "validation": len(self.validation),
+            "calibration": len(self.calibration),
+        }
+        if counts["training"] < batch or min(counts["validation"], counts["calibration"]) < 8:
+            raise ConfigurationError(
+                "Too few spectra to train on.",
+                got=", ".join(f"{count} for {side}" for side, count in counts.items()),
+                allowed=f"at least a batch of {batch} for training, 8 each for the others",
+                remedy="Give more spectra, or a smaller batch.",
+                kind="too-few-spectra",
+            )
+        return counts
 
     def __len__(self) -> int:
         """Number of spectra on all sides."""

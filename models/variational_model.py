@@ -25,11 +25,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import Calibration, Tail
+from models.calibration import Calibration
 from models.model_card import ModelCard
 from models.reconstruction_scores import Form, ReconstructionScore
 from models.rest_frame import RestFrame, RestTaps
-from models.spectrum_model import LogProb, ModelOutputs, SpectrumModel
+from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
 
 KIND = "variational"
 _ROWS_AT_ONCE = 32
@@ -63,7 +63,7 @@ class VariationalArchitecture:
         return cls(entry["form"], entry["score"], int(entry["latents"]), tuple(entry["hidden"]))
 
 
-class VariationalModel(SpectrumModel):
+class VariationalModel(CalibratedModel):
     """Scores spectra by how badly a variational autoencoder reconstructs them.
 
     Parameters
@@ -101,11 +101,6 @@ class VariationalModel(SpectrumModel):
         # Sixteen arrays in double precision: flux, ivar, reconstruction, residuals and terms of the score,
         # each before and after its mask. Taps are held for few spectra only.
         return 32
-
-    @property
-    def calibration_size(self) -> int:
-        """Number of calibration spectra."""
-        return len(self.calibration_latents)
 
     def taps(self, ivar: Tensor, redshift: Tensor) -> RestTaps:
         """How spectra of ivar (B, N) at redshift (B,) come to the rest frame."""
@@ -183,15 +178,6 @@ class VariationalModel(SpectrumModel):
         latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
         redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
-
-    def tail(
-        self,
-        score: NDArray[np.floating],
-        signal_to_noise: NDArray[np.floating],
-        redshift: NDArray[np.floating],
-    ) -> Tail:
-        """See :class:`models.spectrum_model.SpectrumModel`."""
-        return self.calibration.tail(score, signal_to_noise, redshift)
 
     def _posterior(self, first: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.posterior(self.rest_of_encoder(first.relu())).chunk(2, dim=1)

@@ -14,12 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.calibration import Calibration, quantiles
 from models.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
-from models.errors import ConfigurationError
+from models.model_calibration import calibrate
 from models.model_card import ModelCard
-from models.signal_to_noise import signal_to_noise
-from models.training import SNR_TAILS, TrainingPopulation, TrainingProgress
+from models.training import TrainingPopulation, TrainingProgress
 from models.training_spectra import SpectraSource, TrainingSplit
 from models.variational_losses import Batch, LossWeights, loss
 from models.variational_model import KIND, VariationalArchitecture, VariationalModel
@@ -85,19 +83,7 @@ def fit_variational(
     ------
     ConfigurationError : too few spectra to hold some out.
     """
-    counts = {
-        "training": len(spectra.training),
-        "validation": len(spectra.validation),
-        "calibration": len(spectra.calibration),
-    }
-    if counts["training"] < settings.batch or min(counts["validation"], counts["calibration"]) < 8:
-        raise ConfigurationError(
-            "Too few spectra to train on.",
-            got=", ".join(f"{count} for {side}" for side, count in counts.items()),
-            allowed=f"at least a batch of {settings.batch} for training, 8 each for the others",
-            remedy="Give more spectra, or a smaller batch.",
-            kind="too-few-spectra",
-        )
+    counts = spectra.counts(settings.batch)
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
     card = _card(population, settings, {**data, "spectra_of": counts})
@@ -112,7 +98,7 @@ def fit_variational(
             "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
         },
     )
-    calibrate_variational(model, spectra.calibration)
+    calibrate(model, spectra.calibration)
     return model
 
 
@@ -134,33 +120,6 @@ def usual_spectrum(model: VariationalModel, spectra: SpectraSource) -> Tensor:
         return torch.ones_like(model.usual)
     whole = np.interp(np.arange(len(median)), seen, median[seen])
     return torch.from_numpy(whole).to(model.usual.dtype)
-
-
-@torch.no_grad()
-def calibrate_variational(model: VariationalModel, spectra: SpectraSource) -> None:
-    """Make ``spectra`` the usual ones that scores are compared with, and from which baselines are drawn.
-
-    Raises
-    ------
-    ConfigurationError : fewer than four have a finite score.
-    """
-    latents, scores, ratios, redshifts = [], [], [], []
-    for flux, ivar, redshift in _chunks(spectra):
-        outputs = model.outputs(flux, ivar, redshift)
-        latents.append(outputs.latents)
-        scores.append(outputs.score.double())
-        ratios.append(signal_to_noise(flux, ivar))
-        redshifts.append(redshift)
-    score, ratio, at = (torch.cat(parts).numpy() for parts in (scores, ratios, redshifts))
-    model.calibration = Calibration.fit(score, ratio, at)
-    model.calibration_latents = torch.cat(latents)
-    finite = score[np.isfinite(score)]
-    model.card = replace(
-        model.card,
-        snr_min=float(np.quantile(ratio, SNR_TAILS[0])),
-        snr_max=float(np.quantile(ratio, SNR_TAILS[1])),
-        calibration_quantiles=quantiles(finite),
-    )
 
 
 def _card(
