@@ -42,9 +42,10 @@ def pipeline_release(
     ConfigurationError : the disk has no room.
     """
     settings = SimulationSettings("desi", spectra, 0.0, spectra_per_file=spectra_per_file, resolution=False)
-    description = {**asdict(settings), "distinct": distinct}
+    # As text: JSON knows no tuples, and settings hold some.
+    description = json.dumps({**asdict(settings), "distinct": distinct}) + "\n"
     marker = directory / _MARKER
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == description:
+    if marker.is_file() and marker.read_text(encoding="utf-8") == description:
         return directory
     if directory.exists() and any(directory.iterdir()):
         raise InputError(
@@ -68,7 +69,7 @@ def pipeline_release(
         copies = [replace(simulated[row % len(simulated)], index=row) for row in rows]
         write_desi_file(settings, directory, number, pixel, copies)
         progress(f"write files: {number + 1:,} of {files:,}")
-    marker.write_text(json.dumps(description) + "\n", encoding="utf-8")
+    marker.write_text(description, encoding="utf-8")
     return directory
 
 
