@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -18,7 +17,6 @@ from flows.training_request import TrainingRequest
 from flows.training_sample import ChosenFile, TrainingSample, draw_sample
 from flows.training_sides import Side
 from models.errors import QuarantineError
-from models.model_card import ModelCard
 from models.training import TrainingPopulation
 from models.training_spectra import TrainingSpectra, TrainingSplit
 
@@ -66,7 +64,7 @@ def read_sample(
     RetryError : the disk or network failed.
     """
     usable = np.zeros(len(sample), dtype=bool)
-    card, read = _card(population), 0
+    card, read = population.card(), 0
     listener = training_listener()
     for chosen in sample.files:
         try:
@@ -130,28 +128,3 @@ def _stretches(chosen: ChosenFile) -> Iterator[tuple[int, int, slice]]:
         ):
             yield int(rows[first]), int(rows[number - 1]) + 1, slice(first, number)
             first = number
-
-
-def _card(population: TrainingPopulation) -> ModelCard:
-    """What normalisation asks of a card; the model's own comes from training."""
-    return ModelCard(
-        name=population.name,
-        description=population.description,
-        kind="",
-        grid=population.grid,
-        classes=population.classes,
-        redshift_min=population.redshift_min,
-        redshift_max=population.redshift_max,
-        snr_min=0.0,
-        snr_max=math.inf,
-        normalisation_min=population.normalisation_min,
-        normalisation_max=population.normalisation_max,
-        min_good_fraction=population.min_good_fraction,
-        rest_start=0.0,
-        rest_step=0.0,
-        rest_size=0,
-        architecture={},
-        training={},
-        metrics={},
-        calibration_quantiles=(),
-    )

@@ -59,9 +59,9 @@ def fit_parts(model: ScoringModel, spectra: SpectraSource) -> None:
         latents = model.encode(flux, ivar, redshift)
         reconstruction = model.decode(latents, redshift)
         found.append(cell_means(model.scan, flux - reconstruction, ivar, redshift, model.modes(redshift)))
-        kept.append((latents, reconstruction, flux, ivar, redshift))
+        kept.append((latents, reconstruction, flux, ivar, redshift, depth_of(ivar)))
     together = [torch.cat([getattr(each, name) for each in found]) for name in CellMeans.__annotations__]
     fit_misfit(model.scan, CellMeans(*together))
     raw = torch.cat([model.raw_parts(*each) for each in kept])
-    depth = torch.cat([depth_of(each[3]) for each in kept])
-    model.joint.fit(raw, depth, torch.cat([each[4] for each in kept]))
+    redshifts, depths = (torch.cat(parts) for parts in tuple(zip(*kept, strict=True))[4:])
+    model.joint.fit(raw, depths, redshifts)

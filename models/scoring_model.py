@@ -72,11 +72,20 @@ class ScoringModel(CalibratedModel):
         return latents
 
     def raw_parts(
-        self, latents: Tensor, reconstruction: Tensor, flux: Tensor, ivar: Tensor, redshift: Tensor
+        self,
+        latents: Tensor,
+        reconstruction: Tensor,
+        flux: Tensor,
+        ivar: Tensor,
+        redshift: Tensor,
+        depth: Tensor,
     ) -> Tensor:
-        """What the score is joined of, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra."""
+        """What the score is joined of, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra.
+
+        ``depth`` (B,) is that of ``ivar``, see :func:`models.joint_score.depth_of`.
+        """
         count = self.encoder.settings.latents
-        density = -self.density(latents[:, :count], self.density.context(depth_of(ivar), redshift))
+        density = -self.density(latents[:, :count], self.density.context(depth, redshift))
         found = [
             self._scanned(flux[part] - reconstruction[part], ivar[part], redshift[part])
             for part in torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE)
@@ -157,6 +166,7 @@ class ScoringModel(CalibratedModel):
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
         latents = self.encode(flux, ivar, redshift)
         reconstruction = self.decode(latents, redshift)
-        raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift)
-        score = self.joint(raw, depth_of(ivar), redshift).to(flux.dtype)
+        depth = depth_of(ivar)
+        raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift, depth)
+        score = self.joint(raw, depth, redshift).to(flux.dtype)
         return ModelOutputs(latents, score, reconstruction)

@@ -125,6 +125,30 @@ class TrainingPopulation:
     normalisation_max: float
     min_good_fraction: float
 
+    def card(self) -> ModelCard:
+        """A card that says this and nothing of a model: enough to normalise by, and to be completed."""
+        return ModelCard(
+            name=self.name,
+            description=self.description,
+            kind="",
+            grid=self.grid,
+            classes=self.classes,
+            redshift_min=self.redshift_min,
+            redshift_max=self.redshift_max,
+            snr_min=0.0,
+            snr_max=math.inf,
+            normalisation_min=self.normalisation_min,
+            normalisation_max=self.normalisation_max,
+            min_good_fraction=self.min_good_fraction,
+            rest_start=0.0,
+            rest_step=0.0,
+            rest_size=0,
+            architecture={},
+            training={},
+            metrics={},
+            calibration_quantiles=(),
+        )
+
 
 Callback = Callable[[TrainingProgress, ScoringModel], None]
 
@@ -188,24 +212,13 @@ def fit(
 
 
 def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapping[str, Any]) -> ModelCard:
-    grid = population.grid
-    wavelength = grid.wavelength()
+    wavelength = population.grid.wavelength()
     start = math.log10(wavelength[0] / (1.0 + population.redshift_max)) - 1e-3
     stop = math.log10(wavelength[-1] / (1.0 + population.redshift_min)) + 1e-3
     step = 1e-4
-    return ModelCard(
-        name=population.name,
-        description=population.description,
+    return replace(
+        population.card(),
         kind="local",
-        grid=grid,
-        classes=population.classes,
-        redshift_min=population.redshift_min,
-        redshift_max=population.redshift_max,
-        snr_min=0.0,
-        snr_max=math.inf,
-        normalisation_min=population.normalisation_min,
-        normalisation_max=population.normalisation_max,
-        min_good_fraction=population.min_good_fraction,
         rest_start=start,
         rest_step=step,
         rest_size=math.ceil((stop - start) / step) + 1,
@@ -214,8 +227,6 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
             "data": dict(data),
             "settings": {k: v for k, v in asdict(settings).items() if k != "encoder"},
         },
-        metrics={},
-        calibration_quantiles=(),
     )
 
 

@@ -72,7 +72,6 @@ class VariationalModel(CalibratedModel):
     calibration_size : number of calibration spectra.
     """
 
-    calibration_latents: Tensor
     usual: Tensor
     wavelength: Tensor
 

@@ -130,19 +130,9 @@ def _card(
     step = max(_LEAST_STEP, float(np.diff(observed).max()))
     start = float(observed[0]) - math.log10(1 + population.redshift_max) - step
     stop = float(observed[-1]) - math.log10(1 + population.redshift_min) + step
-    return ModelCard(
-        name=population.name,
-        description=population.description,
+    return replace(
+        population.card(),
         kind=KIND,
-        grid=population.grid,
-        classes=population.classes,
-        redshift_min=population.redshift_min,
-        redshift_max=population.redshift_max,
-        snr_min=0.0,
-        snr_max=math.inf,
-        normalisation_min=population.normalisation_min,
-        normalisation_max=population.normalisation_max,
-        min_good_fraction=population.min_good_fraction,
         rest_start=start,
         rest_step=step,
         rest_size=math.ceil((stop - start) / step) + 1,
@@ -151,8 +141,6 @@ def _card(
             "data": dict(data),
             "settings": {key: value for key, value in asdict(settings).items() if key != "architecture"},
         },
-        metrics={},
-        calibration_quantiles=(),
     )
 
 
