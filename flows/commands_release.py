@@ -277,7 +277,7 @@ def run(
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
     preset: Annotated[
-        Literal["paper", "reference-code", "nearest"] | None, Parameter(group=_OCCLUSION)
+        Literal["whyspec", "paper", "reference-code", "nearest"] | None, Parameter(group=_OCCLUSION)
     ] = None,
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,

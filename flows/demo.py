@@ -50,15 +50,13 @@ def run_demo(
     console.rule("score and explain", align="left")
     widths = f"{', '.join(map(str, WINDOWS[:-1]))} and {WINDOWS[-1]}"
     console.print(
-        f"Every pixel is the centre of windows of {widths} pixels (preset paper), pasted into {BASELINES} "
-        "typical spectra."
+        f"Pieces of {widths} pixels of every odd spectrum are pasted into {BASELINES} typical spectra."
     )
     request = RunRequest(
         release=(str(release),),
         store=str(store),
         models=(model,) if model else None,
         threshold=THRESHOLD,
-        preset="paper",
         windows=WINDOWS,
         baselines=BASELINES,
     )

@@ -39,7 +39,7 @@ def show_evaluation(console: Console, results: DetectionResults) -> None:
         console,
         _by_strength(
             results,
-            "Area under the curve, by tail probability (in brackets the bound where the place is unknown)",
+            "Area under the curve, by tail probability (in brackets: if just the clean spectrum is known)",
             lambda cell: f"{cell.by(TAIL).auc.value:.2f}",
             lambda kind, strength: _bound(results, kind, strength, "auc"),
         ),
@@ -49,7 +49,7 @@ def show_evaluation(console: Console, results: DetectionResults) -> None:
         console,
         _by_strength(
             results,
-            f"Share found at {settings.false_positives:.0%} false positives (bound in brackets)",
+            f"Share found at {settings.false_positives:.0%} false positives (in brackets likewise)",
             lambda cell: f"{cell.by(TAIL).recall.value:.2f}",
             lambda kind, strength: _bound(results, kind, strength, "recall"),
         ),
@@ -104,7 +104,7 @@ def _rivals(results: DetectionResults) -> Table:
 
 def _bound(results: DetectionResults, kind: str, strength: float, rate: str) -> str:
     bound = results.bound(kind, strength)
-    return f"{getattr(bound.unknown_place, rate):.2f}" if bound else "-"
+    return f"{getattr(bound.unknown_shape, rate):.2f}" if bound else "-"
 
 
 def _left_out(results: DetectionResults) -> list[str]:

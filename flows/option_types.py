@@ -117,6 +117,7 @@ def presets(text: str) -> tuple[PresetName, ...]:
     ConfigurationError : there is no such preset.
     """
     known: dict[str, PresetName] = {
+        "whyspec": "whyspec",
         "paper": "paper",
         "reference-code": "reference-code",
         "nearest": "nearest",

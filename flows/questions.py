@@ -23,7 +23,13 @@ from engine.evaluation.baseline_questions import answer_baselines
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.explained_planted import NEAREST, PUBLISHED, ExplanationSettings
 from engine.evaluation.explanation_figure import two_oddities_figure
-from engine.evaluation.explanation_tables import TextTable, baseline_table, cost_table, located_table
+from engine.evaluation.explanation_tables import (
+    TextTable,
+    baseline_table,
+    cost_table,
+    located_table,
+    signature_table,
+)
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
 from engine.evaluation.question_tables import methods_table, window_table
@@ -43,7 +49,6 @@ RIVAL = "mean"
 """The combination that is shown beside the published one."""
 STRENGTHS = (20.0, 40.0)
 """Sigma of the explained anomalies: below, hardly any is detected."""
-STEP = 16
 BASELINE_WINDOWS = (16, 64, 256, 1024)
 BASELINE_KINDS = (
     AnomalyKind.BROAD_SHIFTED_LINES,
@@ -87,7 +92,7 @@ def main(
         judged = explain_evaluation(scoring, _of_kinds(ground, BASELINE_KINDS[:1]), cost, console)
         _write_tables(out / "cost.md", [cost_table(judged)])
     if "methods" in asked:
-        settings = ExplanationSettings(explained, STRENGTHS, normal=4, sampling="detected", step=STEP)
+        settings = ExplanationSettings(explained, STRENGTHS, normal=4, sampling="detected")
         judgement = explain_evaluation(scoring, ground, settings, console)
         _write_json(out / "explanations.json", scoring, judgement.to_dict())
         tables = [
@@ -95,13 +100,12 @@ def main(
             located_table(judgement, detected=True),
             window_table(judgement, "window", PUBLISHED),
             window_table(judgement, f"{NEAREST}window", NEAREST + RIVAL),
+            signature_table(judgement),
         ]
         _write_tables(out / "explanations.md", tables)
     if "baselines" in asked:
         occlusion = OcclusionSettings(windows=BASELINE_WINDOWS)
-        settings = ExplanationSettings(
-            baselines, STRENGTHS[-1:], occlusion=occlusion, sampling="detected", step=STEP
-        )
+        settings = ExplanationSettings(baselines, STRENGTHS[-1:], occlusion=occlusion, sampling="detected")
         with counting(console, "baselines") as progress:
             answers = answer_baselines(
                 scoring, _of_kinds(ground, BASELINE_KINDS), settings, progress=progress

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -31,25 +31,39 @@ NODE_STEP = 0.002
 
 
 @dataclass(frozen=True, eq=False)
-class ScanContext:
-    """What the scan needs beside the residual, for B spectra, C cells and K modes.
+class Projection:
+    """What modes take out of residuals, for B spectra, C cells and K modes.
 
     Attributes
     ----------
     weight : (B, N), the inverse variance; weighted_modes : (B, N, K), times the modes.
     correction : (B, C, K), what cells' sums of weight * residual lose per unit of U' W r.
-    scale : (B, C), one over the standard deviation of a cell's corrected sum; 0 where no pixel of the cell
-        is good.
-    log_prior : (B, C), natural log of each cell's share; minus infinity where no pixel is good.
+    information : (B, C), inverse variance that is left in cells; 0 where no pixel is good.
     whitening : (B, K, K), makes U' W r of unit covariance.
     """
 
     weight: Tensor
     weighted_modes: Tensor
     correction: Tensor
+    information: Tensor
+    whitening: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ScanContext:
+    """What the scan needs beside the residual, for B spectra and C cells.
+
+    Attributes
+    ----------
+    projection : of the modes.
+    scale : (B, C), one over the standard deviation of a cell's corrected sum; 0 where no pixel of the cell
+        is good.
+    log_prior : (B, C), natural log of each cell's share; minus infinity where no pixel is good.
+    """
+
+    projection: Projection
     scale: Tensor
     log_prior: Tensor
-    whitening: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +159,8 @@ class ResidualScan(nn.Module):
 
     def context(self, ivar: Tensor, redshift: Tensor, modes: Tensor) -> ScanContext:
         """For inverse variances (B, N), redshifts (B,) and modes on observed pixels (B, N, K)."""
-        found, information = self._projected(ivar, modes)
+        projection = self.projection(ivar, modes)
+        information = projection.information
         usable = information > 1e-9
         deviation = torch.sqrt(self.variance(information, self.nodes(redshift)))
         scale = torch.where(usable, 1 / (information.clamp_min(1e-9) * deviation), 0.0)
@@ -156,10 +171,10 @@ class ResidualScan(nn.Module):
             log_prior = torch.where(own, -torch.log(share), log_prior)
         # Without a good pixel nothing is found: cells of significance zero.
         log_prior[~usable.any(dim=1)] = -math.log(self.cells)
-        return replace(found, scale=scale, log_prior=log_prior)
+        return ScanContext(projection, scale, log_prior)
 
-    def _projected(self, ivar: Tensor, modes: Tensor) -> tuple[ScanContext, Tensor]:
-        """All of a context that no misfit is needed for, and cells' information (B, C)."""
+    def projection(self, ivar: Tensor, modes: Tensor) -> Projection:
+        """For inverse variances (B, N) and modes on observed pixels (B, N, K)."""
         weighted = modes * ivar[..., None]
         product = (modes.transpose(1, 2) @ weighted).double()
         one = torch.eye(modes.shape[-1], dtype=product.dtype, device=product.device)
@@ -178,20 +193,20 @@ class ResidualScan(nn.Module):
         information = full - (correction * of_cells).sum(dim=-1)
         # Of a cell that the modes explain wholly, rounding is left.
         information = torch.where(information > 1e-3 * full, information, 0.0)
-        blank = torch.zeros_like(information)
-        return ScanContext(ivar, weighted, correction, blank, blank, whitening), information
+        return Projection(ivar, weighted, correction, information, whitening)
 
-    def corrected(self, residual: Tensor, context: ScanContext) -> tuple[Tensor, Tensor]:
+    def corrected(self, residual: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:
         """Cells' sums of weight * residual without what modes explain, (B, C), and U' W r, (B, K)."""
-        good = context.weight > 0
-        strength = torch.einsum("bn,bnk->bk", torch.where(good, residual, 0.0), context.weighted_modes)
-        sums = self.sums(torch.where(good, residual * context.weight, 0.0))
-        return sums - (context.correction @ strength[..., None])[..., 0], strength
+        good = projection.weight > 0
+        strength = torch.einsum("bn,bnk->bk", torch.where(good, residual, 0.0), projection.weighted_modes)
+        sums = self.sums(torch.where(good, residual * projection.weight, 0.0))
+        return sums - (projection.correction @ strength[..., None])[..., 0], strength
 
     def forward(self, residual: Tensor, context: ScanContext) -> ScanResult:
         """Significances in residuals (B, N)."""
-        sums, strength = self.corrected(residual, context)
-        return ScanResult(sums * context.scale, (context.whitening @ strength[..., None])[..., 0])
+        sums, strength = self.corrected(residual, context.projection)
+        modes = (context.projection.whitening @ strength[..., None])[..., 0]
+        return ScanResult(sums * context.scale, modes)
 
 
 def evidence(significance: Tensor) -> Tensor:
@@ -222,8 +237,9 @@ def cell_means(
     scan: ResidualScan, residual: Tensor, ivar: Tensor, redshift: Tensor, modes: Tensor
 ) -> CellMeans:
     """What :func:`fit_misfit` learns from, of residuals (n, N) with modes (n, N, K)."""
-    context, information = scan._projected(ivar, modes)
-    sums, _ = scan.corrected(residual, context)
+    projection = scan.projection(ivar, modes)
+    sums, _ = scan.corrected(residual, projection)
+    information = projection.information
     return CellMeans(sums / information.clamp_min(1e-9), information, redshift)
 
 

@@ -133,9 +133,10 @@ class ScoringModel(CalibratedModel):
         depth = depth_of(ivar)
         context = self.scan.context(ivar, redshift, self.modes(redshift))
         matrix, offset = self.decoder.basis(float(redshift))
-        profiles, scale = context.weighted_modes[0], context.scale[0]
+        projection, scale = context.projection, context.scale[0]
+        profiles = projection.weighted_modes[0]
         # Significances, of cells and then modes, are linear in sums over cells and in sums of profiles.
-        mixing = torch.cat((-(context.correction[0] * scale[:, None]), context.whitening[0])).T
+        mixing = torch.cat((-(projection.correction[0] * scale[:, None]), projection.whitening[0])).T
         columns = torch.cat((matrix, offset[:, None]), dim=1).T
         drawn = nn.functional.pad(self.scan.sums(columns * ivar) * scale, (0, len(mixing)))
         drawn = (drawn + (columns @ profiles) @ mixing).T

@@ -75,9 +75,9 @@ class TrainingSettings:
     flow_transforms: int = 3
     flow_hidden: tuple[int, ...] = (32, 32)
     decoder_hidden: tuple[int, ...] = (64, 128)
-    scan: tuple[tuple[int, int], ...] = ((8, 8), (32, 16), (128, 64), (512, 256))
-    modes: int = 48
-    mode_spectra: int = 3000
+    scan: tuple[tuple[int, int], ...] = ((12, 12), (48, 24), (192, 96))
+    modes: int = 64
+    mode_spectra: int = 6000
     mode_rounds: int = 8
     encoder: EncoderSettings = field(default_factory=EncoderSettings)
     seed: int = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,6 @@ from engine.evaluation.localisation import Localisation, PlantedPlace, localise
 from engine.evaluation.planted_spectra import PlantingGround
 from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
 from engine.occlusion.attribution import WindowEffects, combined
-from engine.occlusion.settings import OcclusionSettings
 from models.errors import ConfigurationError
 from models.spectrum_model import SpectrumModel
 
@@ -96,7 +95,7 @@ def answer_baselines(
         )
     model = copy.deepcopy(model).double()
     occlusion = settings.occlusion
-    drawn = OcclusionSettings(windows=occlusion.windows, baselines=most, seed=occlusion.seed)
+    drawn = replace(occlusion, baselines=most)
     chosen = drawn.draw(model.calibration_size)
     observed = np.arange(len(ground) - most, len(ground))
     sources: Mapping[str, Callable[[Subject], Tensor]] = {
@@ -119,7 +118,7 @@ def answer_baselines(
             place = PlantedPlace(wavelength, each.ivar[i] > 0, each.planted[i])
             for source, baselines in sources.items():
                 given = baselines(subject)
-                effects = effects_of(subject, given, drawn, settings.memory_bytes, settings.step)
+                effects = effects_of(subject, given, drawn, settings.memory_bytes)
                 for number in numbers:
                     for name in combinations:
                         answer = _one(effects, number, name, place)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
-from engine.evaluation.ideal_observer import known_place, unknown_place
+from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
 from engine.evaluation.planted_spectra import PlantingGround
 from engine.evaluation.rates import bootstrap, share
 from engine.evaluation.results import (
@@ -137,10 +137,13 @@ def _bounds(ground: PlantingGround, kind: AnomalyKind, settings: EvaluationSetti
     if not len(rows):
         return []
     changes = [shape.change for row in rows.tolist() if (shape := ground.shapes[kind][row]) is not None]
-    whitened = np.array(changes) * np.sqrt(ground.spectra.ivar[rows])
+    ivar = ground.spectra.ivar[rows]
+    whitened = np.array(changes) * np.sqrt(ivar)
     random = np.random.default_rng((settings.seed, *kind.value.encode()))
-    found = unknown_place(whitened, settings.strengths, settings.false_positives, random)
+    strengths, share = settings.strengths, settings.false_positives
+    of_shape = unknown_place(whitened, strengths, share, random)
+    of_any = unknown_shape(whitened, ivar, strengths, share, random)
     return [
-        KindBound(kind.value, strength, known_place(strength, settings.false_positives), bound)
-        for strength, bound in zip(settings.strengths, found, strict=True)
+        KindBound(kind.value, strength, known_place(strength, share), *bounds)
+        for strength, *bounds in zip(strengths, of_shape, of_any, strict=True)
     ]

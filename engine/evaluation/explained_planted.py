@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -30,10 +30,11 @@ from engine.evaluation.rival_maps import (
     residual_map,
 )
 from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
-from engine.occlusion.attribution import WindowEffects, combined, forward_passes
+from engine.occlusion.attribution import Attribution, WindowEffects, combined, forward_passes
 from engine.occlusion.combine import PRESETS, Preset
 from engine.occlusion.settings import OcclusionSettings, PresetName
 from engine.scorer import device_tensor
+from engine.signature_criteria import SignatureCriteria
 from engine.simulation.anomalies import AnomalyKind
 from models.errors import ConfigurationError
 from models.spectrum_model import SpectrumModel
@@ -59,11 +60,10 @@ class ExplanationSettings:
     strengths : of the anomalies in sigma.
     threshold : tail probability at or below which a spectrum counts as detected.
     normal : clean spectra explained to know what windows do in them.
-    occlusion : of inverse multiscale occlusion, and widths for every method that has any.
+    occlusion : of inverse multiscale occlusion, and widths for every method that has any. All combinations
+        over windows are made from the effects of windows as its preset lays them.
     memory_bytes : what the occlusion of one spectrum may take.
     sampling : ``drawn``, whatever the model gives them; or ``detected``, only those that it detects.
-    step : windows up to so many pixels apart, see :mod:`engine.evaluation.sparse_windows`; 1 as in a run.
-        Beyond 1, tiled windows and the check with a blind scorer are left out: they are quick measurements.
     """
 
     spectra: int = 6
@@ -73,16 +73,15 @@ class ExplanationSettings:
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     memory_bytes: int = 2**28
     sampling: Literal["drawn", "detected"] = "drawn"
-    step: int = 1
 
     def __post_init__(self) -> None:
-        positive = min(self.spectra, self.normal, self.step) >= 1
-        if not positive or not self.strengths or self.occlusion.preset != "paper":
+        positive = min(self.spectra, self.normal) >= 1
+        if not positive or not self.strengths or self.occlusion.preset == TILED:
             raise ConfigurationError(
                 "Settings of an evaluation of explanations are out of range.",
                 where="explanation settings",
                 got=self,
-                allowed="spectra, normal and step from 1, strengths, the preset paper",
+                allowed="spectra and normal from 1, strengths, windows that overlap",
                 remedy="Correct them.",
                 kind="explanation-settings",
             )
@@ -164,6 +163,7 @@ class _Judge:
         self._settings = settings
         self._wavelength = model.card.grid.wavelength()
         self._chosen = settings.occlusion.draw(model.calibration_size)
+        self._criteria = SignatureCriteria(model.card, settings.occlusion)
         self._combinations: dict[str, Preset] = dict(COMBINATIONS)
         self._seconds: dict[str, list[float]] = {}
         self.unseen = 0
@@ -197,8 +197,9 @@ class _Judge:
         for i in range(len(planted)):
             subject = subject_of(self._model, planted.flux[i], planted.ivar[i], float(planted.redshift[i]))
             place = PlantedPlace(self._wavelength, planted.ivar[i] > 0, planted.planted[i])
-            maps, window = self._maps(subject, seed=int(planted.row[i]))
-            if i == 0 and self._settings.step == 1:
+            maps, window, of_run = self._maps(subject, seed=int(planted.row[i]))
+            criteria = self._criteria.signatures(of_run, planted.flux[i], planted.ivar[i], subject.redshift)
+            if i == 0:
                 self._check_blind(subject, planted.planted[i])
             yield JudgedSpectrum(
                 kind=planted.kind,
@@ -213,6 +214,8 @@ class _Judge:
                 width=float(planted.peak_width_angstrom[i]),
                 found={name: localise(each, place) for name, each in maps.items()},
                 window=window,
+                run_located=localise(of_run.combined, place).located,
+                signatures=int(criteria),
             )
             step()
 
@@ -220,7 +223,7 @@ class _Judge:
         """What the methods took."""
         occlusion, pixels = self._settings.occlusion, len(self._wavelength)
         baselines = occlusion.baselines
-        once = OcclusionSettings(windows=occlusion.windows, baselines=1)
+        once = replace(occlusion, baselines=1)
         passes = {
             "occlusion": forward_passes(occlusion, pixels),
             f"{NEAREST}occlusion": forward_passes(occlusion, pixels),
@@ -248,7 +251,8 @@ class _Judge:
                 taken.append(time.perf_counter() - start)
         return min(taken) / _TIMED
 
-    def _maps(self, subject: Subject, seed: int) -> tuple[dict[str, Floats], dict[str, int]]:
+    def _maps(self, subject: Subject, seed: int) -> tuple[dict[str, Floats], dict[str, int], Attribution]:
+        """Maps by name, the width that adds most at the peak of some, and what a run would store."""
         occlusion = self._settings.occlusion
         maps: dict[str, Floats] = {}
         window: dict[str, int] = {}
@@ -258,7 +262,7 @@ class _Judge:
             published = combined(effects, COMBINATIONS[PUBLISHED])
         with self._timed(f"{NEAREST}occlusion"):
             alike = nearest_baselines(self._model, subject, occlusion.baselines)
-            near = effects_of(subject, alike, occlusion, self._settings.memory_bytes, self._settings.step)
+            near = effects_of(subject, alike, occlusion, self._settings.memory_bytes)
         for prefix, source in (("", effects), (NEAREST, near)):
             for name, preset in self._combinations.items():
                 # What windows do in normal spectra was learnt with baselines drawn at random.
@@ -269,10 +273,9 @@ class _Judge:
         maps |= _by_width("window", occlusion.windows, published.maps)
         by_width = combined(near, COMBINATIONS[PUBLISHED]).maps
         maps |= _by_width(f"{NEAREST}window", occlusion.windows, by_width)
-        if self._settings.step == 1:
-            with self._timed(TILED):
-                found = combined(self._occlude(subject, self._tiled()), PRESETS[TILED])
-            maps[TILED], window[TILED] = found.combined, found.peak_window
+        with self._timed(TILED):
+            found = combined(self._occlude(subject, self._tiled()), PRESETS[TILED])
+        maps[TILED], window[TILED] = found.combined, found.peak_window
 
         with self._timed("gradient x input"):
             maps["gradient x input"] = gradient_times_input(subject)
@@ -293,14 +296,14 @@ class _Judge:
                     replacement,
                     occlusion.windows,
                     self._settings.memory_bytes,
-                    self._settings.step,
                 )
             maps |= _by_width(f"occlusion by {name}", occlusion.windows, each)
         with self._timed("residual"):
             residuals = [residual_map(subject, width) for width in occlusion.windows]
         maps |= _by_width("residual", occlusion.windows, residuals)
         maps["random"] = random_map(subject, seed)
-        return maps, window
+        run = PRESETS[occlusion.preset]
+        return maps, window, combined(near if run.baselines == "nearest" else effects, run)
 
     def _check_blind(self, subject: Subject, unseen: NDArray[np.bool_]) -> None:
         tiled = self._tiled()
@@ -308,15 +311,14 @@ class _Judge:
         self.unseen += unseen_windows(self._occlude(blind, tiled), tiled.preset, unseen)
 
     def _occlude(self, subject: Subject, occlusion: OcclusionSettings) -> WindowEffects:
-        step = self._settings.step if occlusion.preset == "paper" else 1
-        return effects_of(subject, self._baselines(subject), occlusion, self._settings.memory_bytes, step)
+        return effects_of(subject, self._baselines(subject), occlusion, self._settings.memory_bytes)
 
     def _baselines(self, subject: Subject) -> Tensor:
         return decoded_baselines(self._model, subject, self._chosen)
 
     def _tiled(self) -> OcclusionSettings:
         occlusion = self._settings.occlusion
-        return OcclusionSettings("reference-code", occlusion.windows, occlusion.baselines, occlusion.seed)
+        return replace(occlusion, preset=TILED)
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

@@ -18,12 +18,13 @@ from engine.evaluation.explanation_summary import (
     summaries,
 )
 from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement
+from engine.signatures import Signature
 
 _COST_NAMES = {
-    "occlusion": "inverse occlusion, windows at every pixel",
+    "occlusion": "inverse occlusion, overlapping windows",
     "nearest: occlusion": "the same, into the nearest baselines, their choice included",
     "reference-code": "inverse occlusion, tiled windows",
-    "plain occlusion": "plain occlusion, windows at every pixel",
+    "plain occlusion": "plain occlusion, overlapping windows",
 }
 _SNR_EDGES = (0.0, 4.0, 10.0, float("inf"))
 
@@ -119,6 +120,28 @@ def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
     return TextTable(f"{prefix}windows against the width of the anomaly", heads, tuple(rows))
 
 
+def signature_table(judgement: Judgement) -> TextTable:
+    """How often a run's maps carry each failure signature, and how often those that do are located."""
+    groups = ([each for each in judgement.spectra if each.drawn], _detected(judgement))
+    rows = []
+    for label, bits in (*((one.label, int(one)) for one in Signature), ("none of them", 0)):
+        cells = []
+        for group in groups:
+            carrying = [each for each in group if (each.signatures & bits if bits else not each.signatures)]
+            cells += [
+                f"{len(carrying) / len(group):.2f}" if group else "",
+                _interval(share([each.run_located for each in carrying])),
+            ]
+        rows.append((label, *cells))
+    sizes = [len(group) for group in groups]
+    heads = ("signature", f"of {sizes[0]} drawn", "located", f"of {sizes[1]} detected", "located")
+    return TextTable("Failure signatures of a run's maps", heads, tuple(rows))
+
+
+def _detected(judgement: Judgement) -> list[JudgedSpectrum]:
+    return [each for each in judgement.spectra if each.tail_probability <= judgement.threshold]
+
+
 def cost_table(judgement: Judgement) -> TextTable:
     """What one map of each method costs, in passes through the model."""
     rows = tuple(
@@ -171,6 +194,7 @@ def all_tables(judgement: Judgement) -> list[TextTable]:
         strength_table(judgement, best_combination(judgement)),
         width_table(judgement),
         width_table(judgement, NEAREST),
+        signature_table(judgement),
         cost_table(judgement),
     ]
 

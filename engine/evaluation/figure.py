@@ -62,6 +62,7 @@ def _draw(axes: Axes, results: DetectionResults, kind: str) -> None:
     for bound_style, bound_label, areas in (
         (":", "bound: shape and place known", [each.known_place.auc for each in bounds]),
         ("--", "bound: shape known", [each.unknown_place.auc for each in bounds]),
+        ("-.", "clean spectrum known, nothing else", [each.unknown_shape.auc for each in bounds]),
     ):
         axes.plot(
             [each.strength for each in bounds],

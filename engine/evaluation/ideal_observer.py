@@ -1,11 +1,14 @@
-"""What could be found at all: observers who know the spectrum, the noise and the shape of the anomaly.
+"""What could be found at all: observers who know the clean spectrum and its noise, which nobody does.
 
-The first knows its place too and looks there: with d' equal to the strength there is nothing better. The
-second does not know where on the grid the shape lies, weighs all places alike, and takes the likelihood
-ratio (the optimal statistic under that ignorance). Both know the clean spectrum exactly, which nobody does,
-so no scorer that has to look everywhere should be expected to reach the second bound for anomalies that may
-be anywhere. What is always at one of a few places, such as a step between arms, a scorer can know: there the
-first bound is the one that counts.
+The first knows shape and place of the anomaly and looks there: with d' equal to the strength there is nothing
+better. The second knows the shape, but not where on the grid it lies, weighs all places alike, and takes the
+likelihood ratio (the optimal statistic under that ignorance). No scorer that has to look everywhere should
+be expected to reach the second bound for anomalies that may be anywhere. What is always at one of a few
+places, such as a step between arms, a scorer can know: there the first bound is the one that counts.
+
+The third knows neither: it takes the likelihood ratio for a stretch of flux of any width, place and sign,
+twice as wide from scale to scale. That is no bound, since shapes of several parts can be known to be such:
+it is what can be expected of a search for whatever may be there.
 """
 
 from __future__ import annotations
@@ -79,8 +82,77 @@ def unknown_place(
     )
 
 
-def _log_likelihood(exponent: Floats) -> Floats:
+def unknown_shape(
+    shapes: Floats,
+    ivar: Floats,
+    strengths: tuple[float, ...],
+    false_positives: float,
+    random: np.random.Generator,
+) -> tuple[Bound, ...]:
+    """Of one who looks for a stretch of constant flux of unknown width, place and sign; by simulation.
+
+    Parameters
+    ----------
+    shapes : (n, N), changes of the flux in units of the noise; each is scaled to a norm of 1.
+    ivar : (n, N), inverse variances of the spectra that they are changes of; 0 where masked.
+    strengths : in sigma; random : of the noise.
+    """
+    draws = -(-_LEAST_DRAWS // max(len(shapes), 1))
+    stretches = _Stretches.of(shapes.shape[1])
+    clean: list[NDArray[np.float64]] = []
+    odd: list[NDArray[np.float64]] = []
+    for shape, weight in zip(shapes, ivar, strict=True):
+        root = np.sqrt(weight, dtype=np.float64)
+        noise = random.standard_normal((2, draws, len(root)))
+        without, with_it = stretches.significance(noise * root, weight)
+        signal = stretches.significance(shape / np.linalg.norm(shape) * root, weight)
+        for strength in strengths:
+            # What is expected of strengths that are normal, of this width.
+            share = 0.5 * strength**2 / (1 + strength**2)
+            clean.append(_log_likelihood(stretches.log_prior + share * without**2))
+            odd.append(_log_likelihood(stretches.log_prior + share * (with_it + strength * signal) ** 2))
+    count = len(strengths)
+    pairs = ((np.concatenate(odd[i::count]), np.concatenate(clean[i::count])) for i in range(count))
+    return tuple(
+        Bound(area_under_curve(high, low), recall_at(high, low, false_positives)) for high, low in pairs
+    )
+
+
+@dataclass(frozen=True)
+class _Stretches:
+    """Stretches of pixels, half as far apart as they are wide.
+
+    Attributes
+    ----------
+    start, stop : (S,) first pixel, and the one after the last.
+    log_prior : (S,), up to a constant: all scales are as likely, and all places of a scale.
+    """
+
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    log_prior: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pixels: int) -> _Stretches:
+        widths = [2**power for power in range(pixels.bit_length())]
+        starts = [np.arange(0, pixels - width + 1, max(width // 2, 1)) for width in widths]
+        return cls(
+            np.concatenate(starts),
+            np.concatenate([start + width for start, width in zip(starts, widths, strict=True)]),
+            np.concatenate([np.full(len(start), -np.log(len(start))) for start in starts]),
+        )
+
+    def significance(self, weighted: Floats, ivar: Floats) -> Floats:
+        """Of flux times ``ivar``, (…, N) to (…, S); 0 where no pixel is good."""
+        total = np.insert(weighted.cumsum(axis=-1), 0, 0.0, axis=-1)
+        known = np.insert(ivar.cumsum(dtype=np.float64), 0, 0.0)
+        information = np.maximum(known[self.stop] - known[self.start], 1e-300)
+        found: Floats = (total[..., self.stop] - total[..., self.start]) / np.sqrt(information)
+        return np.where(information > 1e-30, found, 0.0)
+
+
+def _log_likelihood(exponent: Floats) -> NDArray[np.float64]:
     """Log of the sum of exponentials over places, up to a constant; (draws, places) to (draws,)."""
     highest = exponent.max(axis=1)
-    total: Floats = highest + np.log(np.exp(exponent - highest[:, None]).sum(axis=1))
+    total: NDArray[np.float64] = highest + np.log(np.exp(exponent - highest[:, None]).sum(axis=1))
     return total

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.evaluation.localisation import Localisation
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class JudgedSpectrum:
     width : Angstrom, extent of the stretch that holds the largest share of the strength.
     found : by method, how well its map points there.
     window : by combination over windows, the width in pixels that adds most at the peak.
+    run_located : whether the map that a run makes is highest on the planted pixels.
+    signatures : bits of :class:`engine.signatures.Signature` that it carries.
     """
 
     kind: str
@@ -41,6 +43,8 @@ class JudgedSpectrum:
     width: float
     found: Mapping[str, Localisation]
     window: Mapping[str, int]
+    run_located: bool
+    signatures: int
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,10 @@ class Judgement:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description: one column per quantity, one row per spectrum."""
-        plain = ("kind", "strength", "row", "redshift", "snr", "tail_probability", "drawn", "area", "chance")
+        plain = (
+            *("kind", "strength", "row", "redshift", "snr", "tail_probability", "drawn", "area", "chance"),
+            *("run_located", "signatures"),
+        )
         columns = {name: [_number(getattr(each, name)) for each in self.spectra] for name in plain}
         columns["width_angstrom"] = [_number(each.width) for each in self.spectra]
         windows = self.spectra[0].window if self.spectra else {}

@@ -14,7 +14,10 @@ def detection_markdown(results: DetectionResults) -> str:
     settings = results.settings
     classes = ", ".join(results.classes) or "all classes"
     what = f"{settings.spectra:,} simulated spectra of {classes}, seed {settings.seed}"
-    meaning = "with its 95 % interval; in brackets the bound of an observer who does not know the place:"
+    meaning = (
+        "with its 95 % interval; in brackets what an observer reaches who knows the clean spectrum and the "
+        "anomaly's shape, then one who knows the clean spectrum alone:"
+    )
     parts = [
         f"`{results.model}` ({results.digest[:12]}), {what}.",
         f"Area under the curve by tail probability, {meaning}",
@@ -58,7 +61,10 @@ def _by_strength(results: DetectionResults, rate: str) -> str:
                 row.append("-")
                 continue
             found = getattr(cell.by(TAIL), rate)
-            row.append(f"{found.value:.2f}{_interval(found)} ({getattr(bound.unknown_place, rate):.2f})")
+            known = ", ".join(
+                f"{getattr(each, rate):.2f}" for each in (bound.unknown_place, bound.unknown_shape)
+            )
+            row.append(f"{found.value:.2f}{_interval(found)} ({known})")
         rows.append(row)
     return _table(["anomaly", *(f"{strength:g} σ" for strength in results.settings.strengths)], rows)
 

@@ -11,7 +11,7 @@ from engine.evaluation.ideal_observer import Bound
 from engine.evaluation.rates import Estimate
 from models.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 ALL = "all"
 """The bin of all signal-to-noise ratios."""
 
@@ -103,12 +103,13 @@ class Detection:
 
 @dataclass(frozen=True)
 class KindBound:
-    """What ideal observers find of one kind at one strength."""
+    """What observers who know the clean spectrum find of one kind at one strength."""
 
     kind: str
     strength: float
     known_place: Bound
     unknown_place: Bound
+    unknown_shape: Bound
 
 
 @dataclass(frozen=True)
@@ -201,7 +202,9 @@ def _results(description: Mapping[str, Any]) -> DetectionResults:
         ),
         bounds=tuple(
             KindBound(
-                each["kind"], each["strength"], Bound(**each["known_place"]), Bound(**each["unknown_place"])
+                each["kind"],
+                each["strength"],
+                *(Bound(**each[name]) for name in ("known_place", "unknown_place", "unknown_shape")),
             )
             for each in description["bounds"]
         ),

@@ -59,14 +59,14 @@ def integrated_gradients(subject: Subject, baselines: Tensor) -> NDArray[np.floa
 
 
 def plain_occlusion(
-    subject: Subject, replacement: Tensor, widths: tuple[int, ...], memory_bytes: int, step: int = 1
+    subject: Subject, replacement: Tensor, widths: tuple[int, ...], memory_bytes: int
 ) -> NDArray[np.float64]:
     """How much less odd the spectrum is without the window around each pixel, (W, N).
 
     Parameters
     ----------
     replacement : (N,) what takes the window's place.
-    widths : of the windows in pixels; step : see :func:`engine.evaluation.subject.effects_of`.
+    widths : of the windows in pixels; they are laid as :func:`engine.occlusion.windows.spaced_scales` does.
     """
     # The same passes as inverse occlusion, with the roles changed: pieces of the replacement are pasted
     # into the spectrum.
@@ -77,8 +77,8 @@ def plain_occlusion(
         subject.log_prob,
         subject.reconstruction,
     )
-    settings = OcclusionSettings(windows=widths, baselines=1)
-    effects = effects_of(turned, subject.flux[None], settings, memory_bytes, step)
+    settings = OcclusionSettings("whyspec", widths, baselines=1)
+    effects = effects_of(turned, subject.flux[None], settings, memory_bytes)
     preset = PRESETS["paper"]
     pairs = zip(effects.scales, effects.differences, strict=True)
     return np.stack([-scale_map(preset, scale, part)[0] for scale, part in pairs])

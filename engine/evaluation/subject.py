@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.evaluation.planted_spectra import PlantedSpectra
-from engine.evaluation.sparse_windows import sparse_effects
 from engine.occlusion.attribution import WindowEffects, window_effects
 from engine.occlusion.choice import occluder_of
 from engine.occlusion.request import OcclusionRequest
@@ -66,18 +65,12 @@ def subject_of(
 
 
 def effects_of(
-    subject: Subject, baselines: Tensor, settings: OcclusionSettings, memory_bytes: int, step: int = 1
+    subject: Subject, baselines: Tensor, settings: OcclusionSettings, memory_bytes: int
 ) -> WindowEffects:
-    """Inverse multiscale occlusion of a subject into ``baselines`` (M, N).
-
-    With ``step`` 1 as a run does it; beyond, windows of the preset ``paper`` up to so many pixels apart,
-    see :mod:`engine.evaluation.sparse_windows`.
-    """
+    """Inverse multiscale occlusion of a subject into ``baselines`` (M, N), as a run does it."""
     request = OcclusionRequest(subject.flux, baselines.to(subject.flux.dtype), subject.good)
     occluder = occluder_of(subject.log_prob, memory_bytes)
     with torch.no_grad():
-        if step > 1:
-            return sparse_effects(occluder, subject.log_prob, request, settings.windows, step)
         return window_effects(
             occluder,
             lambda spectra: subject.log_prob(spectra.double()),

@@ -98,7 +98,6 @@ def two_oddities(
     line_strength: float,
     step_strength: float,
     memory_bytes: int = 2**28,
-    step_pixels: int = 1,
     settings: OcclusionSettings | None = None,
 ) -> TwoOddities:
     """Plant a double-peaked line and a step into the spectrum that the model then finds oddest.
@@ -110,7 +109,6 @@ def two_oddities(
     ----------
     ground : clean spectra with both kinds; see :func:`engine.evaluation.planted_spectra.prepare_ground`.
     line_strength, step_strength : in sigma.
-    step_pixels : windows up to so many pixels apart, see :mod:`engine.evaluation.sparse_windows`.
     settings : of inverse occlusion; None for a run's.
 
     Raises
@@ -126,21 +124,19 @@ def two_oddities(
     settings = settings or OcclusionSettings()
     with torch.no_grad():
         baselines = model.baselines(redshift, settings.draw(model.calibration_size))
-    effects = effects_of(subject, baselines, settings, memory_bytes, step_pixels)
+    effects = effects_of(subject, baselines, settings, memory_bytes)
     rivals: dict[str, NDArray[np.floating]] = {
         name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()
     }
     alike = nearest_baselines(model, subject, settings.baselines)
-    near = effects_of(subject, alike, settings, memory_bytes, step_pixels)
+    near = effects_of(subject, alike, settings, memory_bytes)
     rivals |= {NEAREST + name: combined(near, preset).combined for name, preset in COMBINATIONS.items()}
     rivals["gradient x input"] = gradient_times_input(subject)
     for name, replacement in (
         ("zero", torch.zeros_like(subject.flux)),
         ("mean baseline", baselines.mean(dim=0)),
     ):
-        rivals[f"occlusion by {name}"] = plain_occlusion(
-            subject, replacement, (PLAIN,), memory_bytes, step_pixels
-        )[0]
+        rivals[f"occlusion by {name}"] = plain_occlusion(subject, replacement, (PLAIN,), memory_bytes)[0]
     published = combined(effects, COMBINATIONS["1/sigma^2"])
     step = ground.plant(STEP, step_strength, np.array([row])).planted[0]
     line = ground.plant(LINE, line_strength, np.array([row])).planted[0] & ~step

@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.occlusion.settings import PresetName
-from engine.occlusion.windows import Scale, centred_scales, tiled_scales
+from engine.occlusion.windows import Scale, centred_scales, spaced_scales, tiled_scales
 
 SPREAD_FLOOR = float(np.finfo(np.float32).eps)
 """Smallest sigma in units of the largest of all scales: float32 tells nothing apart below it."""
@@ -142,6 +142,9 @@ def standing_out(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Float
 _PAPER = Preset(centred_scales, whole, mean_and_deviation, partial(weighted_mean, 2))
 
 PRESETS: dict[PresetName, Preset] = {
+    "whyspec": replace(
+        _PAPER, scales=spaced_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)
+    ),
     "paper": _PAPER,
     "reference-code": replace(
         _PAPER, scales=tiled_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)

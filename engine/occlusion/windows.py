@@ -68,6 +68,24 @@ def centred_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     return tuple(scales)
 
 
+def spaced_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
+    """Those of :func:`centred_scales`, wide ones some pixels apart: an eighth of their width, at most 16.
+
+    Neighbouring windows of one width share nearly all their pixels, so their effects are nearly the same.
+    Every pixel is spoken for by the window whose centre is nearest.
+    """
+    return tuple(
+        _every(scale, min(max(scale.window // 8, 1), 16)) for scale in centred_scales(windows, pixels)
+    )
+
+
+def _every(scale: Scale, step: int) -> Scale:
+    pixels = len(scale.of_pixel)
+    of_pixel = np.arange(pixels, dtype=np.int64) // step
+    middle = np.minimum(np.arange(0, pixels, step, dtype=np.int64) + step // 2, pixels - 1)
+    return Scale(scale.window, scale.start[middle], scale.stop[middle], of_pixel)
+
+
 def tiled_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     """Windows of each width side by side, as the authors' published code lays them.
 

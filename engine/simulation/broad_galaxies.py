@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.simulation.abundances import vary_abundances
 from engine.simulation.arms import LARGEST_DISPERSION, SPEED_OF_LIGHT, Arm
 from engine.simulation.continuum import stellar_basis
 from engine.simulation.emission import (
@@ -65,6 +66,7 @@ def draw_galaxy_shape(
         gas = _gas(random, kind, max(dust, 0.0)) if random.random() < 1 / 3 else None
     _broaden(flux, arms, dispersion)
     deepen(flux, random.uniform(*_DEPTHS))
+    vary_abundances(random, flux, arms, redshift, dispersion)
     tilt = 0.05 + 0.15 * random.standard_normal()
     for arm, values in zip(arms, flux, strict=True):
         rest = arm.wavelength / (1.0 + redshift)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.evaluation.ideal_observer import known_place, unknown_place
+from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
 from engine.evaluation.rates import area_under_curve, recall_at
 
 
@@ -41,3 +41,32 @@ def test_not_knowing_the_place_costs_the_more_the_narrower_the_shape() -> None:
         assert strong.auc > 0.999
     assert areas == sorted(areas)
     assert areas[2] - areas[0] > 0.1
+
+
+def test_a_search_for_anything_finds_less_than_one_for_the_shape() -> None:
+    pixels = np.arange(2000)
+    ivar = np.where(pixels % 7 == 0, 0.0, 1.0 + (pixels > 1000))[None]
+    bump = np.exp(-0.5 * ((pixels - 900) / 12.0) ** 2)
+    two = bump - np.exp(-0.5 * ((pixels - 1400) / 12.0) ** 2)
+    found = []
+    for shape in (bump, two):
+        whitened = (shape * np.sqrt(ivar[0]))[None]
+        arguments = ((5.0, 15.0), 0.01, np.random.default_rng(4))
+        known, unknown = unknown_place(whitened, *arguments), unknown_shape(whitened, ivar, *arguments)
+        assert unknown[0].auc < known[0].auc - 0.02
+        assert unknown[1].auc > 0.999
+        found.append(unknown[0].auc)
+    # Half of the square of the strength in each of two places is less than all in one.
+    assert found[1] < found[0] - 0.05
+
+
+def test_a_stretch_is_found_by_the_stretch_that_it_is() -> None:
+    pixels, strength = 256, 6.0
+    ivar = np.random.default_rng(5).uniform(0.5, 2.0, (1, pixels))
+    shape = np.zeros((1, pixels))
+    shape[0, 64:128] = np.sqrt(ivar[0, 64:128])
+    (bound,) = unknown_shape(shape, ivar, (strength,), 0.01, np.random.default_rng(6))
+    # Against the largest of as many independent numbers: stretches overlap, so they are fewer.
+    random = np.random.default_rng(7)
+    noise = np.abs(random.standard_normal((4000, 500)).max(axis=1))
+    assert bound.auc > area_under_curve(np.abs(random.standard_normal(4000) + strength), noise) - 0.01

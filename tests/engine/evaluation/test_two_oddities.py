@@ -66,7 +66,7 @@ def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> 
     fresh = FreshSettings(16, 1, real_data / "templates", real_data / "sky")
     ground = prepare_ground(model.card, fresh, (LINE, STEP))
     settings = OcclusionSettings(windows=(4, 16, 256), baselines=5)
-    found = two_oddities(model, ground, 150.0, 250.0, step_pixels=16, settings=settings)
+    found = two_oddities(model, ground, 150.0, 250.0, settings=settings)
     assert found.tail_probability < 0.01
     _, narrow, wide = (found.ranked(each) for each in found.maps)
     # A small window finds the line, and better than a wide one.

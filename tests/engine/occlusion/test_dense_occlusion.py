@@ -157,7 +157,7 @@ def test_published_costs() -> None:
     # Published windows on DESI's grid: 10,372 passes a baseline with one reference pass per width.
     settings = OcclusionSettings("reference-code", (1, 4, 16, 64, 256))
     assert forward_passes(settings, 7781) == 8 * (10_372 - 4)
-    assert forward_passes(OcclusionSettings(), 7781) == 8 * (1 + 6 * 7781)
+    assert forward_passes(OcclusionSettings("paper"), 7781) == 8 * (1 + 6 * 7781)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
