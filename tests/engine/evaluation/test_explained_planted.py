@@ -11,10 +11,14 @@ import pytest
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
 from engine.evaluation.explained_planted import NEAREST, ExplanationSettings, judge_explanations
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
+from engine.evaluation.explanation_tables import signature_table
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.planted_spectra import prepare_ground
+from engine.explainer import Explainer
 from engine.occlusion.settings import OcclusionSettings
+from engine.scored_spectra import SelectedSpectra
+from engine.signatures import Signature
 from engine.simulation.anomalies import AnomalyKind
 from models.errors import ConfigurationError
 from tests.conftest import random_model
@@ -66,6 +70,23 @@ def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
         # A map that knows nothing puts on the planted pixels what their number is.
         assert each.found["random"].mass == pytest.approx(each.area, abs=0.02)
     assert judgement.unseen > 0
+
+
+def test_signatures_are_those_that_a_run_gives(judgement: Judgement) -> None:
+    model = random_model()
+    kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
+    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), kinds)
+    explainer = Explainer(model, SETTINGS.occlusion, memory_bytes=SETTINGS.memory_bytes)
+    for each in judgement.spectra:
+        planted = ground.plant(AnomalyKind(each.kind), each.strength, np.array([each.row]))
+        first = np.zeros(1, dtype=np.int64)
+        selected = SelectedSpectra(first, planted.redshift, planted.flux, planted.ivar, first.astype(np.int8))
+        assert int(explainer.explain(selected).signatures[0]) == each.signatures
+    rows = {row[0]: row[1:] for row in signature_table(judgement).rows}
+    carrying = [each for each in judgement.spectra if each.signatures & Signature.BASELINES_DISAGREE]
+    assert rows["baselines_disagree"][0] == f"{len(carrying) / len(judgement.spectra):.2f}"
+    shares = [float(rows[name][0]) for name in (*(one.label for one in Signature), "none of them")]
+    assert sum(shares) >= 1.0
 
 
 def test_the_judgement_survives_json_and_follows_its_seed(judgement: Judgement) -> None:
