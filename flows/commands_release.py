@@ -277,7 +277,7 @@ def run(
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
     preset: Annotated[
-        Literal["whyspec", "paper", "reference-code", "nearest"] | None, Parameter(group=_OCCLUSION)
+        Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
     ] = None,
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
@@ -316,9 +316,9 @@ def run(
         Spectral classes to score, e.g. GALAXY,QSO. One model alone scores them whatever its card says, and
         every spectrum with all. Default: those of the models' cards.
     preset
-        paper: every window centre, weights 1/variance (Shen & Melchior). reference-code: tiled windows,
-        as in their published code; three times faster, coarser. nearest: as paper, into the baselines most
-        like the spectrum, all widths weighed alike. Default: paper.
+        nearest: into the baselines most like the spectrum, all widths weighed alike; it locates best.
+        paper: baselines at random, a window of every width around every pixel, weights 1/variance (Shen &
+        Melchior). reference-code: tiled windows, as in their code; faster, coarser. Default: nearest.
     windows
         Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
     baselines

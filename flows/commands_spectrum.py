@@ -16,7 +16,7 @@ def explain(
     row: int | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     model: str | None = None,
-    preset: Literal["whyspec", "paper", "reference-code", "nearest"] = "whyspec",
+    preset: Literal["nearest", "paper", "reference-code"] = "nearest",
     windows: str = "1,4,16,64,256,1024",
     baselines: int = 8,
     memory: str | None = None,
@@ -43,7 +43,7 @@ def explain(
         Name or directory of the scoring model; if left out, the one that ships for the survey and the
         spectrum's class.
     preset
-        whyspec, paper, reference-code or nearest, see whyspec run --help.
+        nearest, paper or reference-code, see whyspec run --help.
     windows
         Window widths in pixels, increasing.
     baselines

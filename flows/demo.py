@@ -50,7 +50,7 @@ def run_demo(
     console.rule("score and explain", align="left")
     widths = f"{', '.join(map(str, WINDOWS[:-1]))} and {WINDOWS[-1]}"
     console.print(
-        f"Pieces of {widths} pixels of every odd spectrum are pasted into {BASELINES} typical spectra."
+        f"Pieces of {widths} pixels of every odd spectrum are pasted into {BASELINES} usual ones like it."
     )
     request = RunRequest(
         release=(str(release),),

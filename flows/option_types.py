@@ -117,7 +117,6 @@ def presets(text: str) -> tuple[PresetName, ...]:
     ConfigurationError : there is no such preset.
     """
     known: dict[str, PresetName] = {
-        "whyspec": "whyspec",
         "paper": "paper",
         "reference-code": "reference-code",
         "nearest": "nearest",

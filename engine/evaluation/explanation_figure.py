@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.explanation_summary import chance, share, summaries
 from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.two_oddities import TwoOddities
@@ -59,14 +60,14 @@ def explanation_figure(judgement: Judgement) -> Figure:
 
 
 def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
-    """Draw the spectrum, the maps per window into the nearest baselines, combined maps and rivals.
+    """Draw the spectrum, the maps per window, the published combined map and ``combination``, and rivals.
 
-    Shaded: where the line and the step are. Beside every map: how often a pixel of the line, or of the step,
-    is higher than one outside of both.
+    Maps are of the baselines that the combination is of. Shaded: where the line and the step are. Beside
+    every map: how often a pixel of the line, or of the step, is higher than one outside of both.
     """
+    maps = found.near_maps if combination.startswith(NEAREST) else found.maps
     rows: list[tuple[str, NDArray[np.floating], str]] = [
-        (f"window {width}", each, BASELINE)
-        for width, each in zip(found.windows.tolist(), found.near_maps, strict=True)
+        (f"window {width}", each, BASELINE) for width, each in zip(found.windows.tolist(), maps, strict=True)
     ]
     rows += [
         (f"combined:\n{name}", found.rivals[name], ODD) for name in dict.fromkeys(("1/sigma^2", combination))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from statistics import median
+
 from engine.evaluation.explanation_summary import Estimate, chance, responding, summaries
 from engine.evaluation.explanation_tables import TextTable
 from engine.evaluation.judged_spectra import Judgement
+from engine.evaluation.two_oddities import TwoOddities
+
+SHOWN = 0.8
+"""A map shows what it ranks so well."""
 
 
 def methods_table(judgement: Judgement) -> TextTable:
@@ -25,6 +32,27 @@ def methods_table(judgement: Judgement) -> TextTable:
     return TextTable(
         f"{len(spectra)} detected spectra of all kinds", ("method", "located", "AUC", "mass"), tuple(rows)
     )
+
+
+def headline_table(found: Sequence[TwoOddities]) -> TextTable:
+    """How well every map ranks the line and the step, over spectra that hold both."""
+    ranked: dict[str, list[tuple[float, float]]] = {}
+    for each in found:
+        for family, maps in (("window", each.maps), ("nearest: window", each.near_maps)):
+            for width, one in zip(each.windows.tolist(), maps, strict=True):
+                ranked.setdefault(f"{family} {width}", []).append(each.ranked(one))
+        for name, one in each.rivals.items():
+            ranked.setdefault(name, []).append(each.ranked(one))
+    rows = tuple(
+        (
+            name,
+            *(f"{median(values):.2f} ({min(values):.2f})" for values in zip(*pairs, strict=True)),
+            str(sum(min(pair) >= SHOWN for pair in pairs)),
+        )
+        for name, pairs in ranked.items()
+    )
+    heads = ("map", "line: median (least)", "step: median (least)", f"both at least {SHOWN:g}")
+    return TextTable(f"{len(found)} spectra with a double-peaked line and a step", heads, rows)
 
 
 def window_table(judgement: Judgement, family: str, combination: str) -> TextTable:

@@ -77,7 +77,7 @@ def plain_occlusion(
         subject.log_prob,
         subject.reconstruction,
     )
-    settings = OcclusionSettings("whyspec", widths, baselines=1)
+    settings = OcclusionSettings("nearest", widths, baselines=1)
     effects = effects_of(turned, subject.flux[None], settings, memory_bytes)
     preset = PRESETS["paper"]
     pairs = zip(effects.scales, effects.differences, strict=True)

@@ -18,9 +18,9 @@ from engine.evaluation.baseline_sources import nearest_baselines
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.localisation import pixel_auc
-from engine.evaluation.planted_spectra import PlantingGround
+from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround
 from engine.evaluation.rival_maps import gradient_times_input, plain_occlusion
-from engine.evaluation.subject import effects_of, subject_of
+from engine.evaluation.subject import effects_of, subject_of, tail_probabilities
 from engine.normalisation import NormalisedSpectra, normalise
 from engine.occlusion.attribution import combined
 from engine.occlusion.settings import OcclusionSettings
@@ -34,6 +34,9 @@ LINE, STEP = AnomalyKind.DOUBLE_PEAKED_LINES, AnomalyKind.ARM_STEP
 NARROW, WIDE, PLAIN = 16, 256, 16
 """Windows up to NARROW pixels should find the line, those from WIDE on the step; PLAIN is the window of
 plain occlusion in the published comparison."""
+
+_MOST_MOVED = 0.05
+"""Relative change of the flux outside of the step, through the normalisation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,28 +98,22 @@ class TwoOddities:
 def two_oddities(
     model: SpectrumModel,
     ground: PlantingGround,
+    row: int,
     line_strength: float,
     step_strength: float,
     memory_bytes: int = 2**28,
     settings: OcclusionSettings | None = None,
 ) -> TwoOddities:
-    """Plant a double-peaked line and a step into the spectrum that the model then finds oddest.
-
-    Only spectra that can carry them apart are tried. One with a low signal is not chosen for its noise: the
-    tail probability is among spectra of the same signal-to-noise ratio.
+    """Plant a double-peaked line and a step into one spectrum, and explain it.
 
     Parameters
     ----------
     ground : clean spectra with both kinds; see :func:`engine.evaluation.planted_spectra.prepare_ground`.
+    row : one of :func:`able_rows`.
     line_strength, step_strength : in sigma.
     settings : of inverse occlusion; None for a run's.
-
-    Raises
-    ------
-    InputError : no spectrum carries both apart from each other.
     """
     model = copy.deepcopy(model).double()
-    row, tail = _oddest(model, ground, line_strength, step_strength)
     spectrum = _with_both(ground, row, line_strength, step_strength)
     flux, ivar = spectrum.flux[0], spectrum.ivar[0]
     redshift = float(spectrum.rows["redshift"][0])
@@ -148,12 +145,21 @@ def two_oddities(
         line=line,
         step=step,
         redshift=redshift,
-        tail_probability=tail,
+        tail_probability=_tail(model, ground, row, spectrum),
         windows=published.windows,
         maps=published.maps,
         near_maps=combined(near, COMBINATIONS["1/sigma^2"]).maps,
         rivals=rivals,
     )
+
+
+def _tail(model: SpectrumModel, ground: PlantingGround, row: int, spectrum: NormalisedSpectra) -> float:
+    """Tail probability of the one spectrum, made from ``row`` of the ground."""
+    redshift = spectrum.rows["redshift"].astype(np.float64)
+    subject = subject_of(model, spectrum.flux[0], spectrum.ivar[0], float(redshift[0]))
+    with torch.no_grad():
+        score = as_float32(-subject.log_prob(subject.flux.double()[None]))
+    return float(model.tail_probability(score, ground.clean.rows["snr"][[row]], redshift)[0])
 
 
 def _with_both(
@@ -171,35 +177,54 @@ def _with_both(
     return normalise(Spectra(clean.grid, flux, clean.ivar, clean.rows), ground.card, ())
 
 
-def _oddest(
-    model: SpectrumModel, ground: PlantingGround, line_strength: float, step_strength: float
-) -> tuple[int, float]:
-    """The row of lowest tail probability with both anomalies, and that."""
+def able_rows(
+    model: SpectrumModel,
+    ground: PlantingGround,
+    line_strength: float,
+    step_strength: float,
+    threshold: float,
+) -> list[int]:
+    """Rows that carry both apart, and in which the model detects either alone; the clearest first.
+
+    Clearest is the row in which the less odd of the two is oddest. One with a low signal is not chosen for
+    its noise: tail probabilities are among spectra of the same signal-to-noise ratio.
+
+    Parameters
+    ----------
+    threshold : largest tail probability of a detection.
+
+    Raises
+    ------
+    InputError : there is none.
+    """
     able = np.intersect1d(ground.carriers(LINE, line_strength), ground.carriers(STEP, step_strength))
+    model = copy.deepcopy(model).double()
     found: list[tuple[float, int]] = []
     for row in able.tolist():
         line = ground.plant(LINE, line_strength, np.array([row]))
         step = ground.plant(STEP, step_strength, np.array([row]))
-        if not len(line) or not len(step):
+        if not len(line) or not len(step) or not _apart(line, step):
             continue
-        # Most of the line's strength must lie outside the arm that is off.
-        share = line.change[0].astype(np.float64) ** 2 * line.ivar[0]
-        both = _with_both(ground, row, line_strength, step_strength)
-        if share[~step.planted[0]].sum() <= 0.5 * share.sum() or not both.scorable[0]:
+        if not _with_both(ground, row, line_strength, step_strength).scorable[0]:
             continue
-        redshift = both.rows["redshift"].astype(np.float64)
-        subject = subject_of(model, both.flux[0], both.ivar[0], float(redshift[0]))
-        with torch.no_grad():
-            score = as_float32(-subject.log_prob(subject.flux.double()[None]))
-        tail = model.tail_probability(score, ground.clean.rows["snr"][[row]], redshift)
-        found.append((float(tail[0]), row))
+        larger = max(float(tail_probabilities(model, each)[0]) for each in (line, step))
+        if larger <= threshold:
+            found.append((larger, row))
     if found:
-        tail_probability, oddest = min(found)
-        return oddest, tail_probability
+        return [row for _, row in sorted(found)]
     raise InputError(
-        "No spectrum can carry a double-peaked line and a step apart from each other.",
+        "In no spectrum are a double-peaked line and a step apart from each other, and both detected.",
         where=f"{len(ground)} clean spectra",
         got=f"line of {line_strength:g} sigma, step of {step_strength:g} sigma; {len(able)} carry both",
-        remedy="Simulate more spectra, or ask for less strength.",
+        remedy="Simulate more spectra, or ask for more strength, or for less if none can carry it.",
         kind="two-oddities",
     )
+
+
+def _apart(line: PlantedSpectra, step: PlantedSpectra) -> bool:
+    """Most of the line's strength lies outside the step, and the step leaves what is outside where it was."""
+    share = line.change[0].astype(np.float64) ** 2 * line.ivar[0]
+    # A step under the windows of the normalisation would move the rest of the spectrum instead.
+    outside = (step.ivar[0] > 0) & ~step.planted[0]
+    moved = float(step.flux[0][outside].sum() / step.clean_flux[0][outside].sum()) - 1
+    return bool(share[~step.planted[0]].sum() > 0.5 * share.sum()) and abs(moved) < _MOST_MOVED

@@ -9,11 +9,12 @@ pixels share most of a wide window, so a map does not sum to anything.
 spectrum, a window's effect is shared out equally among its pixels, and weights are 1/sigma. Without
 masked pixels the sum of one scale's map over a window is the window's effect.
 
-``nearest`` : windows as ``paper`` lays them, pasted into the baselines that are most like the spectrum
-(:mod:`engine.nearest_baselines`), and the plain mean of all scales. docs/evaluation.md compares.
+``nearest``, the default : centred windows, the wide ones an eighth of their width apart and at most 16
+pixels, pasted into the baselines that are most like the spectrum (:mod:`engine.nearest_baselines`), and the
+plain mean of all scales. docs/evaluation.md compares.
 
 Masked pixels. They are never pasted, so they earn no attribution: maps, spread and combined map are
-exactly 0 there in both presets. In ``paper`` a window around a masked pixel could be pasted without
+exactly 0 there in all presets. In ``paper`` a window around a masked pixel could be pasted without
 it, but its effect would be its neighbours', who have nearly the same window of their own. In
 ``reference-code`` the effect is divided by the window's length within the spectrum, as published,
 masked pixels counted: a wide window of which one pixel is good says little about that pixel. Dividing
@@ -142,14 +143,13 @@ def standing_out(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Float
 _PAPER = Preset(centred_scales, whole, mean_and_deviation, partial(weighted_mean, 2))
 
 PRESETS: dict[PresetName, Preset] = {
-    "whyspec": replace(
-        _PAPER, scales=spaced_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)
+    "nearest": replace(
+        _PAPER, scales=spaced_scales, contributions=partial(weighted_mean, 0), baselines="nearest"
     ),
     "paper": _PAPER,
     "reference-code": replace(
         _PAPER, scales=tiled_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)
     ),
-    "nearest": replace(_PAPER, contributions=partial(weighted_mean, 0), baselines="nearest"),
 }
 
 

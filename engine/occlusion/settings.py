@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.errors import ConfigurationError
 
-PresetName = Literal["whyspec", "paper", "reference-code", "nearest"]
+PresetName = Literal["nearest", "paper", "reference-code"]
 
 _WHERE = "occlusion settings"
 
@@ -34,7 +34,7 @@ class OcclusionSettings:
     ConfigurationError : a value is outside what is allowed.
     """
 
-    preset: PresetName = "whyspec"
+    preset: PresetName = "nearest"
     windows: tuple[int, ...] = (1, 4, 16, 64, 256, 1024)
     baselines: int = 8
     seed: int = 0

@@ -29,7 +29,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_papers_windows_take_an_hour(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = load_model(str(directory))
     assert isinstance(model, SpenderModel)
-    estimate = estimated_passes(model, OcclusionSettings())
+    estimate = estimated_passes(model, OcclusionSettings("paper"))
     assert estimate is not None
     # Every centre of six widths and the baseline itself, for eight baselines.
     assert estimate.passes == 8 * (1 + 6 * 7781)
@@ -43,7 +43,7 @@ def test_the_papers_windows_take_an_hour(directory: Path, caplog: pytest.LogCapt
             OcclusionSettings(preset="reference-code", windows=(1024,), baselines=1),
         )
         assert not caplog.records
-        warn_of_whole_passes([str(directory)], [model.card], OcclusionSettings())
+        warn_of_whole_passes([str(directory)], [model.card], OcclusionSettings("paper"))
     (record,) = caplog.records
     assert "373,496 passes" in record.message
     assert "on one CPU" in record.message

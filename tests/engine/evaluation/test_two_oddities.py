@@ -10,7 +10,7 @@ import pytest
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.planted_spectra import prepare_ground
-from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, two_oddities
+from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, able_rows, two_oddities
 from engine.occlusion.settings import OcclusionSettings
 from models.errors import InputError
 from models.weights import load_model
@@ -20,7 +20,8 @@ from tests.conftest import random_model
 def test_both_oddities_are_in_the_spectrum_and_in_every_map() -> None:
     model = random_model()
     ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (LINE, STEP))
-    found = two_oddities(model, ground, 20.0, 60.0)
+    row, *_ = able_rows(model, ground, 20.0, 60.0, 1.0)
+    found = two_oddities(model, ground, row, 20.0, 60.0)
     assert not (found.line & found.step).any()
     significance = (found.flux - found.clean_flux) ** 2 * found.ivar
     for region in (found.line, found.step):
@@ -28,7 +29,7 @@ def test_both_oddities_are_in_the_spectrum_and_in_every_map() -> None:
     assert found.maps.shape == (6, model.card.grid.size)
     assert {*COMBINATIONS, "gradient x input", "occlusion by zero"} < set(found.rivals)
     with pytest.raises(InputError, match="1e\\+09 sigma"):
-        two_oddities(model, ground, 1e9, 1e9)
+        able_rows(model, ground, 1e9, 1e9, 1.0)
 
 
 def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:

@@ -37,6 +37,10 @@ def slow_window(preset: str, windows: tuple[int, ...], scale: int, pixel: int, p
     width = windows[scale]
     if preset == "paper":
         return {i for i in range(pixel - width // 2, pixel - width // 2 + width) if 0 <= i < pixels}
+    if preset == "nearest":
+        apart = min(max(width // 8, 1), 16)
+        centre = min(pixel - pixel % apart + apart // 2, pixels - 1)
+        return slow_window("paper", windows, scale, centre, pixels)
     offset = sum(w // 2 for w in windows[: scale + 1]) % width
     return {i for i in range(pixels) if (i - offset) // width == (pixel - offset) // width}
 
@@ -49,7 +53,7 @@ def slow_occlusion(
     pixels = len(x)
     maps, spread, combined = np.zeros((2, len(windows), pixels)), None, np.zeros(pixels)
     maps, spread = maps
-    power = {"paper": 2, "reference-code": 1}[preset]
+    power = {"nearest": 0, "paper": 2, "reference-code": 1}[preset]
     memory: dict[tuple[int, frozenset[int]], float] = {}
 
     def effect(m: int, pasted: frozenset[int]) -> float:

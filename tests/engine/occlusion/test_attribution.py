@@ -122,7 +122,7 @@ def test_a_lone_good_pixel_gets_its_share_of_every_tile() -> None:
 
 
 @hypothesis_settings(max_examples=40)
-@given(st.integers(0, 10_000), st.sampled_from(["paper", "reference-code"]), st.floats(1e-6, 1e6))
+@given(st.integers(0, 10_000), st.sampled_from(["nearest", "paper", "reference-code"]), st.floats(1e-6, 1e6))
 def test_units_and_order_of_baselines_do_not_matter(seed: int, preset: str, factor: float) -> None:
     request = random_request(seed)
 
@@ -142,7 +142,7 @@ def test_units_and_order_of_baselines_do_not_matter(seed: int, preset: str, fact
     assert (found.combined <= found.maps.max(axis=0) + 1e-6 * size).all()
 
 
-@pytest.mark.parametrize("preset", ["paper", "reference-code"])
+@pytest.mark.parametrize("preset", ["nearest", "paper", "reference-code"])
 def test_a_typical_spectrum_and_an_empty_one_are_explained_by_nothing(preset: str) -> None:
     request = random_request(4)
     same = OcclusionRequest(

@@ -21,7 +21,7 @@ Models = Callable[[int], tuple[nn.Module, nn.Module]]
 MakeRequest = Callable[..., OcclusionRequest]
 
 WINDOWS = (1, 2, 3, 4, 7, 16, 33, 64, 150)
-PRESETS = ("paper", "reference-code")
+PRESETS = ("nearest", "paper", "reference-code")
 
 
 class Recorder:

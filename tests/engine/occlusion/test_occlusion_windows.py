@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.occlusion.windows import Scale, centred_scales, tiled_scales
+from engine.occlusion.windows import Scale, centred_scales, spaced_scales, tiled_scales
 
-LAYS = {"paper": centred_scales, "reference-code": tiled_scales}
+LAYS = {"nearest": spaced_scales, "paper": centred_scales, "reference-code": tiled_scales}
 
 
 def ranges(scale: Scale) -> list[tuple[int, int]]:

@@ -355,14 +355,14 @@ def ranges(start: Sequence[int] | np.ndarray, stop: Sequence[int] | np.ndarray, 
 @st.composite
 def scale_lists(draw: st.DrawFn, request: OcclusionRequest) -> list[Scale]:
     pixels = request.pixels
-    kind = draw(st.sampled_from(("paper", "reference-code", "ranges")))
+    kind = draw(st.sampled_from((*PRESETS, "ranges")))
     if kind == "ranges":
         pair = st.lists(st.integers(0, pixels), min_size=2, max_size=2, unique=True).map(sorted)
         pieces = draw(st.lists(st.lists(pair, max_size=12), min_size=1, max_size=3))
         return [ranges([p[0] for p in piece], [p[1] for p in piece], pixels) for piece in pieces]
     widths = st.one_of(st.integers(1, 12), st.integers(1, 60), st.integers(1, 200))
     windows = sorted(draw(st.sets(widths, min_size=1, max_size=4)))
-    scales = PRESETS["paper" if kind == "paper" else "reference-code"].scales(windows, pixels)
+    scales = PRESETS[kind].scales(windows, pixels)
     if draw(st.booleans()):
         return [scale.pasting(request.good.numpy()) for scale in scales]
     return list(scales)
@@ -785,7 +785,7 @@ def test_agrees_with_the_dense_occluder_on_the_same_scales() -> None:
 
 
 @pytest.mark.parametrize("masked", [0.0, 0.1])
-@pytest.mark.parametrize("preset", ["paper", "reference-code"])
+@pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> None:
     """Windows here and there, at the ends too; W = 1, whose effects are smallest, is no exception."""
     model = load_model("desi-galaxy").requires_grad_(False)
