@@ -316,7 +316,7 @@ def run(
         Spectral classes to score, e.g. GALAXY,QSO. One model alone scores them whatever its card says, and
         every spectrum with all. Default: those of the models' cards.
     preset
-        nearest: into the baselines most like the spectrum, all widths weighed alike; it locates best.
+        nearest: into the baselines most like the spectrum, widths by their significance; locates best.
         paper: baselines at random, a window of every width around every pixel, weights 1/variance (Shen &
         Melchior). reference-code: tiled windows, as in their code; faster, coarser. Default: nearest.
     windows

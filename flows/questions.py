@@ -45,7 +45,7 @@ from models.weights import load_model
 PARTS = ("headline", "cost", "methods", "baselines")
 LINE_STRENGTH, STEP_STRENGTH = 150.0, 250.0
 """Sigma of the two anomalies of the headline."""
-RIVAL = "mean"
+RIVAL = "mean/sigma"
 """The combination that is shown beside the published one."""
 DETECTED = 0.01
 """Largest tail probability of what counts as detected."""

@@ -10,8 +10,8 @@ spectrum, a window's effect is shared out equally among its pixels, and weights 
 masked pixels the sum of one scale's map over a window is the window's effect.
 
 ``nearest``, the default : centred windows, the wide ones an eighth of their width apart and at most 16
-pixels, pasted into the baselines that are most like the spectrum (:mod:`engine.nearest_baselines`), and the
-plain mean of all scales. docs/evaluation.md compares.
+pixels, pasted into the baselines that are most like the spectrum (:mod:`engine.nearest_baselines`); every
+scale counts by mean/sigma, its significance (:func:`by_significance`). docs/evaluation.md compares.
 
 Masked pixels. They are never pasted, so they earn no attribution: maps, spread and combined map are
 exactly 0 there in all presets. In ``paper`` a window around a masked pixel could be pasted without
@@ -129,6 +129,21 @@ def significance(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Float
     return found
 
 
+def by_significance(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:
+    """Every scale's :func:`significance`, in the unit of the maps.
+
+    All are divided by one number per spectrum, such that where the baselines spread as they usually do the
+    weights of the scales sum to one: there it is a weighted mean. Where they agree it is up to sqrt(2) times
+    that, where they disagree it is less.
+    """
+    usual = np.median(spread[:, good], axis=1) if good.any() else np.zeros(len(spread))
+    usual = np.maximum(usual, SPREAD_FLOOR * usual.max(initial=0.0))[:, None]
+    if not (usual > 0).all():
+        return maps / len(maps)
+    weights: Floats = 1 / (np.hypot(spread, usual) * (1 / (np.sqrt(2.0) * usual)).sum())
+    return weights * maps
+
+
 def standing_out(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:
     """At each pixel the scale that stands out most from the rest of its own map.
 
@@ -143,9 +158,7 @@ def standing_out(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Float
 _PAPER = Preset(centred_scales, whole, mean_and_deviation, partial(weighted_mean, 2))
 
 PRESETS: dict[PresetName, Preset] = {
-    "nearest": replace(
-        _PAPER, scales=spaced_scales, contributions=partial(weighted_mean, 0), baselines="nearest"
-    ),
+    "nearest": replace(_PAPER, scales=spaced_scales, contributions=by_significance, baselines="nearest"),
     "paper": _PAPER,
     "reference-code": replace(
         _PAPER, scales=tiled_scales, effect_per_pixel=shared, contributions=partial(weighted_mean, 1)

@@ -171,7 +171,9 @@ ARRAYS: tuple[ArraySpec, ...] = (
     _spectrum("baseline", "mean of the baselines at the spectrum's redshift"),
     _map("maps", "attribution per window: positive makes the spectrum odd (natural log units)"),
     _map("spread", "standard deviation of each map over the baselines"),
-    _spectrum("combined", "the windows' maps weighted by their spread (natural log units)", MAP_BITS),
+    _spectrum(
+        "combined", "the windows' maps brought together as the preset says (natural log units)", MAP_BITS
+    ),
     _of_outlier("log_prob", "float32", np.nan, "1", "natural log of the spectrum's probability density"),
     _of_outlier("baseline_log_prob", "float32", np.nan, "1", "mean of the baselines' log_prob"),
     _of_outlier(

@@ -54,6 +54,10 @@ def test_the_preset_explains_a_spectrum_by_its_like(tiny_model: ScoringModel) ->
     )
     expected = tiny_model.double().baselines(REDSHIFT, chosen(tiny_model, flux, ivar)).mean(dim=0)
     np.testing.assert_allclose(near.baseline[0], expected.numpy(), rtol=1e-5)
-    # All widths count alike, and the spectrum is far nearer to its baselines than to any.
-    np.testing.assert_allclose(near.combined, near.maps.mean(axis=1), rtol=1e-5, atol=1e-6)
+    # Widths count by their significance, and the spectrum is far nearer to its baselines than to any.
+    usual = np.median(near.spread[0], axis=1)[:, None]
+    significance = (near.maps[0] / np.hypot(near.spread[0], usual)).sum(axis=0)
+    np.testing.assert_allclose(
+        near.combined[0] * (1 / (2**0.5 * usual)).sum(), significance, rtol=1e-4, atol=1e-5
+    )
     assert np.abs(near.baseline - flux).mean() < 0.5 * np.abs(drawn.baseline - flux).mean()

@@ -137,9 +137,13 @@ def test_units_and_order_of_baselines_do_not_matter(seed: int, preset: str, fact
     np.testing.assert_allclose(
         explain(model, turned, preset).combined, found.combined, rtol=1e-4, atol=1e-6 * size
     )
-    # A weighted mean lies between the maps it averages.
-    assert (found.combined >= found.maps.min(axis=0) - 1e-6 * size).all()
-    assert (found.combined <= found.maps.max(axis=0) + 1e-6 * size).all()
+    # A weighted mean lies between the maps; significance is up to sqrt(2) of it where baselines agree.
+    most = 2**0.5 if preset == "nearest" else 1.0
+    assert (found.combined >= most * np.minimum(found.maps.min(axis=0), 0) - 1e-6 * size).all()
+    assert (found.combined <= most * np.maximum(found.maps.max(axis=0), 0) + 1e-6 * size).all()
+    if preset != "nearest":
+        assert (found.combined >= found.maps.min(axis=0) - 1e-6 * size).all()
+        assert (found.combined <= found.maps.max(axis=0) + 1e-6 * size).all()
 
 
 @pytest.mark.parametrize("preset", ["nearest", "paper", "reference-code"])
