@@ -21,9 +21,9 @@ from engine.sky_lines import near_bright_sky_line
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
 
-STRETCHES, EVEN = 32, 0.6
-"""A map is uniform if its positive part, summed over so many stretches of equally many good pixels, has at
-least this evenness: 1 where all stretches hold the same, 1 / STRETCHES where one holds everything."""
+SPREAD_OUT = 1 / 3
+"""A map is uniform if its core covers at least this share of the good pixels: a peak on a broad floor is not,
+even if the floor holds more attribution than the peak."""
 
 EDGE_PIXELS, WIDEST_EDGE = 8, 64
 """A peak is at an edge within so many pixels and half its window, counted up to the latter: the widest
@@ -57,7 +57,7 @@ class Measures:
 
     Attributes
     ----------
-    evenness : of the combined map over the spectrum, see :data:`EVEN`.
+    core : share of the good pixels that the core covers, see :data:`SPREAD_OUT`; 0 where nothing is positive.
     edge : pixels from the peak to the nearest end of what spectrum and baselines cover; infinite where no
         attribution is positive.
     window : width at the peak in pixels, 0 where there is no peak.
@@ -70,7 +70,7 @@ class Measures:
     good : share of the grid's pixels that are good; window_good : of the window at the peak.
     """
 
-    evenness: float
+    core: float
     edge: float
     window: int
     excess: float
@@ -136,7 +136,7 @@ class SignatureCriteria:
         sky = good & _widened(self._sky_lines | _noisy(ivar, good), min(window // 2, WIDEST_SKY))
         first, stop = max(peak - window // 2, 0), min(peak - window // 2 + window, len(good))
         return Measures(
-            evenness=_evenness(combined[good]),
+            core=_share(core, good),
             edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
             window=window,
             excess=float(attribution.log_prob_baselines.mean()) - attribution.log_prob_spectrum,
@@ -163,7 +163,7 @@ class SignatureCriteria:
 def decided(measures: Measures) -> Signature:
     """The signatures that follow from the measures."""
     found = NOTHING
-    if measures.evenness >= EVEN:
+    if measures.core >= SPREAD_OUT:
         found |= Signature.UNIFORM
     if measures.edge <= EDGE_PIXELS + min(measures.window // 2, WIDEST_EDGE):
         found |= Signature.EDGE
@@ -183,13 +183,6 @@ def decided(measures: Measures) -> Signature:
 
 def _driven(share: float, area: float) -> bool:
     return share >= DRIVEN_SHARE and share >= DRIVEN_EXCESS * area
-
-
-def _evenness(combined: NDArray[np.float64]) -> float:
-    """Inverse participation of the positive part, per stretch: 0 where there is none."""
-    held = np.array([part.sum() for part in np.array_split(np.maximum(combined, 0.0), STRETCHES)])
-    squares = float(np.square(held).sum())
-    return float(held.sum()) ** 2 / (STRETCHES * squares) if squares > 0.0 else 0.0
 
 
 def _agreement(attribution: Attribution, effects: NDArray[np.float64], good: NDArray[np.bool_]) -> float:

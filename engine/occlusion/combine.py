@@ -132,16 +132,15 @@ def significance(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Float
 def by_significance(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:
     """Every scale's :func:`significance`, in the unit of the maps.
 
-    All are divided by one number per spectrum, such that where the baselines spread as they usually do the
-    weights of the scales sum to one: there it is a weighted mean. Where they agree it is up to sqrt(2) times
-    that, where they disagree it is less.
+    All are multiplied by one number per spectrum, such that the sizes of the combined map sum to those of the
+    plain mean of the maps: the same attribution, where it is significant.
     """
-    usual = np.median(spread[:, good], axis=1) if good.any() else np.zeros(len(spread))
-    usual = np.maximum(usual, SPREAD_FLOOR * usual.max(initial=0.0))[:, None]
-    if not (usual > 0).all():
-        return maps / len(maps)
-    weights: Floats = 1 / (np.hypot(spread, usual) * (1 / (np.sqrt(2.0) * usual)).sum())
-    return weights * maps
+    relative = significance(maps, spread, good)
+    mean, total = maps / len(maps), float(np.abs(relative.sum(axis=0)).sum())
+    # Baselines that all agree, a single one for example, say nothing of significance.
+    if not total > 0.0:
+        return mean
+    return relative * (float(np.abs(mean.sum(axis=0)).sum()) / total)
 
 
 def standing_out(maps: Floats, spread: Floats, good: NDArray[np.bool_]) -> Floats:

@@ -92,7 +92,8 @@ def test_the_constructed_places_are_what_they_are_meant_to_be() -> None:
 
 
 UNIFORM = [
-    (Made(floor=2.0), True),  # the floor holds nearly everything, though a bump stands out of it
+    (Made(floor=6.0), True),  # the floor is more than half as high as the bump on it
+    (Made(floor=2.0), False),  # the floor holds nearly everything, but a bump stands out of it
     (Made(floor=2.0, height=0.01), True),
     (Made(width=700.0), False),  # a broad anomaly has its place
     (Made(floor=0.002), False),

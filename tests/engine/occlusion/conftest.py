@@ -80,11 +80,11 @@ def slow_occlusion(
     floor = np.finfo(np.float32).eps * spread.max()
     if preset == "nearest":
         usual = [float(np.median([s for s, known in zip(row, good, strict=True) if known])) for row in spread]
-        total = sum(1 / (2**0.5 * s) for s in usual)
         for pixel in range(pixels):
             scaled = zip(maps[:, pixel], spread[:, pixel], usual, strict=True)
-            combined[pixel] = sum(a / (s**2 + u**2) ** 0.5 for a, s, u in scaled) / total
-        return maps, spread, combined
+            combined[pixel] = sum(a / (s**2 + u**2) ** 0.5 for a, s, u in scaled)
+        size = sum(abs(a) for a in combined)
+        return maps, spread, combined * sum(abs(a) for a in maps.mean(axis=0)) / size
     for pixel in range(pixels):
         if good[pixel]:
             sigma = [max(s, floor) or 1.0 for s in spread[:, pixel]]
