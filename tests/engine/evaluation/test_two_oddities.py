@@ -64,17 +64,25 @@ def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
 @pytest.mark.real_data
 def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> None:
     model = load_model("desi-galaxy")
-    fresh = FreshSettings(16, 1, real_data / "templates", real_data / "sky")
+    fresh = FreshSettings(160, 1, real_data / "templates", real_data / "sky")
     ground = prepare_ground(model.card, fresh, (LINE, STEP))
     settings = OcclusionSettings(windows=(4, 16, 256), baselines=5)
-    found = two_oddities(model, ground, 150.0, 250.0, settings=settings)
-    assert found.tail_probability < 0.01
-    _, narrow, wide = (found.ranked(each) for each in found.maps)
-    # A small window finds the line, and better than a wide one.
-    assert narrow[0] > 0.9 > wide[0]
-    # The combined maps show both; gradient x input and plain occlusion show neither.
-    assert wide[1] > 0.9
-    for combination in ("mean", "nearest: mean", "per pixel, 1/sigma"):
-        assert min(found.ranked(found.rivals[combination])) > 0.9
+    rows = able_rows(model, ground, 150.0, 250.0, 0.01)[:5]
+    spectra = [two_oddities(model, ground, row, 150.0, 250.0, settings=settings) for row in rows]
+    assert len(spectra) == 5
+    assert all(each.tail_probability < 0.01 for each in spectra)
+
+    def both(name: str) -> int:
+        return sum(min(each.ranked(each.rivals[name])) >= 0.8 for each in spectra)
+
+    _, narrow, wide = np.median([[each.ranked(one) for one in each.near_maps] for each in spectra], axis=0)
+    # A small window finds the lines, better than a wide one, which finds the step.
+    assert narrow[0] > 0.95
+    assert narrow[0] > wide[0] + 0.1
+    assert wide[1] > 0.8
+    # The combined map shows both; gradient x input and plain occlusion never do.
+    combination = "nearest: mean/sigma"
+    assert np.median([each.ranked(each.rivals[combination]) for each in spectra], axis=0).min() > 0.8
+    assert both(combination) >= 3
     for rival in ("gradient x input", "occlusion by zero", "occlusion by mean baseline"):
-        assert max(found.ranked(found.rivals[rival])) < 0.6
+        assert both(rival) == 0
