@@ -54,7 +54,7 @@ def test_the_command_writes_results_and_figure_and_shows_them(evaluated: Path) -
     assert f"| cosmic rays | {cell.by('tail').auc.value:.2f} " in tables
     shown = " ".join((evaluated / "stderr").read_text().split())
     assert "cosmic rays" in shown
-    assert "bound" in shown
+    assert "if just the clean spectrum is known" in shown
     # No dead region is worth a thousand sigma, and the user is told.
     assert results.cell("dead_region", 1000.0) is None
     assert "dead region at 1000 σ: 0 planted, 24 in which the kind cannot be as strong" in shown
