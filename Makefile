@@ -15,7 +15,7 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types, layer contracts"
 	@echo "make settings  docs/settings.md anew, from infra/settings.py"
-	@echo "make models  train the shipped models anew (about an hour on two cores)"
+	@echo "make models  train the shipped models, and those of quasars and stars, anew (over an hour)"
 
 # torch first and pinned: resolved together with the rest, pip may pick another build of several GB.
 $(VENV)/application: pyproject.toml constraints.txt
