@@ -31,10 +31,8 @@ from models.errors import InputError
 from models.spectrum_model import SpectrumModel
 
 LINE, STEP = AnomalyKind.DOUBLE_PEAKED_LINES, AnomalyKind.ARM_STEP
-NARROW, WIDE, PLAIN = 16, 256, 16
-"""Windows up to NARROW pixels should find the line, those from WIDE on the step; PLAIN is the window of
-plain occlusion in the published comparison."""
-
+PLAIN = 16
+"""Window of plain occlusion in the published comparison, pixels."""
 _MOST_MOVED = 0.05
 """Relative change of the flux outside of the step, through the normalisation."""
 
