@@ -125,9 +125,14 @@ class ResidualScan(nn.Module):
 
     def sums_of_columns(self, values: Tensor) -> Tensor:
         """Sums over cells, (B, N, K) to (B, C, K)."""
-        padded = nn.functional.pad(values, (0, 0, 0, -values.shape[1] % self.block)).contiguous()
-        count, _, columns = padded.shape
-        blocks = padded.view(count, -1, self.block, columns).sum(dim=2).transpose(1, 2).contiguous()
+        whole = values.shape[1] // self.block
+        # Padding the last block would copy all others.
+        count, _, columns = values.shape
+        filled = values[:, : whole * self.block].reshape(count, whole, self.block, columns)
+        parts = [filled.sum(dim=2)]
+        if values.shape[1] % self.block:
+            parts.append(values[:, whole * self.block :].sum(dim=1, keepdim=True))
+        blocks = torch.cat(parts, dim=1).transpose(1, 2).contiguous()
         return self._of_blocks(blocks, values.shape[1]).transpose(1, 2)
 
     def _of_blocks(self, blocks: Tensor, pixels: int) -> Tensor:

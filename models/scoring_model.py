@@ -22,7 +22,7 @@ from models.scan_verdict import ScanVerdict
 from models.spectrum_model import CalibratedModel, ModelOutputs
 from models.usual_misfit import UsualMisfit
 
-_SCANNED_AT_ONCE = 16
+_SCANNED_AT_ONCE = 4
 """Spectra whose modes on observed pixels are held at once."""
 
 

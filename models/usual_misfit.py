@@ -31,8 +31,8 @@ class UsualMisfit(nn.Module):
 
     def forward(self, left: Tensor, fraction: Tensor) -> Tensor:
         """Modes on observed pixels, (B, N, K), at rest-frame places (B, N), see ``Decoder.places``."""
-        share = fraction[..., None]
-        return self.modes[left] * (1 - share) + self.modes[left + 1] * share
+        between: Tensor = torch.lerp(self.modes[left], self.modes[left + 1], fraction[..., None])
+        return between
 
 
 def on_rest_grid(residual: Tensor, ivar: Tensor, place: Tensor, rest_size: int) -> tuple[Tensor, Tensor]:
