@@ -15,7 +15,7 @@ from engine.run_configuration import RunConfiguration
 from engine.signatures import Signature
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
