@@ -37,6 +37,7 @@ from engine.evaluation.two_oddities import TwoOddities, able_rows, two_oddities
 from engine.occlusion.settings import OcclusionSettings
 from engine.simulation.anomalies import AnomalyKind
 from flows import option_types
+from flows.evaluate import THRESHOLD
 from flows.explained_evaluation import explain_evaluation
 from flows.progress_bar import counting
 from models.spectrum_model import SpectrumModel
@@ -47,8 +48,6 @@ LINE_STRENGTH, STEP_STRENGTH = 150.0, 250.0
 """Sigma of the two anomalies of the headline."""
 RIVAL = "mean/sigma"
 """The combination that is shown beside the published one."""
-DETECTED = 0.01
-"""Largest tail probability of what counts as detected."""
 STRENGTHS = (20.0, 40.0)
 """Sigma of the explained anomalies: below, hardly any is detected."""
 BASELINE_WINDOWS = (16, 64, 256, 1024)
@@ -87,7 +86,7 @@ def main(
         ground = prepare_ground(scoring.card, FreshSettings(spectra, seed, templates, sky), progress=progress)
     asked = option_types.comma_list(parts)
     if "headline" in asked:
-        rows = able_rows(scoring, ground, LINE_STRENGTH, STEP_STRENGTH, DETECTED)[:headlines]
+        rows = able_rows(scoring, ground, LINE_STRENGTH, STEP_STRENGTH, THRESHOLD)[:headlines]
         with counting(console, "headline") as progress:
             found = _headlines(scoring, ground, rows, progress)
         clearest = max(found, key=lambda each: min(each.ranked(each.rivals[NEAREST + RIVAL])))

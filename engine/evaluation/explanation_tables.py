@@ -122,7 +122,7 @@ def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
 
 def signature_table(judgement: Judgement) -> TextTable:
     """How often a run's maps carry each failure signature, and how often those that do are located."""
-    groups = ([each for each in judgement.spectra if each.drawn], _detected(judgement))
+    groups = ([each for each in judgement.spectra if each.drawn], judgement.detected)
     rows = []
     for label, bits in (*((one.label, int(one)) for one in Signature), ("none of them", 0)):
         cells = []
@@ -136,10 +136,6 @@ def signature_table(judgement: Judgement) -> TextTable:
     sizes = [len(group) for group in groups]
     heads = ("signature", f"of {sizes[0]} drawn", "located", f"of {sizes[1]} detected", "located")
     return TextTable("Failure signatures of a run's maps", heads, tuple(rows))
-
-
-def _detected(judgement: Judgement) -> list[JudgedSpectrum]:
-    return [each for each in judgement.spectra if each.tail_probability <= judgement.threshold]
 
 
 def cost_table(judgement: Judgement) -> TextTable:

@@ -62,7 +62,7 @@ def unknown_place(
     strengths : in sigma.
     random : of the noise.
     """
-    draws = -(-_LEAST_DRAWS // max(len(shapes), 1))
+    draws = _draws(shapes)
     size = next_fast_len(shapes.shape[1], real=True)
     clean: list[Floats] = []
     odd: list[Floats] = []
@@ -75,11 +75,7 @@ def unknown_place(
         odd.append(
             np.array([_log_likelihood(strength * (matched[1] + strength * signal)) for strength in strengths])
         )
-    without, with_it = np.concatenate(clean, axis=1), np.concatenate(odd, axis=1)
-    return tuple(
-        Bound(area_under_curve(high, low), recall_at(high, low, false_positives))
-        for high, low in zip(with_it, without, strict=True)
-    )
+    return _bounds(odd, clean, false_positives)
 
 
 def unknown_shape(
@@ -97,25 +93,27 @@ def unknown_shape(
     ivar : (n, N), inverse variances of the spectra that they are changes of; 0 where masked.
     strengths : in sigma; random : of the noise.
     """
-    draws = -(-_LEAST_DRAWS // max(len(shapes), 1))
-    stretches = _Stretches.of(shapes.shape[1])
-    clean: list[NDArray[np.float64]] = []
-    odd: list[NDArray[np.float64]] = []
+    draws, stretches = _draws(shapes), _Stretches.of(shapes.shape[1])
+    # What is expected of strengths that are normal, of each of these widths.
+    shares = [0.5 * strength**2 / (1 + strength**2) for strength in strengths]
+    prior = stretches.log_prior
+    clean: list[Floats] = []
+    odd: list[Floats] = []
     for shape, weight in zip(shapes, ivar, strict=True):
         root = np.sqrt(weight, dtype=np.float64)
         noise = random.standard_normal((2, draws, len(root)))
         without, with_it = stretches.significance(noise * root, weight)
         signal = stretches.significance(shape / np.linalg.norm(shape) * root, weight)
-        for strength in strengths:
-            # What is expected of strengths that are normal, of this width.
-            share = 0.5 * strength**2 / (1 + strength**2)
-            clean.append(_log_likelihood(stretches.log_prior + share * without**2))
-            odd.append(_log_likelihood(stretches.log_prior + share * (with_it + strength * signal) ** 2))
-    count = len(strengths)
-    pairs = ((np.concatenate(odd[i::count]), np.concatenate(clean[i::count])) for i in range(count))
-    return tuple(
-        Bound(area_under_curve(high, low), recall_at(high, low, false_positives)) for high, low in pairs
-    )
+        clean.append(np.array([_log_likelihood(prior + share * without**2) for share in shares]))
+        odd.append(
+            np.array(
+                [
+                    _log_likelihood(prior + share * (with_it + strength * signal) ** 2)
+                    for share, strength in zip(shares, strengths, strict=True)
+                ]
+            )
+        )
+    return _bounds(odd, clean, false_positives)
 
 
 @dataclass(frozen=True)
@@ -151,8 +149,21 @@ class _Stretches:
         return np.where(information > 1e-30, found, 0.0)
 
 
-def _log_likelihood(exponent: Floats) -> NDArray[np.float64]:
+def _draws(shapes: Floats) -> int:
+    """Draws of the noise for each of the shapes."""
+    return -(-_LEAST_DRAWS // max(len(shapes), 1))
+
+
+def _bounds(odd: list[Floats], clean: list[Floats], false_positives: float) -> tuple[Bound, ...]:
+    """For each strength, of statistics with and without the anomaly: (strengths, draws) for every shape."""
+    return tuple(
+        Bound(area_under_curve(high, low), recall_at(high, low, false_positives))
+        for high, low in zip(np.concatenate(odd, axis=1), np.concatenate(clean, axis=1), strict=True)
+    )
+
+
+def _log_likelihood(exponent: Floats) -> Floats:
     """Log of the sum of exponentials over places, up to a constant; (draws, places) to (draws,)."""
     highest = exponent.max(axis=1)
-    total: NDArray[np.float64] = highest + np.log(np.exp(exponent - highest[:, None]).sum(axis=1))
+    total: Floats = highest + np.log(np.exp(exponent - highest[:, None]).sum(axis=1))
     return total

@@ -101,6 +101,11 @@ class Judgement:
         ]
 
     @property
+    def detected(self) -> list[JudgedSpectrum]:
+        """All that the model detects."""
+        return [each for each in self.spectra if each.tail_probability <= self.threshold]
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """Kinds of anomalies in order of their first spectrum."""
         return tuple(dict.fromkeys(each.kind for each in self.spectra))

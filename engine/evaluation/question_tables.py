@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
+from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.explanation_summary import Estimate, chance, responding, summaries
 from engine.evaluation.explanation_tables import TextTable
 from engine.evaluation.judged_spectra import Judgement
@@ -16,7 +17,7 @@ SHOWN = 0.8
 
 def methods_table(judgement: Judgement) -> TextTable:
     """Every method on all detected spectra, the one that ranks best first."""
-    spectra = [each for each in judgement.spectra if each.tail_probability <= judgement.threshold]
+    spectra = judgement.detected
     found = sorted(summaries(judgement, spectra), key=lambda each: -each.located.value)
     rows = [
         (
@@ -38,7 +39,7 @@ def headline_table(found: Sequence[TwoOddities]) -> TextTable:
     """How well every map ranks the line and the step, over spectra that hold both."""
     ranked: dict[str, list[tuple[float, float]]] = {}
     for each in found:
-        for family, maps in (("window", each.maps), ("nearest: window", each.near_maps)):
+        for family, maps in (("window", each.maps), (f"{NEAREST}window", each.near_maps)):
             for width, one in zip(each.windows.tolist(), maps, strict=True):
                 ranked.setdefault(f"{family} {width}", []).append(each.ranked(one))
         for name, one in each.rivals.items():

@@ -20,7 +20,7 @@ from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.localisation import pixel_auc
 from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround
 from engine.evaluation.rival_maps import gradient_times_input, plain_occlusion
-from engine.evaluation.subject import effects_of, subject_of, tail_probabilities
+from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
 from engine.normalisation import NormalisedSpectra, normalise
 from engine.occlusion.attribution import combined
 from engine.occlusion.settings import OcclusionSettings
@@ -143,7 +143,7 @@ def two_oddities(
         line=line,
         step=step,
         redshift=redshift,
-        tail_probability=_tail(model, ground, row, spectrum),
+        tail_probability=_tail(model, subject, ground.clean.rows["snr"][[row]]),
         windows=published.windows,
         maps=published.maps,
         near_maps=combined(near, COMBINATIONS["1/sigma^2"]).maps,
@@ -151,13 +151,11 @@ def two_oddities(
     )
 
 
-def _tail(model: SpectrumModel, ground: PlantingGround, row: int, spectrum: NormalisedSpectra) -> float:
-    """Tail probability of the one spectrum, made from ``row`` of the ground."""
-    redshift = spectrum.rows["redshift"].astype(np.float64)
-    subject = subject_of(model, spectrum.flux[0], spectrum.ivar[0], float(redshift[0]))
+def _tail(model: SpectrumModel, subject: Subject, snr: NDArray[np.floating]) -> float:
+    """Tail probability of one spectrum; ``snr`` (1,) is that before planting."""
     with torch.no_grad():
         score = as_float32(-subject.log_prob(subject.flux.double()[None]))
-    return float(model.tail_probability(score, ground.clean.rows["snr"][[row]], redshift)[0])
+    return float(model.tail_probability(score, snr, np.array([subject.redshift]))[0])
 
 
 def _with_both(
