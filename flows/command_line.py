@@ -8,14 +8,14 @@ from importlib.metadata import PackageNotFoundError, version
 
 from cyclopts import App, CycloptsError
 
-from flows.commands_bench import bench
-from flows.commands_demo import demo
-from flows.commands_evaluate import evaluate
-from flows.commands_models import import_spender
-from flows.commands_release import plan, run, simulate, train
-from flows.commands_settings import settings
-from flows.commands_spectrum import explain
-from flows.commands_store import cluster, query, report, status, verify
+from flows.commands.bench import bench
+from flows.commands.demo import demo
+from flows.commands.evaluate import evaluate
+from flows.commands.models import import_spender
+from flows.commands.release import plan, run, simulate, train
+from flows.commands.settings import settings
+from flows.commands.spectrum import explain
+from flows.commands.store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
 from infra.log_output import LogOutput, set_up_logging
 from infra.prefect_environment import prepare_prefect

@@ -12,19 +12,18 @@ from rich.text import Text
 
 from engine.clustering.pipeline import ClusteringSummary
 from engine.clustering.settings import ClusteringSettings
-from engine.query import QuerySettings, query
+from engine.query.query import QuerySettings, query
 from engine.report.page import write_report
 from engine.simulation.release import SimulationSettings, read_truth, simulate_release
 from engine.simulation.truth import TRUTH_NAME
 from flows.cluster import cluster
-from flows.cluster_table import show_clusters
-from flows.console import count, duration, show_whole
-from flows.progress_bar import counting
-from flows.recovery import Recovery, recovery
-from flows.run_progress import RunProgress
+from flows.console import count, counting, duration, show_whole
+from flows.evaluation.recovery import Recovery, recovery
+from flows.run.run_progress import RunProgress
+from flows.run.run_request import RunRequest, RunSummary
+from flows.run.summary_tables import show_summary
 from flows.run_release import run_release
-from flows.run_request import RunRequest, RunSummary
-from flows.summary_tables import show_summary
+from flows.store.cluster_table import show_clusters
 from infra.flow_call import call_flow
 from infra.settings import load_settings
 from tasks.run_listener import listening
@@ -99,7 +98,7 @@ def _cluster(store: Path, console: Console) -> ClusteringSummary:
 
 
 def top_table(outliers: pd.DataFrame) -> Table:
-    """Outliers as :func:`engine.query.query` gives them, one line each; fits 80 columns."""
+    """Outliers as :func:`engine.query.query.query` gives them, one line each; fits 80 columns."""
     table = Table(
         title="Highest scores",
         title_justify="left",

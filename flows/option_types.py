@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from models.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from engine.occlusion.settings import PresetName
+    from engine.attribution.occlusion.settings import PresetName
 
 
 def comma_list(text: str) -> tuple[str, ...]:

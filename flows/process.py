@@ -11,17 +11,17 @@ from prefect import flow
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from engine.blocks import BlockResult
-from engine.executors.executor import Executor
-from engine.plan import attribution_blocks, begin, gone_rows, superseded_rows
+from engine.run.executor import Executor
+from engine.run.plan import attribution_blocks, begin, gone_rows, superseded_rows
+from engine.store.blocks import BlockResult
 from engine.store.store import Store
-from flows.locked_run import locked_run
-from flows.preparation import prepared_run
-from flows.run_account import account_of, account_of_nothing
-from flows.run_executor import run_executor
-from flows.run_publication import published
-from flows.run_record import log_marks, log_plan, recorded
-from flows.run_request import RunRequest, RunSummary
+from flows.run.locked_run import locked_run
+from flows.run.preparation import prepared_run
+from flows.run.run_account import account_of, account_of_nothing
+from flows.run.run_executor import run_executor
+from flows.run.run_publication import published
+from flows.run.run_record import log_marks, log_plan, recorded
+from flows.run.run_request import RunRequest, RunSummary
 from infra.settings import load_settings
 from tasks.block_commits import BlockCommits
 from tasks.block_groups import Block, grouped, run_group

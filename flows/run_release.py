@@ -6,13 +6,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
-from flows.locked_run import locked_run
-from flows.preparation import handed_over
-from flows.run_account import account_of_nothing
-from flows.run_executor import executor_handed_over, run_executor
-from flows.run_record import recorded
-from flows.run_request import RunRequest, RunSummary
-from flows.whole_passes import warn_of_whole_passes
+from flows.run.locked_run import locked_run
+from flows.run.preparation import handed_over
+from flows.run.run_account import account_of_nothing
+from flows.run.run_executor import executor_handed_over, run_executor
+from flows.run.run_record import recorded
+from flows.run.run_request import RunRequest, RunSummary
+from flows.run.whole_passes import warn_of_whole_passes
 from infra.prefect_environment import prepare_prefect
 from infra.settings import Settings
 from tasks.run_listener import current_listener
@@ -26,7 +26,7 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
 
     Raises
     ------
-    WhyspecError : see :func:`flows.locked_run.locked_run` and :func:`flows.process.process`.
+    WhyspecError : see :func:`flows.run.locked_run.locked_run` and :func:`flows.process.process`.
     """
     begun = time.monotonic()
     # A place that cannot be written to, or that another run holds, is told before servers are started.

@@ -10,20 +10,20 @@ from pathlib import Path
 
 from prefect import flow
 
-from engine.layouts.registry import list_release
-from engine.source_file import ReleaseListing
-from flows.training_cache import PreparedSet, held
-from flows.training_history import HISTORY, TrainingHistory
-from flows.training_kinds import TRAINERS
-from flows.training_listener import training_listener
-from flows.training_preparation import prepare
-from flows.training_request import TrainingRequest
-from flows.training_set import training_population
-from models.checkpoint import NAME as CHECKPOINT
+from engine.spectra.source_file import ReleaseListing
+from engine.surveys.listing import list_release
+from engine.training.cache import PreparedSet, held
+from engine.training.listener import training_listener
+from engine.training.preparation import prepare
+from engine.training.reading import training_population
+from engine.training.request import TrainingRequest
+from flows.training.history import HISTORY, TrainingHistory
+from flows.training.kinds import TRAINERS
 from models.errors import InputError
 from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
-from models.training import TrainingProgress
+from models.training.checkpoint import NAME as CHECKPOINT
+from models.training.fit import TrainingProgress
 from models.weights import CARD, save_model
 from tasks.run_listener import current_listener
 

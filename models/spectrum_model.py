@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.calibration import Calibration, Tail
+from models.calibration.calibration import Calibration, Tail
 from models.model_card import ModelCard
 
 LogProb = Callable[[Tensor], Tensor]
@@ -63,8 +63,8 @@ class SpectrumModel(nn.Module, ABC):
         In nat: for a score that is no log of a probability, the log likelihood that it is made from, which
         orders these spectra as the score does.
 
-        A :class:`models.local_score.LocalScore` is occluded at the cost of its seams, any other function
-        by whole forward passes.
+        A :class:`models.local.local_score.LocalScore` is occluded at the cost of its seams, any other
+        function by whole forward passes.
         """
 
     @abstractmethod

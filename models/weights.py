@@ -15,12 +15,12 @@ from torch import Tensor
 
 from models.errors import ConfigurationError, InputError
 from models.model_card import ModelCard
-from models.scoring_model import ScoringModel
+from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import SpectrumModel
-from models.spender_model import KIND as SPENDER
-from models.spender_model import SpenderModel
-from models.variational_model import KIND as VARIATIONAL
-from models.variational_model import VariationalModel
+from models.spender.model import KIND as SPENDER
+from models.spender.model import SpenderModel
+from models.variational.model import KIND as VARIATIONAL
+from models.variational.model import VariationalModel
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"

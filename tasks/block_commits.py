@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.ledger import Ledger
 from models.errors import WhyspecError
 from tasks.run_listener import RunListener

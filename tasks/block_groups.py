@@ -15,8 +15,8 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.tasks import Task, exponential_backoff
 
-from engine.blocks import AttributionBlock, ScoreBlock
-from engine.executors.executor import Executor
+from engine.run.executor import Executor
+from engine.store.blocks import AttributionBlock, ScoreBlock
 from models.errors import RetryError
 from tasks.block_commits import BlockCommits
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import WhyspecError
 from tasks.run_listener import SilentListener, Stage
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from engine.block_log import block_counts
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
-from engine.source_file import RefusedFile
+from engine.run.block_log import block_counts
+from engine.spectra.source_file import RefusedFile
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import WhyspecError
 from models.log_events import log_event
 from tasks.run_listener import SilentListener, Stage

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
-from engine.source_file import RefusedFile
+from engine.spectra.source_file import RefusedFile
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.run_state import RunState
 from models.errors import WhyspecError
 from tasks.run_listener import STAGE_TITLES, Stage

@@ -10,13 +10,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-from models.calibration import Calibration
-from models.encoder import EncoderSettings
+from models.calibration.calibration import Calibration
 from models.grid import DESI_GRID
-from models.joint_score import depth_of
 from models.model_card import ModelCard
-from models.residual_scan import cell_means, fit_misfit
-from models.scoring_model import ScoringModel
+from models.scoring.encoder import EncoderSettings
+from models.scoring.joint_score import depth_of
+from models.scoring.residual_scan import cell_means, fit_misfit
+from models.scoring.scoring_model import ScoringModel
 
 settings.register_profile(
     "default",

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
-from engine.occlusion.settings import OcclusionSettings
-from engine.routing import NO_MODEL, ModelReference
-from engine.rows import Rows
-from engine.run_configuration import RunConfiguration
-from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
-from engine.signatures import Signature, counted
-from engine.source_file import RefusedFile, SourceFile
+from engine.attribution.explanations import Explanations
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.signatures import Signature, counted
+from engine.spectra.rows import Rows
+from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.spectra.source_file import RefusedFile, SourceFile
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.configuration import RunConfiguration
+from engine.store.routing import NO_MODEL, ModelReference
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.store import Store
 from models.grid import WavelengthGrid

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.layouts.registry import list_release
 from engine.simulation.release import SimulationSettings, simulate_release
-from flows.run_request import RunRequest
-from flows.training_request import TrainingRequest
-from flows.training_set import read_training_set
-from models.encoder import EncoderSettings
-from models.training import TrainingSettings, fit
+from engine.surveys.listing import list_release
+from engine.training.reading import read_training_set
+from engine.training.request import TrainingRequest
+from flows.run.run_request import RunRequest
+from models.scoring.encoder import EncoderSettings
+from models.training.fit import TrainingSettings, fit
 from models.weights import save_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]

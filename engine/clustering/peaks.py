@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
+from engine.attribution.peak_filter import LINE_TOLERANCE
 from engine.clustering.clustering import Peak
-from engine.peak_filter import LINE_TOLERANCE
 from models.lines import nearest_line
 
 _PROMINENCE = 0.1

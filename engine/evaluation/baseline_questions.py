@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.attribution.occlusion.attribution import WindowEffects, combined
+from engine.attribution.subject import Subject, effects_of, subject_of
 from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
 from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explained_planted import ExplanationSettings
 from engine.evaluation.explanation_summary import Estimate, mean, share
 from engine.evaluation.localisation import Localisation, PlantedPlace, localise
 from engine.evaluation.planted_spectra import PlantingGround
-from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
-from engine.occlusion.attribution import WindowEffects, combined
 from models.errors import ConfigurationError
 from models.spectrum_model import SpectrumModel
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.evaluation.subject import Subject
-from engine.nearest_baselines import nearest_calibration
-from engine.normalisation import NormalisedSpectra
+from engine.attribution.nearest_baselines import nearest_calibration
+from engine.attribution.subject import Subject
+from engine.spectra.normalisation import NormalisedSpectra
 from models.spectrum_model import SpectrumModel
 
 
@@ -25,7 +25,7 @@ def decoded_baselines(model: SpectrumModel, subject: Subject, chosen: NDArray[np
 def nearest_baselines(model: SpectrumModel, subject: Subject, count: int) -> Tensor:
     """The reconstructions of calibration spectra that are most like the subject, nearest first, (count, N).
 
-    See :func:`engine.nearest_baselines.nearest_calibration`.
+    See :func:`engine.attribution.nearest_baselines.nearest_calibration`.
     """
     chosen = nearest_calibration(model, subject.flux, subject.ivar, subject.redshift, count)
     return decoded_baselines(model, subject, chosen)

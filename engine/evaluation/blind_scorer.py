@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.evaluation.subject import Subject
-from engine.occlusion.attribution import WindowEffects
-from engine.occlusion.combine import PRESETS, scale_map
-from engine.occlusion.settings import PresetName
+from engine.attribution.occlusion.attribution import WindowEffects
+from engine.attribution.occlusion.combine import PRESETS, scale_map
+from engine.attribution.occlusion.settings import PresetName
+from engine.attribution.subject import Subject
 from models.errors import BugError
 from models.spectrum_model import SpectrumModel
 

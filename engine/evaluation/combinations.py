@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.occlusion.attribution import WindowEffects
-from engine.occlusion.combine import (
+from engine.attribution.occlusion.attribution import WindowEffects
+from engine.attribution.occlusion.combine import (
     PRESETS,
     Preset,
     mean_and_deviation,

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.evaluation.planted_spectra import PlantedSpectra
 from engine.evaluation.residual_scan import SCAN_WIDTHS, residual_scan
+from engine.spectra.scorer import as_float32, device_tensor
 from models.reconstruction_scores import RECONSTRUCTION_SCORES, reconstruction_scores
 from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
@@ -97,3 +99,24 @@ def detector_values(
             np.empty((0, len(RECONSTRUCTION_SCORES)), np.float32),
         )
     return DetectorValues(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+_BATCH = 16
+
+
+def tail_probabilities(model: SpectrumModel, planted: PlantedSpectra) -> NDArray[np.floating]:
+    """What ``model`` (in float64) gives planted spectra, (n,)."""
+    if not len(planted):
+        return np.empty(0, dtype=np.float32)
+    cpu = torch.device("cpu")
+    tail = []
+    for low in range(0, len(planted), _BATCH):
+        part = planted.take(slice(low, low + _BATCH))
+        with torch.no_grad():
+            outputs = model.outputs(
+                device_tensor(part.flux, cpu).double(),
+                device_tensor(part.ivar, cpu).double(),
+                device_tensor(part.redshift, cpu),
+            )
+        tail.append(model.tail_probability(as_float32(outputs.score), part.snr, part.redshift))
+    return np.concatenate(tail)

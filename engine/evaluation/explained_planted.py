@@ -15,27 +15,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.attribution.gradients import PATH_STEPS, gradient_times_input, integrated_gradients
+from engine.attribution.occlusion.attribution import Attribution, WindowEffects, combined, forward_passes
+from engine.attribution.occlusion.combine import PRESETS, Preset
+from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from engine.attribution.plain_occlusion import plain_occlusion
+from engine.attribution.residuals import residual_map
+from engine.attribution.signature_criteria import SignatureCriteria
+from engine.attribution.subject import Subject, effects_of, subject_of
 from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS, NormalResponse
+from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement, MethodCost
-from engine.evaluation.localisation import PlantedPlace, localise
+from engine.evaluation.localisation import PlantedPlace, localise, random_map
 from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround
-from engine.evaluation.rival_maps import (
-    PATH_STEPS,
-    gradient_times_input,
-    integrated_gradients,
-    plain_occlusion,
-    random_map,
-    residual_map,
-)
-from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
-from engine.occlusion.attribution import Attribution, WindowEffects, combined, forward_passes
-from engine.occlusion.combine import PRESETS, Preset
-from engine.occlusion.settings import OcclusionSettings, PresetName
-from engine.scorer import device_tensor
-from engine.signature_criteria import SignatureCriteria
 from engine.simulation.anomalies import AnomalyKind
+from engine.spectra.scorer import device_tensor
 from models.errors import ConfigurationError
 from models.spectrum_model import SpectrumModel
 

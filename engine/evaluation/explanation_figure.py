@@ -14,7 +14,7 @@ from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.explanation_summary import chance, share, summaries
 from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.two_oddities import TwoOddities
-from engine.report.palette import BASELINE, CLUSTERS, INK, MARK, MUTED, ODD, RAW
+from engine.figures.palette import BASELINE, CLUSTERS, INK, MARK, MUTED, ODD, RAW
 
 _COLUMNS = 3
 _SHOWN = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from engine.attribution.signatures import Signature
 from engine.evaluation.baseline_questions import BaselineAnswer
 from engine.evaluation.explained_planted import NEAREST, PUBLISHED
 from engine.evaluation.explanation_summary import (
@@ -18,7 +19,6 @@ from engine.evaluation.explanation_summary import (
     summaries,
 )
 from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement
-from engine.signatures import Signature
 
 _COST_NAMES = {
     "occlusion": "inverse occlusion, overlapping windows",

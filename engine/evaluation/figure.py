@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from engine.evaluation.detectors import SCAN, SCORE, TAIL
 from engine.evaluation.results import DetectionResults
-from engine.report.palette import BASELINE, GRID, INK, MARK, MUTED, ODD, RAW
+from engine.figures.palette import BASELINE, GRID, INK, MARK, MUTED, ODD, RAW
 
 COLUMNS = 3
 CHI2 = "ivar_chi2_all_100"

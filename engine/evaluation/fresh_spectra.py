@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.normalisation import normalise
-from engine.readers.arms import ARMS, ArmPixels, JoinedArms, join_arms
-from engine.readers.signal_to_noise import median_snr
-from engine.rows import Rows
 from engine.simulation.broad_spectrum import spectrum_maker
 from engine.simulation.settings import PopulationName, ReleaseName, SimulationSettings, SurveyName
 from engine.simulation.spectrum import SimulatedSpectrum
-from engine.spectra import Spectra
+from engine.spectra.normalisation import normalise
+from engine.spectra.rows import Rows
+from engine.spectra.signal_to_noise import median_snr
+from engine.spectra.spectra import Spectra
+from engine.surveys.desi.arms import ARMS, ArmPixels, JoinedArms, join_arms
 from models.errors import ConfigurationError
 from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
 from models.model_card import ModelCard

@@ -28,7 +28,7 @@ class JudgedSpectrum:
     found : by method, how well its map points there.
     window : by combination over windows, the width in pixels that adds most at the peak.
     run_located : whether the map that a run makes is highest on the planted pixels.
-    signatures : bits of :class:`engine.signatures.Signature` that it carries.
+    signatures : bits of :class:`engine.attribution.signatures.Signature` that it carries.
     """
 
     kind: str

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.layouts.registry import list_release
-from engine.normalisation import NormalisedSpectra, normalise
-from engine.readers.registry import read_spectra
-from engine.scorer import Scorer
-from engine.spectra import Spectra
+from engine.spectra.normalisation import NormalisedSpectra, normalise
+from engine.spectra.scorer import Scorer
+from engine.spectra.spectra import Spectra
+from engine.surveys.listing import list_release
+from engine.surveys.reading import read_spectra
 from models.errors import InputError, QuarantineError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.subject import Subject
+
 REACH = 10.0
 """Angstrom beyond the planted pixels within which a peak counts as on them."""
 
@@ -91,3 +93,9 @@ def pixel_auc(values: NDArray[np.floating], planted: NDArray[np.bool_]) -> float
     lower = np.searchsorted(outside, inside, side="left")
     not_higher = np.searchsorted(outside, inside, side="right")
     return float((lower + not_higher).mean() / (2 * len(outside)))
+
+
+def random_map(subject: Subject, seed: int) -> NDArray[np.float64]:
+    """Independent numbers from 0 to 1."""
+    values = np.random.Generator(np.random.PCG64(seed)).random(len(subject.flux))
+    return np.where(subject.good.numpy(), values, 0.0)

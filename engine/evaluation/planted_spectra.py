@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from engine.evaluation.anomaly_shapes import AnomalyShape, anomaly_shape
 from engine.evaluation.fresh_spectra import FreshSettings, Progress, fresh_spectra
-from engine.normalisation import NormalisedSpectra, normalise
 from engine.simulation.anomalies import AnomalyKind
-from engine.spectra import Spectra
+from engine.spectra.normalisation import NormalisedSpectra, normalise
+from engine.spectra.spectra import Spectra
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 

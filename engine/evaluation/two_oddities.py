@@ -14,19 +14,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.gradients import gradient_times_input
+from engine.attribution.occlusion.attribution import combined
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.plain_occlusion import plain_occlusion
+from engine.attribution.subject import Subject, effects_of, subject_of
 from engine.evaluation.baseline_sources import nearest_baselines
 from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explained_planted import NEAREST
 from engine.evaluation.localisation import pixel_auc
 from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround
-from engine.evaluation.rival_maps import gradient_times_input, plain_occlusion
-from engine.evaluation.subject import Subject, effects_of, subject_of, tail_probabilities
-from engine.normalisation import NormalisedSpectra, normalise
-from engine.occlusion.attribution import combined
-from engine.occlusion.settings import OcclusionSettings
-from engine.scorer import as_float32
 from engine.simulation.anomalies import AnomalyKind
-from engine.spectra import Spectra
+from engine.spectra.normalisation import NormalisedSpectra, normalise
+from engine.spectra.scorer import as_float32
+from engine.spectra.spectra import Spectra
 from models.errors import InputError
 from models.spectrum_model import SpectrumModel
 

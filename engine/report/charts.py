@@ -20,9 +20,9 @@ from matplotlib.ticker import (
 )
 from numpy.typing import NDArray
 
-from engine.report.line_labels import lines_within, spread_apart
+from engine.figures.line_labels import lines_within, spread_apart
+from engine.figures.palette import BASELINE, CLUSTERS, GRID, INK, MARK, MUTED, ODD, RAW
 from engine.report.observed_marks import ObservedMark
-from engine.report.palette import BASELINE, CLUSTERS, GRID, INK, MARK, MUTED, ODD, RAW
 from engine.report.score_scale import ScoreScale, plain_number
 
 _SIZE = (5.2, 3.5)

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from engine.attribution.signatures import signatures_in
 from engine.clustering.clustering import ClusterMeans, ClusterSummary, Peak
 from engine.clustering.stored import ReadClustering
+from engine.figures.embedding import png_url, svg_url
+from engine.figures.explained_spectrum import ExplainedSpectrum
+from engine.figures.explanation import explanation_figure
 from engine.report.charts import (
     cluster_chart,
     observed_peaks,
@@ -17,14 +21,10 @@ from engine.report.charts import (
     score_against,
     score_histogram,
 )
-from engine.report.embedding import png_url, svg_url
-from engine.report.explained_spectrum import ExplainedSpectrum
-from engine.report.figure import explanation_figure
 from engine.report.gather import StoreFacts
 from engine.report.observed_marks import observed_marks
 from engine.report.viewers import ViewerLink, short_name, viewer_links
 from engine.report.words import said, share
-from engine.signatures import signatures_in
 
 _FIGURE_DPI = 140
 _CLUSTER_DPI = 150

@@ -10,13 +10,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from engine.clustering.stored import ReadClustering, read_store_clustering
-from engine.query import QuerySettings, query
-from engine.report.explained_spectrum import ExplainedSpectrum
+from engine.figures.explained_spectrum import ExplainedSpectrum
+from engine.query.query import QuerySettings, query
 from engine.report.viewers import public_url
-from engine.routing import summed, unmodelled
-from engine.source_file import RefusedFile
+from engine.spectra.source_file import RefusedFile
 from engine.store.ledger import Ledger
 from engine.store.reading import StoreView
+from engine.store.routing import summed, unmodelled
 from models.row_status import RowStatus
 
 
@@ -31,7 +31,7 @@ class StoreFacts:
     superseded : number of rows that newer rows replace.
     gone : number of the other rows whose file has vanished from the release; they are not left out.
     unmodelled : classes that no model was for, with their rows, as text; rows superseded since are counted.
-    outliers : all outliers, oddest first, as :func:`engine.query.query` gives them.
+    outliers : all outliers, oddest first, as :func:`engine.query.query.query` gives them.
     refused : files set aside by the listings and by the blocks.
     clustering : the clustering shown; ``None`` if there is none.
     """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from engine.attribution.signatures import Signature
 from engine.report.gather import StoreFacts, status_counts
 from engine.report.words import said, share
-from engine.signatures import Signature
 from engine.store.root import code_version
 from models.row_status import RowStatus
 

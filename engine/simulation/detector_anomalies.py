@@ -8,9 +8,9 @@ import numpy as np
 
 from engine.simulation.anomalies import Anomaly, AnomalyKind, Region, merged
 from engine.simulation.arms import Arm
-from engine.simulation.night_sky import SKY_LINES
 from engine.simulation.randomness import log_uniform
 from engine.simulation.rest_frame import Floats
+from models.sky_lines import SKY_LINES
 
 _DICHROIC = 6000.0
 """Angstrom; where the blue and red cameras of the SDSS spectrographs meet."""

@@ -14,10 +14,10 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from engine.readers.sdss_conventions import first_pixel
 from engine.simulation.rest_frame import Floats
 from engine.simulation.settings import SkyShare
 from engine.simulation.smooth_curves import running_mean, running_median
+from engine.surveys.sdss.conventions import first_pixel
 from models.errors import InputError
 from models.grid import SDSS_GRID
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.blocks import BlockResult
-from engine.signatures import counted
+from engine.attribution.signatures import counted
+from engine.store.blocks import BlockResult
 from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import open_array
 from engine.store.ledger import plan_path, result_path

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
-from engine.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
-from engine.run_configuration import RunConfiguration
+from engine.store.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
+from engine.store.configuration import RunConfiguration
 from engine.store.ledger import FlaggedRows, LedgerAudit
 from engine.store.objects import ObjectTree
 from engine.store.run_lock import FoundLock

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.blocks import BlockResult
-from engine.source_file import SourceFile
+from engine.spectra.source_file import SourceFile
+from engine.store.blocks import BlockResult
 from engine.store.ledger import FlaggedRows, Ledger
 from engine.store.saved_plans import ScorePlan
 

@@ -34,7 +34,7 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import MemoryStore
 
-from engine.run_configuration import RunConfiguration
+from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
 from engine.store.objects import ObjectTree
 from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
-from engine.source_file import RefusedFile
+from engine.spectra.source_file import RefusedFile
+from engine.store.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.schema import FLAGS, FlagName

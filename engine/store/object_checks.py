@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
-from engine.blocks import BlockKind, WrittenObject
+from engine.store.blocks import BlockKind, WrittenObject
 from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import new_documents
 from engine.store.ledger import result_path

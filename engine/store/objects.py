@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-from engine.blocks import WrittenObject
-from engine.file_systems import description_of, fault_of, open_file_system, patiently, storage_options
+from engine.files.file_systems import description_of, fault_of, open_file_system, patiently, storage_options
+from engine.store.blocks import WrittenObject
 from models.errors import InputError, RetryError
 
 PARTIAL = ".partial"

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.blocks import BlockKind, BlockResult
-from engine.run_configuration import RunConfiguration
-from engine.signatures import Signature
+from engine.attribution.signatures import Signature
+from engine.store.blocks import BlockKind, BlockResult
 from engine.store.clusters import StoredClustering, read_clustering
+from engine.store.configuration import RunConfiguration
 from engine.store.hierarchy import open_array
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree

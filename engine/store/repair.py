@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
-from engine.scored_spectra import SelectedSpectra
+from engine.spectra.scored_spectra import SelectedSpectra
+from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
 from engine.store.evidence import Evidence, Fault
 from engine.store.hierarchy import array_document, new_documents, open_array
 from engine.store.ledger import FlaggedRows, flags_path, ranges_of, result_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from importlib.metadata import PackageNotFoundError, version
 
-from engine.run_configuration import RunConfiguration
+from engine.store.configuration import RunConfiguration
 from engine.store.objects import ObjectTree
 from engine.store.schema import SCHEMA_VERSION
 from models.errors import ConfigurationError, InputError, StoreError

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
-from engine.blocks import AttributionBlock, ScoreBlock, SourceSlice
-from engine.source_file import RefusedFile, SourceFile
+from engine.spectra.source_file import RefusedFile, SourceFile
+from engine.store.blocks import AttributionBlock, ScoreBlock, SourceSlice
 from engine.store.objects import digest_of
 from engine.store.sealed import canonical
 

@@ -9,10 +9,10 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from engine.blocks import BlockKind
-from engine.rows import COLUMNS, Column
-from engine.run_configuration import RunConfiguration
-from engine.signatures import Signature
+from engine.attribution.signatures import Signature
+from engine.spectra.rows import COLUMNS, Column
+from engine.store.blocks import BlockKind
+from engine.store.configuration import RunConfiguration
 from models.row_status import RowStatus
 
 SCHEMA_VERSION = 5

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from safetensors.numpy import load, save
 
-from engine.scored_spectra import SelectedSpectra
+from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import StoreError
 
 _DTYPES = {

@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass
 from datetime import UTC
 from typing import Any
 
-from engine.blocks import ClassCount
-from engine.routing import ModelReference, summed
+from engine.store.blocks import ClassCount
 from engine.store.ledger import Ledger
 from engine.store.lock_holder import Life, LockHolder
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
+from engine.store.routing import ModelReference, summed
 from engine.store.run_lock import TIMING, LockTiming, found_lock
 from engine.store.run_state import RunState
 from models.row_status import RowStatus

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
-from engine.rows import COLUMNS
-from engine.run_configuration import RunConfiguration
-from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
+from engine.attribution.explanations import Explanations
+from engine.spectra.rows import COLUMNS
+from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
+from engine.store.configuration import RunConfiguration
 from engine.store.hierarchy import array_document, encode_block, group_document, new_documents, open_array
 from engine.store.ledger import FlaggedRows, Ledger, ranges_of
 from engine.store.objects import PARTIAL, ObjectTree

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models.errors import ConfigurationError, InputError
-from models.scoring_model import ScoringModel
+from models.scoring.scoring_model import ScoringModel
 from models.weights import load_model, pretrained_for, pretrained_names, save_model
 
 

@@ -25,7 +25,7 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
-from engine import file_systems
+from engine.files import file_systems
 
 KEY, SECRET = "AKIAWHYSPECTESTS0001", "secret-of-the-tests-that-must-not-be-stored"
 BUCKET = "whyspec-tests"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prefect import flow
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from models.errors import RetryError, StoreError, WhyspecError

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from engine.blocks import BlockResult, ScoreBlock
-from engine.source_file import RefusedFile
+from engine.spectra.source_file import RefusedFile
+from engine.store.blocks import BlockResult, ScoreBlock
 from engine.store.run_state import RunState
 from models.errors import RetryError
-from tasks.listener_group import ListenerGroup
+from tasks.run_listener import ListenerGroup
 from tasks.run_tally import RunTally
 
 SCORED = BlockResult("score", 0, "p", 8, (("scored", 8),), (1, 5), (RefusedFile("f", "k", "r"),), ())

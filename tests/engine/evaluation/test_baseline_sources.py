@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.subject import subject_of
 from engine.evaluation.baseline_questions import SOURCES, answer_baselines
 from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
 from engine.evaluation.explained_planted import ExplanationSettings
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
-from engine.evaluation.subject import subject_of
-from engine.occlusion.settings import OcclusionSettings
 from engine.simulation.anomalies import AnomalyKind
 from models.errors import ConfigurationError
-from models.scoring_model import ScoringModel
+from models.scoring.scoring_model import ScoringModel
 from tests.conftest import random_model
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.attribution.occlusion.attribution import WindowEffects, combined
+from engine.attribution.occlusion.combine import PRESETS
 from engine.evaluation.combinations import COMBINATIONS, NormalResponse
-from engine.occlusion.attribution import WindowEffects, combined
-from engine.occlusion.combine import PRESETS
 
 PIXELS, WINDOWS = 400, (1, 4, 16)
 

@@ -22,7 +22,7 @@ from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
 from models.errors import InputError
-from models.scoring_model import ScoringModel
+from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import ModelOutputs
 from tests.conftest import random_model
 

@@ -8,6 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.attribution.explainer import Explainer
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.signatures import Signature
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
 from engine.evaluation.explained_planted import NEAREST, ExplanationSettings, judge_explanations
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
@@ -15,11 +18,8 @@ from engine.evaluation.explanation_tables import signature_table
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.planted_spectra import prepare_ground
-from engine.explainer import Explainer
-from engine.occlusion.settings import OcclusionSettings
-from engine.scored_spectra import SelectedSpectra
-from engine.signatures import Signature
 from engine.simulation.anomalies import AnomalyKind
+from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import ConfigurationError
 from tests.conftest import random_model
 

@@ -18,7 +18,7 @@ from engine.simulation.settings import SimulationSettings
 from models.errors import InputError
 from models.grid import SDSS_GRID
 from models.row_status import RowStatus
-from models.scoring_model import ScoringModel
+from models.scoring.scoring_model import ScoringModel
 from tests.conftest import random_model
 
 Both = tuple[LabelledSpectra, ScoredSpectra]

@@ -8,18 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from engine.attribution.gradients import gradient_times_input, integrated_gradients
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.plain_occlusion import plain_occlusion
+from engine.attribution.residuals import residual_map
+from engine.attribution.subject import Subject, effects_of, subject_of
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
-from engine.evaluation.rival_maps import (
-    gradient_times_input,
-    integrated_gradients,
-    plain_occlusion,
-    random_map,
-    residual_map,
-)
-from engine.evaluation.subject import Subject, effects_of, subject_of
-from engine.occlusion.settings import OcclusionSettings
+from engine.evaluation.localisation import random_map
 from models.errors import BugError
-from models.scoring_model import ScoringModel
+from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import LogProb
 
 PIXELS, MEMORY = 60, 2**26

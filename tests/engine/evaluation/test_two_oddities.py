@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.fresh_spectra import FreshSettings
 from engine.evaluation.planted_spectra import prepare_ground
 from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, able_rows, two_oddities
-from engine.occlusion.settings import OcclusionSettings
 from models.errors import InputError
 from models.weights import load_model
 from tests.conftest import random_model

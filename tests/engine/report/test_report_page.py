@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.attribution.signatures import Signature
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
-from engine.query import QuerySettings, query
+from engine.query.query import QuerySettings, query
 from engine.report.gather import without_credentials
 from engine.report.page import write_report
 from engine.report.viewers import public_url, short_name, viewer_links
-from engine.signatures import Signature
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError

@@ -8,11 +8,11 @@ import pytest
 
 from engine.simulation.anomalies import Anomaly, AnomalyKind, inside, parse_regions
 from engine.simulation.galaxies import SourceKind
-from engine.simulation.night_sky import SKY_LINES
 from engine.simulation.settings import SimulationSettings, SurveyName
 from engine.simulation.spectrum import RowKind, SimulatedSpectrum, simulate_spectrum
 from engine.simulation.templates import load_galaxy_templates
 from models.errors import InputError
+from models.sky_lines import SKY_LINES
 
 GALAXIES = SimulationSettings(
     survey="desi", spectra=100, outlier_fraction=0.0, seed=11, sky_fraction=0.0, broken_fraction=0.0

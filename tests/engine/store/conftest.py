@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.plan import Plan, begin, make_plan
+from engine.run.plan import Plan, begin, make_plan
 from engine.store.store import Store
 from tests.engine.store.store_builders import RELEASE, configuration, run
 

@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
-from engine.occlusion.settings import OcclusionSettings
-from engine.plan import Plan, attribution_blocks, begin, make_plan, superseded_rows
-from engine.routing import NO_MODEL, ModelReference
-from engine.rows import Rows
-from engine.run_configuration import RunConfiguration
-from engine.scored_spectra import Explanations, ScoredSpectra, SelectedSpectra
-from engine.signatures import counted
-from engine.source_file import RefusedFile, ReleaseListing, SourceFile
+from engine.attribution.explanations import Explanations
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.signatures import counted
+from engine.run.plan import Plan, attribution_blocks, begin, make_plan, superseded_rows
+from engine.spectra.rows import Rows
+from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
+from engine.store.configuration import RunConfiguration
+from engine.store.routing import NO_MODEL, ModelReference
 from engine.store.store import Store
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus

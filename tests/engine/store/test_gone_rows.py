@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.plan import attribution_blocks, begin, gone_changes, gone_rows, make_plan, superseded_rows
-from engine.source_file import RefusedFile
+from engine.run.plan import attribution_blocks, begin, gone_changes, gone_rows, make_plan, superseded_rows
+from engine.spectra.source_file import RefusedFile
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify

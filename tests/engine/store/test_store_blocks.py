@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import zarr
 
-from engine.blocks import AttributionBlock, ScoreBlock
-from engine.plan import attribution_blocks, make_plan
+from engine.run.plan import attribution_blocks, make_plan
+from engine.store.blocks import AttributionBlock, ScoreBlock
 from engine.store.objects import digest_of
 from engine.store.reading import StoreView
 from engine.store.schema import ARRAYS, arrays_of

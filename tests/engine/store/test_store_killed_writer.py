@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.plan import make_plan
+from engine.run.plan import make_plan
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from engine.blocks import BlockResult, WrittenObject
-from engine.source_file import RefusedFile
+from engine.spectra.source_file import RefusedFile
+from engine.store.blocks import BlockResult, WrittenObject
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan

@@ -7,7 +7,7 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from engine import file_systems
+from engine.files import file_systems
 from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.store import Store

@@ -10,8 +10,8 @@ import pytest
 import xarray as xr
 import zarr
 
-from engine.rows import COLUMNS
-from engine.signatures import Signature
+from engine.attribution.signatures import Signature
+from engine.spectra.rows import COLUMNS
 from engine.store.schema import ARRAYS
 from engine.store.store import Store
 from models.row_status import RowStatus

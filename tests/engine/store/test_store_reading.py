@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.plan import begin, make_plan
+from engine.run.plan import begin, make_plan
 from engine.store.dask_arrays import dask_array
 from engine.store.reading import StoreView
 from engine.store.store import Store

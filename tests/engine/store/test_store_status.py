@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from engine.plan import begin, make_plan
+from engine.run.plan import begin, make_plan
 from engine.store.lock_holder import LockHolder, LockRecord
 from engine.store.run_lock import LockTiming, lock_path, run_lock
 from engine.store.run_state import RunState
 from engine.store.status import status_of
-from flows.status_table import status_table
+from flows.store.status_table import status_table
 from models.errors import InputError
 from tests.engine.store.store_builders import RELEASE, write_block
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.plan import begin, make_plan
+from engine.run.plan import begin, make_plan
 from engine.store.run_lock import run_lock
 from engine.store.sealed import seal, unseal
 from engine.store.store import Store

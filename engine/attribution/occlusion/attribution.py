@@ -1,0 +1,187 @@
+"""The explanation of one spectrum: maps per window width, one combined map, and its peak."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.attribution.occlusion.combine import PRESETS, Preset, scale_map
+from engine.attribution.occlusion.request import Occluder, OcclusionRequest
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.windows import Scale
+from models.errors import BugError, ConfigurationError, QuarantineError
+from models.spectrum_model import LogProb
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """How much of a spectrum's oddness each pixel is responsible for, in natural log of probability.
+
+    Positive lowers the probability: it makes the spectrum odd. All maps are exactly 0 at masked
+    pixels. What a value means depends on the preset, see :mod:`engine.attribution.occlusion.combine`.
+
+    Attributes
+    ----------
+    windows : (W,) int64, window widths in pixels.
+    maps : (W, N) float32, mean over baselines (or what the preset takes as typical).
+    spread : (W, N) float32, standard deviation over baselines (ddof = 0), not of the mean.
+    combined : (N,) float32, the maps brought together as the preset says.
+    log_prob_spectrum : log p of the spectrum as the model was given it.
+    log_prob_baselines : (M,) float64, log p of the baselines.
+    peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals; -1 if none is good.
+    peak_window : the width that adds most to ``combined`` at ``peak_pixel``, the
+        narrowest of equals; 0 if no pixel is good.
+    """
+
+    windows: NDArray[np.int64]
+    maps: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    combined: NDArray[np.float32]
+    log_prob_spectrum: float
+    log_prob_baselines: NDArray[np.float64]
+    peak_pixel: int
+    peak_window: int
+
+
+@dataclass(frozen=True, eq=False)
+class WindowEffects:
+    """What pasting each window does, before it becomes maps: what all presets of one layout share.
+
+    Attributes
+    ----------
+    windows : width of each scale in pixels.
+    scales : the distinct windows of each width.
+    differences : per scale, (M, number of windows) float64: ln p of the baselines less that with the
+        window pasted.
+    good : (N,) bool, False where the spectrum is masked.
+    log_prob_spectrum : log p of the spectrum; log_prob_baselines : (M,) float64, of the baselines.
+    """
+
+    windows: tuple[int, ...]
+    scales: tuple[Scale, ...]
+    differences: tuple[NDArray[np.float64], ...]
+    good: NDArray[np.bool_]
+    log_prob_spectrum: float
+    log_prob_baselines: NDArray[np.float64]
+
+    def of_baselines(self, chosen: slice | NDArray[np.int64]) -> WindowEffects:
+        """The same with some of the baselines only."""
+        return replace(
+            self,
+            differences=tuple(part[chosen] for part in self.differences),
+            log_prob_baselines=self.log_prob_baselines[chosen],
+        )
+
+
+def attribute(
+    occluder: Occluder, log_prob: LogProb, request: OcclusionRequest, settings: OcclusionSettings
+) -> Attribution:
+    """Explain ``request``'s spectrum by inverse multiscale occlusion.
+
+    ``log_prob`` must be the model that ``occluder`` occludes; here it is only asked for the
+    log probabilities of the spectrum and of the baselines, one at a time.
+
+    Raises
+    ------
+    ConfigurationError : the request does not hold ``settings.baselines`` baselines.
+    QuarantineError : a log probability is not finite, so this spectrum has no explanation.
+    """
+    return combined(window_effects(occluder, log_prob, request, settings), PRESETS[settings.preset])
+
+
+def window_effects(
+    occluder: Occluder, log_prob: LogProb, request: OcclusionRequest, settings: OcclusionSettings
+) -> WindowEffects:
+    """The costly half of :func:`attribute`, with its arguments and errors: all passes through the model."""
+    if len(request.baselines) != settings.baselines:
+        raise ConfigurationError(
+            "The number of baselines is not the one in the settings.",
+            where="occlusion settings, baselines",
+            got=f"{len(request.baselines)} baselines given, {settings.baselines} in the settings",
+            allowed="equal numbers",
+            remedy="Draw the baselines with settings.draw, or correct settings.baselines.",
+            kind="occlusion-baselines",
+        )
+    good = request.good.cpu().numpy()
+    layout = PRESETS[settings.preset].scales(settings.windows, request.pixels)
+    scales = tuple(scale.pasting(good) for scale in layout)
+    differences = tuple(part.double().cpu().numpy() for part in occluder.differences(request, scales))
+    shapes = [part.shape for part in differences]
+    wanted = [(settings.baselines, len(scale)) for scale in scales]
+    if shapes != wanted:
+        raise BugError(
+            "The occluder did not return one difference per baseline and window.",
+            where=f"occlusion by {type(occluder).__name__}",
+            got=shapes,
+            allowed=wanted,
+            remedy="Report this with the settings and the model's name.",
+            kind="occlusion-shape",
+        )
+    known = torch.cat([request.spectrum[None], request.baselines])
+    with torch.no_grad():
+        log_probs = torch.cat([log_prob(row[None]) for row in known]).double().cpu().numpy()
+    _refuse_non_finite(log_probs, differences, settings)
+    return WindowEffects(settings.windows, scales, differences, good, float(log_probs[0]), log_probs[1:])
+
+
+def combined(effects: WindowEffects, preset: Preset) -> Attribution:
+    """The cheap half of :func:`attribute`: maps per width, and one.
+
+    ``preset`` must lay windows as the effects' were laid.
+    """
+    pairs = [
+        scale_map(preset, scale, part)
+        for scale, part in zip(effects.scales, effects.differences, strict=True)
+    ]
+    maps, spread = np.stack([mean for mean, _ in pairs]), np.stack([sigma for _, sigma in pairs])
+    contributions = preset.contributions(maps, spread, effects.good)
+    total = contributions.sum(axis=0).astype(np.float32)
+    peak_pixel, peak_window = -1, 0
+    if effects.good.any():
+        # Masked pixels hold 0, which may be the largest value: they never are the peak.
+        peak_pixel = int(np.where(effects.good, total, -np.inf).argmax())
+        peak_window = effects.windows[int(contributions[:, peak_pixel].argmax())]
+    return Attribution(
+        windows=np.array(effects.windows, dtype=np.int64),
+        maps=maps.astype(np.float32),
+        spread=spread.astype(np.float32),
+        combined=total,
+        log_prob_spectrum=effects.log_prob_spectrum,
+        log_prob_baselines=effects.log_prob_baselines,
+        peak_pixel=peak_pixel,
+        peak_window=peak_window,
+    )
+
+
+def forward_passes(settings: OcclusionSettings, pixels: int) -> int:
+    """Whole-model evaluations that :class:`DenseOccluder` needs for one spectrum without masks.
+
+    For plans and progress: masked pixels make it fewer, copies of the baselines about 3 per cent more, and
+    :func:`attribute` itself asks for 1 + M log probabilities.
+    """
+    scales = PRESETS[settings.preset].scales(settings.windows, pixels)
+    everywhere = np.ones(pixels, dtype=np.bool_)
+    return settings.baselines * (1 + sum(len(scale.pasting(everywhere)) for scale in scales))
+
+
+def _refuse_non_finite(
+    log_probs: NDArray[np.float64],
+    differences: tuple[NDArray[np.float64], ...],
+    settings: OcclusionSettings,
+) -> None:
+    counts = [int((~np.isfinite(part)).sum()) for part in differences]
+    if np.isfinite(log_probs).all() and not any(counts):
+        return
+    raise QuarantineError(
+        "A spectrum cannot be explained: the model's log probability is not finite.",
+        where="occlusion",
+        got=f"log p of the spectrum {log_probs[0]:g}; "
+        f"{int((~np.isfinite(log_probs[1:])).sum())} of {settings.baselines} baselines not finite; "
+        f"differences not finite by window width: {dict(zip(settings.windows, counts, strict=True))}",
+        allowed="finite log probabilities",
+        remedy="Set the spectrum aside; if many fail, the density fails so far from its data.",
+        kind="non-finite-log-prob",
+    )

@@ -1,0 +1,240 @@
+"""What decides which failure signatures an explanation carries.
+
+Most criteria look at the *core* of the combined map: the good pixels where it is at least half as high as
+at its peak. That is what a reader sees and believes, and it does not change with the units of the map.
+Every limit below was set on explanations of simulated spectra; docs/signatures.md has the rates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.attribution.occlusion.attribution import Attribution
+from engine.attribution.occlusion.combine import PRESETS
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.signatures import NOTHING, Signature
+from models.model_card import ModelCard
+from models.signal_to_noise import signal_to_noise
+from models.sky_lines import near_bright_sky_line
+
+SPREAD_OUT = 1 / 3
+"""A map is uniform if its core covers at least this share of the good pixels: a peak on a broad floor is not,
+even if the floor holds more attribution than the peak."""
+
+EDGE_PIXELS, WIDEST_EDGE = 8, 64
+"""A peak is at an edge within so many pixels and half its window, counted up to the latter: the widest
+windows are clipped over a tenth of the spectrum, which is no edge any more."""
+
+RESPONSE_SHARE, LEAST_RESPONSE = 0.1, 0.5
+"""Some window must bring about at least this share of what is to be explained, ln p of the baselines less
+that of the spectrum, and at least so many nat, less than which one baseline differs from another."""
+
+RESPONDING = 0.25
+"""Scales whose largest effect is at least this share of the largest of all have a say on agreement."""
+
+DRIVEN_SHARE, DRIVEN_EXCESS = 0.5, 3.0
+"""Share of the core's attribution on suspect pixels, and how many times more that must be than their share
+of all good pixels: where every second pixel is suspect, it means nothing that the core is on them."""
+
+MASK_REACH = 4
+"""Pixels next to masked ones that share their trouble: the wings of a cosmic ray, of a bad column."""
+
+LEAST_GOOD = 0.5
+"""Share of good pixels, of the grid and of the window at the peak, below which masks decide."""
+
+NOISY, NEIGHBOURS, WIDEST_SKY = 0.25, 101, 16
+"""Noise rises sharply where the inverse variance is below this share of its median over so many good pixels.
+A window reaches half its width beyond such a pixel, counted up to the last number of pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What the criteria see of one explanation.
+
+    Attributes
+    ----------
+    core : share of the good pixels that the core covers, see :data:`SPREAD_OUT`; 0 where nothing is positive.
+    edge : pixels from the peak to the nearest end of what spectrum and baselines cover; infinite where no
+        attribution is positive.
+    window : width at the peak in pixels, 0 where there is no peak.
+    excess : what is to be explained, ln p of the baselines less that of the spectrum, in nat.
+    effect : the largest of any window, in nat.
+    agreement : largest mean over spread where a responding scale's map is at least half its largest;
+        infinite where no scale responds.
+    masked, sky : share of the core's attribution on suspect pixels, 0 unless the peak is on one.
+    masked_area, sky_area : these pixels' share of all good ones.
+    good : share of the grid's pixels that are good; window_good : of the window at the peak.
+    """
+
+    core: float
+    edge: float
+    window: int
+    excess: float
+    effect: float
+    agreement: float
+    masked: float
+    masked_area: float
+    sky: float
+    sky_area: float
+    good: float
+    window_good: float
+
+
+class SignatureCriteria:
+    """Finds the signatures of a model's explanations.
+
+    Parameters
+    ----------
+    card : of the model: grid, range of redshift and S/N, rest-frame coverage of the baselines.
+    settings : of the occlusion.
+    """
+
+    def __init__(self, card: ModelCard, settings: OcclusionSettings) -> None:
+        self._card = card
+        # What a preset's maps give a pixel of what its whole window does, per width.
+        widths = np.array(settings.windows, dtype=np.int64)
+        self._given = PRESETS[settings.preset].effect_per_pixel(np.ones((1, len(widths))), widths)[0]
+        self._wavelength = card.grid.wavelength()
+        self._sky_lines = near_bright_sky_line(self._wavelength)
+
+    def signatures(
+        self,
+        attribution: Attribution,
+        flux: NDArray[np.float32],
+        ivar: NDArray[np.float32],
+        redshift: float,
+    ) -> Signature:
+        """What one explanation carries.
+
+        Parameters
+        ----------
+        attribution : the explanation.
+        flux, ivar : (N,) the spectrum as scored; ``ivar`` is 0 where masked.
+        redshift : of the spectrum.
+        """
+        found = decided(self.measures(attribution, ivar, redshift))
+        card = self._card
+        if not card.redshift_min <= redshift <= card.redshift_max:
+            found |= Signature.OUTSIDE_RANGE
+        ratio = float(signal_to_noise(torch.from_numpy(flux)[None], torch.from_numpy(ivar)[None]))
+        if not card.snr_min <= ratio <= card.snr_max:
+            found |= Signature.OUTSIDE_RANGE
+        return found
+
+    def measures(self, attribution: Attribution, ivar: NDArray[np.floating], redshift: float) -> Measures:
+        """The numbers that decide; arguments as for :meth:`signatures`."""
+        good = np.asarray(ivar > 0)
+        combined = np.where(good, attribution.combined, 0.0).astype(np.float64)
+        peak, window = attribution.peak_pixel, attribution.peak_window
+        core = good & (combined >= 0.5 * combined.max(initial=0.0)) & (combined > 0.0)
+        effects = (attribution.maps / self._given[:, None]).max(axis=1)
+        masked = _beside_masked(good)
+        sky = good & _widened(self._sky_lines | _noisy(ivar, good), min(window // 2, WIDEST_SKY))
+        first, stop = max(peak - window // 2, 0), min(peak - window // 2 + window, len(good))
+        return Measures(
+            core=_share(core, good),
+            edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
+            window=window,
+            excess=float(attribution.log_prob_baselines.mean()) - attribution.log_prob_spectrum,
+            effect=float(effects.max(initial=0.0)),
+            agreement=_agreement(attribution, effects, good),
+            masked=_carried(combined, core, masked, peak),
+            masked_area=_share(masked, good),
+            sky=_carried(combined, core, sky, peak),
+            sky_area=_share(sky, good),
+            good=float(good.mean()),
+            window_good=float(good[first:stop].mean()) if window else 0.0,
+        )
+
+    def _to_edge(self, peak: int, good: NDArray[np.bool_], redshift: float) -> float:
+        """Pixels from the peak to the nearest end of the good pixels or of the baselines' coverage."""
+        card, where = self._card, np.flatnonzero(good)
+        rest = card.rest_start + card.rest_step * np.array([0.0, card.rest_size - 1.0])
+        covered = card.grid.pixel(np.power(10.0, rest) * (1.0 + redshift))
+        # Beyond their coverage baselines are constant: whatever peaks there is past the edge.
+        first, last = max(where[0], covered[0]), min(where[-1], covered[1])
+        return float(min(peak - first, last - peak))
+
+
+def decided(measures: Measures) -> Signature:
+    """The signatures that follow from the measures."""
+    found = NOTHING
+    if measures.core >= SPREAD_OUT:
+        found |= Signature.UNIFORM
+    if measures.edge <= EDGE_PIXELS + min(measures.window // 2, WIDEST_EDGE):
+        found |= Signature.EDGE
+    if measures.effect < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
+        found |= Signature.NO_RESPONSE
+    if measures.excess <= 0.0:
+        found |= Signature.ODD_BASELINES
+    if measures.agreement < 1.0:
+        found |= Signature.BASELINES_DISAGREE
+    few = min(measures.good, measures.window_good) < LEAST_GOOD
+    if few or _driven(measures.masked, measures.masked_area):
+        found |= Signature.MASKED
+    if _driven(measures.sky, measures.sky_area):
+        found |= Signature.SKY_LINES
+    return found
+
+
+def _driven(share: float, area: float) -> bool:
+    return share >= DRIVEN_SHARE and share >= DRIVEN_EXCESS * area
+
+
+def _agreement(attribution: Attribution, effects: NDArray[np.float64], good: NDArray[np.bool_]) -> float:
+    """Mean over spread, see :class:`Measures`; ``effects`` (W,) are the largest of each width."""
+    if not effects.max(initial=0.0) > 0.0:
+        return float("inf")
+    best = 0.0
+    for place in np.flatnonzero(effects >= RESPONDING * effects.max()):
+        mean, spread = attribution.maps[place][good], attribution.spread[place][good]
+        top = mean >= 0.5 * mean.max()
+        with np.errstate(divide="ignore", over="ignore"):
+            best = max(best, float((mean[top] / spread[top]).max()))
+    return best
+
+
+def _beside_masked(good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Good pixels within MASK_REACH of a masked one; the ends of what is covered are edges, not masks."""
+    where = np.flatnonzero(good)
+    if not len(where):
+        return np.zeros_like(good)
+    inside = np.zeros_like(good)
+    inside[where[0] : where[-1]] = True
+    return np.asarray(good & _widened(~good & inside, MASK_REACH))
+
+
+def _noisy(ivar: NDArray[np.floating], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Good pixels whose inverse variance is far below that of the good pixels around."""
+    found = np.zeros_like(good)
+    known = ivar[good].astype(np.float64)
+    if len(known) >= NEIGHBOURS:
+        padded = np.pad(known, NEIGHBOURS // 2, mode="reflect")
+        around = np.median(np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS), axis=1)
+        found[good] = known < NOISY * around
+    return found
+
+
+def _widened(which: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """``which`` (N,) and all within so many pixels of it."""
+    before = np.concatenate([[0], np.cumsum(which)])
+    place = np.arange(len(which))
+    stop, start = np.minimum(place + pixels + 1, len(which)), np.maximum(place - pixels, 0)
+    return np.asarray(before[stop] > before[start])
+
+
+def _share(part: NDArray[np.bool_], whole: NDArray[np.bool_]) -> float:
+    return float(part.sum() / max(int(whole.sum()), 1))
+
+
+def _carried(
+    combined: NDArray[np.float64], core: NDArray[np.bool_], suspect: NDArray[np.bool_], peak: int
+) -> float:
+    """Share of the core's attribution on suspect pixels; 0 where the peak is on none."""
+    if peak < 0 or not suspect[peak] or not core.any():
+        return 0.0
+    return float(combined[core & suspect].sum() / combined[core].sum())

@@ -1,0 +1,210 @@
+"""Byte ranges of a file at a path or fsspec URL, gzip-compressed or not.
+
+A survey's file is mostly things nobody asks for here (78 % of a DESI coadd are resolution matrices), so
+everything that reads goes through ranges: ``pread`` on disk, HTTP or S3 range requests over the network.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from engine.files.byte_ranges import ByteSource, Range
+from engine.files.file_systems import description_of, fault_of, open_file_system, patiently
+from engine.files.gzip_source import GzipBytes
+from engine.files.held_ranges import FIRST_READ, SMALL_FILE, HeldRanges
+from models.errors import QuarantineError, RetryError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def is_local(url: str) -> bool:
+    """Whether ``url`` is a path of this machine: no protocol, or ``file://``."""
+    return "://" not in url or url.startswith(("file://", "local://"))
+
+
+def local_path(url: str) -> Path:
+    """The path of a local URL."""
+    return Path(url.split("://", 1)[1] if "://" in url else url)
+
+
+class _LocalBytes:
+    """A file on a disk, where nothing is gained by fetching ahead."""
+
+    seeks_cheaply = True
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self.size: int | None = os.fstat(self._descriptor).st_size
+
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        return [self._read(offset, length) for offset, length in ranges]
+
+    def hold(self, ranges: Sequence[Range]) -> None:
+        """Nothing to do."""
+
+    def release(self, ranges: Sequence[Range]) -> None:
+        """Nothing to do."""
+
+    @property
+    def held_bytes(self) -> int:
+        """None: the system's page cache holds them."""
+        return 0
+
+    def pass_over(self, offset: int, length: int) -> None:
+        """Nothing to do."""
+
+    def _read(self, offset: int, length: int) -> bytes:
+        data = os.pread(self._descriptor, length, offset)
+        while 0 < len(data) < length:  # one pread returns at most 2 GiB
+            more = os.pread(self._descriptor, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+
+
+class _RemoteBytes:
+    """A file behind an fsspec URL; one request per range, all of a call at a time.
+
+    Of a server that does not know ranges the whole file comes with the first one, and stays in memory.
+    """
+
+    seeks_cheaply = False
+
+    def __init__(self, url: str) -> None:
+        self._filesystem, self._path = open_file_system(url)
+        size = patiently(lambda: self._filesystem.info(self._path)).get("size")
+        self.size: int | None = None if size is None else int(size)
+        self._whole: bytes | None = None
+
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        if self._whole is not None:
+            return [self._whole[offset : offset + length] for offset, length in ranges]
+        if self.size is not None:
+            ends = [min(offset + length, self.size) for offset, length in ranges]
+        else:
+            ends = [offset + length for offset, length in ranges]
+        # A store answers a range that starts at or after the end with an error, not with nothing.
+        wanted = [(offset, end) for (offset, _), end in zip(ranges, ends, strict=True) if end > offset]
+        parts = iter(self._fetch(wanted))
+        return [next(parts) if end > offset else b"" for (offset, _), end in zip(ranges, ends, strict=True)]
+
+    def _fetch(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
+        """The bytes from start to end of each; what failed in a way that may pass is asked for again."""
+        found: dict[tuple[int, int], bytes] = {}
+
+        def ask() -> None:
+            missing = [part for part in wanted if part not in found]
+            starts, ends = [start for start, _ in missing], [end for _, end in missing]
+            answers = self._filesystem.cat_ranges([self._path] * len(missing), starts, ends)
+            failures = []
+            for (start, end), data in zip(missing, answers, strict=True):
+                if isinstance(data, BaseException):
+                    failures.append(data)
+                    continue
+                if len(data) > end - start:
+                    self._whole = data = bytes(data)
+                    data = data[start:end]
+                found[start, end] = data
+            if failures:
+                raise failures[0]
+
+        if wanted:
+            patiently(ask)
+        return [found[part] for part in wanted]
+
+    def close(self) -> None:
+        self._whole = None
+
+
+class reading:  # noqa: N801 - used like a function, in a with statement
+    """Turn what goes wrong while reading ``url`` into this project's errors.
+
+    Raises
+    ------
+    QuarantineError : the file is missing, may not be read, or its compression is damaged.
+    RetryError : the disk or network failed; the same call may work later.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, (QuarantineError, RetryError)):
+            return
+        if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
+            raise QuarantineError(
+                "A gzip-compressed source file is cut short or damaged.",
+                where=self.url,
+                got=error,
+                allowed="a whole gzip file (`gzip -t` accepts it)",
+                remedy="Fetch the file again.",
+                kind="truncated-file",
+            ) from error
+        match fault_of(error):
+            case "missing":
+                raise QuarantineError(
+                    "A source file is not there.",
+                    where=self.url,
+                    remedy="Put it back, or plan the run again so that it is seen as gone.",
+                    kind="missing-file",
+                ) from error
+            case "refused":
+                raise QuarantineError(
+                    "A source file cannot be opened.",
+                    where=self.url,
+                    got=getattr(error, "strerror", None) or description_of(error),
+                    allowed="a file that this user may read",
+                    remedy="Give read permission or credentials, or leave the file out.",
+                    kind="unreadable-file",
+                ) from error
+            case "passing":
+                raise RetryError(
+                    "Reading a source file failed.",
+                    where=self.url,
+                    got=description_of(error),
+                    remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+                    kind="read-failed",
+                ) from error
+
+
+def open_bytes(url: str) -> ByteSource:
+    """Open ``url`` for ranged reading; gzip is told by its first bytes, not by the name.
+
+    Raises
+    ------
+    QuarantineError, RetryError : as :class:`reading` says.
+    """
+    with reading(url):
+        source = _open_local(url) if is_local(url) else _open_remote(url)
+        try:
+            (magic,) = source.read_ranges([(0, 2)])
+        except BaseException:
+            source.close()
+            raise
+    return GzipBytes(source) if magic == _GZIP_MAGIC else source
+
+
+def _open_local(url: str) -> ByteSource:
+    return _LocalBytes(local_path(url))
+
+
+def _open_remote(url: str) -> ByteSource:
+    remote = _RemoteBytes(url)
+    source = HeldRanges(remote)
+    small = remote.size is not None and remote.size <= SMALL_FILE
+    source.hold([(0, SMALL_FILE if small else FIRST_READ)])
+    return source

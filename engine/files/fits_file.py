@@ -1,0 +1,269 @@
+"""FITS files by byte range: only the rows and columns that are asked for are read.
+
+Written for speed where it is needed, plain big-endian arrays; tile-compressed images are left to astropy.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from engine.files.byte_ranges import ByteSource
+from engine.files.byte_source import open_bytes, reading
+from engine.files.data_sums import DataSums, folded, sum_of
+from engine.files.fits_headers import (
+    IMAGE_TYPES,
+    Foresight,
+    HeaderDataUnit,
+    HeaderValue,
+    Last,
+    padded,
+    row_range,
+    scan,
+    truncated,
+)
+from models.errors import QuarantineError
+
+_PIECE = 16 << 20
+
+
+class FitsFile:
+    """A FITS file whose headers have been read; use it in a ``with`` statement.
+
+    Several threads may read of it at the same time.
+
+    Parameters
+    ----------
+    url : path or fsspec URL.
+    foresee : what will be read, as far as it can be known from the first headers: over a network it is
+        fetched together. It may be wrong.
+    until : says of which HDU on the headers need not be read; all are read without it.
+
+    Raises
+    ------
+    QuarantineError : not FITS (``not-fits``), cut short (``truncated-file``), or not readable.
+    RetryError : the disk or network failed.
+    """
+
+    def __init__(self, url: str, foresee: Foresight | None = None, until: Last | None = None) -> None:
+        self.url = url
+        self._sums = DataSums(url)
+        self._source: ByteSource = open_bytes(url)
+        try:
+            with reading(url):
+                self.units = scan(self._source, url, foresee, until)
+        except BaseException:
+            self._source.close()
+            raise
+        self._by_name: dict[str, HeaderDataUnit] = {}
+        for unit in self.units:
+            self._by_name.setdefault(unit.name, unit)
+
+    def __enter__(self) -> FitsFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._source.close()
+
+    @property
+    def size(self) -> int:
+        """Size in bytes as far as the headers tell: the end of the last HDU's padded data."""
+        return self.units[-1].end
+
+    @property
+    def seeks_cheaply(self) -> bool:
+        """Whether many small reads cost no more than one large one: on a disk, in memory."""
+        return self._source.seeks_cheaply
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the file that were fetched ahead or decompressed, and are in memory."""
+        return self._source.held_bytes
+
+    @property
+    def primary(self) -> HeaderDataUnit:
+        """The first HDU."""
+        return self.units[0]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._by_name
+
+    def names(self) -> list[str]:
+        """Names of the HDUs in upper case, in file order; empty text where there is none."""
+        return [unit.name for unit in self.units]
+
+    def unit(self, name: str) -> HeaderDataUnit:
+        """The first HDU of that upper-case name.
+
+        Raises
+        ------
+        QuarantineError : there is none (``missing-hdu``).
+        """
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise QuarantineError(
+                f"The file has no HDU {name}.",
+                where=self.url,
+                got=", ".join(name for name in self.names() if name) or "no named HDU",
+                allowed=f"an HDU with EXTNAME = {name}",
+                remedy="Fetch the file again, or give the release's own file instead of a cut-down copy.",
+                kind="missing-hdu",
+            ) from None
+
+    def require_columns(self, unit: HeaderDataUnit, names: Sequence[str]) -> None:
+        """Raise QuarantineError (``missing-column``) unless ``unit`` is a table with all of ``names``."""
+        missing = [name for name in names if name not in unit.columns]
+        if missing:
+            found = list(unit.columns)
+            raise QuarantineError(
+                f"A table lacks the column {missing[0]}.",
+                where=f"{self.url}, HDU {unit.name or self.units.index(unit)}",
+                got=", ".join(found[:12] + ["..."] * (len(found) > 12)) or "no table",
+                allowed=f"a table with {', '.join(names)}",
+                remedy="Fetch the file again, or give the release's own file instead of a cut-down copy.",
+                kind="missing-column",
+            )
+
+    def images(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> list[NDArray[Any]]:
+        """Rows ``start`` to ``stop`` of several images at once, as stored (big-endian).
+
+        Unsigned integers (BZERO) come back as unsigned; an image with one axis is one row. Shape of
+        each: (stop - start, pixels).
+        """
+        plain = [unit for unit in units if not unit.is_compressed_image]
+        ranges = [row_range(unit, start, stop) for unit in plain]
+        found = self._ranges(ranges)
+        for unit, (offset, _), data in zip(plain, ranges, found, strict=True):
+            self._sums.add(unit, offset - unit.data_offset, data)
+        parts = iter(found)
+        return [
+            self._compressed_image(unit, start, stop)
+            if unit.is_compressed_image
+            else _decode_image(unit, next(parts), stop - start)
+            for unit in units
+        ]
+
+    def vector(self, name: str) -> NDArray[Any]:
+        """All values of a one-axis image, e.g. wavelengths."""
+        unit = self.unit(name)
+        (data,) = self._ranges([(unit.data_offset, unit.data_size)])
+        return np.frombuffer(data, dtype=IMAGE_TYPES[unit.integer("BITPIX")])
+
+    def columns(
+        self, unit: HeaderDataUnit, names: Sequence[str], start: int, stop: int
+    ) -> dict[str, NDArray[Any]]:
+        """Columns of rows ``start`` to ``stop`` of a table, in native byte order, keyed as asked.
+
+        Names are upper case; those the table lacks are left out. Texts come back as ``U`` without padding.
+        """
+        wanted = [unit.columns[name] for name in names if name in unit.columns]
+        offset, length = row_range(unit, start, stop)
+        (data,) = self._ranges([(offset, length)])
+        self._sums.add(unit, offset - unit.data_offset, data)
+        rows = np.frombuffer(
+            data,
+            dtype=np.dtype(
+                {
+                    "names": [column.name for column in wanted],
+                    "formats": [column.format for column in wanted],
+                    "offsets": [column.offset for column in wanted],
+                    "itemsize": unit.row_bytes,
+                }
+            ),
+        )
+        return {column.name: _decode_column(rows[column.name], column.zero) for column in wanted}
+
+    def hold_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
+        """Fetch rows of tables and images that will be read, together, where that pays."""
+        if not self._source.seeks_cheaply:
+            with reading(self.url):
+                self._source.hold([row_range(unit, start, stop) for unit in units])
+
+    def release_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
+        """Give back the memory of what :meth:`hold_rows` fetched."""
+        self._source.release([row_range(unit, start, stop) for unit in units])
+
+    def content(self, unit: HeaderDataUnit) -> Iterator[bytes]:
+        """The data bytes of an HDU, without padding, in pieces of whole 4-byte words."""
+        for offset in range(0, unit.data_size, _PIECE):
+            length = min(_PIECE, unit.data_size - offset)
+            yield self._ranges([(unit.data_offset + offset, length)])[0]
+
+    def datasum(self, unit: HeaderDataUnit) -> int:
+        """The sum that DATASUM records: the data's 32-bit words in ones' complement (FITS 4.0, app. J)."""
+        return folded(sum(sum_of(piece) for piece in self.content(unit)))
+
+    def check_sums(self) -> None:
+        """Compare tables and images that have been read whole, in order, with the DATASUMs in their headers.
+
+        Raises
+        ------
+        QuarantineError : a byte is not what it was when the file was written (``checksum-mismatch``).
+        """
+        self._sums.check()
+
+    def _ranges(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        with reading(self.url):
+            parts = self._source.read_ranges(ranges)
+        for (offset, length), part in zip(ranges, parts, strict=True):
+            if len(part) < length:
+                raise truncated(self.url, f"data up to byte {offset + len(part)}", offset + length)
+        return parts
+
+    def _compressed_image(self, unit: HeaderDataUnit, start: int, stop: int) -> NDArray[Any]:
+        if stop <= start:
+            return np.zeros((0, unit.shape[-1]), dtype=np.int32)
+        with reading(self.url):
+            (data,) = self._source.read_ranges(
+                [(unit.header_offset, unit.data_offset - unit.header_offset + padded(unit.data_size))]
+            )
+        # astropy wants a whole file: this HDU behind an empty primary.
+        empty = fits.PrimaryHDU().header.tostring().encode("ascii")
+        with fits.open(io.BytesIO(empty + data), memmap=False) as hdus:
+            image: NDArray[Any] = hdus[1].section[start:stop]
+        return np.asarray(image)
+
+
+def _decode_image(unit: HeaderDataUnit, data: bytes, rows: int) -> NDArray[Any]:
+    image: NDArray[Any] = np.frombuffer(data, dtype=IMAGE_TYPES[unit.integer("BITPIX")])
+    image = image.reshape(rows, unit.shape[-1])
+    zero, scale = _factor(unit.header.get("BZERO"), 0.0), _factor(unit.header.get("BSCALE"), 1.0)
+    if scale == 1 and zero == 0:
+        return image
+    if scale == 1 and (unsigned := _as_unsigned(image, zero)) is not None:
+        return unsigned
+    return image * scale + zero
+
+
+def _decode_column(values: NDArray[Any], zero: float) -> NDArray[Any]:
+    if values.dtype.kind == "S":
+        return np.char.strip(np.char.decode(values, "latin-1"))
+    native = values.astype(values.dtype.newbyteorder("="))
+    if not zero:
+        return native
+    unsigned = _as_unsigned(native, zero)
+    return native + zero if unsigned is None else unsigned
+
+
+def _as_unsigned(values: NDArray[Any], zero: float) -> NDArray[Any] | None:
+    """Integers stored with half their range subtracted, as FITS does for unsigned ones; None for others."""
+    bits = 8 * values.dtype.itemsize
+    if values.dtype.kind != "i" or zero != 2.0 ** (bits - 1):
+        return None
+    kind = values.dtype.newbyteorder("=").str.replace("i", "u")
+    unsigned: NDArray[Any] = values.astype(values.dtype.newbyteorder("=")).view(kind)
+    unsigned ^= np.array(1 << (bits - 1), dtype=kind)
+    return unsigned
+
+
+def _factor(value: HeaderValue, default: float) -> float:
+    return float(value) if isinstance(value, (int, float)) else default

@@ -1,0 +1,88 @@
+"""Ranges of a file over a network: fetched ahead, many at a time, and held until they are given back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+from engine.files.byte_ranges import Range, RangeSource, Segments
+
+FIRST_READ = 64 << 10
+"""Bytes fetched when a file is opened: the primary header and that of the first table, in most files."""
+
+SMALL_FILE = 512 << 10
+"""A file of at most this size is fetched whole when it is opened."""
+
+_GAP = 64 << 10  # so many bytes more take less time than another request
+
+_LONGEST = 32 << 20  # more comes faster by several requests at a time
+
+
+class HeldRanges:
+    """A source whose requests are slow, read through what was fetched ahead.
+
+    What was not fetched ahead is fetched when it is read, and not held.
+    """
+
+    seeks_cheaply = False
+
+    def __init__(self, source: RangeSource) -> None:
+        self._source = source
+        self._segments = Segments()
+        self._lock = threading.Lock()
+        self.size = source.size
+
+    def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
+        """The bytes at each range; shorter where the content ends before."""
+        within = [self._within(one) for one in ranges]
+        with self._lock:
+            found = [self._segments.read(*one) for one in within]
+        missing = iter(
+            self._source.read_ranges([one for one, data in zip(within, found, strict=True) if data is None])
+        )
+        return [next(missing) if data is None else data for data in found]
+
+    def hold(self, ranges: Sequence[Range]) -> None:
+        """Fetch in one go what of ``ranges`` is not held, close ones by one request."""
+        with self._lock:
+            wanted = [one for one in map(self._within, ranges) if self._segments.read(*one) is None]
+        merged = _merged(wanted)
+        for (offset, _), data in zip(merged, self._source.read_ranges(merged), strict=True):
+            with self._lock:
+                self._segments.add(offset, data)
+
+    def release(self, ranges: Sequence[Range]) -> None:
+        """Forget what was fetched of ranges, and what was fetched together with it."""
+        with self._lock:
+            for one in ranges:
+                self._segments.remove(*one)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the file in memory."""
+        with self._lock:
+            return self._segments.size
+
+    def pass_over(self, offset: int, length: int) -> None:
+        """Nothing to do: what nobody asks for is not fetched."""
+
+    def close(self) -> None:
+        """Give back what the source holds open."""
+        self._source.close()
+
+    def _within(self, one: Range) -> Range:
+        offset, length = one
+        return (offset, length if self.size is None else max(0, min(length, self.size - offset)))
+
+
+def _merged(ranges: Sequence[Range]) -> list[Range]:
+    """Ranges in order, those joined that lie close to each other, and long ones cut."""
+    merged: list[list[int]] = []
+    for offset, length in sorted(ranges):
+        if merged and offset <= merged[-1][1] + _GAP:
+            merged[-1][1] = max(merged[-1][1], offset + length)
+        elif length:
+            merged.append([offset, offset + length])
+    return [
+        (place, min(_LONGEST, end - place)) for start, end in merged for place in range(start, end, _LONGEST)
+    ]

@@ -1,0 +1,342 @@
+"""Finding spectra in a store: by identity, redshift, cluster, and by what makes them odd."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from engine.attribution.peak_filter import PeakFilter, line_at_peak, parse_peak
+from engine.attribution.signatures import SignatureFilter, labels_of, parse_signatures
+from engine.clustering.stored import read_store_clustering
+from engine.query.table_formats import TableFormat, write_table
+from engine.store.reading import StoreView
+from models.errors import ConfigurationError, InputError
+from models.row_status import RowStatus
+
+__all__ = [
+    "COLUMNS",
+    "NOT_IN_STORE",
+    "QuerySettings",
+    "TableFormat",
+    "parse_redshift_range",
+    "query",
+    "write_table",
+]
+
+COLUMNS = (
+    "key",
+    "target_id",
+    "redshift",
+    "spectype",
+    "model",
+    "score",
+    "tail_probability",
+    "tail_uncertainty",
+    "snr",
+    "peak_wavelength",
+    "peak_rest_wavelength",
+    "line",
+    "peak_window",
+    "peak_window_angstrom",
+    "signatures",
+    "cluster",
+    "ra",
+    "dec",
+    "source",
+    "status",
+    "gone",
+)
+"""Columns of a query's answer, in order."""
+
+NOT_IN_STORE = "not_in_store"
+"""Status of a TARGETID or key that was asked for and that no row has."""
+
+_DEFAULT_CLUSTERING = "default"
+_FROM_ROWS = (
+    "redshift",
+    "spectype",
+    "model",
+    "score",
+    "tail_probability",
+    "tail_uncertainty",
+    "snr",
+    "ra",
+    "dec",
+    "status",
+    "gone",
+)
+
+
+@dataclass(frozen=True)
+class QuerySettings:
+    """What is asked for; conditions that are given must all hold.
+
+    Attributes
+    ----------
+    target_ids : TARGETIDs (SPECOBJIDs). With these or ``keys`` spectra that are no outliers, or were
+        not scored, are found too; without, outliers only.
+    keys : spectrum keys.
+    top : at most that many, the oddest; ``None`` for all.
+    redshift : least and largest redshift, both included.
+    cluster : cluster number; ``clustering`` : of the clustering of that name.
+    peak : where the attribution peaks: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
+        :func:`engine.attribution.peak_filter.parse_peak`; empty for anywhere.
+    signatures : failure signatures that the explanation must carry, all of them; ``any`` for at least one.
+    without_signatures : failure signatures that it must not carry; ``any`` for none at all. Either leaves out
+        what is not explained.
+
+    Raises
+    ------
+    ConfigurationError : a condition makes no sense, e.g. a reversed redshift range.
+    """
+
+    target_ids: tuple[int, ...] = ()
+    keys: tuple[str, ...] = ()
+    top: int | None = None
+    redshift: tuple[float, float] | None = None
+    cluster: int | None = None
+    clustering: str = _DEFAULT_CLUSTERING
+    peak: str = ""
+    signatures: tuple[str, ...] = ()
+    without_signatures: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.top is not None and self.top < 1:
+            raise ConfigurationError(
+                "The number of spectra to show is not positive.",
+                where="--top",
+                got=self.top,
+                allowed="1 or more",
+                remedy="Leave it out to get all.",
+                kind="query-top",
+            )
+        if self.redshift is not None:
+            low, high = self.redshift
+            if not low <= high:
+                raise _bad_range(f"{low}:{high}", "the first is not below the second")
+        if self.peak:
+            parse_peak(self.peak)
+        _ = self.signature_filter
+
+    @cached_property
+    def peak_filter(self) -> PeakFilter | None:
+        """The condition on the peak; ``None`` for anywhere."""
+        return parse_peak(self.peak) if self.peak else None
+
+    @cached_property
+    def signature_filter(self) -> SignatureFilter | None:
+        """The condition on failure signatures; ``None`` for whatever they are."""
+        if not (self.signatures or self.without_signatures):
+            return None
+        return parse_signatures(self.signatures, self.without_signatures)
+
+
+def parse_redshift_range(text: str) -> tuple[float, float]:
+    """``"0.1:0.3"``, ``":0.3"`` or ``"0.1:"`` as least and largest redshift.
+
+    Raises
+    ------
+    ConfigurationError : not two numbers with a colon between, or reversed.
+    """
+    first, colon, last = text.partition(":")
+    try:
+        low = float(first) if first.strip() else -math.inf
+        high = float(last) if last.strip() else math.inf
+    except ValueError as error:
+        raise _bad_range(text, "not numbers") from error
+    if not colon or math.isnan(low) or math.isnan(high):
+        raise _bad_range(text, "not two numbers with a colon between")
+    if low > high:
+        raise _bad_range(text, "the first is larger than the second")
+    return low, high
+
+
+def query(url: str, settings: QuerySettings) -> pd.DataFrame:
+    """Committed, non-superseded spectra that fulfil the settings, oddest first.
+
+    That is by falling score; in a store of several models, whose scores do not compare, by rising tail
+    probability first.
+
+    Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is int64 and was never a float;
+    ``cluster``, ``peak_window`` are nullable integers; unknown numbers are NaN. ``line`` is the line
+    within 15 rest Angstrom of the peak; ``signatures`` are the labels of the explanation's failure signatures
+    with a space between. ``model`` is the name of the model that the spectrum was given to, empty where none
+    was. ``gone`` is true where the file has vanished from its release:
+    such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does not have
+    come last with status ``not_in_store``, whatever else is asked for.
+
+    Raises
+    ------
+    InputError : there is no store, or no such cluster or clustering.
+    StoreError : the store is damaged.
+    """
+    view = StoreView.open(url)
+    by_identity = bool(settings.target_ids or settings.keys)
+    rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing())
+    frame, signatures = _described(view, rows, settings)
+    frame = frame[_fulfilled(frame, signatures, settings)]
+    by = ["tail_probability"] if len(view.configuration.models) > 1 else []
+    order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
+    frame = frame.loc[order]
+    if settings.top is not None:
+        frame = frame.head(settings.top)
+    frame = frame.reset_index(drop=True)
+    return pd.concat([frame, missing], ignore_index=True) if len(missing) else frame
+
+
+def _outliers(view: StoreView) -> NDArray[np.int64]:
+    flags = view.table(["outlier", "superseded"])
+    return flags.index.to_numpy(np.int64)[(flags["outlier"] & ~flags["superseded"]).to_numpy()]
+
+
+def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    """Rows with the TARGETIDs or keys, and an answer's rows for those that are not there."""
+    columns = ["superseded", *(["target_id"] if settings.target_ids else [])]
+    table = view.table([*columns, *(["key"] if settings.keys else [])])
+    table = table[~table["superseded"]]
+    wanted = np.zeros(len(table), dtype=np.bool_)
+    missing: list[pd.DataFrame] = []
+    if settings.target_ids:
+        asked = np.array(settings.target_ids, dtype=np.int64)
+        known = table["target_id"].to_numpy(np.int64)
+        wanted |= np.isin(known, asked)
+        missing += [_absent(target_id=int(each)) for each in asked[~np.isin(asked, known)]]
+    if settings.keys:
+        present = set(table["key"])
+        wanted |= table["key"].isin(settings.keys).to_numpy()
+        missing += [_absent(key=key) for key in settings.keys if key not in present]
+    absent = pd.concat(missing, ignore_index=True) if missing else _nothing()
+    return table.index.to_numpy(np.int64)[wanted], absent
+
+
+def _described(
+    view: StoreView, rows: NDArray[np.int64], settings: QuerySettings
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """An answer's columns for these store rows, indexed by store row, and their failure signatures.
+
+    The signatures are (n,) bits, -1 where there is no explanation.
+    """
+    table = view.table([*_FROM_ROWS, "target_id", "key", "source"]).loc[rows]
+    explained = view.outliers_table(())
+    # A row that was explained twice keeps its latest explanation.
+    explained = explained.reset_index().drop_duplicates("row", keep="last").set_index("row").reindex(rows)
+    frame = table.copy()
+    frame["target_id"] = frame["target_id"].astype(np.int64)
+    frame["status"] = [RowStatus(int(code)).label for code in table["status"]]
+    names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
+    frame["model"] = [names[number] for number in table["model"].tolist()]
+    observed = explained["peak_wavelength"].to_numpy(np.float64)
+    frame["peak_wavelength"] = observed
+    frame["peak_rest_wavelength"] = observed / (1.0 + table["redshift"].to_numpy(np.float64))
+    window = explained["peak_window"].to_numpy(np.float64)
+    window = np.where(window > 0, window, np.nan)
+    frame["peak_window"] = pd.Series(window, index=frame.index).astype("Int32")
+    frame["peak_window_angstrom"] = view.configuration.grid.width(observed, window)
+    peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
+    frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
+    signatures = explained["signatures"].fillna(-1).to_numpy(np.int64)
+    frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
+    frame["cluster"] = _cluster_column(view, explained["outlier"], settings).set_axis(frame.index)
+    return frame[list(COLUMNS)].astype(_TYPES), signatures
+
+
+def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings) -> pd.Series:
+    names = view.clusterings()
+    if settings.clustering not in names:
+        if settings.cluster is not None or settings.clustering != _DEFAULT_CLUSTERING:
+            raise InputError(
+                "The store has no clustering of that name."
+                if names
+                else "The explanations of this store have not been clustered.",
+                where=view.url,
+                got=settings.clustering,
+                allowed=", ".join(names) or "none yet",
+                remedy=f"Run 'whyspec cluster {view.url}' first"
+                + (", or choose an allowed clustering." if names else "."),
+                kind="no-clustering",
+            )
+        return pd.Series(pd.NA, index=outlier.index, dtype="Int32")
+    clustering = read_store_clustering(view, settings.clustering)
+    numbers = [cluster.label for cluster in clustering.summary.clusters]
+    if settings.cluster is not None and settings.cluster not in numbers:
+        raise InputError(
+            "The clustering has no cluster of that number.",
+            where=f"{view.url}, clustering {settings.clustering}",
+            got=settings.cluster,
+            allowed=f"0 to {len(numbers) - 1}" if numbers else "none: there was nothing to cluster",
+            remedy=f"'whyspec report {view.url}' shows the clusters.",
+            kind="no-cluster",
+        )
+    label = clustering.labels.reindex(outlier)
+    return label.where(label >= 0).astype("Int32")
+
+
+def _fulfilled(
+    frame: pd.DataFrame, signatures: NDArray[np.int64], settings: QuerySettings
+) -> NDArray[np.bool_]:
+    keep = np.ones(len(frame), dtype=np.bool_)
+    redshift = frame["redshift"].to_numpy(np.float64)
+    if settings.redshift is not None:
+        low, high = settings.redshift
+        keep &= (redshift >= low) & (redshift <= high)
+    if settings.cluster is not None:
+        keep &= (frame["cluster"] == settings.cluster).to_numpy(np.bool_, na_value=False)
+    if settings.peak_filter is not None:
+        keep &= settings.peak_filter.matches(frame["peak_wavelength"].to_numpy(np.float64), redshift)
+    if settings.signature_filter is not None:
+        keep &= (signatures >= 0) & settings.signature_filter.matches(signatures)
+    return keep
+
+
+def _absent(*, target_id: int = -1, key: str = "") -> pd.DataFrame:
+    row = _nothing().reindex([0])
+    row["key"], row["target_id"], row["status"] = key, np.int64(target_id), NOT_IN_STORE
+    for name in ("spectype", "model", "line", "signatures", "source"):
+        row[name] = ""
+    row["gone"] = False
+    return row.astype(_TYPES)
+
+
+_TYPES = {
+    "key": "str",
+    "target_id": "int64",
+    "redshift": "float64",
+    "spectype": "str",
+    "model": "str",
+    "score": "float32",
+    "tail_probability": "float32",
+    "tail_uncertainty": "float32",
+    "snr": "float32",
+    "peak_wavelength": "float64",
+    "peak_rest_wavelength": "float64",
+    "line": "str",
+    "peak_window": "Int32",
+    "peak_window_angstrom": "float64",
+    "signatures": "str",
+    "cluster": "Int32",
+    "ra": "float64",
+    "dec": "float64",
+    "source": "str",
+    "status": "str",
+    "gone": "bool",
+}
+
+
+def _nothing() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _TYPES.items()})
+
+
+def _bad_range(text: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"That is not a redshift range: {why}.",
+        where="--z",
+        got=text,
+        allowed="LOW:HIGH such as 0.1:0.3, with either end left out for no limit",
+        remedy="Put the smaller redshift first, then a colon, then the larger.",
+        kind="redshift-range",
+    )

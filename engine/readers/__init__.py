@@ -1,1 +1,0 @@
-"""Readers: from a survey's files to :class:`engine.spectra.Spectra`."""

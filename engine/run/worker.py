@@ -1,0 +1,349 @@
+"""The worker: turns one block into shards of the store and a receipt, wherever it runs.
+
+Which spectra share a batch is fixed by the block, and the number of threads by the settings, so a
+block gives the same bytes in this process and in a Ray actor.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.attribution.explainer import Explainer
+from engine.attribution.explanations import Explanations
+from engine.attribution.occlusion.memory import DEFAULT_MEMORY
+from engine.attribution.signatures import counted
+from engine.files.source_health import SourceHealth
+from engine.run.block_log import logged_block
+from engine.run.block_reading import BATCH_SPECTRA, READ_AHEAD, BlockBatch, BlockReader
+from engine.spectra.normalisation import normalise
+from engine.spectra.rows import Rows
+from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.spectra.scorer import Scorer
+from engine.spectra.source_file import RefusedFile
+from engine.spectra.spectra import Spectra
+from engine.store.blocks import (
+    AttributionBlock,
+    BlockResult,
+    ClassCount,
+    ScoreBlock,
+    SourceSlice,
+    WrittenObject,
+)
+from engine.store.configuration import RunConfiguration
+from engine.store.routing import NO_MODEL, class_counts, routed
+from engine.store.store import Store
+from models.errors import ConfigurationError, RetryError
+from models.row_status import RowStatus
+from models.spectrum_model import SpectrumModel
+
+_PROCESS_BYTES = 400 * 2**20
+"""A process with torch and zarr loaded, before it holds any model or spectrum."""
+
+_HELD = 16
+"""Arrays of a batch's size that are held beside the model's layers."""
+
+
+def worker_bytes(
+    configuration: RunConfiguration,
+    models: Sequence[SpectrumModel],
+    occlusion_memory: int = 0,
+    source_bytes: int = 0,
+) -> int:
+    """Memory that a worker needs at most, estimated from what it holds at once.
+
+    ``models`` are those of the run; ``occlusion_memory`` is what the occlusion of one spectrum may take,
+    0 for the default; ``source_bytes`` what the files hold that a block is read from.
+    """
+    spectrum = configuration.grid.size * 4
+    # Flux, ivar and mask as read, normalised and as tensors, the reconstruction; the model's layers.
+    held = _HELD + max(model.floats_per_pixel for model in models)
+    scoring: float = (BATCH_SPECTRA * held + READ_AHEAD * 2) * spectrum
+    selected = configuration.block_rows * min(1.0, 4 * configuration.threshold) * spectrum * 4
+    maps = 2 * len(configuration.occlusion.windows) + 4
+    # An attribution block is held whole, and one array of it a second time while it is encoded.
+    attribution = configuration.outlier_block_rows * spectrum * 2 * maps
+    # Twice what is kept until it is written: one block is written while the next is computed.
+    scoring += 2 * selected + source_bytes
+    attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
+    # As they are, and a copy in float64 that explains.
+    loaded = 3 * sum(int(value.nbytes) for model in models for value in model.state_dict().values())
+    return _PROCESS_BYTES + loaded + int(max(scoring, attribution))
+
+
+class BlockWorker:
+    """Runs blocks with the models of a run on one device.
+
+    Parameters
+    ----------
+    models : the scoring models that ``configuration`` names, in its order.
+    store : where the blocks' shards go; this process writes whole shards of it and nothing else.
+    configuration : the store's.
+    device : torch device, e.g. ``"cpu"`` or ``"cuda"``.
+    threads : torch threads of this process.
+    occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
+
+    Raises
+    ------
+    ConfigurationError : a model is not the one that the store was made with.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[SpectrumModel],
+        store: Store,
+        configuration: RunConfiguration,
+        device: str = "cpu",
+        threads: int = 1,
+        occlusion_memory: int = 0,
+    ) -> None:
+        for model, reference in zip(models, configuration.models, strict=True):
+            if model.card.digest != reference.digest:
+                raise ConfigurationError(
+                    "The model here is not the model that the run was planned with.",
+                    where=f"model {reference.name}",
+                    got=model.card.digest,
+                    allowed=reference.digest,
+                    remedy="Make the same model available to every worker, then continue the run.",
+                    kind="model-digest",
+                )
+        torch.set_num_threads(threads)
+        self._cards = tuple(model.card for model in models)
+        self._scorers = [Scorer(model, device) for model in models]
+        self._explainers = [
+            Explainer(model, configuration.occlusion, device, occlusion_memory) for model in models
+        ]
+        self._store = store
+        self._configuration = configuration
+        self._health = SourceHealth()
+        self._computing = threading.Lock()
+
+    @logged_block
+    def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
+        """Compute a block, write its shards and say what was written.
+
+        From two threads, one block is read and written while another is computed.
+
+        Raises
+        ------
+        RetryError : a source or the store did not answer; running the block again may help.
+        """
+        try:
+            return self._score(block) if isinstance(block, ScoreBlock) else self._attribute(block)
+        except OSError as error:
+            raise RetryError(
+                "A worker's system refused to read or write.",
+                where=f"{block.kind} block {block.index} of {self._store.url}",
+                got=f"{type(error).__name__}: {error}",
+                remedy="Check space, permission and network of the store's disk, then continue the run.",
+                kind="worker-system",
+            ) from error
+
+    # Score blocks.
+
+    def _score(self, block: ScoreBlock) -> BlockResult:
+        collected = _ScoredRows.empty(block, self._configuration)
+        with BlockReader(block, self._configuration.grid, self._health) as reader, self._computing:
+            for batch in reader:
+                self._score_batch(batch, collected)
+        collected.drop_unreadable(reader.unreadable)
+        scored, selected = collected.scored(), collected.selected()
+        objects = [*self._store.write_scores(block, scored), *self._store.stage(block, selected)]
+        codes = scored.rows["status"].tolist()
+        return _receipt(
+            block,
+            spectra=len(scored),
+            statuses=Counter(RowStatus(code).label for code in codes),
+            outliers=tuple(selected.row.tolist()),
+            unreadable=tuple(reader.unreadable.values()),
+            objects=objects,
+            classes=class_counts(scored.rows, scored.model, self._cards),
+        )
+
+    def _score_batch(self, batch: BlockBatch, collected: _ScoredRows) -> None:
+        """The batch's spectra model by model: which are scored together is fixed by the block."""
+        data = batch.spectra.rows.data
+        model = routed(self._configuration.models, data["spectype"])
+        fine = data["status"] == RowStatus.SCORED
+        model[~fine] = NO_MODEL
+        collected.rows.data[batch.rows] = data
+        collected.rows.data["status"][batch.rows[fine & (model == NO_MODEL)]] = RowStatus.CLASS_NOT_MODELLED
+        collected.model[batch.rows] = model
+        for number in np.unique(model[model != NO_MODEL]).tolist():
+            given = np.flatnonzero(model == number)
+            spectra = batch.spectra if len(given) == len(model) else batch.spectra.take(given)
+            self._score_with(number, batch.rows[given], spectra, collected)
+
+    def _score_with(
+        self, number: int, rows: NDArray[np.int64], spectra: Spectra, collected: _ScoredRows
+    ) -> None:
+        normalised = normalise(spectra, self._cards[number], ())
+        collected.rows.data[rows] = normalised.rows.data
+        collected.normalisation[rows] = normalised.normalisation
+        chosen = np.flatnonzero(normalised.scorable)
+        if not len(chosen):
+            return
+        scores = self._scorers[number].score(normalised, chosen)
+        finite, at = scores.finite, rows[chosen]
+        collected.rows.data["status"][at[~finite]] = RowStatus.NON_FINITE_SCORE
+        collected.normalisation[at[~finite]] = np.nan
+        kept = at[finite]
+        for name in ("score", "tail_probability", "tail_uncertainty", "reconstruction"):
+            getattr(collected, name)[kept] = getattr(scores, name)[finite]
+        collected.latents[kept, : scores.latents.shape[1]] = scores.latents[finite]
+        odd = np.flatnonzero(finite & (scores.tail_probability <= self._configuration.threshold))
+        collected.outlier[at[odd]] = True
+        for index in odd.tolist():
+            row, source = int(at[index]), chosen[index]
+            collected.flux[row], collected.ivar[row] = normalised.flux[source], normalised.ivar[source]
+
+    # Attribution blocks.
+
+    def _attribute(self, block: AttributionBlock) -> BlockResult:
+        selected = self._store.staged(block.rows)
+        explanations = Explanations.unknown(selected, len(self._configuration.occlusion.windows))
+        with self._computing:
+            for number, explainer in enumerate(self._explainers):
+                explainer.fill(explanations, np.flatnonzero(selected.model == number).tolist())
+        unexplained = int(np.isnan(explanations.log_prob).sum())
+        statuses = Counter(
+            {
+                RowStatus.SCORED.label: len(explanations) - unexplained,
+                RowStatus.NON_FINITE_SCORE.label: unexplained,
+            }
+        )
+        objects = self._store.write_explanations(block, explanations)
+        return _receipt(
+            block,
+            spectra=len(explanations),
+            statuses=+statuses,
+            objects=[*objects],
+            signatures=counted(explanations.signatures),
+        )
+
+
+@dataclass
+class _ScoredRows:
+    """A score block being filled, row by row of the block."""
+
+    first_row: int
+    rows: Rows
+    source: list[str]
+    model: NDArray[np.int8]
+    latents: NDArray[np.float32]
+    score: NDArray[np.float32]
+    tail_probability: NDArray[np.float32]
+    tail_uncertainty: NDArray[np.float32]
+    reconstruction: NDArray[np.float32]
+    normalisation: NDArray[np.float32]
+    outlier: NDArray[np.bool_]
+    pixels: int
+    flux: dict[int, NDArray[np.float32]]
+    ivar: dict[int, NDArray[np.float32]]
+    slices: tuple[SourceSlice, ...]
+
+    @classmethod
+    def empty(cls, block: ScoreBlock, configuration: RunConfiguration) -> _ScoredRows:
+        """Nothing scored yet."""
+        count = block.spectra
+
+        def nothing(*shape: int) -> NDArray[np.float32]:
+            return np.full(shape, np.nan, dtype=np.float32)
+
+        return cls(
+            first_row=block.first_row,
+            rows=Rows.empty(count),
+            source=[part.file.url for part in block.slices for _ in range(part.spectra)],
+            model=np.full(count, NO_MODEL, dtype=np.int8),
+            latents=nothing(count, configuration.latents),
+            score=nothing(count),
+            tail_probability=nothing(count),
+            tail_uncertainty=nothing(count),
+            reconstruction=nothing(count, len(configuration.reconstruction_scores)),
+            normalisation=nothing(count),
+            outlier=np.zeros(count, dtype=np.bool_),
+            pixels=configuration.grid.size,
+            flux={},
+            ivar={},
+            slices=block.slices,
+        )
+
+    def drop_unreadable(self, unreadable: Mapping[str, RefusedFile]) -> None:
+        """Turn all rows of unreadable files, also those read before the damage, into rows that say so."""
+        stop = 0
+        for part in self.slices:
+            where = slice(stop, stop + part.spectra)
+            stop = where.stop
+            if part.file.url not in unreadable:
+                continue
+            rows = Rows.empty(part.spectra)
+            rows.data["specprod"] = part.file.specprod
+            rows.data["survey"] = part.file.survey
+            rows.data["program"] = part.file.program
+            rows.data["source_row"] = np.arange(part.start, part.stop)
+            rows.data["status"] = RowStatus.FILE_UNREADABLE
+            self.rows.data[where] = rows.data
+            for values in (
+                self.latents, self.score, self.tail_probability, self.tail_uncertainty, self.reconstruction,
+                self.normalisation,
+            ):  # fmt: skip
+                values[where] = np.nan
+            self.model[where] = NO_MODEL
+            self.outlier[where] = False
+
+    def scored(self) -> ScoredSpectra:
+        """The finished block."""
+        return ScoredSpectra(
+            self.rows,
+            tuple(self.source),
+            self.model,
+            self.latents,
+            self.score,
+            self.tail_probability,
+            self.tail_uncertainty,
+            self.reconstruction,
+            self.normalisation,
+            self.outlier,
+        )
+
+    def selected(self) -> SelectedSpectra:
+        """The block's outliers as scored."""
+        chosen = np.flatnonzero(self.outlier)
+        shape = (len(chosen), self.pixels)
+        flux, ivar = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        for index, row in enumerate(chosen.tolist()):
+            flux[index], ivar[index] = self.flux[row], self.ivar[row]
+        return SelectedSpectra(
+            self.first_row + chosen, self.rows["redshift"][chosen], flux, ivar, self.model[chosen]
+        )
+
+
+def _receipt(
+    block: ScoreBlock | AttributionBlock,
+    *,
+    spectra: int,
+    statuses: Counter[str],
+    objects: list[WrittenObject],
+    outliers: tuple[int, ...] = (),
+    unreadable: tuple[RefusedFile, ...] = (),
+    classes: tuple[ClassCount, ...] = (),
+    signatures: tuple[tuple[str, int], ...] = (),
+) -> BlockResult:
+    return BlockResult(
+        kind=block.kind,
+        index=block.index,
+        plan=block.plan,
+        spectra=spectra,
+        status_counts=tuple(sorted(statuses.items())),
+        outliers=outliers,
+        unreadable=tuple(sorted(unreadable, key=lambda file: file.url)),
+        objects=tuple(sorted(objects, key=lambda written: written.path)),
+        classes=classes,
+        signature_counts=signatures,
+    )

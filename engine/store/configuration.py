@@ -1,0 +1,104 @@
+"""What a store is bound to: everything that decides the values in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.store.routing import ModelReference
+from models.errors import ConfigurationError
+from models.grid import WavelengthGrid
+
+
+@dataclass(frozen=True)
+class RunConfiguration:
+    """Models, selection, occlusion and geometry of a store. Two runs with equal digests may share it.
+
+    Attributes
+    ----------
+    models : the scoring models with the classes that each scores, see :mod:`engine.store.routing`; a row
+        names its model by the place in here.
+    grid : the wavelength grid of models and store.
+    reconstruction_scores : names of the reconstruction scores, in order.
+    threshold : tail probability at or below which a spectrum is an outlier, in (0, 1].
+    occlusion : preset, windows, baselines, seed.
+    block_rows, outlier_block_rows : spectra per score block, explanations per attribution block.
+    """
+
+    models: tuple[ModelReference, ...]
+    grid: WavelengthGrid
+    reconstruction_scores: tuple[str, ...]
+    threshold: float
+    occlusion: OcclusionSettings
+    block_rows: int
+    outlier_block_rows: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.threshold <= 1.0:
+            raise ConfigurationError(
+                "The threshold is not a tail probability.",
+                where="--threshold",
+                got=self.threshold,
+                allowed="greater than 0, at most 1",
+                remedy="0.01 selects about one spectrum in a hundred; smaller selects fewer.",
+                kind="threshold",
+            )
+        for name in ("block_rows", "outlier_block_rows"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(
+                    "A block must hold at least one row.",
+                    where=name,
+                    got=getattr(self, name),
+                    allowed="1 or more",
+                    remedy="Leave it out to have it chosen from the release's size.",
+                    kind="block-rows",
+                )
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        return {
+            "models": [model.to_dict() for model in self.models],
+            "grid": self.grid.to_dict(),
+            "reconstruction_scores": list(self.reconstruction_scores),
+            "threshold": self.threshold,
+            "occlusion": self.occlusion.to_dict(),
+            "block_rows": self.block_rows,
+            "outlier_block_rows": self.outlier_block_rows,
+        }
+
+    @classmethod
+    def from_dict(cls, description: dict[str, object]) -> RunConfiguration:
+        """The configuration that :meth:`to_dict` described."""
+        value: dict[str, Any] = dict(description)
+        return cls(
+            models=tuple(ModelReference.from_dict(model) for model in value["models"]),
+            grid=WavelengthGrid.from_dict(value["grid"]),
+            reconstruction_scores=tuple(value["reconstruction_scores"]),
+            threshold=float(value["threshold"]),
+            occlusion=OcclusionSettings.from_dict(value["occlusion"]),
+            block_rows=int(value["block_rows"]),
+            outlier_block_rows=int(value["outlier_block_rows"]),
+        )
+
+    @property
+    def latents(self) -> int:
+        """Number of latents kept for a row: those of the model that has most."""
+        return max(model.latents for model in self.models)
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of everything above."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def differences(self, other: RunConfiguration) -> list[str]:
+        """``name: ours, theirs`` for every entry in which two configurations differ."""
+        ours, theirs = self._told(), other._told()
+        differing = [name for name in ours if ours[name] != theirs[name]]
+        return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in differing]
+
+    def _told(self) -> dict[str, object]:
+        return {**self.to_dict(), "models": "; ".join(map(str, self.models))}

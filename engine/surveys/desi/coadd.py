@@ -1,0 +1,355 @@
+"""DESI coadds with their redrock redshifts, from EDR to DR2.
+
+Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
+EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
+file need not be those of its coadd.
+
+Status of a row, the first that applies:
+
+1. NO_TARGET: TARGETID is not positive, or OBJTYPE is NON.
+2. REPEATED_TARGET: an earlier row of the file has the same TARGETID, so that redshifts and keys do not
+   say which is meant.
+3. SKY_FIBRE: OBJTYPE is SKY, or, where OBJTYPE is not given, bit 59 (SKY) of TARGETID is set, or the
+   SKY bit of ZWARN is.
+4. BAD_FIBRE: OBJTYPE is BAD, COADD_FIBERSTATUS has a bit other than 3 (RESTRICTED, informational:
+   "0 or 8 is good"), or ZWARN says UNPLUGGED.
+5. NO_REDSHIFT: no redrock file, no row in it, a redshift that is not finite, or ZWARN says NODATA.
+6. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance.
+7. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite.
+8. SCORED otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.files.fits_file import FitsFile
+from engine.files.fits_headers import HeaderDataUnit, HeaderValue
+from engine.files.row_windows import RowWindows
+from engine.spectra.rows import ROW_DTYPE, Rows
+from engine.spectra.signal_to_noise import good_fraction, median_snr
+from engine.spectra.sky_position import healpix_29
+from engine.spectra.spectra import Spectra
+from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
+from models.errors import QuarantineError
+from models.grid import DESI_GRID
+from models.row_status import RowStatus
+
+READER = "desi-coadd"
+
+
+RESTRICTED = 1 << 3
+_TARGETID_SKY = 1 << 59
+_ZWARN_SKY, _ZWARN_UNPLUGGED, _ZWARN_NODATA = 1 << 0, 1 << 7, 1 << 9
+
+_FIBERMAP_COLUMNS = ("TARGETID", "TARGET_RA", "TARGET_DEC", "OBJTYPE", "COADD_FIBERSTATUS")
+_REDROCK_COLUMNS = ("TARGETID", "Z", "ZERR", "ZWARN", "DELTACHI2", "SPECTYPE", "SUBTYPE")
+
+_HEALPIX_PATH = re.compile(r"/(?:healpix|spectra)/([a-z0-9]+)/([a-z0-9]+)/\d+/\d+/[^/]+$")
+_HEALPIX_NAME = re.compile(r"/coadd-(cmx|main|special|sv[123])-(backup|bright|dark|other)-\d+\.fits[^/]*$")
+_REDUX_PATH = re.compile(r"/redux/([^/]+)/")
+
+_CHUNK = 16
+"""Spectra handled at once: their pixels of one arm stay in a core's cache."""
+
+
+def arms_of(file: FitsFile) -> tuple[Arm, ...]:
+    """The arms that a coadd holds, checked by headers alone.
+
+    Raises
+    ------
+    QuarantineError : no arm at all, an arm without IVAR (``missing-hdu``), another number of
+        pixels (``wrong-grid``), or images of different lengths (``row-mismatch``).
+    """
+    present = tuple(arm for arm in (*ARMS, JOINED_ARMS) if f"{arm.name}_FLUX" in file)
+    if not present:
+        file.unit("B_FLUX")  # raises, naming what there is
+    if JOINED_ARMS in present:
+        present = (JOINED_ARMS,)
+    count = file.unit("FIBERMAP").rows
+    for arm in present:
+        file.unit(f"{arm.name}_IVAR")
+        for kind in ("FLUX", "IVAR", "MASK"):
+            if f"{arm.name}_{kind}" not in file:
+                continue
+            unit = file.unit(f"{arm.name}_{kind}")
+            if not unit.shape or unit.shape[-1] != arm.size:
+                raise _wrong_grid(file.url, unit.name, f"{unit.shape[-1] if unit.shape else 0} pixels", arm)
+            if unit.rows != count:
+                raise QuarantineError(
+                    "Images and fibermap of a coadd differ in length.",
+                    where=f"{file.url}, HDU {unit.name}",
+                    got=f"{unit.rows} spectra",
+                    allowed=f"{count}, the rows of FIBERMAP",
+                    remedy="Fetch the file again: it was written or cut by something that went wrong.",
+                    kind="row-mismatch",
+                )
+    return present
+
+
+def check_is_coadd(file: FitsFile) -> None:
+    """Refuse what is not a coadd with one row per target.
+
+    Raises
+    ------
+    QuarantineError : ``not-a-coadd``, ``missing-hdu`` or ``missing-column``.
+    """
+    if "FIBERMAP" not in file or not any(name.endswith("_FLUX") for name in file.names()):
+        if "REDSHIFTS" in file and "TARGETID" in file.unit("REDSHIFTS").columns:
+            raise _not_a_coadd(file, "redshifts without spectra: a redrock file whose coadd is not beside it")
+        file.unit("FIBERMAP")
+        file.unit("B_FLUX")
+    columns = file.unit("FIBERMAP").columns
+    file.require_columns(file.unit("FIBERMAP"), ("TARGETID",))
+    if "COADD_FIBERSTATUS" not in columns and ("EXPID" in columns or "FIBERSTATUS" in columns):
+        raise _not_a_coadd(file, "single exposures: FIBERMAP has EXPID or FIBERSTATUS, not COADD_FIBERSTATUS")
+
+
+def redshift_table(file: FitsFile) -> HeaderDataUnit:
+    """The table of best fits in a redrock file, checked to have TARGETID and Z."""
+    unit = file.unit("REDSHIFTS")
+    file.require_columns(unit, ("TARGETID", "Z"))
+    return unit
+
+
+def identity(file: FitsFile) -> tuple[str, str, str]:
+    """specprod, survey and program of a coadd, from its primary header, else from its path.
+
+    A tile-based coadd belongs to one tile rather than to a survey and program; where its header
+    names none it gets survey ``tiles`` and the TILEID as program, so that the spectra that several
+    tiles have of one target keep different keys.
+    """
+    return identity_of(file.url, file.primary.header)
+
+
+def identity_of(url: str, header: Mapping[str, HeaderValue]) -> tuple[str, str, str]:
+    """:func:`identity` of a coadd of which only the primary header is at hand."""
+    path = "/" + url.replace("\\", "/").lstrip("/")
+    specprod = _text(header, "SPECPROD")
+    for keyword, value in header.items():
+        if keyword.startswith("DEPNAM") and value == "SPECPROD":
+            specprod = _text(header, f"DEPVER{keyword[6:]}")
+    if not specprod and (match := _REDUX_PATH.search(path)):
+        specprod = match[1]
+    survey, program = _text(header, "SURVEY"), _text(header, "PROGRAM")
+    if not survey and (match := _HEALPIX_PATH.search(path) or _HEALPIX_NAME.search(path)):
+        survey, program = match[1], program or match[2]
+    if not survey and "TILEID" in header:
+        survey, program = "tiles", _text(header, "TILEID")
+    return specprod, survey.lower(), program.lower()
+
+
+def _text(header: Mapping[str, HeaderValue], keyword: str) -> str:
+    value = header.get(keyword)
+    return "" if value is None else str(value).strip()
+
+
+class CoaddSpectra:
+    """An open coadd: checked once, its redshifts read once, its spectra read in pieces.
+
+    Only FIBERMAP, and FLUX, IVAR and MASK of each arm, are read, and of these only the rows asked for.
+    Several threads may read at the same time.
+
+    Parameters
+    ----------
+    file, redshifts : the open coadd and its redrock file; None where there is none.
+    names : specprod, survey and program, as :func:`identity` gives them.
+    start, stop : the rows that will be read, see :class:`engine.files.row_windows.RowWindows`.
+
+    Raises
+    ------
+    QuarantineError : see :func:`check_is_coadd`, :func:`arms_of` and :func:`redshift_table`.
+    """
+
+    def __init__(
+        self,
+        file: FitsFile,
+        redshifts: RedshiftTable | None,
+        names: tuple[str, str, str],
+        start: int,
+        stop: int,
+    ) -> None:
+        check_is_coadd(file)
+        self.file, self._redshifts, self._names = file, redshifts, names
+        self._arms = [(arm, _images_of(file, arm)) for arm in arms_of(file)]
+        self.count = file.unit("FIBERMAP").rows
+        for arm, _ in self._arms:
+            _check_wavelengths(file, arm)
+        images = [unit for _, units in self._arms for unit in units.values()]
+        self._repeated = _repeated(file)
+        self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """What the tables say of rows ``start`` to ``stop``."""
+        rows = Rows.empty(stop - start)
+        _fill(rows.data, self.file, self._redshifts, start, stop, self._names)
+        rows.data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
+        return rows
+
+    def read(self, start: int, stop: int) -> Spectra:
+        """Rows ``start`` to ``stop``, arms joined on the DESI grid."""
+        joined = JoinedArms.empty(stop - start)
+        rows = Rows.empty(stop - start)
+        for first, last in self._windows.pieces(start, stop):
+            for begin in range(first, last, _CHUNK):
+                end = min(begin + _CHUNK, last)
+                pixels = _arm_pixels(self.file, self._arms, begin, end)
+                join_arms(pixels, joined.rows(slice(begin - start, end - start)))
+            part = rows.data[first - start : last - start]
+            _fill(part, self.file, self._redshifts, first, last, self._names)
+            part["status"][self._repeated[first:last]] = RowStatus.REPEATED_TARGET
+        self.file.check_sums()
+        data = rows.data
+        data["arms"] = joined.labels()
+        data["snr"] = median_snr(joined.flux, joined.ivar)
+        data["good_fraction"] = good_fraction(joined.ivar)
+        scored = data["status"] == RowStatus.SCORED
+        data["status"][scored & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
+        data["status"][scored & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX
+        return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
+
+
+def _repeated(file: FitsFile) -> NDArray[np.bool_]:
+    """Which rows of a coadd have the TARGETID of an earlier row; fibres without a target never."""
+    unit = file.unit("FIBERMAP")
+    target_id = file.columns(unit, ("TARGETID",), 0, unit.rows)["TARGETID"]
+    repeated = target_id > 0
+    repeated[np.unique(target_id, return_index=True)[1]] = False
+    return repeated
+
+
+def _images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:
+    """The images of an arm that are read, by kind."""
+    names = {kind: f"{arm.name}_{kind}" for kind in ("FLUX", "IVAR", "MASK")}
+    return {kind: file.unit(name) for kind, name in names.items() if name in file}
+
+
+def _arm_pixels(
+    file: FitsFile, arms: Sequence[tuple[Arm, dict[str, HeaderDataUnit]]], start: int, stop: int
+) -> Iterator[ArmPixels]:
+    """The pixels of rows ``start`` to ``stop`` of one arm after the other."""
+    for arm, units in arms:
+        images = dict(zip(units, file.images([*units.values()], start, stop), strict=True))
+        yield ArmPixels(arm, images["FLUX"], images["IVAR"], images.get("MASK"))
+
+
+def _fill(
+    data: NDArray[np.void],
+    file: FitsFile,
+    redshifts: RedshiftTable | None,
+    start: int,
+    stop: int,
+    names: tuple[str, str, str],
+) -> None:
+    """Fill the columns that come from the fibermap and redrock, and the status that they imply."""
+    fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)
+    data["specprod"], data["survey"], data["program"] = names
+    data["target_id"] = fibermap["TARGETID"]
+    data["source_row"] = np.arange(start, stop)
+    data["ra"] = fibermap.get("TARGET_RA", np.nan)
+    data["dec"] = fibermap.get("TARGET_DEC", np.nan)
+    data["healpix_29"] = healpix_29(data["ra"], data["dec"])
+    data["fiberstatus"] = fibermap.get("COADD_FIBERSTATUS", 0)
+    found = np.zeros(len(data), dtype=bool) if redshifts is None else redshifts.join(data)
+    kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(data), "", dtype="U3")))
+    target_id, zwarn = data["target_id"], data["zwarn"]
+    sky = (kind == "SKY") | ((kind == "") & ((target_id & _TARGETID_SKY) != 0)) | ((zwarn & _ZWARN_SKY) != 0)
+    bad = (kind == "BAD") | ((data["fiberstatus"] & ~RESTRICTED) != 0) | ((zwarn & _ZWARN_UNPLUGGED) != 0)
+    unknown = ~found | ~np.isfinite(data["redshift"]) | ((zwarn & _ZWARN_NODATA) != 0)
+    status = np.full(len(data), RowStatus.SCORED, dtype=data["status"].dtype)
+    # Weakest first: a later line overrules an earlier one.
+    status[unknown] = RowStatus.NO_REDSHIFT
+    status[bad] = RowStatus.BAD_FIBRE
+    status[sky] = RowStatus.SKY_FIBRE
+    status[(target_id <= 0) | (kind == "NON")] = RowStatus.NO_TARGET
+    data["status"] = status
+
+
+@dataclass(frozen=True)
+class RedshiftTable:
+    """The best fits of a redrock file, ``order`` sorting them by TARGETID."""
+
+    columns: dict[str, NDArray[Any]]
+    order: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, file: FitsFile) -> RedshiftTable:
+        """Read it from an open redrock file.
+
+        Raises
+        ------
+        QuarantineError : see :func:`redshift_table`.
+        """
+        unit = redshift_table(file)
+        columns = file.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
+        file.check_sums()
+        return cls(columns, np.argsort(columns["TARGETID"], kind="stable"))
+
+    def join(self, data: NDArray[np.void]) -> NDArray[np.bool_]:
+        """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.
+
+        Where redrock has several rows of one TARGETID the first is taken, so that a row's redshift
+        does not depend on which other rows are read with it.
+        """
+        if not len(self.order):
+            return np.zeros(len(data), dtype=bool)
+        ranked = self.columns["TARGETID"][self.order]
+        place = np.minimum(np.searchsorted(ranked, data["target_id"]), len(ranked) - 1)
+        found: NDArray[np.bool_] = ranked[place] == data["target_id"]
+        source = self.order[place[found]]
+        for name, column in (
+            ("redshift", "Z"),
+            ("redshift_err", "ZERR"),
+            ("zwarn", "ZWARN"),
+            ("delta_chi2", "DELTACHI2"),
+            ("spectype", "SPECTYPE"),
+            ("subtype", "SUBTYPE"),
+        ):
+            if column in self.columns:
+                with np.errstate(over="ignore"):  # DELTACHI2 is float64 in the file, float32 here
+                    data[name][found] = self.columns[column][source].astype(ROW_DTYPE[name])
+        return found
+
+
+def _check_wavelengths(file: FitsFile, arm: Arm) -> None:
+    """Raise QuarantineError (``wrong-grid``) unless an arm's pixels are where the grid has them."""
+    unit = file.unit(f"{arm.name}_WAVELENGTH")
+    if arm.wavelength_datasum and unit.text("DATASUM") == arm.wavelength_datasum:
+        return
+    wavelength = file.vector(unit.name)
+    expected = DESI_GRID.wavelength()[arm.first : arm.first + arm.size]
+    if wavelength.shape != expected.shape:
+        raise _wrong_grid(file.url, unit.name, f"{wavelength.size} wavelengths", arm)
+    if not np.abs(wavelength - expected).max() < 0.01 * DESI_GRID.step:
+        got = f"{wavelength[0]:.4f} to {wavelength[-1]:.4f} Angstrom"
+        raise _wrong_grid(file.url, unit.name, got, arm)
+
+
+def _wrong_grid(url: str, name: str, got: str, arm: Arm) -> QuarantineError:
+    first, step = DESI_GRID.start + DESI_GRID.step * arm.first, DESI_GRID.step
+    last = first + step * (arm.size - 1)
+    return QuarantineError(
+        "An arm is not on DESI's wavelength grid.",
+        where=f"{url}, HDU {name}",
+        got=got,
+        allowed=f"{arm.size} pixels from {first:.1f} to {last:.1f} Angstrom in steps of {step}",
+        remedy="Give coadds of a public production (EDR to DR2), not spectra binned or cut otherwise.",
+        kind="wrong-grid",
+    )
+
+
+def _not_a_coadd(file: FitsFile, got: str) -> QuarantineError:
+    return QuarantineError(
+        "The file is not a DESI coadd.",
+        where=file.url,
+        got=got,
+        allowed="a coadd-*.fits file, one row per target, with its redrock-*.fits beside it",
+        remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out.",
+        kind="not-a-coadd",
+    )

@@ -1,0 +1,157 @@
+"""Listing a release: its files, paired with their redshifts, each described or refused with a reason."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from engine.files.byte_source import is_local
+from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
+from engine.surveys.directory import absolute, directory_of, files_below, kind_of
+from engine.surveys.inspection import Progress, inspect_all
+from engine.surveys.pairing import pair
+from engine.surveys.reading import grid_of
+from engine.surveys.scheme import Found
+from engine.surveys.schemes import FILES, SCHEMES, find, recognise, two_grids
+from models.errors import InputError, RetryError
+from models.grid import WavelengthGrid
+
+
+def layout_names() -> tuple[str, ...]:
+    """Names of the layouts there are."""
+    return tuple(scheme.name for scheme in SCHEMES)
+
+
+def list_release(
+    release: Sequence[str],
+    layout: str = "",
+    progress: Progress | None = None,
+    known: Mapping[str, SourceFile] | None = None,
+) -> ReleaseListing:
+    """List the spectra of a release without reading them.
+
+    Parameters
+    ----------
+    release : one directory (path or fsspec URL), or one or more FITS files.
+    layout : name of the directory's layout; recognised from the tree when empty.
+    progress : told how many files have been looked at.
+    known : files by URL as they were when they were last listed; those whose published checksums have not
+        changed since are not opened.
+
+    Returns
+    -------
+    The files in the order of their URLs, and those that were refused: a bad file never stops a listing.
+
+    Raises
+    ------
+    InputError : nothing given, a path that does not exist, an unknown layout, or nothing to read there.
+    ConfigurationError : files of two surveys: one store has one grid.
+    RetryError : the disk or network failed for every file.
+    """
+    root, name, found = _find(release, layout)
+    files, refused = inspect_all(found.candidates, found.published, known or {}, progress)
+    if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
+        raise RetryError(
+            "No file of the release could be read.",
+            where=root,
+            got=refused[0].reason,
+            remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+        )
+    if not files:
+        raise InputError(
+            "There is no file of spectra that can be used.",
+            where=root,
+            got="; ".join(f"{count} {kind}" for kind, count in _count(refused)) or "no FITS file",
+            allowed="DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*, spPlate-* or spField-*.fits",
+            remedy="Check the path"
+            + (f"; {refused[0].url}: {refused[0].reason.splitlines()[0]}" if refused else "."),
+            kind="nothing-usable",
+        )
+    grid = _one_grid(files, root)
+    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), found.passed_over)
+
+
+def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
+    if not release:
+        raise InputError(
+            "No release was given.",
+            allowed="one directory or URL, or one or more FITS files",
+            remedy="Name the directory of the release.",
+            kind="no-release",
+        )
+    named = {scheme.name: scheme for scheme in SCHEMES}
+    if layout and layout not in named:
+        raise InputError(
+            "There is no such layout.",
+            got=layout,
+            allowed=", ".join(named),
+            remedy="Name one of these, or none to have it recognised.",
+            kind="unknown-layout",
+        )
+    urls = sorted({absolute(url) for url in release})
+    kinds = {url: kind_of(url) for url in urls}
+    missing = [url for url, kind in kinds.items() if not kind]
+    if missing:
+        raise InputError(
+            "A path of the release does not exist.",
+            where=missing[0],
+            got=f"{len(missing)} of {len(urls)} paths are missing" if len(missing) > 1 else "nothing there",
+            remedy="Check the spelling, and that the disk or bucket is reachable from here.",
+            kind="missing-path",
+        )
+    directories = [url for url, kind in kinds.items() if kind == "directory"]
+    if not directories:
+        if layout not in ("", FILES.name):
+            raise InputError(
+                "A layout describes a directory, not files.",
+                got=f"{len(urls)} files and layout {layout}",
+                allowed=FILES.name,
+                remedy="Give the release's directory, or leave the layout out.",
+                kind="layout-of-files",
+            )
+        return _common_root(urls), FILE_LIST, Found(pair(urls))
+    if len(urls) > 1:
+        raise InputError(
+            "A release is one directory or a list of files.",
+            got=f"{len(directories)} directories and {len(urls) - len(directories)} files",
+            allowed="one directory, or one or more files",
+            remedy="Run each directory by itself (they can go into one store), or name the files.",
+            kind="several-directories",
+        )
+    root = directories[0]
+    scheme, found = (named[layout], find(named[layout], root)) if layout else recognise(root)
+    if found.candidates:
+        return root, scheme.name, found
+    raise InputError(
+        f"Nothing of the layout {layout} was found." if layout else "There is no FITS file in the directory.",
+        where=root,
+        got="an empty directory" if not files_below(root, ("",)) else "other files",
+        allowed=", ".join(f"{scheme.name} ({scheme.shape})" for scheme in SCHEMES),
+        remedy="Give the directory of a release, or the FITS files themselves"
+        + (", or leave the layout out." if layout else "."),
+        kind="nothing-found",
+    )
+
+
+def _one_grid(files: Sequence[SourceFile], root: str) -> WavelengthGrid:
+    counts = Counter(file.reader for file in files)
+    if len(counts) > 1:
+        got = ", ".join(f"{count} files of {reader}" for reader, count in sorted(counts.items()))
+        raise two_grids(root, got)
+    return grid_of(files[0].reader)
+
+
+def _count(refused: Sequence[RefusedFile]) -> list[tuple[str, int]]:
+    return Counter(file.kind for file in refused).most_common()
+
+
+def _common_root(urls: Sequence[str]) -> str:
+    if len(urls) == 1:
+        return directory_of(urls[0])
+    if all(is_local(url) for url in urls):
+        return os.path.commonpath([directory_of(url) for url in urls])
+    folders = [directory_of(url).split("/") for url in urls]
+    shared = itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*folders, strict=False))
+    return "/".join(parts[0] for parts in shared)

@@ -1,0 +1,126 @@
+"""SDSS reductions: one file per spectrum (``spec``), or per plate or field (``spPlate``, ``spField``).
+
+Paths after https://data.sdss.org/datamodel and sdss/tree: to DR17 ``{run2d}/spectra/lite/{plate}/``, from
+DR18 on a directory per field and MJD (``015000p/59187/``), from DR20 on below ``daily`` or ``epoch`` and a
+directory per thousand fields (``112XXX/112360/60000/``). Plates are ``{run2d}/{plate}/spPlate-*.fits`` with
+``{run1d}/spZbest-*.fits`` below; several MJDs of one plate are observations of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import partial
+
+from engine.spectra.source_file import RefusedFile
+from engine.surveys.directory import directory_of, name_of, subdirectory
+from engine.surveys.scheme import Candidate, Found, Scheme
+from models.errors import QuarantineError
+
+_SPEC = re.compile(r"/spec-[^/]+\.fits(?:\.gz)?$")
+_PLATE = re.compile(r"^(?P<directory>.*)/sp(?:Plate|Field)-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.gz)?$")
+_BEST = re.compile(r"^(?P<directory>.*)/spZbest-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.gz)?$")
+_LITE = ("spectra/lite", "spectra/daily/lite", "lite")
+_FULL = ("spectra/full", "spectra/daily/full", "full")
+_EPOCH = ("spectra/epoch/lite", "epoch/spectra/lite", "epoch/lite", "spectra/epoch/full", "epoch/full")
+_NUMBER = re.compile(r"\d+")
+
+
+def is_spectrum(url: str) -> bool:
+    """Whether a URL is that of a file of one spectrum."""
+    return _SPEC.search(url) is not None
+
+
+def is_plate(url: str) -> bool:
+    """Whether a URL is that of a file of a plate or field."""
+    return _PLATE.match(url) is not None
+
+
+def _below(*names: str) -> Callable[[str], str]:
+    return lambda root: subdirectory(root, *names)
+
+
+def _select_spectra(_base: str, urls: list[str]) -> Found:
+    """Every spectrum once: of one that is there lite and full the lite file."""
+    spectra = [url for url in urls if _SPEC.search(url)]
+    given = set(spectra)
+    twice = {
+        url: lite for url in spectra if (lite := url.replace("/full/", "/lite/")) != url and lite in given
+    }
+    return Found(
+        tuple(Candidate(url, "") for url in spectra if url not in twice),
+        tuple(_same_spectrum(url, lite) for url, lite in twice.items()),
+    )
+
+
+def _same_spectrum(url: str, lite: str) -> RefusedFile:
+    reason = QuarantineError(
+        "A smaller file holds the same spectrum.",
+        where=url,
+        got=f"the same spectrum as {lite}",
+        remedy="Nothing to do. To read the full files instead, name the layout sdss-spec-full.",
+        kind="superseded",
+    )
+    return RefusedFile(url, reason.kind, str(reason))
+
+
+def _select_plates(_base: str, urls: list[str]) -> Found:
+    """Each plate with its redshifts: of several reductions in one dimension (RUN1D) the one of the same
+    name as that of the spectra (RUN2D), else the highest, else a file beside the plate.
+    """
+    best: dict[tuple[str, str], list[str]] = {}
+    for url in urls:
+        if match := _BEST.match(url):
+            best.setdefault((match["which"], match["mjd"]), []).append(url)
+    candidates = []
+    for url in urls:
+        if match := _PLATE.match(url):
+            near = [
+                other
+                for other in best.get((match["which"], match["mjd"]), ())
+                if match["directory"] in (directory_of(other), directory_of(directory_of(other)))
+            ]
+            rank = partial(_rank, match["directory"])
+            candidates.append(Candidate(url, max(near, key=rank, default="")))
+    return Found(tuple(candidates))
+
+
+def _rank(plate: str, best: str) -> tuple[bool, bool, tuple[int, ...], str]:
+    """Sorts reductions: a directory named after a part of the plate's path is that of RUN2D itself."""
+    run1d = name_of(directory_of(best))
+    below = directory_of(best) != plate
+    return below, below and run1d in plate.split("/"), tuple(map(int, _NUMBER.findall(run1d))), best
+
+
+_SKIPPED = frozenset({"spectra", "extra", "flat", "images", "logs"})
+_SPEC_LEVELS = 3  # thousand fields, field, MJD
+
+SDSS_PLATE = Scheme(
+    "sdss-plate",
+    "<run2d>/<plate>/spPlate-<plate>-<mjd>.fits with <run1d>/spZbest-<plate>-<mjd>.fits, or spField",
+    lambda _root: "",
+    _select_plates,
+    depth=5,  # run2d, daily, thousand fields, field, run1d
+    skip=_SKIPPED,
+)
+SDSS_SPEC = Scheme(
+    "sdss-spec",
+    "spectra/lite/<plate>/spec-<plate>-<mjd>-<fiber>.fits (daily from DR20 on), or these in one directory",
+    _below(*_LITE, *_FULL, *_EPOCH),
+    _select_spectra,
+    _SPEC_LEVELS,
+)
+SDSS_FULL = Scheme(
+    "sdss-spec-full",
+    "spectra/full/<plate>/spec-<plate>-<mjd>-<fiber>.fits",
+    _below(*_FULL),
+    _select_spectra,
+    _SPEC_LEVELS,
+)
+SDSS_EPOCH = Scheme(
+    "sdss-spec-epoch",
+    "spectra/epoch/lite/<thousand>/<field>/<mjd>/spec-<field>-<mjd>-<catalogid>.fits",
+    _below(*_EPOCH),
+    _select_spectra,
+    _SPEC_LEVELS,
+)

@@ -1,0 +1,163 @@
+"""Which spectra of a release a model is trained on, chosen before any pixel is read.
+
+Files are looked at in the order of a hash of their names, until they hold enough spectra and are many
+enough to stand for the release. Of what they hold, the objects with the smallest hashes are taken. A larger
+release or another order of files moves nothing: what is taken of the old files stays taken until other
+objects with smaller hashes come in their place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.spectra.rows import Rows
+from engine.spectra.source_file import ReleaseListing, SourceFile
+from engine.surveys.reading import open_spectra
+from engine.training.listener import training_listener
+from engine.training.populations import POPULATIONS, Frame, asked_frame, coverage, frame
+from engine.training.request import TrainingRequest
+from engine.training.sides import Side, objects
+from models.errors import ConfigurationError, QuarantineError
+from models.row_status import RowStatus
+
+ENOUGH_FILES = 256
+"""So many files stand for a release, if they hold as many spectra as are asked for."""
+
+
+@dataclass(frozen=True)
+class ChosenFile:
+    """A file of which spectra are taken: its ``rows`` (k,), ascending, and their ``places`` in the set."""
+
+    file: SourceFile
+    rows: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """n spectra in the order of their objects' hashes, which is a random one.
+
+    Attributes
+    ----------
+    files : where they are.
+    number, side : (n,) of their objects, see :class:`engine.training.sides.Objects`.
+    redshift : (n,).
+    frame : redshifts and normalisation window that suit them.
+    """
+
+    files: tuple[ChosenFile, ...]
+    number: NDArray[np.uint64]
+    side: NDArray[np.int8]
+    redshift: NDArray[np.float64]
+    frame: Frame
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+
+_CANDIDATE = np.dtype(
+    [
+        ("file", "i8"), ("row", "i8"), ("redshift", "f8"), ("survey", "U8"),
+        ("number", "u8"), ("side", "i1"), ("spectrum", "u8"),
+    ]
+)  # fmt: skip
+
+
+def draw_sample(listing: ReleaseListing, request: TrainingRequest, limit: int) -> TrainingSample:
+    """At most ``limit`` spectra of the request's population.
+
+    Raises
+    ------
+    ConfigurationError : there are none, or no normalisation window suits them.
+    RetryError : the disk or network failed.
+    """
+    found = _candidates(listing, request, limit)
+    if not len(found):
+        raise _nothing(listing, request)
+    covered = coverage(listing.grid, set(found["survey"].tolist()))
+    if request.redshift is None:
+        suited = frame(request.population, found["redshift"], covered)
+    else:
+        suited = asked_frame(request.population, request.redshift, covered)
+    low, high = suited.redshifts
+    inside = found[(found["redshift"] >= low) & (found["redshift"] <= high)]
+    if not len(inside):
+        raise _nothing(listing, request)
+    if (share := 1.0 - len(inside) / len(found)) > 0.02:
+        training_listener().note(
+            f"{share:.0%} of the spectra are left out: a model for redshifts {low:.3f} to {high:.3f}, where "
+            f"all are normalised at {suited.window[0]:.0f} to {suited.window[1]:.0f} Å at rest."
+        )
+    chosen = inside[np.lexsort((inside["spectrum"], inside["number"]))[:limit]]
+    files = []
+    for number in np.unique(chosen["file"]).tolist():
+        places = np.flatnonzero(chosen["file"] == number)
+        places = places[np.argsort(chosen["row"][places], kind="stable")]
+        files.append(ChosenFile(listing.files[number], chosen["row"][places], places))
+    return TrainingSample(tuple(files), chosen["number"], chosen["side"], chosen["redshift"], suited)
+
+
+def _candidates(listing: ReleaseListing, request: TrainingRequest, limit: int) -> NDArray[np.void]:
+    """Spectra of the population that could be scored, of as many files as are needed."""
+    listener = training_listener()
+    parts, held, unreadable = [np.empty(0, dtype=_CANDIDATE)], 0, 0
+    order = sorted(range(len(listing.files)), key=lambda number: _draw(_name(listing.files[number])))
+    for looked, number in enumerate(order):
+        listener.looked(looked, len(order))
+        if looked >= ENOUGH_FILES and held >= limit:
+            break
+        file = listing.files[number]
+        try:
+            with open_spectra(file, 0, 0) as spectra:
+                rows = spectra.rows(0, file.spectra)
+        except QuarantineError:
+            unreadable += 1
+            continue
+        part = _of_file(number, rows, request)
+        held += len(part)
+        parts.append(part)
+    listener.looked(len(order), len(order))
+    if unreadable:
+        listener.note(f"{unreadable} of {len(order)} files could not be read and are left out.")
+    return np.concatenate(parts)
+
+
+def _of_file(number: int, rows: Rows, request: TrainingRequest) -> NDArray[np.void]:
+    wanted = (rows["status"] == RowStatus.SCORED) & np.isfinite(rows["redshift"])
+    if classes := POPULATIONS[request.population].classes:
+        wanted &= np.isin(rows["spectype"], classes)
+    rows = rows.take(np.flatnonzero(wanted))
+    found = np.empty(len(rows), dtype=_CANDIDATE)
+    of = objects(rows, request.validation, request.calibration)
+    found["file"], found["row"] = number, rows["source_row"]
+    found["redshift"], found["survey"] = rows["redshift"], rows["survey"]
+    found["number"], found["side"] = of.number, of.side
+    found["spectrum"] = [_draw(key) for key in rows.keys()]  # noqa: SIM118 - not a mapping
+    known: NDArray[np.void] = found[found["side"] != Side.NONE]
+    return known
+
+
+def _name(file: SourceFile) -> str:
+    """What a file is called wherever the release lies."""
+    return file.url.rpartition("/")[2]
+
+
+def _draw(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _nothing(listing: ReleaseListing, request: TrainingRequest) -> ConfigurationError:
+    asked = f"population {request.population}"
+    if request.redshift is not None:
+        asked += f", redshifts {request.redshift[0]} to {request.redshift[1]}"
+    return ConfigurationError(
+        "The release holds no spectra of this kind that could be trained on.",
+        where=listing.root,
+        got=asked,
+        remedy="Name another --population or --redshift.",
+        kind="nothing-to-train-on",
+    )

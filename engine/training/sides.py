@@ -1,0 +1,104 @@
+"""Which side of a training an object is on: told by a hash of the object, for all releases alike.
+
+An object is what may have been observed more than once. DESI names it by TARGETID. SDSS names spectra, not
+objects, and the positions of repeated observations agree only roughly: there it is a cell of the sky, and
+spectra so close to a cell's border that another observation of their object may lie in a cell of another
+side are on no side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.spectra.rows import Rows
+
+CELL = 5.0 / 60.0
+"""Height, and width in the middle, of a cell of the sky, in degrees."""
+
+SAME_OBJECT = 3.0 / 3600.0
+"""Positions closer than that, in degrees, may be of one object: a fibre of SDSS-I sees so much."""
+
+_KEY = b"whyspec training"
+
+
+class Side(IntEnum):
+    """What a spectrum is used for in a training. Codes are stored in caches."""
+
+    NONE = -1
+    TRAINING = 0
+    VALIDATION = 1
+    CALIBRATION = 2
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of n spectra.
+
+    Attributes
+    ----------
+    number : (n,) uint64, equal for spectra of one object (in a sky cell: for all in it); its order is random.
+    side : (n,) int8, :class:`Side`.
+    """
+
+    number: NDArray[np.uint64]
+    side: NDArray[np.int8]
+
+
+def objects(rows: Rows, validation: float, calibration: float) -> Objects:
+    """The object of every row and its side.
+
+    Neither depends on the other rows, on a seed or on where the files lie: a release that grows keeps the
+    sides of what it had, and a model of another kind or seed may be compared on the same side.
+
+    Parameters
+    ----------
+    validation, calibration : shares of the objects on these sides, 0 to 1 together.
+    """
+    data = rows.data
+    number = np.empty(len(data), dtype=np.uint64)
+    side = np.empty(len(data), dtype=np.int8)
+    cells = _cells(data["ra"], data["dec"])
+    desi = (data["plate"] < 0) & (data["target_id"] > 0)
+    placed = np.isfinite(data["ra"]) & np.isfinite(data["dec"])
+    keys = rows.keys()
+    for row in range(len(data)):
+        names = [f"desi {data['target_id'][row]}"] if desi[row] else [f"sky {a} {b}" for a, b in cells[row]]
+        if not desi[row] and not placed[row]:
+            names = [f"spectrum {keys[row]}"]
+        drawn = [_draw(name) for name in names]
+        sides = {_side(share, validation, calibration) for share, _ in drawn}
+        number[row] = drawn[0][1]
+        side[row] = sides.pop() if len(sides) == 1 else Side.NONE
+    return Objects(number, side)
+
+
+def _draw(name: str) -> tuple[float, int]:
+    """A share from 0 to 1 that decides the side, and a number that is independent of it."""
+    digest = hashlib.blake2b(name.encode(), digest_size=16, key=_KEY).digest()
+    return int.from_bytes(digest[:8], "little") / 2.0**64, int.from_bytes(digest[8:], "little")
+
+
+def _side(share: float, validation: float, calibration: float) -> Side:
+    if share < validation:
+        return Side.VALIDATION
+    return Side.CALIBRATION if share < validation + calibration else Side.TRAINING
+
+
+def _cells(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Band and place of the cell of each position, then of the corners of what may be the same object.
+
+    Shape (n, 5, 2). A cell is wider than that box, so no other cell has a part of it.
+    """
+    ra, dec = np.nan_to_num(ra), np.nan_to_num(dec)
+    up = np.array([0.0, -1.0, -1.0, 1.0, 1.0]) * SAME_OBJECT
+    right = np.array([0.0, -1.0, 1.0, -1.0, 1.0]) * SAME_OBJECT
+    highest = np.radians(np.minimum(np.abs(dec) + SAME_OBJECT, 89.9))[:, None]
+    band = np.floor(np.clip(dec[:, None] + up, -90.0, 90.0) / CELL).astype(np.int64)
+    in_band = np.maximum(np.floor(360.0 * np.cos(np.radians((band + 0.5) * CELL)) / CELL), 1.0)
+    place = np.floor((ra[:, None] + right / np.cos(highest)) % 360.0 / 360.0 * in_band) % in_band
+    return np.stack([band, place.astype(np.int64)], axis=-1)

@@ -1,0 +1,167 @@
+"""Imported spender models against spender itself: the same weights, the same windows, in one process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.attribution.occlusion.attribution import forward_passes
+from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from flows.bench.approaches import Skipped, optional_module
+from flows.bench.devices import usable_device
+from flows.bench.published import one_window_at_a_time
+from flows.bench.timing import time_in_turn
+from models.errors import ConfigurationError
+from models.grid import DESI_GRID
+from models.spectrum_model import LogProb
+from models.spender.encoder import SpenderEncoder
+from models.spender.files import SpenderFile, read_spender_file
+from models.spender.quick import QuickEncoder
+from models.spender.weights import flow_of
+
+SCHEMA = 1
+_LATENTS, _LATENT_STD = 6, 0.05
+_WIDTH = 16
+
+
+@dataclass(frozen=True)
+class SpenderBench:
+    """What was found; also the JSON, one object of these fields.
+
+    Attributes
+    ----------
+    schema : raised when a field changes its meaning or goes.
+    spender, torch : versions; threads : of torch.
+    windows : how many were pasted, each a forward pass; repeats : timed runs of each way.
+    spender_seconds, whyspec_seconds : of a forward pass, by the quickest run: spender's modules on one window
+        at a time, whyspec's on all at once.
+    ratio : of the two.
+    explanation_seconds : of one spectrum with eight baselines by whyspec's, for each preset.
+    largest_difference : between the two ways' ln p differences, over their standard deviation.
+    """
+
+    schema: int
+    spender: str
+    torch: str
+    threads: int
+    windows: int
+    repeats: int
+    spender_seconds: float
+    whyspec_seconds: float
+    ratio: float
+    explanation_seconds: dict[PresetName, float]
+    largest_difference: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON-ready form."""
+        return asdict(self)
+
+
+def bench_spender(
+    flow_file: Path | None, windows: int, repeats: int, progress: Callable[[str], None]
+) -> SpenderBench:
+    """Measure.
+
+    Parameters
+    ----------
+    flow_file : released weights of the flow, random ones if None; the encoder's are random.
+
+    Raises
+    ------
+    ConfigurationError : spender is not installed.
+    """
+    spender = optional_module("spender", "spender")
+    if isinstance(spender, Skipped):
+        raise ConfigurationError(
+            "The benchmark compares with spender, which is not installed.",
+            got=spender.reason,
+            remedy="pip install 'whyspec[spender]'",
+            kind="bench-spender",
+        )
+    theirs, ours = _both(spender, flow_file)
+    spectrum, baseline = _subject()
+    edges = [(start, start + _WIDTH) for start in range(0, windows * _WIDTH, _WIDTH)]
+    pixel = torch.arange(len(spectrum))
+    first = torch.tensor([start for start, _ in edges])[:, None]
+    inside = (pixel >= first) & (pixel < first + _WIDTH)
+    found: dict[str, Tensor] = {}
+
+    def one_at_a_time() -> None:
+        with torch.inference_mode():
+            (maps,) = one_window_at_a_time(theirs, spectrum, baseline, edges)
+            found["spender"] = maps[first[:, 0]] * _WIDTH
+
+    def at_once() -> None:
+        with torch.inference_mode():
+            pasted = torch.cat([baseline[None], torch.where(inside, spectrum, baseline)])
+            values = ours(pasted)
+            found["whyspec"] = values[0] - values[1:]
+
+    times = time_in_turn(
+        {"spender": one_at_a_time, "whyspec": at_once}, repeats, usable_device("cpu"), progress
+    )
+    each = {name: timing.minimum / (windows + 1) for name, timing in times.items()}
+    presets: tuple[PresetName, ...] = ("paper", "reference-code")
+    return SpenderBench(
+        schema=SCHEMA,
+        spender=version("spender"),
+        torch=torch.__version__,
+        threads=torch.get_num_threads(),
+        windows=windows,
+        repeats=repeats,
+        spender_seconds=each["spender"],
+        whyspec_seconds=each["whyspec"],
+        ratio=each["spender"] / each["whyspec"],
+        explanation_seconds={
+            preset: forward_passes(OcclusionSettings(preset=preset), DESI_GRID.size) * each["whyspec"]
+            for preset in presets
+        },
+        largest_difference=float(
+            (found["spender"] - found["whyspec"]).abs().max() / found["spender"].std().clamp_min(1e-30)
+        ),
+    )
+
+
+def _both(spender: Any, flow_file: Path | None) -> tuple[LogProb, LogProb]:
+    """Log probability by spender's modules and by whyspec's, of the same weights."""
+    wavelength = torch.from_numpy(DESI_GRID.wavelength())
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        # nflows uses a name of its own that it calls deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.manual_seed(0)
+        encoder = spender.SpectrumEncoder(spender.Instrument(wavelength), _LATENTS)
+        flow = spender.NeuralDensityEstimator(
+            dim=_LATENTS,
+            initial_pos={"bounds": [[0, 0]] * _LATENTS, "std": [_LATENT_STD] * _LATENTS},
+        )
+    if flow_file is not None:
+        flow.load_state_dict(read_spender_file(flow_file).tensors)
+    for module in (encoder, flow):
+        module.requires_grad_(requires_grad=False).eval()
+    own = SpenderEncoder(_LATENTS)
+    own.load_state_dict({k: v for k, v in encoder.state_dict().items() if k != "instrument.wave_obs"})
+    quick, own_flow = QuickEncoder(own), flow_of(SpenderFile(Path("spender"), "", flow.state_dict()))
+
+    def theirs(spectra: Tensor) -> Tensor:
+        values: Tensor = flow.log_prob(encoder(spectra))
+        return values
+
+    def ours(spectra: Tensor) -> Tensor:
+        values: Tensor = own_flow(quick(spectra))
+        return values
+
+    return theirs, ours
+
+
+def _subject() -> tuple[Tensor, Tensor]:
+    """A noisy spectrum and a smooth one, of DESI's size."""
+    generator = torch.Generator().manual_seed(1)
+    baseline = torch.linspace(0.6, 1.4, DESI_GRID.size)
+    return baseline + 0.2 * torch.randn(DESI_GRID.size, generator=generator), baseline

@@ -1,0 +1,310 @@
+"""The occlusion benchmark in the terminal: tables of 80 columns."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.bench.pipeline_results import PipelineBench, PipelineRun
+from flows.bench.plan import PlanBench, PlanCase
+from flows.bench.read_ahead import ReadAhead
+from flows.bench.reading import ReadingBench, ReadingCase
+from flows.bench.results import Case, Measurement, OcclusionBench
+from flows.bench.spender import SpenderBench
+from flows.console import count, duration, facts
+
+_MIB = 2**20
+
+
+def show_bench(console: Console, bench: OcclusionBench) -> None:
+    """Print the machine, a table per case, rounding, curves and what was skipped."""
+    machine, rates = bench.machine, bench.rates
+    load = (
+        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
+    )
+    device = "" if machine.device_name == machine.processor else f" ({machine.device_name})"
+    console.print(
+        facts(
+            f"{bench.model}: {bench.pixels:,} pixels, {bench.masked_pixels:,} masked",
+            [
+                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                (
+                    "run on",
+                    f"{machine.device}{device}, {machine.threads} threads, torch {machine.torch_version}",
+                ),
+                ("product", f"{rates.multiply_adds_per_second / 1e9:.0f} G multiply-adds/s, float32"),
+                ("copy", f"{rates.bytes_per_second / 1e9:.1f} GB/s, read and written"),
+                ("seconds", f"per spectrum, of the quickest of {bench.repeats} runs"),
+            ],
+        )
+    )
+    for case in bench.cases:
+        console.print()
+        console.print(_case_table(case))
+        for one in case.measurements:
+            console.print(f"[dim]{one.approach}: {_how(one)}[/dim]")
+    if bench.skipped:
+        console.print()
+    for skipped in bench.skipped:
+        console.print(
+            f"{skipped.approach}: skipped, {skipped.reason}. {skipped.remedy}", markup=False, highlight=False
+        )
+    console.print()
+    console.print(_rounding_table(bench))
+    for curve in bench.curves:
+        console.print()
+        console.print(f"[bold]Seams: seconds by {curve.name}, preset {curve.preset}[/bold]")
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_row(curve.name, *(str(point.x) for point in curve.points), style="dim")
+        table.add_row("seconds", *(_seconds(point.seconds) for point in curve.points))
+        console.print(table)
+
+
+def _case_table(case: Case) -> Table:
+    title = f"Preset {case.preset}, {case.baselines} baselines, {case.window_count:,} windows"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("approach", no_wrap=True)
+    for name in ("seconds", "× seams", "core-min", "peak MiB", "plan MiB"):
+        table.add_column(name, justify="right", no_wrap=True)
+    ours = case.measurements[-1].seconds
+    for one in case.measurements:
+        table.add_row(
+            one.approach,
+            ("≈ " if one.extrapolated else "") + _seconds(one.seconds),
+            _ratio(one.seconds / ours),
+            _seconds(one.core_minutes),
+            _mebibytes(one.peak_bytes),
+            _mebibytes(one.budget_bytes),
+        )
+    limit = case.limit
+    bound = "arithmetic" if limit.arithmetic_seconds >= limit.traffic_seconds else "traffic"
+    name = f"limit, {bound}"
+    table.add_row(name, _seconds(limit.seconds), _ratio(limit.seconds / ours), "", "", "", style="dim")
+    return table
+
+
+def _how(one: Measurement) -> str:
+    if not one.extrapolated:
+        return f"{one.what}; in full"
+    return f"{one.what}; extrapolated from {one.forwards_measured:,} of {one.forwards_total:,} forwards"
+
+
+def _rounding_table(bench: OcclusionBench) -> Table:
+    table = Table(
+        title="Largest error against float64 passes, over the map's std",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("preset", no_wrap=True)
+    for name in ("window", "compared", "std (nat)", "seams", "dense float32"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in bench.rounding:
+        table.add_row(
+            one.preset,
+            str(one.window),
+            str(one.compared),
+            f"{one.standard_deviation:.3g}",
+            *("-" if value is None else f"{value:.1e}" for value in (one.seams, one.dense)),
+        )
+    return table
+
+
+def _seconds(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
+
+
+def _mebibytes(value: int | None) -> str:
+    return "-" if value is None else f"{value / _MIB:,.0f}"
+
+
+_MIB = 2**20
+
+
+def show_pipeline(console: Console, bench: PipelineBench) -> None:
+    """Print what a run took, what its parts take, and what that leaves."""
+    machine, run = bench.machine, bench.run
+    load = (
+        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
+    )
+    console.print(
+        facts(
+            f"Pipeline: {run.spectra:,} spectra ({bench.distinct:,} distinct) in {run.files:,} files",
+            [
+                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("workers", f"{bench.workers}, one thread each; model {bench.model}"),
+                ("explained", f"{run.explained:,} of {run.outliers:,} outliers"),
+                ("throughput", f"{run.spectra / run.seconds:,.0f} spectra/s; {duration(run.seconds)}"),
+                (
+                    "overhead",
+                    f"{bench.overhead:+.1%} beyond the parts ({bench.stage_overhead:+.1%} in the stages)",
+                ),
+                ("bottleneck", bench.bottleneck),
+                ("driver", f"{run.driver_bytes / _MIB:,.0f} MiB at its peak, {_growth(bench)}"),
+                ("read-ahead", _overlap(bench.read_ahead)),
+            ],
+        )
+    )
+    console.print()
+    console.print(_parts_table(bench))
+    console.print()
+    console.print(_runs_table(bench))
+
+
+def _overlap(ahead: ReadAhead) -> str:
+    return (
+        f"{ahead.hidden:.0%} hidden: reading {ahead.reading_seconds:.1f} s, computing "
+        f"{ahead.computing_seconds:.1f} s, both {ahead.seconds:.1f} s "
+        f"({ahead.delay_seconds * 1e3:.0f} ms per request)"
+    )
+
+
+def _growth(bench: PipelineBench) -> str:
+    small = bench.small
+    return (
+        f"{bench.driver_growth_bytes / _MIB:+,.0f} MiB against {small.spectra:,} spectra "
+        f"in {small.files:,} files"
+    )
+
+
+def _parts_table(bench: PipelineBench) -> Table:
+    table = Table(title="Parts", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("part", no_wrap=True)
+    table.add_column("core time each", justify="right")
+    table.add_column("of the run", justify="right")
+    each = {
+        "decode": f"{bench.parts.decode * 1e6:,.0f} us",
+        "normalise": f"{bench.parts.normalise * 1e6:,.0f} us",
+        "score": f"{bench.parts.score * 1e6:,.0f} us",
+        "explain": f"{bench.parts.explain:.2f} s",
+    }
+    for part, share in bench.shares.items():
+        table.add_row(part, each.get(part, ""), f"{share:.1%}")
+    return table
+
+
+def _runs_table(bench: PipelineBench) -> Table:
+    table = Table(title="Seconds", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for name in ("run", "begin", "scoring", "explaining", "end", "all", "retries"):
+        table.add_column(name, justify="left" if name == "run" else "right", no_wrap=True)
+    for run in (bench.small, bench.run):
+        table.add_row(*_run_row(run))
+    table.add_row("the parts alone", "", "", "", "", f"{bench.ideal_seconds:,.1f}", "")
+    return table
+
+
+def _run_row(run: PipelineRun) -> tuple[str, ...]:
+    seconds = (run.begin_seconds, run.scoring_seconds, run.explaining_seconds, run.end_seconds, run.seconds)
+    return (count(run.spectra, "spectrum"), *(f"{each:,.1f}" for each in seconds), str(run.retries))
+
+
+_MIB = 2**20
+
+
+def show_plan_bench(console: Console, bench: PlanBench) -> None:
+    """Print a line per case."""
+    machine = bench.machine
+    load = (
+        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
+    )
+    console.print(
+        facts(
+            f"Plan: {bench.files:,} files, {bench.spectra:,} spectra, {bench.blocks:,} blocks",
+            [
+                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("saved plan", f"{bench.ledger_bytes / _MIB:.1f} MiB"),
+                ("seconds", f"of the quickest of {bench.repeats} runs"),
+            ],
+        )
+    )
+    console.print()
+    table = Table(box=None, pad_edge=False)
+    for name in ("release", "seconds", "files/s", "peak MiB", "files"):
+        table.add_column(name, justify="left" if name in ("release", "files") else "right")
+    for case in bench.cases:
+        table.add_row(*_row(case, bench.files))
+    console.print(table)
+
+
+def _row(case: PlanCase, files: int) -> tuple[str, ...]:
+    peak = "-" if case.peak_bytes is None else f"{case.peak_bytes / _MIB:,.0f}"
+    states = ", ".join(f"{number:,} {state.replace('-', ' ')}" for state, number in case.counts.items())
+    return case.name, f"{case.seconds:.2f}", f"{files / case.seconds:,.0f}", peak, states
+
+
+_MEGABYTE = 1e6
+
+
+def show_reading(console: Console, bench: ReadingBench) -> None:
+    """Print the machine, and a table per file with what each approach does."""
+    machine = bench.machine
+    load = (
+        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
+    )
+    console.print(
+        facts(
+            "Reading: from a file in memory to arrays, on one core",
+            [
+                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("µs", f"per spectrum, of the quickest and the median of {bench.repeats} runs"),
+                ("MB read", "by system calls; what a memory map brings in is not counted"),
+            ],
+        )
+    )
+    for case in bench.cases:
+        console.print()
+        console.print(_table(case))
+        for one in case.measurements:
+            console.print(f"[dim]{one.approach}: {one.what}[/dim]")
+        for skipped in case.skipped:
+            console.print(
+                f"{skipped.approach}: skipped, {skipped.reason}. {skipped.remedy}".rstrip(),
+                markup=False,
+                highlight=False,
+            )
+
+
+def _table(case: ReadingCase) -> Table:
+    kind = "DESI coadd" if case.subject == "coadd" else "SDSS plate"
+    title = f"{kind} of {case.spectra:,} spectra, {case.file_bytes / _MEGABYTE:,.0f} MB"
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column("approach", no_wrap=True)
+    for name in ("µs", "median", "peak MB", "MB read"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in case.measurements:
+        table.add_row(
+            one.approach,
+            f"{one.microseconds:,.0f}",
+            f"{one.median_microseconds:,.0f}",
+            _megabytes(one.peak_bytes),
+            _megabytes(one.bytes_read),
+        )
+    return table
+
+
+def _megabytes(value: int | None) -> str:
+    return "-" if value is None else f"{value / _MEGABYTE:,.0f}"
+
+
+def show_spender(console: Console, bench: SpenderBench) -> None:
+    """Print what was measured."""
+    console.print(
+        facts(
+            f"spender {bench.spender}: one window at a time, and whyspec's passes",
+            [
+                ("windows", f"{bench.windows}, quickest of {bench.repeats} runs, {bench.threads} threads"),
+                ("spender", f"{1e3 * bench.spender_seconds:.2f} ms a pass"),
+                ("whyspec", f"{1e3 * bench.whyspec_seconds:.2f} ms a pass, {bench.ratio:.2f} times quicker"),
+                *(
+                    (preset, f"≈ {duration(seconds)} a spectrum with 8 baselines")
+                    for preset, seconds in bench.explanation_seconds.items()
+                ),
+                ("differ by", f"{bench.largest_difference:.1e} of the effects' standard deviation"),
+            ],
+        )
+    )

@@ -1,0 +1,354 @@
+"""Commands that measure: bench occlusion, read, plan, pipeline, spender."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
+
+from cyclopts import App, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+
+class _Result(Protocol):
+    """What a benchmark found."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        ...
+
+
+_Bench = TypeVar("_Bench", bound=_Result)
+
+bench = App(
+    name="bench",
+    help="Measure what whyspec costs on this machine.\n\nwhyspec bench occlusion",
+    help_format="plaintext",
+)
+
+
+@bench.command
+def occlusion(
+    *,
+    model: str = "desi-galaxy",
+    baselines: str = "8,32",
+    presets: str = "paper,reference-code",
+    windows: str = "1,4,16,64,256,1024",
+    repeats: int = 5,
+    sample: int = 64,
+    masked: float = 0.0,
+    device: str = "cpu",
+    memory: int = 0,
+    skip: str = "",
+    spender_flow: Path | None = None,
+    curves: Annotated[bool, Parameter(negative=())] = False,
+    plot: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Seconds and memory per explained spectrum: by seams, by forward passes, as published.
+
+    whyspec bench occlusion --baselines 8 -o bench.json
+
+    All are measured in this process, in turn, on the same cores. What takes hours is run on a sample
+    of windows and multiplied up, and the table says so. Quiet machines give better numbers. The
+    approaches of others need their packages: pip install 'whyspec[bench]'.
+
+    Parameters
+    ----------
+    model
+        Name or directory of the scoring model.
+    baselines
+        Numbers of baselines, one table each.
+    presets
+        paper, reference-code or both, see whyspec run --help.
+    windows
+        Window widths in pixels, increasing.
+    repeats
+        Timed runs of everything; the quickest counts.
+    sample
+        Windows, at least, in the samples that are multiplied up.
+    masked
+        Share of the spectrum's pixels that are masked, 0 to less than 1.
+    device
+        cpu, or an accelerator that torch sees, e.g. cuda.
+    memory
+        Bytes that an occlusion by seams may take; 0 for what explanations give it.
+    skip
+        spender, captum or both: leave them out.
+    spender_flow
+        File of spender's released flow weights; random weights, which are as fast, if there is none.
+    curves
+        Measure too how the seconds grow with spectra, baselines and wide windows.
+    plot
+        Draw these curves to a file: .png, .pdf or .svg. Implies --curves.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    import torch
+
+    from flows import option_types
+    from flows.bench.devices import usable_device
+    from flows.bench.files import check_outputs, save_curves, save_json
+    from flows.bench.occlusion import BenchSettings, bench_occlusion
+    from flows.bench.tables import show_bench
+    from flows.console import messages, notes, write_json
+    from infra.settings import load_settings, own_threads
+    from models.weights import load_local_model
+
+    check_outputs(output, plot)
+    settings = BenchSettings(
+        presets=option_types.presets(presets),
+        baselines=option_types.numbers("--baselines", baselines),
+        windows=option_types.windows(windows) or (),
+        repeats=repeats,
+        sample=sample,
+        masked=masked,
+        skip=option_types.comma_list(skip),
+        curves=curves or plot is not None,
+        memory_bytes=memory,
+        spender_flow=spender_flow or _released_flow(),
+    )
+    torch.set_num_threads(own_threads(load_settings()))
+    with notes().status("load the model") as status:
+        result = bench_occlusion(load_local_model(model), settings, usable_device(device), status.update)
+    if output is not None:
+        save_json(result.to_dict(), output)
+    if plot is not None:
+        save_curves(result, plot)
+    if json:
+        write_json(result.to_dict())
+    show_bench(messages(json), result)
+    for path in (output, plot):
+        if path is not None:
+            notes().print(f"Written: {path}", soft_wrap=True)
+    return 0
+
+
+@bench.command
+def pipeline(
+    *,
+    directory: Path = Path("bench-pipeline"),
+    spectra: int = 200_000,
+    spectra_per_file: int = 500,
+    distinct: int = 4_000,
+    workers: int = 0,
+    threshold: float = 0.001,
+    sample: int = 8,
+    delay: float = 0.1,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """What Prefect, Ray and the store cost beyond the model's own compute and the decoding.
+
+    whyspec bench pipeline --spectra 20000 -o pipeline.json
+
+    Simulates a DESI release, runs a quarter of it and all of it as whyspec run does, and measures in as
+    many plain processes what such a run cannot do without. 200,000 spectra take 20 GB of disk and about
+    half an hour on two cores; the release is kept for the next time. Quiet machines give better numbers.
+
+    Parameters
+    ----------
+    directory
+        Where the release and the stores go.
+    spectra
+        Rows of the release.
+    spectra_per_file
+        Rows of each of its files.
+    distinct
+        Spectra that are simulated; the others are copies with TARGETIDs of their own.
+    workers
+        Processes; 0 for one per CPU.
+    threshold
+        Tail probability at or below which a spectrum is explained.
+    sample
+        Files, and explained spectra, on which each process measures the parts, twice.
+    delay
+        Seconds that each request to a file takes where the overlap of reading and computing is measured.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from flows.bench.files import check_outputs
+    from flows.bench.pipeline import PipelineSettings, bench_pipeline
+    from flows.bench.tables import show_pipeline
+    from flows.console import notes
+
+    check_outputs(output, None)
+    settings = PipelineSettings(
+        directory.absolute(), spectra, spectra_per_file, distinct, workers, threshold, sample, delay
+    )
+    with notes().status("begin") as status:
+        result = bench_pipeline(settings, status.update)
+    return _told(result, show_pipeline, output, json)
+
+
+@bench.command
+def plan(
+    *,
+    directory: Path | None = None,
+    files: int = 32_000,
+    repeats: int = 3,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Seconds and memory to list and plan a release of many files.
+
+    whyspec bench plan -o plan.json
+
+    A DESI production is made of one simulated coadd that is linked into many directories. It is planned
+    when all of it is new, when the store has it, when one file in a hundred has changed and some have
+    vanished, and when it publishes no checksums. 32,000 files take half a gigabyte of disk for as long.
+
+    Parameters
+    ----------
+    directory
+        Where the release and the store are made, and deleted afterwards; the system's if left out.
+    files
+        Coadd files of the release, 100 at least.
+    repeats
+        Timed runs of everything; the quickest counts.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from flows import option_types
+    from flows.bench.files import check_outputs
+    from flows.bench.plan import bench_plan
+    from flows.bench.tables import show_plan_bench
+    from flows.console import notes
+
+    check_outputs(output, None)
+    option_types.at_least("--files", files, 100)
+    option_types.at_least("--repeats", repeats, 1)
+    with notes().status("begin") as status:
+        result = bench_plan(directory, files, repeats, status.update)
+    return _told(result, show_plan_bench, output, json)
+
+
+@bench.command
+def read(
+    *,
+    spectra: int = 500,
+    plate: int = 640,
+    repeats: int = 7,
+    skip: str = "",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Microseconds per spectrum from a file to arrays: whyspec, fitsio, astropy, desispec, specutils.
+
+    whyspec bench read -o reading.json
+
+    A coadd and a plate are simulated in a temporary directory and read by all in turn, in this process, on
+    one core. The approaches of others need their packages: pip install 'whyspec[bench]'.
+
+    Parameters
+    ----------
+    spectra
+        Spectra of the DESI coadd, which has resolution matrices: 0.45 MB each.
+    plate
+        Spectra of the SDSS plate: 0.11 MB each.
+    repeats
+        Timed runs of everything; the quickest counts.
+    skip
+        fitsio, astropy, desispec, specutils or several: leave them out.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from flows import option_types
+    from flows.bench.files import check_outputs
+    from flows.bench.reading import ReadingSettings, bench_reading
+    from flows.bench.tables import show_reading
+    from flows.console import notes
+    from models.weights import load_model
+
+    check_outputs(output, None)
+    settings = ReadingSettings(spectra, plate, repeats, option_types.comma_list(skip))
+    cards = (load_model("desi-galaxy").card, load_model("sdss-galaxy").card)
+    with notes().status("simulate") as status:
+        result = bench_reading(cards, settings, status.update)
+    return _told(result, show_reading, output, json)
+
+
+@bench.command
+def spender(
+    *,
+    windows: int = 31,
+    repeats: int = 5,
+    threads: int = 1,
+    spender_flow: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Milliseconds per window of an imported spender model, by whyspec and by spender itself.
+
+    whyspec bench spender -o spender.json
+
+    The same weights, of DESI's size, and the same windows: spender's modules take them one at a time, as the
+    published code of the method does, whyspec's all at once. Needs spender: pip install 'whyspec[spender]'.
+
+    Parameters
+    ----------
+    windows
+        Windows that are pasted, each one pass of the model.
+    repeats
+        Timed runs of either; the quickest counts.
+    threads
+        Torch threads.
+    spender_flow
+        File of spender's released flow weights; random weights, which are as fast, if there is none.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    import torch
+
+    from flows import option_types
+    from flows.bench.files import check_outputs
+    from flows.bench.spender import bench_spender
+    from flows.bench.tables import show_spender
+    from flows.console import notes
+
+    check_outputs(output, None)
+    for option, value in (("--windows", windows), ("--repeats", repeats), ("--threads", threads)):
+        option_types.at_least(option, value, 1)
+    torch.set_num_threads(threads)
+    with notes().status("begin") as status:
+        result = bench_spender(spender_flow or _released_flow(), windows, repeats, status.update)
+    return _told(result, show_spender, output, json)
+
+
+def _told(result: _Bench, show: Callable[[Console, _Bench], None], output: Path | None, as_json: bool) -> int:
+    """Write and show a result; the exit status."""
+    from flows.bench.files import save_json
+    from flows.console import messages, notes, write_json
+
+    if output is not None:
+        save_json(result.to_dict(), output)
+    if as_json:
+        write_json(result.to_dict())
+    show(messages(as_json), result)
+    if output is not None:
+        notes().print(f"Written: {output}", soft_wrap=True)
+    return 0
+
+
+def _released_flow() -> Path | None:
+    """Spender's released flow among the data of the tests, where they are."""
+    from flows.bench.published import FLOW_FILE
+
+    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
+    path = Path(os.environ.get("WHYSPEC_TEST_DATA", beside)) / "spender" / FLOW_FILE
+    return path if path.is_file() else None

@@ -1,0 +1,101 @@
+"""The command that judges a model: evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def evaluate(
+    model: str,
+    /,
+    *,
+    out: Path = Path("evaluation"),
+    spectra: int = 300,
+    seed: int = 1,
+    strengths: str = "3,5,10,20,40",
+    kinds: str = "",
+    templates: Path | None = None,
+    sky: Path | None = None,
+    population: Literal["broad", "plain"] = "broad",
+    explain: int = 4,
+    threads: int | None = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Plant anomalies of known strength into spectra that the model never saw, and see what it finds.
+
+    whyspec evaluate desi-galaxy --out evaluation
+
+    Writes results.json, its tables as detection.md, and a figure, detection.png; of explanations
+    explanations.json, .md and .png. Models of the same grid, class and redshifts get the same spectra from
+    the same seed, so that they can be compared. Takes some minutes on two cores.
+
+    Parameters
+    ----------
+    model
+        Name or directory of the scoring model.
+    out
+        Directory for the results; earlier ones in it are replaced.
+    spectra
+        Clean spectra to simulate. Each is planted with every kind at every strength.
+    seed
+        Of spectra and anomalies.
+    strengths
+        Of the anomalies in sigma: what an observer would measure who knows shape and place.
+    kinds
+        Names of the anomalies, as in results.json; all if left out.
+    templates
+        Directory of redrock templates, from which half of the sources are then drawn.
+    sky
+        Directory of real SDSS sky fibres (spec-*.fits), of which a broad population gets the half that no
+        shipped model was trained with; modelled sky if left out.
+    population
+        broad: wide in signal-to-noise, redshift, dust and lines, with the small flaws of real pipelines;
+        plain: clean spectra as a survey selects them.
+    explain
+        Spectra of each kind, at 10, 20 and 40 sigma, to explain by every method: does the map's peak fall on
+        what was planted? 0 for none.
+    threads
+        Torch threads; 0 or left out for one per CPU.
+    json
+        Write the results as JSON to standard output, too.
+    """
+    from engine.evaluation.explained_planted import ExplanationSettings
+    from engine.evaluation.fresh_spectra import FreshSettings
+    from flows import option_types
+    from flows.console import messages, notes, write_json
+    from flows.evaluation.evaluate import KINDS, EvaluationRequest, make_output, save_results
+    from flows.evaluation.evaluate import evaluate as run_evaluation
+    from flows.evaluation.evaluation_table import show_evaluation
+    from flows.evaluation.explained_evaluation import explain_evaluation, save_judgement, show_judgement
+    from infra.settings import load_settings, own_threads
+
+    request = EvaluationRequest(
+        model,
+        FreshSettings(spectra, seed, templates, sky, population),
+        option_types.decimals("--strengths", strengths),
+        option_types.comma_list(kinds) or KINDS,
+    )
+    option_types.at_least("--explain", explain, 0)
+    settings = ExplanationSettings(max(explain, 1), normal=max(3 * explain, 1))
+    if explain:
+        option_types.at_least("--spectra, with --explain", spectra, settings.normal + 1)
+    make_output(out)
+    threads_used = own_threads(load_settings(**option_types.given(threads=threads)))
+    evaluation = run_evaluation(request, threads_used, notes())
+    found = evaluation.detection
+    files: tuple[Path, ...] = save_results(found, out)
+    judgement = None
+    if explain:
+        judgement = explain_evaluation(evaluation.model, evaluation.ground, settings, notes())
+        files += save_judgement(judgement, out)
+    if json:
+        write_json(found.to_dict())
+    show_evaluation(messages(json), found)
+    if judgement is not None:
+        show_judgement(messages(json), judgement)
+    for path in files:
+        notes().print(f"Written: {path}", soft_wrap=True)
+    return 0

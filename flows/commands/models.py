@@ -1,0 +1,76 @@
+"""The command that brings in models of others: import-spender."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from flows import option_types
+
+
+def import_spender(
+    files: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Path,
+    name: str = "",
+    classes: str = "GALAXY",
+    instrument: Literal["desi", "sdss", "boss"] | None = None,
+    calibrate: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    limit: int = 5_000,
+    layout: str = "",
+    threads: int | None = None,
+) -> int:
+    """Make a scoring model of spender's published weights.
+
+    whyspec import-spender galaxyae.pt galaxyflow.pt --out spender-desi --calibrate release
+
+    Nothing in the files is executed, and spender need not be installed. Its encoder takes whole forward
+    passes to explain: choose few --windows or the preset reference-code for whyspec run.
+
+    Parameters
+    ----------
+    files
+        The autoencoder's file and the flow's, as published at huggingface.co/pmelchior/spender.
+    out
+        Directory for the model: model.safetensors and card.json; new or empty.
+    name
+        Name of the model; that of its directory if left out.
+    classes
+        Spectral classes it was trained on, e.g. GALAXY; all for every class.
+    instrument
+        What it was trained on, for files that do not say their wavelengths.
+    calibrate
+        A release, or files, whose spectra say which scores are usual. If left out, latents drawn from the
+        flow do, which is right as far as the flow describes the spectra that will be scored.
+    limit
+        Calibrate on at most so many spectra, taken evenly over the release's files.
+    layout
+        Name of the release's layout; recognised if left out.
+    threads
+        Torch threads; 0 or left out for one per CPU.
+    """
+    from flows.console import notes, show_next
+    from flows.training.import_spender import SpenderRequest, import_from
+    from flows.training.progress import show_card
+    from infra.settings import load_settings, own_threads
+
+    option_types.at_least("--limit", limit, 1)
+    request = SpenderRequest(
+        files=files,
+        directory=out,
+        name=name or out.resolve().name,
+        classes=option_types.classes(classes) or (),
+        instrument=instrument or "",
+        calibrate=calibrate,
+        limit=limit,
+        layout=layout,
+        threads=own_threads(load_settings(**option_types.given(threads=threads))),
+    )
+    with notes().status("import") as status:
+        card = import_from(request, status.update)
+    show_card(notes(), card, out)
+    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {out} --preset reference-code")
+    return 0

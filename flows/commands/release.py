@@ -1,0 +1,383 @@
+"""Commands on releases: simulate, train, plan, run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from flows import option_types
+
+_MODEL = Group("Model and selection", sort_key=1)
+_SET = Group("Training set", sort_key=1)
+_OCCLUSION = Group("Occlusion", sort_key=2)
+_SOURCES = Group("What it holds", sort_key=1)
+_PLACE = Group("Where and how it runs", sort_key=3)
+
+Release = Annotated[tuple[str, ...], Parameter(negative=())]
+Store = Annotated[str, Parameter(name="--store")]
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+def simulate(
+    out: Path,
+    /,
+    *,
+    survey: Literal["desi", "sdss"] = "desi",
+    form: Literal["coadd", "spec", "plate"] | None = None,
+    spectra: int = 2000,
+    outliers: float = 0.03,
+    seed: int = 0,
+    templates: Annotated[Path | None, Parameter(env_var="RR_TEMPLATE_DIR")] = None,
+    release: Literal["dr1", "edr", "legacy", "boss", "sdssv"] | None = None,
+    population: Annotated[Literal["plain", "broad"], Parameter(group=_SOURCES)] = "plain",
+    sky: Annotated[Path | None, Parameter(group=_SOURCES)] = None,
+    sky_share: Annotated[Literal["training", "proof"], Parameter(group=_SOURCES)] = "training",
+    quasars: Annotated[float, Parameter(group=_SOURCES)] = 0.0,
+    stars: Annotated[float, Parameter(group=_SOURCES)] = 0.0,
+    quasar_redshifts: Annotated[tuple[float, float], Parameter(group=_SOURCES)] = (0.05, 4.0),
+) -> int:
+    """Write a release of simulated spectra in the survey's native files, with truth.ecsv.
+
+    whyspec simulate release --survey desi --spectra 2000 --outliers 0.03
+
+    Parameters
+    ----------
+    out
+        Directory to write to; must not exist or be empty.
+    survey
+        Whose instrument, noise, masks and file formats.
+    form
+        The files: coadd (DESI), spec (SDSS, one spectrum each) or plate (SDSS, all of a plate, with its
+        redshifts in spZbest); the survey's first if left out.
+    spectra
+        Number of spectra, sky fibres included.
+    outliers
+        Share of galaxies that carry a planted anomaly, 0 to 1; truth.ecsv says which and where.
+    seed
+        The same seed gives the same bytes.
+    templates
+        Directory of redrock templates (rrtemplate-galaxy-*.fits); made-up galaxies if neither
+        this nor $RR_TEMPLATE_DIR is given.
+    release
+        Which generation of files and spectrograph: dr1 or edr (DESI); legacy, boss or sdssv (SDSS); the
+        survey's first if left out.
+    population
+        plain: clean spectra of galaxies as a survey selects them. broad: signal-to-noise, redshifts, dust
+        and lines drawn wide, with the small flaws of real pipelines: what to train a model on.
+    sky
+        Directory of real SDSS sky fibres (spec-*.fits), whose noise and residuals a broad population gets;
+        modelled if left out.
+    sky_share
+        Half of the sky fibres, by name: one to train with, the other to prove with.
+    quasars
+        Share of targets that are quasars, 0 to 1.
+    stars
+        Share of targets that are stars, 0 to 1.
+    quasar_redshifts
+        Lowest and highest redshift of a broad population's quasars.
+    """
+    from engine.simulation.release import simulate_release
+    from engine.simulation.settings import SimulationSettings
+    from flows.console import count, counting, notes, show_next
+
+    settings = SimulationSettings(
+        survey,
+        spectra,
+        outliers,
+        seed,
+        release=release,
+        form=form,
+        templates=templates,
+        quasar_fraction=quasars,
+        star_fraction=stars,
+        population=population,
+        sky=sky,
+        sky_share=sky_share,
+        quasar_redshifts=quasar_redshifts,
+    )
+    with counting(notes(), "simulate spectra") as progress:
+        made = simulate_release(settings, out, progress)
+    notes().print(
+        f"{count(made.spectra, 'spectrum')} in {count(made.files, 'file')} below {out}, "
+        f"{count(made.outliers, 'planted anomaly')}, listed in {made.truth}.",
+        soft_wrap=True,
+    )
+    show_next(notes(), f"whyspec run {out} --store {out.name}.zarr")
+    return 0
+
+
+def train(
+    release: Release,
+    /,
+    *,
+    model: Path,
+    kind: Literal["local", "variational", "variational-published"] = "local",
+    population: Literal["galaxy", "quasar", "star", "all"] = "galaxy",
+    redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET)] = None,
+    limit: Annotated[int, Parameter(group=_SET)] = 20_000,
+    validation: Annotated[float, Parameter(group=_SET)] = 0.05,
+    calibration: Annotated[float, Parameter(group=_SET)] = 0.2,
+    cache: Annotated[Path | None, Parameter(group=_SET)] = None,
+    cache_size: Annotated[str, Parameter(group=_SET)] = "8GB",
+    epochs: int = 40,
+    name: str = "",
+    seed: int = 0,
+    layout: str = "",
+    threads: int | None = None,
+) -> int:
+    """Fit a scoring model to a release's spectra.
+
+    whyspec train release --model my-model --population galaxy --epochs 40
+
+    Killed and started again, it continues after the last whole epoch.
+
+    Parameters
+    ----------
+    release
+        One directory, or files of spectra; paths or URLs.
+    model
+        Directory for the model: model.safetensors, card.json, and how training went: training.json and
+        training.png, rewritten as it goes.
+    kind
+        Of model. local: an autoencoder and the density of its latents, explained at little cost. variational:
+        a perceptron in the rest frame whose score is how badly it reconstructs; variational-published: the
+        same with the losses and the score of Ortiz Manrique & Boquien (2025).
+    population
+        Spectra to train on: galaxy, quasar and star by the survey's class, or all.
+    redshift
+        Lowest and highest redshift, e.g. 0 0.6; from the spectra if left out.
+    limit
+        Use at most so many spectra, drawn by a hash of their objects.
+    validation
+        Share of the objects by which training decides when to stop, 0 to 1.
+    calibration
+        Share of the objects with which scores are compared afterwards, 0 to 1. No object is on two sides.
+    cache
+        Directory for the prepared spectra, used again by a training on the same spectra; below the model's
+        directory, and removed at the end, if left out.
+    cache_size
+        Most bytes that they may take, e.g. 500MB or 8GB; fewer spectra are used if need be.
+    epochs
+        At most so many passes over the spectra; training stops when it no longer helps.
+    name
+        Name of the model; that of its directory if left out.
+    seed
+        Of everything random in training. Who is on which side does not depend on it.
+    layout
+        Name of the release's layout; recognised if left out.
+    threads
+        Torch threads; 0 or left out for one per CPU.
+    """
+    from engine.training.listener import told_of_training
+    from engine.training.request import TrainingRequest
+    from flows.console import notes, show_next
+    from flows.train import train as train_flow
+    from flows.training.progress import TrainingBars, show_card
+    from infra.flow_call import call_flow
+    from infra.settings import load_settings, own_threads
+    from tasks.run_listener import listening
+
+    option_types.at_least("--limit", limit, 1)
+    option_types.at_least("--epochs", epochs, 1)
+    option_types.shares(validation=validation, calibration=calibration)
+    request = TrainingRequest(
+        release=tuple(release),
+        directory=str(model),
+        name=name or model.resolve().name,
+        layout=layout,
+        kind=kind,
+        population=population,
+        redshift=redshift,
+        limit=limit,
+        validation=validation,
+        calibration=calibration,
+        cache=str(cache) if cache else "",
+        cache_bytes=option_types.number_of_bytes("--cache-size", cache_size),
+        epochs=epochs,
+        seed=seed,
+        threads=own_threads(load_settings(**option_types.given(threads=threads))),
+    )
+    with TrainingBars(notes()) as bars, listening(bars), told_of_training(bars):
+        card = call_flow(train_flow, request)
+    show_card(notes(), card, model)
+    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {model}")
+    return 0
+
+
+def plan(
+    release: Release,
+    /,
+    *,
+    store: Store,
+    layout: Annotated[str, Parameter(group=_PLACE)] = "",
+    model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
+    threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
+    classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
+    json: Json = False,
+) -> int:
+    """Say what a run would do: which files are new, changed, unchanged, gone, refused or passed over.
+
+    whyspec plan release --store odd.zarr
+
+    Nothing is written, no model is run.
+
+    Parameters
+    ----------
+    release
+        One directory, or files of spectra; paths or URLs.
+    store
+        Path or URL of the store; it need not exist.
+    layout
+        Name of the release's layout; recognised if left out.
+    model
+        Names or directories of the scoring models, see whyspec run --help.
+    threshold
+        Tail probability at or below which a spectrum is an outlier.
+    classes
+        Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    check_data
+        Compare new files with the DATASUMs in their headers: reads all of what a run would read.
+    json
+        Write the plan as JSON to standard output.
+    """
+    from flows.console import messages, notes, write_json
+    from flows.run.plan_report import plan_to_dict, show_plan
+    from flows.run.preparation import prepare
+    from flows.run.run_progress import RunProgress
+    from flows.run.run_request import RunRequest
+    from infra.settings import load_settings
+    from tasks.run_listener import listening
+
+    request = RunRequest(
+        tuple(release),
+        store,
+        layout,
+        option_types.models(model),
+        threshold,
+        option_types.classes(classes),
+        check_data=check_data,
+    )
+    with RunProgress(notes()) as progress, listening(progress):
+        prepared = prepare(request, load_settings())
+    if json:
+        write_json(plan_to_dict(prepared))
+    show_plan(messages(json), prepared)
+    return 3 if prepared.listing.refused else 0
+
+
+def run(
+    release: Release,
+    /,
+    *,
+    store: Store,
+    layout: Annotated[str, Parameter(group=_PLACE)] = "",
+    model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
+    threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
+    classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    preset: Annotated[
+        Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
+    ] = None,
+    windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
+    baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
+    memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
+    executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
+    workers: Annotated[int, Parameter(group=_PLACE)] = 0,
+    threads_per_worker: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    outlier_block_rows: Annotated[int | None, Parameter(group=_PLACE)] = None,
+    check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
+    wait: Annotated[float, Parameter(group=_PLACE)] = 0.0,
+    json: Json = False,
+) -> int:
+    """Score a release, select its outliers and explain them, into a store.
+
+    whyspec run release --store odd.zarr --threshold 0.01
+
+    Run it again after files were added or changed, or after it was killed: what is done is not done
+    again. Options left out are those of the store; for a new store, the defaults named here.
+
+    Parameters
+    ----------
+    release
+        One directory, or files of spectra; paths or URLs.
+    store
+        Path or URL of the store (Zarr), made if there is none.
+    layout
+        Name of the release's layout; recognised if left out.
+    model
+        Name or directory of a scoring model; several by commas or by --model again. Each scores the
+        spectral classes that its card names. Default: all that ship for the survey.
+    threshold
+        Tail probability at or below which a spectrum is an outlier. Default 0.01: one in a hundred of
+        the model's calibration set is as odd.
+    classes
+        Spectral classes to score, e.g. GALAXY,QSO. One model alone scores them whatever its card says, and
+        every spectrum with all. Default: those of the models' cards.
+    preset
+        nearest: into the baselines most like the spectrum, widths by their significance; locates best.
+        paper: baselines at random, a window of every width around every pixel, weights 1/variance (Shen &
+        Melchior). reference-code: tiled windows, as in their code; faster, coarser. Default: nearest.
+    windows
+        Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
+    baselines
+        Typical spectra into which pieces of the outlier are pasted. Default: 8.
+    memory
+        What the occlusion of one spectrum may take in each process, e.g. 512MB. Default: 256 MB, or
+        half of a GPU's.
+    executor
+        ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.
+    workers
+        Number of processes; 0 for all CPUs or GPUs.
+    threads_per_worker
+        Torch threads of each of them. Default: 1.
+    block_rows
+        Spectra per block, the unit of work and of storage. Default: from the release's size.
+    outlier_block_rows
+        Explanations per block. Default: from the release's size.
+    check_data
+        Compare new files with the DATASUMs in their headers before anything is done: they are read twice.
+        Without it a run compares the files that one block reads whole, which are nearly all.
+    wait
+        Seconds to wait for another run on the store to end; inf for as long as it takes. Default: none.
+    json
+        Write the summary as JSON to standard output.
+    """
+    from flows.console import messages, notes, show_next, write_json
+    from flows.run.run_progress import RunProgress
+    from flows.run.run_request import RunRequest
+    from flows.run.summary_tables import show_summary
+    from flows.run_release import run_release
+    from infra.settings import load_settings
+    from tasks.run_listener import listening
+
+    request = RunRequest(
+        release=tuple(release),
+        store=store,
+        layout=layout,
+        models=option_types.models(model),
+        threshold=threshold,
+        classes=option_types.classes(classes),
+        preset=preset,
+        windows=option_types.windows(windows),
+        baselines=baselines,
+        block_rows=block_rows,
+        outlier_block_rows=outlier_block_rows,
+        executor=executor,
+        workers=workers,
+        check_data=check_data,
+        wait=wait,
+    )
+    given = option_types.given(threads_per_worker=threads_per_worker)
+    settings = load_settings(**option_types.memory(memory), **given)
+    with RunProgress(notes()) as progress, listening(progress):
+        summary = run_release(request, settings)
+    if json:
+        write_json(summary.to_dict())
+    console = messages(json)
+    show_summary(console, summary)
+    if summary.did_something:
+        show_next(console, f"whyspec cluster {store}", f"whyspec report {store} -o odd.html")
+    return 3 if summary.set_aside else 0

@@ -1,0 +1,265 @@
+"""Commands on stores: cluster, verify, status, report, query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+Json = Annotated[bool, Parameter(name="--json", negative=())]
+
+
+def cluster(
+    store: str,
+    /,
+    *,
+    clusters: int | None = None,
+    name: str = "default",
+    seed: int = 0,
+    json: Json = False,
+) -> int:
+    """Group the outliers by what makes them odd.
+
+    whyspec cluster odd.zarr
+
+    Clusters the attribution maps in the rest frame. Run it again after new spectra were added.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    clusters
+        Number of clusters; chosen by silhouette if left out.
+    name
+        Name of the clustering in the store; one of the same name is replaced.
+    seed
+        Of everything random in it.
+    json
+        Write the clusters as JSON to standard output.
+    """
+    from engine.clustering.settings import ClusteringSettings
+    from flows.cluster import cluster as cluster_flow
+    from flows.console import messages, notes, show_next, write_json
+    from flows.run.run_progress import RunProgress
+    from flows.store.cluster_table import show_clusters
+    from infra.flow_call import call_flow
+    from tasks.run_listener import listening
+
+    settings = ClusteringSettings(name=name, clusters=clusters, seed=seed)
+    with RunProgress(notes()) as progress, listening(progress):
+        summary = call_flow(cluster_flow, store, settings)
+    if json:
+        write_json(summary.to_dict())
+    console = messages(json)
+    show_clusters(console, summary)
+    show_next(console, f"whyspec query {store} --cluster 0", f"whyspec report {store} -o odd.html")
+    return 0
+
+
+def verify(
+    store: str,
+    /,
+    *,
+    repair: Annotated[bool, Parameter(negative=())] = False,
+    model: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    workers: int = 0,
+    wait: float = 0.0,
+    json: Json = False,
+) -> int:
+    """Read a whole store and compare it with its ledger; nothing is changed unless --repair is given.
+
+    whyspec verify odd.zarr --repair
+
+    Exit status 65 when something is damaged or missing, with --repair: when something still is.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    repair
+        Compute damaged and missing blocks anew from their source files, and restore what follows from
+        the ledger; everything else is left alone.
+    model
+        With --repair: names or directories of scoring models that are not where the store says.
+    workers
+        With --repair: number of processes; 0 for all CPUs or GPUs. A few blocks are run in this one.
+    wait
+        With --repair: seconds to wait for a run on the store to end; inf for as long as it takes.
+    json
+        Write what was found as JSON to standard output.
+    """
+    from engine.store.verify import verify as verify_store
+    from flows.console import counting, messages, notes, write_json
+    from flows.store.verify_table import show_verification
+    from models.errors import StoreError
+
+    if repair:
+        return _repair(store, model, workers, wait, json)
+    with counting(notes(), "read objects") as progress:
+        found = verify_store(store, progress)
+    if json:
+        write_json(found.to_dict())
+    show_verification(messages(json), found)
+    return 0 if found.ok else StoreError.exit_code
+
+
+def _repair(store: str, model: tuple[str, ...], workers: int, wait: float, json: bool) -> int:
+    from flows import option_types
+    from flows.console import messages, notes, write_json
+    from flows.run.run_progress import RunProgress
+    from flows.store.repair import repair
+    from flows.store.verify_table import show_repair
+    from infra.settings import load_settings
+    from models.errors import StoreError
+    from tasks.run_listener import listening
+
+    with RunProgress(notes()) as progress, listening(progress):
+        done = repair(
+            store, load_settings(), models=option_types.models(model) or (), workers=workers, wait=wait
+        )
+    if json:
+        write_json(done.to_dict())
+    show_repair(messages(json), done)
+    return 0 if done.ok else StoreError.exit_code
+
+
+def status(
+    store: str,
+    /,
+    *,
+    watch: Annotated[bool, Parameter(negative=())] = False,
+    json: Json = False,
+) -> int:
+    """Say what a store holds, who works on it and how far that is.
+
+    whyspec status odd.zarr --watch
+
+    Reads the ledger only, also while a run is on, from any machine that reaches the store.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    watch
+        Show it again every few seconds until nobody works on the store.
+    json
+        Write it as JSON to standard output, once.
+    """
+    from engine.store.status import status_of
+    from flows.console import messages, write_json
+    from flows.store.status_table import status_table, watch_status
+
+    found = status_of(store)
+    if json:
+        write_json(found.to_dict())
+    elif watch:
+        watch_status(messages(json), store, found)
+    else:
+        messages(json).print(status_table(found))
+    return 0
+
+
+def report(
+    store: str,
+    /,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("whyspec.html"),
+    top: int = 12,
+) -> int:
+    """Write a report on a store: one HTML file for any browser.
+
+    whyspec report odd.zarr -o odd.html
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    output
+        HTML file; replaced if it is there.
+    top
+        Number of outliers shown with their figure, highest scores first.
+    """
+    from engine.report.page import write_report
+    from flows.console import notes
+
+    with notes().status("draw the report"):
+        write_report(store, output, top)
+    notes().print(f"Report: {output}")
+    return 0
+
+
+def query(
+    store: str,
+    /,
+    *,
+    target_id: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = (),
+    key: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    top: int | None = None,
+    z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    cluster: int | None = None,
+    clustering: str = "default",
+    peak: str = "",
+    signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    without_signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    format: Literal["table", "csv", "json", "parquet"] | None = None,  # noqa: A002 - the option's name
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Json = False,
+) -> int:
+    """Find spectra in a store; without conditions all outliers, highest scores first.
+
+    whyspec query odd.zarr --top 20 --z 0.1:0.3 --peak OIII
+
+    whyspec query odd.zarr --target-id 39627835576420141 --format json
+
+    whyspec query odd.zarr --without-signature any
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    target_id
+        TARGETIDs (SDSS: SPECOBJIDs), also of spectra that are no outliers.
+    key
+        Spectrum keys, as the table shows them.
+    top
+        At most that many.
+    z
+        Redshifts from:to, e.g. 0.1:0.3, 0.1: or :0.3.
+    cluster
+        Cluster number.
+    clustering
+        Name of the clustering that --cluster refers to.
+    peak
+        Where the attribution peaks: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
+        Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
+    signature
+        Failure signatures that the explanation carries, e.g. edge sky_lines; any for at least one.
+    without_signature
+        Failure signatures that it does not carry; any for explanations without a single one.
+    format
+        table for reading; csv, json, parquet with every column and digit. Default: from the name of the
+        output file, else table.
+    output
+        File to write to instead of standard output; needed for parquet.
+    json
+        The same as --format json.
+    """
+    from engine.query.query import QuerySettings, parse_redshift_range, write_table
+    from engine.query.query import query as query_store
+
+    suffix = output.suffix.lstrip(".") if output is not None else ""
+    known = suffix if suffix in ("csv", "json", "parquet") else "table"
+    settings = QuerySettings(
+        target_ids=target_id,
+        keys=key,
+        top=top,
+        redshift=parse_redshift_range(z) if z is not None else None,
+        cluster=cluster,
+        clustering=clustering,
+        peak=peak,
+        signatures=signature,
+        without_signatures=without_signature,
+    )
+    write_table(query_store(store, settings), "json" if json else format or known, output)
+    return 0

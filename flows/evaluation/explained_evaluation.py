@@ -1,0 +1,76 @@
+"""The explanation half of an evaluation: judged, shown, written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.evaluation.explained_planted import ExplanationSettings, judge_explanations
+from engine.evaluation.explanation_figure import explanation_figure
+from engine.evaluation.explanation_tables import TextTable, all_tables, cost_table, located_table
+from engine.evaluation.judged_spectra import Judgement
+from engine.evaluation.planted_spectra import PlantingGround
+from flows.console import counting, show_whole
+from models.errors import InputError
+from models.spectrum_model import SpectrumModel
+
+JUDGEMENT, TABLES, FIGURE = "explanations.json", "explanations.md", "explanations.png"
+
+
+def explain_evaluation(
+    model: SpectrumModel, ground: PlantingGround, settings: ExplanationSettings, console: Console
+) -> Judgement:
+    """Explain planted spectra by every method; progress goes to ``console``.
+
+    Raises
+    ------
+    ConfigurationError : there are too few clean spectra.
+    """
+    with counting(console, "explain") as progress:
+        return judge_explanations(model, ground, settings, progress)
+
+
+def show_judgement(console: Console, judgement: Judgement) -> None:
+    """Print what is located, and what it costs; the rest is in the files."""
+    for table in (located_table(judgement, detected=False), cost_table(judgement)):
+        console.print()
+        show_whole(console, rich_table(table))
+
+
+def rich_table(table: TextTable) -> Table:
+    """A table for the terminal."""
+    shown = Table(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for place, head in enumerate(table.heads):
+        shown.add_column(head, justify="right" if place else "left", no_wrap=not place)
+    for row in table.rows:
+        shown.add_row(*row)
+    return shown
+
+
+def save_judgement(judgement: Judgement, directory: Path) -> tuple[Path, Path, Path]:
+    """Write JSON, tables and figure; earlier ones are replaced.
+
+    Raises
+    ------
+    InputError : they cannot be written.
+    """
+    text = json.dumps(judgement.to_dict(), allow_nan=False) + "\n"
+    tables = "\n".join(table.markdown() for table in all_tables(judgement))
+    paths = directory / JUDGEMENT, directory / TABLES, directory / FIGURE
+    try:
+        paths[0].write_text(text, encoding="utf-8")
+        paths[1].write_text(tables, encoding="utf-8")
+        explanation_figure(judgement).savefig(paths[2], dpi=110)
+    except OSError as error:
+        raise InputError(
+            "The explanations of an evaluation cannot be written.",
+            where=str(directory),
+            got=error,
+            allowed="a directory that this user may write to",
+            remedy="Choose another --out.",
+            kind="evaluation-output",
+        ) from error
+    return paths

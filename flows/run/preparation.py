@@ -1,0 +1,256 @@
+"""Before a run: list the release, settle the configuration, compare with the store. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TypeVar
+
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.files.byte_source import is_local
+from engine.run.block_reading import REMOTE_BYTES
+from engine.run.plan import (
+    Plan,
+    choose_block_rows,
+    choose_outlier_block_rows,
+    gone_changes,
+    known_files,
+    make_plan,
+    superseded_rows,
+)
+from engine.run.set_aside import without_corrupt, without_unreadable
+from engine.run.worker import worker_bytes
+from engine.spectra.source_file import ReleaseListing
+from engine.store.configuration import RunConfiguration
+from engine.store.store import Store
+from engine.surveys.listing import list_release
+from flows.run.model_choice import ChosenModels, choose_models
+from flows.run.run_request import RunRequest
+from infra.settings import Settings, available_memory, cpu_count
+from models.errors import ConfigurationError
+from models.model_card import ModelCard
+from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.spectrum_model import SpectrumModel
+from tasks.run_listener import current_listener
+
+DEFAULT_THRESHOLD = 0.01
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that can begin.
+
+    Attributes
+    ----------
+    request : what was asked.
+    settings : of the machine, flags of the command included.
+    models : name or absolute directory of each model, for workers; cards : theirs. Both in the order of
+        the configuration.
+    listing : the release.
+    store : the store, or None where there is none yet.
+    configuration : the store's, or that of the store to be made.
+    plan : score blocks to do.
+    waiting_outliers : outliers of earlier runs without an explanation.
+    stale_rows : rows of earlier runs that are replaced but not marked so yet, and those whose file has
+        vanished or come back since they were marked.
+    """
+
+    request: RunRequest
+    settings: Settings
+    models: tuple[str, ...]
+    cards: tuple[ModelCard, ...]
+    listing: ReleaseListing
+    store: Store | None
+    configuration: RunConfiguration
+    plan: Plan
+    waiting_outliers: int
+    stale_rows: int
+
+    @property
+    def open_store(self) -> Store:
+        """The store of a run that holds its lock (:func:`flows.run.locked_run.locked_run`)."""
+        assert self.store is not None, "locked_run makes the store"  # noqa: S101
+        return self.store
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would change the store."""
+        return bool(self.plan.blocks or self.waiting_outliers or self.stale_rows)
+
+
+def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
+    """List, configure and plan.
+
+    Raises
+    ------
+    InputError : the release is not there or holds nothing to read; the store's place is taken.
+    ConfigurationError : release, model, store, options and machine do not fit together.
+    StoreError : the store is damaged or of another schema version.
+    """
+    # The store first: finding it damaged after an hour of listing would be unkind.
+    store = Store.open(request.store) if Store.exists(request.store) else None
+    known = known_files(store) if store is not None else {}
+    listing = list_release(request.release, request.layout, current_listener().listing, known)
+    if store is not None:
+        listing = without_unreadable(listing, store)
+    chosen = choose_models(request, store, listing.grid)
+    configuration = configure(request, chosen, store, listing.spectra)
+    _check_memory(configuration, chosen, listing, request, settings)
+    plan = make_plan(listing, store, configuration)
+    if request.check_data and plan.addition is not None:
+        current_listener().waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs")
+        listing = without_corrupt(listing, plan.addition.files)
+        current_listener().waiting("")
+        plan = make_plan(listing, store, configuration)
+    waiting = waiting_outliers(store) if store is not None else 0
+    stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
+    return PreparedRun(
+        request=request,
+        settings=settings,
+        models=chosen.locations,
+        cards=tuple(model.card for model in chosen.models),
+        listing=listing,
+        store=store,
+        configuration=configuration,
+        plan=plan,
+        waiting_outliers=waiting,
+        stale_rows=stale,
+    )
+
+
+def configure(
+    request: RunRequest, chosen: ChosenModels, store: Store | None, spectra: int
+) -> RunConfiguration:
+    """The run's configuration: what was asked, else what the store has, else the defaults.
+
+    ``spectra`` is the size of the release, from which the blocks of a new store are chosen.
+
+    Raises
+    ------
+    ConfigurationError : a value is out of range, also for what a model's calibration can resolve.
+    """
+    old = store.configuration if store is not None else None
+    threshold = _first(request.threshold, old.threshold if old else None, DEFAULT_THRESHOLD)
+    occlusion = old.occlusion if old else OcclusionSettings()
+    changed = {
+        key: value
+        for key in ("preset", "windows", "baselines", "seed")
+        if (value := getattr(request, key)) is not None
+    }
+    occlusion = OcclusionSettings.from_dict({**occlusion.to_dict(), **changed})
+    configuration = RunConfiguration(
+        models=chosen.references,
+        grid=chosen.models[0].card.grid,
+        reconstruction_scores=RECONSTRUCTION_SCORES,
+        threshold=threshold,
+        occlusion=occlusion,
+        block_rows=_first(request.block_rows, old.block_rows if old else None, choose_block_rows(spectra)),
+        outlier_block_rows=_first(
+            request.outlier_block_rows,
+            old.outlier_block_rows if old else None,
+            choose_outlier_block_rows(spectra, threshold),
+        ),
+    )
+    for model in chosen.models:
+        _check_calibration(configuration, model)
+    return configuration
+
+
+def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) -> None:
+    least = 1.0 / (1.0 + model.calibration_size)
+    if configuration.threshold < least:
+        raise ConfigurationError(
+            "The threshold is smaller than any tail probability the model can give.",
+            where="--threshold",
+            got=configuration.threshold,
+            allowed=f"{least:.3g} to 1 ({model.card.name} has {model.calibration_size} calibration spectra)",
+            remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
+            kind="threshold",
+        )
+    if configuration.occlusion.baselines > model.calibration_size:
+        raise ConfigurationError(
+            "More baselines are asked for than the model has calibration spectra.",
+            where="--baselines",
+            got=configuration.occlusion.baselines,
+            allowed=f"1 to {model.calibration_size} of {model.card.name}",
+            remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
+            kind="baselines",
+        )
+    if max(configuration.occlusion.windows) > configuration.grid.size:
+        raise ConfigurationError(
+            "A window is wider than the spectrum.",
+            where="--windows",
+            got=max(configuration.occlusion.windows),
+            allowed=f"1 to {configuration.grid.size} pixels",
+            remedy="Leave that width out.",
+            kind="windows",
+        )
+
+
+def _check_memory(
+    configuration: RunConfiguration,
+    chosen: ChosenModels,
+    listing: ReleaseListing,
+    request: RunRequest,
+    settings: Settings,
+) -> None:
+    if settings.ray_address:
+        return  # the cluster's machines are not this one
+    workers = 1 if request.executor == "serial" else request.workers or settings.workers or cpu_count()
+    allowed = settings.memory_per_worker or available_memory() // workers
+    held = 0 if is_local(listing.root) else REMOTE_BYTES
+    needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
+    if needed > allowed:
+        raise ConfigurationError(
+            "The run does not fit the memory of its workers.",
+            where="WHYSPEC_MEMORY_PER_WORKER" if settings.memory_per_worker else "this machine",
+            got=f"{needed / 2**20:,.0f} MiB for each of {workers} workers",
+            allowed=f"{allowed / 2**20:,.0f} MiB each",
+            remedy="Use fewer --workers or smaller --outlier-block-rows (new stores only).",
+            kind="memory",
+        )
+
+
+def waiting_outliers(store: Store) -> int:
+    """Outliers of committed blocks, not superseded, whose explanation is not committed."""
+    ledger = store.ledger
+    explained = ledger.results("attribution")
+    done = {
+        row
+        for plan in ledger.attribution_plans()
+        for block in plan.blocks
+        if block.index in explained
+        for row in block.rows
+    }
+    done.update(row for entry in ledger.superseded().values() for row in entry.rows.tolist())
+    return sum(row not in done for result in ledger.results("score").values() for row in result.outliers)
+
+
+def _first(*values: _T | None) -> _T:
+    """The first value that is not None."""
+    return next(value for value in values if value is not None)
+
+
+_handed_over: ContextVar[PreparedRun] = ContextVar("whyspec_prepared_run")
+
+
+@contextmanager
+def handed_over(prepared: PreparedRun) -> Iterator[None]:
+    """Within it, the flow takes this run instead of listing the release again.
+
+    A Prefect flow's own parameters must be plain data, small enough to show.
+    """
+    token = _handed_over.set(prepared)
+    try:
+        yield
+    finally:
+        _handed_over.reset(token)
+
+
+def prepared_run() -> PreparedRun | None:
+    """The run that was handed over, if any."""
+    return _handed_over.get(None)

@@ -1,0 +1,62 @@
+"""The account of a run: what it did and what the store holds after it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from engine.store.blocks import BlockResult
+from engine.store.routing import summed
+from engine.store.store import Store
+from flows.run.class_account import class_accounts, class_warnings
+from flows.run.preparation import PreparedRun
+from flows.run.run_request import RunSummary
+
+
+def account_of_nothing(prepared: PreparedRun, seconds: float) -> RunSummary:
+    """The account of a run that has nothing to do but what a killed one left: its staging."""
+    if prepared.open_store.has_staging():
+        prepared.open_store.clear_staging()
+    return account_of(prepared, prepared.open_store, (), (), seconds)
+
+
+def account_of(
+    prepared: PreparedRun,
+    store: Store,
+    scored: Sequence[BlockResult],
+    explained: Sequence[BlockResult],
+    seconds: float,
+) -> RunSummary:
+    """Count what the receipts of a run's blocks and the store's ledger tell."""
+    states = prepared.plan.counts
+    statuses: Counter[str] = Counter()
+    for result in scored:
+        statuses.update(dict(result.status_counts))
+    unreadable = [file for result in scored for file in result.unreadable]
+    set_aside = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    signatures: Counter[str] = Counter()
+    for result in explained:
+        signatures.update(dict(result.signature_counts))
+    everything = store.ledger.results("score").values()
+    classes = summed(count for result in scored for count in result.classes)
+    return RunSummary(
+        store=store.url,
+        files_new=states["new"] + states["retry"],
+        files_changed=states["changed"],
+        files_unchanged=states["unchanged"],
+        files_unfinished=states["unfinished"],
+        files_gone=states["gone"],
+        files_refused=states["refused"],
+        passed_over=prepared.listing.passed_over,
+        set_aside=tuple(set_aside[url] for url in sorted(set_aside)),
+        spectra=sum(result.spectra for result in scored),
+        status_counts=tuple(sorted(statuses.items())),
+        classes=class_accounts(classes, prepared.configuration.models),
+        warnings=class_warnings(classes, prepared.cards),
+        outliers=sum(len(result.outliers) for result in scored),
+        explained=sum(result.spectra for result in explained),
+        signature_counts=tuple(sorted(signatures.items())),
+        store_spectra=sum(result.spectra for result in everything),
+        store_outliers=sum(len(result.outliers) for result in everything),
+        seconds=seconds,
+    )

@@ -1,0 +1,200 @@
+"""Progress of a run: bars in a terminal, a line now and then where there is none (a batch job's log).
+
+What went wrong is told by the log, which a terminal shows above the bars; here it is counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from engine.spectra.source_file import RefusedFile
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from flows.console import count, duration
+from models.errors import WhyspecError
+from tasks.run_listener import STAGE_TITLES, Stage
+
+LINE_SECONDS = 30.0
+"""Without a terminal: a line after so long ..."""
+
+LINE_SHARE = 0.1
+"""... or after so much of a stage, but not more often than ..."""
+
+LEAST_SECONDS = 5.0
+"""... so."""
+
+
+class _Rate(ProgressColumn):
+    """Items per second since the stage began."""
+
+    def render(self, task: Task) -> Text:
+        elapsed = task.finished_time or task.elapsed or 0.0
+        rate = task.completed / elapsed if elapsed > 0 else 0.0
+        return Text(f"{rate:,.1f}/s" if task.completed and task.fields.get("rated") else "", style="cyan")
+
+
+class _Bar(BarColumn):
+    """A bar where the end is known."""
+
+    def render(self, task: Task) -> ProgressBar | Text:  # type: ignore[override]
+        return super().render(task) if task.total is not None else Text("")
+
+
+class _Count(ProgressColumn):
+    """``12/200`` where the end is known."""
+
+    def render(self, task: Task) -> Text:
+        return Text(
+            f"{task.completed:,.0f}/{task.total:,.0f}" if task.total is not None else "", style="green"
+        )
+
+
+class _Bars(Progress):
+    """Bars, and a line of counts below them that does not widen a column."""
+
+    counts = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        if self.counts:
+            yield Text(f"  {self.counts}", style="dim")
+
+
+class RunProgress:
+    """Shows a run on a console; a context manager and a :class:`tasks.run_listener.RunListener`.
+
+    Parameters
+    ----------
+    console : bars where it is a terminal, else lines.
+    clock : seconds that go on.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._progress = _Bars(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            _Bar(bar_width=12),
+            _Count(),
+            _Rate(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            disable=not console.is_terminal,
+            get_time=clock,
+        )
+        self._lines = None if console.is_terminal else _Lines(console, clock)
+        self._listing = self._add("list files", rated=True)
+        self._waiting = self._add("")
+        self._stage = self._waiting
+        self._outliers = self._retries = self._set_aside = self._workers = self._blocks = 0
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop drawing, leaving the last state."""
+        self.waiting("")
+        self._progress.stop()
+
+    def listing(self, done: int, files: int) -> None:
+        """Files looked at."""
+        self._progress.update(self._listing, completed=done, total=files, visible=True)
+        if self._lines is not None:
+            self._lines.at("list files", done, files, "")
+
+    def waiting(self, what: str) -> None:
+        """A spinner with what is waited for."""
+        self._progress.update(self._waiting, description=what, total=None, visible=bool(what))
+
+    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
+        """Count the files that were refused when they were listed."""
+        self._workers = workers
+        self._set_aside += len(refused)
+
+    def stage(self, name: Stage, blocks: int, spectra: int) -> None:
+        """A bar for the stage, and a line of counts below it."""
+        self._stage = self._add(STAGE_TITLES[name], rated=True)
+        self._progress.update(self._stage, total=spectra, visible=spectra > 0)
+        self._blocks = blocks
+        self._count()
+
+    def finished(self, result: BlockResult) -> None:
+        """Advance the bar."""
+        self._outliers += len(result.outliers)
+        self._set_aside += len(result.unreadable)
+        self._progress.update(self._stage, advance=result.spectra)
+        self._count()
+
+    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
+        """Count a block that is run again."""
+        self._retries += 1
+        self._count()
+
+    def _count(self) -> None:
+        parts = [
+            count(self._outliers, "outlier"),
+            count(self._workers, "worker"),
+            count(self._blocks, "block"),
+        ]
+        if self._retries:
+            parts.append("1 retry" if self._retries == 1 else f"{self._retries:,} retries")
+        if self._set_aside:
+            parts.append(f"{count(self._set_aside, 'file')} set aside")
+        text = ", ".join(parts)
+        self._progress.counts = text
+        task = self._task(self._stage)
+        if self._lines is not None and task.total:
+            self._lines.at(task.description, int(task.completed), int(task.total), text)
+
+    def _task(self, wanted: TaskID) -> Task:
+        return next(task for task in self._progress.tasks if task.id == wanted)
+
+    def _add(self, title: str, *, rated: bool = False) -> TaskID:
+        return self._progress.add_task(title, total=None, visible=False, rated=rated)
+
+
+class _Lines:
+    """Says now and then how far something is, for logs."""
+
+    def __init__(self, console: Console, clock: Callable[[], float]) -> None:
+        self._console = console
+        self._clock = clock
+        self._title = ""
+        self._begun = self._told = clock()
+        self._told_done = 0
+
+    def at(self, title: str, done: int, total: int, note: str) -> None:
+        """Tell it, if the last telling is long enough ago or this is the end."""
+        now, share = self._clock(), done / total if total else 1.0
+        if title != self._title:
+            self._title, self._begun, self._told, self._told_done = title, now, now, 0
+        since = now - self._told
+        stepped = done - self._told_done >= LINE_SHARE * total and since >= LEAST_SECONDS
+        ended = self._told_done < total <= done
+        if not (ended or stepped or since >= LINE_SECONDS):
+            return
+        self._told, self._told_done = now, done
+        elapsed = now - self._begun
+        rate = f", {done / elapsed:,.1f}/s" if elapsed > 0 and done else ""
+        left = f", {duration(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""
+        notes = f"; {note}" if note else ""
+        self._console.print(f"{title}: {done:,}/{total:,}{rate}{left}{notes}", soft_wrap=True)

@@ -1,0 +1,125 @@
+"""What the user's Prefect server shows of a run: progress while it runs, its account at the end.
+
+Nothing on the server that whyspec starts for a run: nobody could look at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+from flows.console import count, duration
+from flows.run.run_request import RunSummary
+from infra.prefect_environment import prepare_prefect
+from infra.run_identity import current_run_id
+from models.redaction import redacted
+from models.row_status import RowStatus
+from tasks.run_listener import ListenerGroup, current_listener, listening
+
+_LONGEST_LIST = 50
+
+_P = ParamSpec("_P")
+
+
+def published(run: Callable[_P, RunSummary]) -> Callable[_P, RunSummary]:
+    """A flow's function whose progress and account go to the user's Prefect server, if there is one."""
+
+    @wraps(run)
+    def shown(*arguments: _P.args, **options: _P.kwargs) -> RunSummary:
+        if not prepare_prefect():
+            return run(*arguments, **options)
+        from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+        from tasks.run_artifacts import RunArtifacts, offered
+
+        with listening(ListenerGroup(current_listener(), RunArtifacts())):
+            summary = run(*arguments, **options)
+        title = f"Run {current_run_id()} into {redacted(summary.store)}"
+        offered(lambda: create_markdown_artifact(summary_markdown(summary), "whyspec-summary", title))
+        offered(lambda: create_table_artifact(summary_table(summary), "whyspec-counts", title))
+        return summary
+
+    return shown
+
+
+def summary_table(summary: RunSummary) -> list[dict[str, Any]]:
+    """Counts of a run, one row each: what, value."""
+    rate = summary.spectra / summary.seconds if summary.seconds > 0 else 0.0
+    return [
+        {"what": "files new", "value": summary.files_new},
+        {"what": "files changed", "value": summary.files_changed},
+        {"what": "files unchanged", "value": summary.files_unchanged},
+        {"what": "files unfinished", "value": summary.files_unfinished},
+        {"what": "files gone", "value": summary.files_gone},
+        {"what": "files set aside", "value": len(summary.set_aside)},
+        *({"what": f"spectra {label}", "value": number} for label, number in summary.status_counts),
+        {"what": "outliers", "value": summary.outliers},
+        {"what": "outliers explained", "value": summary.explained},
+        *({"what": f"signature {label}", "value": number} for label, number in summary.signature_counts),
+        {"what": "seconds", "value": round(summary.seconds, 1)},
+        {"what": "spectra per second", "value": round(rate, 1)},
+        {"what": "spectra in the store", "value": summary.store_spectra},
+        {"what": "outliers in the store", "value": summary.store_outliers},
+    ]
+
+
+def summary_markdown(summary: RunSummary) -> str:
+    """The account of a run for people."""
+    rate = summary.spectra / summary.seconds if summary.seconds > 0 else 0.0
+    done = (
+        f"**{count(summary.spectra, 'spectrum')}**, **{count(summary.outliers, 'outlier')}** "
+        f"({summary.explained:,} explained) in {duration(summary.seconds)}: {rate:,.1f} spectra/s"
+    )
+    store = (
+        f"Store `{redacted(summary.store)}`: {summary.store_spectra:,} spectra, "
+        f"{summary.store_outliers:,} outliers."
+    )
+    files = (
+        f"Files: {summary.files_new:,} new, {summary.files_changed:,} changed, "
+        f"{summary.files_unfinished:,} unfinished, {summary.files_unchanged:,} unchanged, "
+        f"{summary.files_gone:,} gone, {len(summary.set_aside):,} set aside."
+    )
+    lines = [
+        done,
+        "",
+        store,
+        "",
+        "| status | spectra | meaning |",
+        "|---|---:|---|",
+    ]
+    counts = dict(summary.status_counts)
+    lines += [
+        f"| {status.label} | {counts[status.label]:,} | {status.meaning} |"
+        for status in RowStatus
+        if counts.get(status.label)
+    ]
+    lines += ["", *class_lines(summary), files]
+    if summary.set_aside:
+        lines += ["", "| set aside | reason |", "|---|---|"]
+        for file in summary.set_aside[:_LONGEST_LIST]:
+            lines.append(f"| {_cell(file.url)} | {file.kind}: {_cell(file.reason.splitlines()[0])} |")
+        if len(summary.set_aside) > _LONGEST_LIST:
+            lines.append(f"| ... and {len(summary.set_aside) - _LONGEST_LIST:,} more | |")
+    return "\n".join(lines) + "\n"
+
+
+def class_lines(summary: RunSummary) -> list[str]:
+    """Spectra by class, and the warnings about them."""
+    lines = [
+        "| class | model | spectra | scored | redshift outside | S/N outside |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for each in summary.classes:
+        numbers = (each.spectra, each.scored, each.redshift_outside, each.snr_outside)
+        cells = [_cell(each.spectype or "none"), _cell(each.model or "none"), *(f"{n:,}" for n in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    for warning in summary.warnings:
+        text = redacted(warning.text)
+        lines += [f"**{text}**" if warning.grave else text, ""]
+    return lines if summary.classes else []
+
+
+def _cell(text: str) -> str:
+    return redacted(text).replace("|", "\\|")

@@ -1,0 +1,114 @@
+"""What is asked of a run, and what it answers. Plain data: Prefect shows it and passes it on."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.spectra.source_file import RefusedFile
+from flows.run.class_account import ClassAccount, RunWarning
+
+ExecutorName = Literal["ray", "serial"]
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What is asked of a run. ``None``: as the store has it; for a new store, the default.
+
+    Attributes
+    ----------
+    release : one directory, or one or more files of spectra; paths or fsspec URLs.
+    store : path or URL of the store, made if there is none.
+    layout : name of the release's layout; recognised when empty.
+    models : name or directory of each scoring model.
+    threshold : tail probability at or below which a spectrum is an outlier.
+    classes : spectral classes to score, see :func:`engine.store.routing.assigned`; empty for all.
+    preset, windows, baselines, seed : of the occlusion.
+    block_rows, outlier_block_rows : spectra per block of each kind.
+    executor : ``"ray"``, or ``"serial"`` for this process alone.
+    workers : processes; 0 as in the settings.
+    check_data : whether new files are compared with their DATASUMs before anything else is done.
+    wait : seconds to wait for another run on the store to end.
+    """
+
+    release: tuple[str, ...]
+    store: str
+    layout: str = ""
+    models: tuple[str, ...] | None = None
+    threshold: float | None = None
+    classes: tuple[str, ...] | None = None
+    preset: str | None = None
+    windows: tuple[int, ...] | None = None
+    baselines: int | None = None
+    seed: int | None = None
+    block_rows: int | None = None
+    outlier_block_rows: int | None = None
+    executor: ExecutorName = "ray"
+    workers: int = 0
+    check_data: bool = False
+    wait: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Workers may run in another directory than the one this path was typed in.
+        if "://" not in self.store:
+            object.__setattr__(self, "store", str(Path(self.store).absolute()))
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The account of a run.
+
+    Attributes
+    ----------
+    store : URL of the store.
+    files_new, files_changed, files_unchanged, files_unfinished, files_gone, files_refused : source files
+        against the store's ledger; new includes those that could not be read before. All but those that
+        are gone, with those passed over, are what the release names.
+    passed_over : files that the release names and that are not there, or whose spectra are in another
+        file; nothing is wrong with these.
+    set_aside : files that could not be used, with the reason. A file that was listed and could not be read
+        is in here and counted in its state too.
+    spectra : spectra that this run processed.
+    status_counts : (status label, count) of these spectra, sorted by label.
+    classes : how these spectra fared, by class; warnings : what is to be told of that.
+    outliers : of these spectra, those at or below the threshold.
+    explained : outliers that this run explained.
+    signature_counts : (signature label, explanations of this run that carry it), sorted by label.
+    store_spectra, store_outliers : in the store after the run, superseded ones included.
+    seconds : wall time.
+    """
+
+    store: str
+    files_new: int
+    files_changed: int
+    files_unchanged: int
+    files_unfinished: int
+    files_gone: int
+    files_refused: int
+    passed_over: tuple[RefusedFile, ...]
+    set_aside: tuple[RefusedFile, ...]
+    spectra: int
+    status_counts: tuple[tuple[str, int], ...]
+    classes: tuple[ClassAccount, ...]
+    warnings: tuple[RunWarning, ...]
+    outliers: int
+    explained: int
+    signature_counts: tuple[tuple[str, int], ...]
+    store_spectra: int
+    store_outliers: int
+    seconds: float
+
+    @property
+    def did_something(self) -> bool:
+        """Whether any block was run."""
+        return self.spectra > 0 or self.explained > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        description = asdict(self)
+        description["status_counts"] = dict(self.status_counts)
+        description["signature_counts"] = dict(self.signature_counts)
+        description["passed_over"] = [asdict(file) for file in self.passed_over]
+        description["set_aside"] = [asdict(file) for file in self.set_aside]
+        return description

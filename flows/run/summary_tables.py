@@ -1,0 +1,131 @@
+"""The account of a run in the terminal: what was scored, what was not and why, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from engine.attribution.signatures import Signature
+from engine.spectra.source_file import RefusedFile
+from flows.console import count, duration, facts
+from flows.run.run_request import RunSummary
+from models.row_status import RowStatus
+
+_LONGEST_LIST = 10
+
+
+def show_summary(console: Console, summary: RunSummary) -> None:
+    """Print the account of a run."""
+    if not summary.did_something:
+        console.print(
+            f"Nothing to do: {count(summary.files_unchanged, 'file')} unchanged, "
+            f"{count(summary.store_spectra, 'spectrum')} and {count(summary.store_outliers, 'outlier')} "
+            f"in {summary.store}.",
+            style="bold",
+        )
+    else:
+        console.print(_work(summary))
+        if summary.spectra:
+            statuses = dict(summary.status_counts)
+            console.print(_counted("Spectra of this run", ("status", "spectra"), statuses, RowStatus))
+            console.print(class_table(summary))
+        if summary.signature_counts:
+            title = "Failure signatures of this run's explanations"
+            carried = dict(summary.signature_counts)
+            console.print(_counted(title, ("signature", "explanations"), carried, Signature))
+    for warning in summary.warnings:
+        console.print(warning.text, style="bold red" if warning.grave else "yellow")
+    if summary.files_gone:
+        console.print(
+            f"{count(summary.files_gone, 'file')} of the store gone from the release; the rows stay.",
+            style="yellow",
+        )
+    show_set_aside(console, summary.set_aside)
+    show_passed_over(console, summary.passed_over)
+
+
+def _work(summary: RunSummary) -> Table:
+    states = (
+        ("new", summary.files_new),
+        ("changed", summary.files_changed),
+        ("unfinished", summary.files_unfinished),
+        ("unchanged", summary.files_unchanged),
+        ("refused", summary.files_refused),
+        ("passed over", len(summary.passed_over)),
+    )
+    return facts(
+        "This run",
+        [
+            ("files", ", ".join(f"{number:,} {state}" for state, number in states if number) or "none"),
+            ("spectra", f"{summary.spectra:,}"),
+            ("outliers", f"{summary.outliers:,}, explained {summary.explained:,}"),
+            ("time", duration(summary.seconds)),
+            (
+                "store",
+                f"{summary.store}: {summary.store_spectra:,} spectra, {summary.store_outliers:,} outliers",
+            ),
+        ],
+    )
+
+
+def class_table(summary: RunSummary) -> Table:
+    """How the spectra of each class fared with its model."""
+    table = _titled("By class")
+    table.add_column("class", no_wrap=True)
+    for name in ("spectra", "scored", "z outside", "S/N outside"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("model", style="dim", overflow="fold")
+    for each in summary.classes:
+        table.add_row(
+            each.spectype or "none",
+            f"{each.spectra:,}",
+            f"{each.scored:,}",
+            f"{each.redshift_outside:,}",
+            f"{each.snr_outside:,}",
+            each.model or "none",
+        )
+    return table
+
+
+def _counted(
+    title: str, columns: tuple[str, str], counts: Mapping[str, int], labels: Iterable[RowStatus | Signature]
+) -> Table:
+    """How often each label that occurs does, and what it means."""
+    table = _titled(title)
+    table.add_column(columns[0], no_wrap=True)
+    table.add_column(columns[1], justify="right")
+    table.add_column("meaning", style="dim")
+    for each in labels:
+        number = counts.get(each.label, 0)
+        if number:
+            table.add_row(each.label, f"{number:,}", each.meaning)
+    return table
+
+
+def _titled(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+
+
+def show_set_aside(console: Console, files: tuple[RefusedFile, ...]) -> None:
+    """Print the files that could not be used, with the reason of each."""
+    if not files:
+        return
+    console.print(f"\n{count(len(files), 'file')} set aside; the next run tries again:", style="bold yellow")
+    for file in files[:_LONGEST_LIST]:
+        console.print(f"  {file.url}\n    {file.kind}: {file.reason.splitlines()[0]}", soft_wrap=True)
+    if len(files) > _LONGEST_LIST:
+        console.print(f"  ... and {len(files) - _LONGEST_LIST} more: use --json for all of them.")
+
+
+def show_passed_over(console: Console, files: tuple[RefusedFile, ...]) -> None:
+    """Print how many files were passed over, by reason, with an example of each."""
+    kinds: dict[str, list[RefusedFile]] = {}
+    for file in files:
+        kinds.setdefault(file.kind, []).append(file)
+    for kind, each in kinds.items():
+        what = f"{count(len(each), 'file')} passed over, {kind}"
+        console.print(f"\n{what}: {each[0].reason.splitlines()[0]}\n  {each[0].url}", soft_wrap=True)
+        if len(each) > 1:
+            console.print(f"  ... and {len(each) - 1:,} more: use --json for all of them.")

@@ -1,0 +1,295 @@
+"""Repairing a store: the blocks that a verification finds damaged are computed again, and only those."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.run.executor import Executor, WorkerRecipe
+from engine.run.plan import superseded_rows
+from engine.spectra.scored_spectra import SelectedSpectra
+from engine.spectra.source_file import SourceFile
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.evidence import Evidence, Fault
+from engine.store.repair import Repair, own_spectra, plan_repair
+from engine.store.run_lock import run_lock
+from engine.store.staging import staged_bytes, staging_path, unstaged
+from engine.store.store import Store
+from engine.store.verify import VerifyReport, examine, report_of
+from engine.surveys.fingerprint import PublishedChecksums
+from engine.surveys.reading import inspect
+from flows.run.model_choice import model_location
+from flows.run.preparation import waiting_outliers
+from flows.run.run_executor import start_executor
+from infra.settings import Settings
+from models.errors import ConfigurationError, InputError, QuarantineError, RetryError
+from models.weights import load_model
+from tasks.run_listener import ListenerGroup, RunListener, current_listener, listening
+from tasks.run_tally import RunTally
+
+_SERIAL_BLOCKS = 4
+"""Up to so many blocks are run in this process: starting Ray would take longer."""
+
+_ROUNDS = 2
+"""A plan that is recovered in the first tells which blocks the second must run."""
+
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class RepairReport:
+    """What a repair did.
+
+    Attributes
+    ----------
+    before, after : what the verification found before and after it.
+    restored : documents, plans and flags that were written again.
+    scored, explained : blocks that were run again.
+    changed : entries of those that came out otherwise than they were recorded, e.g. by other code.
+    hopeless : faults that it cannot mend, with the reason and what to do.
+    """
+
+    before: VerifyReport
+    after: VerifyReport
+    restored: int
+    scored: int
+    explained: int
+    changed: tuple[str, ...]
+    hopeless: tuple[Fault, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the store is whole now."""
+        return self.after.ok
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        return {**asdict(self), "ok": self.ok}
+
+
+def repair(
+    url: str,
+    settings: Settings,
+    *,
+    models: tuple[str, ...] = (),
+    workers: int = 0,
+    wait: float = 0.0,
+) -> RepairReport:
+    """Verify a store, make it whole again as far as its source files allow, and verify it again.
+
+    Safe to stop at any moment and to run again.
+
+    Parameters
+    ----------
+    models : name or directory of each scoring model, in any order; those the store names when empty.
+    workers : processes; 0 as in the settings.
+    wait : seconds to wait for another process that writes to the store.
+
+    Raises
+    ------
+    InputError : there is no store.
+    StoreError : its root is damaged.
+    ConfigurationError : the models are not the store's.
+    RetryError : another process writes to the store, or a fault that did not pass.
+    """
+    store, tally = Store.open(url), RunTally()
+    with ExitStack() as stack:
+        stack.enter_context(listening(ListenerGroup(current_listener(), tally)))
+        told = current_listener().waiting
+        lock = stack.enter_context(run_lock(url, "repair", wait=wait, state=tally.state, told=told))
+        store.ledger.guard = lock.check
+        recipe = WorkerRecipe(
+            _locations(store, models),
+            url,
+            settings.threads_per_worker,
+            settings.occlusion_memory,
+        )
+        work = _Work(store, recipe, settings, workers)
+        told("read the store")
+        evidence, faults = examine(store.objects, None)
+        before = report_of(url, evidence, faults)
+        hopeless: tuple[Fault, ...] = ()
+        for _ in range(_ROUNDS):
+            plan = _possible(plan_repair(evidence, faults))
+            hopeless = plan.hopeless
+            if not plan.has_work:
+                break
+            work.mend(plan, evidence)
+            told("read the store again")
+            evidence, faults = examine(store.objects, None)
+            if not faults:
+                break
+        if not faults and before.leftovers:
+            store.objects.delete(before.leftovers)
+        told("")
+        after = report_of(url, evidence, faults)
+        left = {fault.where for fault in faults}
+        return RepairReport(
+            before=before,
+            after=after,
+            restored=work.restored,
+            scored=work.scored,
+            explained=work.explained,
+            changed=tuple(work.changed),
+            hopeless=tuple(
+                fault for fault in hopeless if fault.where in left or fault.kind == "source-changed"
+            ),
+        )
+
+
+def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
+    """Where workers find the store's models, in its order: as given, else where the store says."""
+    known = store.configuration.models
+    given = {load_model(name).card.digest: model_location(name) for name in models}
+    for digest in given.keys() - {each.digest for each in known}:
+        raise ConfigurationError(
+            "The model is none of those that the store was made with.",
+            where=f"--model {given[digest]}",
+            got=digest,
+            allowed="; ".join(map(str, known)),
+            remedy="Name the directories in which the store's models are now.",
+            kind="model-digest",
+        )
+    return tuple(given.get(each.digest, each.name) for each in known)
+
+
+class _Work:
+    """A repair under way: what was done so far."""
+
+    def __init__(self, store: Store, recipe: WorkerRecipe, settings: Settings, workers: int) -> None:
+        self._store = store
+        self._recipe = recipe
+        self._settings = settings
+        self._workers = workers
+        self.restored = self.scored = self.explained = 0
+        self.changed: list[str] = []
+
+    def mend(self, plan: Repair, evidence: Evidence) -> None:
+        """Do what a plan says, in its order."""
+        store, ledger = self._store, self._store.ledger
+        store.objects.put_all(sorted(plan.documents.items()))
+        for lost in plan.plans:
+            ledger.save_plan(lost)
+        for entry in plan.flag_entries:
+            if entry.ranges:
+                ledger.save_flags(entry)
+            else:
+                ledger.drop_flags(entry.flag, entry.block)
+                store.write_flags(entry.flag, entry.block)
+        for flag, block in plan.flags:
+            store.write_flags(flag, block)
+        store.objects.delete(plan.strays)
+        self.restored += len(plan.documents) + len(plan.plans) + len(plan.flag_entries) + len(plan.flags)
+        if plan.score_blocks or plan.attribution_blocks:
+            self._run(plan, evidence)
+        store.mark_superseded(superseded_rows(store))
+
+    def _run(self, plan: Repair, evidence: Evidence) -> None:
+        store, listener = self._store, current_listener()
+        with ExitStack() as stack:
+            few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
+            executor = start_executor(
+                "serial" if few else "ray", self._recipe, self._settings, self._workers, stack
+            )
+            listener.stage("scoring", len(plan.score_blocks), sum(each.spectra for each in plan.score_blocks))
+            self.scored += self._run_all(plan.score_blocks, executor)
+            made = [
+                path for block in plan.own_spectra for path in _stage(store, own_spectra(evidence, block))
+            ]
+            spectra = sum(block.spectra for block in plan.attribution_blocks)
+            listener.stage("explaining", len(plan.attribution_blocks), spectra)
+            self.explained += self._run_all(plan.attribution_blocks, executor)
+        store.objects.delete(made)
+        if not waiting_outliers(store):
+            store.clear_staging()
+
+    def _run_all(self, blocks: Sequence[ScoreBlock | AttributionBlock], executor: Executor) -> int:
+        """Run blocks on as many threads as the executor has slots, and record what came out."""
+        ledger, listener = self._store.ledger, current_listener()
+        kinds = {block.kind for block in blocks}
+        recorded = {(kind, index): each for kind in kinds for index, each in self._recorded(kind).items()}
+        with ThreadPoolExecutor(executor.slots) as pool:
+            running = [pool.submit(_run_patiently, block, executor, listener) for block in blocks]
+            try:
+                for done in as_completed(running):
+                    result = done.result()
+                    earlier = recorded.get((result.kind, result.index))
+                    if result != earlier:
+                        ledger.replace(result)
+                    if earlier is not None and _values(result) != _values(earlier):
+                        self.changed.append(f"{result.kind} block {result.index}")
+                    listener.finished(result)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        return len(blocks)
+
+    def _recorded(self, kind: Any) -> dict[int, BlockResult]:
+        return {each.index: each for each in self._store.ledger.audit().results if each.kind == kind}
+
+
+def _possible(plan: Repair) -> Repair:
+    """The plan without the blocks whose source files are no longer what they were."""
+    published, lost = PublishedChecksums(), {}
+    checked: dict[str, str] = {}
+    for block in plan.score_blocks:
+        for part in block.slices:
+            if part.file.url not in checked:
+                checked[part.file.url] = _change_of(part.file, published)
+        whys = [checked[part.file.url] for part in block.slices if checked[part.file.url]]
+        if whys:
+            lost[block.index] = "; ".join(whys)
+    return plan.without(lost)
+
+
+def _change_of(file: SourceFile, published: PublishedChecksums) -> str:
+    """Why a source file cannot give the same spectra again; empty if it can."""
+    try:
+        found = inspect(file.url, file.redshift_url, published)
+    except (QuarantineError, InputError, RetryError) as error:
+        return f"its source file {file.url} cannot be read any more ({error.what} {error.got})".strip()
+    if found.fingerprint != file.fingerprint:
+        return f"its source file {file.url} has changed since it was read"
+    return ""
+
+
+def _stage(store: Store, selected: SelectedSpectra) -> list[str]:
+    """Stage spectra beside those that are staged; paths of the objects that were not there before."""
+    block_rows = store.configuration.block_rows
+    made = []
+    for index in np.unique(selected.row // block_rows).tolist():
+        path = staging_path(index)
+        part = selected.take(selected.row // block_rows == index)
+        try:
+            there = unstaged(store.objects.get(path), f"{store.url}/{path}")
+            both = (there, part.take(~np.isin(part.row, there.row)))
+            part = SelectedSpectra.concatenate(selected.flux.shape[1], both)
+            part = part.take(np.argsort(part.row, kind="stable"))
+        except FileNotFoundError:
+            made.append(path)
+        store.objects.put(path, staged_bytes(part))
+    return made
+
+
+def _run_patiently(
+    block: ScoreBlock | AttributionBlock, executor: Executor, listener: RunListener
+) -> BlockResult:
+    for attempt in range(_ATTEMPTS):
+        try:
+            return executor.run(block)
+        except RetryError as error:
+            if attempt + 1 == _ATTEMPTS:
+                raise
+            listener.retrying(block, error)
+            time.sleep(2.0**attempt)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _values(result: BlockResult) -> dict[str, str]:
+    return {each.path: each.digest for each in result.objects}

@@ -1,0 +1,184 @@
+"""How the models that ship with whyspec are made: ``python -m flows.training.shipped_models TEMPLATES --sky
+SKY``.
+
+Each is trained on a broad population of one class. Most of its sources come from redrock's templates, the
+others are made up from analytic continua and lines, so that neither a real source nor the simulator's own
+is foreign; sky residuals are those of the training half of real sky fibres. SDSS has two spectrographs, each
+of which gives half of its set.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from engine.simulation.release import SimulationSettings, simulate_release
+from engine.simulation.settings import ReleaseName
+from engine.surveys.listing import list_release
+from engine.training.populations import PopulationName
+from engine.training.reading import read_training_set
+from engine.training.request import TrainingRequest
+from flows.console import counting
+from flows.training.progress import TrainingBars
+from models.model_card import ModelCard
+from models.training.fit import TrainingPopulation, TrainingSettings, fit
+from models.training.spectra import TrainingSplit
+from models.weights import PRETRAINED, save_model
+
+SPECTRA = 10_000
+SEED = 20_261_123
+FROM_TEMPLATES = 0.65
+"""Share of the sources."""
+GALAXY_REDSHIFTS = (0.0, 0.65)
+STAR_REDSHIFTS = (-0.002, 0.002)
+DESI_QUASAR_REDSHIFTS, SDSS_QUASAR_REDSHIFTS = (0.17, 1.97), (0.23, 1.78)
+"""Where a continuum window near 3200 Angstrom at rest lies in the spectrum, to normalise by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A shipped model.
+
+    Attributes
+    ----------
+    name : its name.
+    survey, releases : of the simulated training set, in equal parts.
+    spectral_class : ``GALAXY``, ``QSO`` or ``STAR``.
+    redshifts : its range.
+    """
+
+    name: str
+    survey: Literal["desi", "sdss"]
+    releases: tuple[ReleaseName, ...]
+    spectral_class: Literal["GALAXY", "QSO", "STAR"]
+    redshifts: tuple[float, float]
+
+    def settings(
+        self, number: int, templates: Path, sky: Path, spectra: int, seed: int = SEED
+    ) -> SimulationSettings:
+        """What to simulate of its release ``number``: ``spectra`` of them."""
+        return SimulationSettings(
+            self.survey,
+            spectra,
+            outlier_fraction=0.0,
+            seed=seed + number,
+            release=self.releases[number],
+            # One file for many spectra: written in two thirds of the time, read in a tenth of it.
+            form="plate" if self.survey == "sdss" else "coadd",
+            templates=templates,
+            template_fraction=FROM_TEMPLATES,
+            quasar_fraction=float(self.spectral_class == "QSO"),
+            star_fraction=float(self.spectral_class == "STAR"),
+            sky_fraction=0.0,
+            broken_fraction=0.0,
+            resolution=False,
+            population="broad",
+            sky=sky,
+            sky_share="training",
+            quasar_redshifts=self.redshifts if self.spectral_class == "QSO" else (0.05, 4.0),
+        )
+
+
+RECIPES = (
+    Recipe("desi-galaxy", "desi", ("dr1",), "GALAXY", GALAXY_REDSHIFTS),
+    Recipe("desi-quasar", "desi", ("dr1",), "QSO", DESI_QUASAR_REDSHIFTS),
+    Recipe("desi-star", "desi", ("dr1",), "STAR", STAR_REDSHIFTS),
+    Recipe("sdss-galaxy", "sdss", ("legacy", "boss"), "GALAXY", GALAXY_REDSHIFTS),
+    Recipe("sdss-quasar", "sdss", ("legacy", "boss"), "QSO", SDSS_QUASAR_REDSHIFTS),
+    Recipe("sdss-star", "sdss", ("legacy", "boss"), "STAR", STAR_REDSHIFTS),
+)
+
+
+def make(
+    recipe: Recipe, templates: Path, sky: Path, work: Path, spectra: int, epochs: int, console: Console
+) -> ModelCard:
+    """Simulate, train, save among the shipped models.
+
+    Parameters
+    ----------
+    recipe : which model.
+    templates : directory of redrock templates; sky : of real sky fibres.
+    work : scratch directory for the simulated releases.
+    spectra : rows to simulate; epochs : of the autoencoder.
+
+    Raises
+    ------
+    WhyspecError : as simulation and training do.
+    """
+    training, population = training_set(recipe, templates, sky, work, spectra, console)
+    fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000, threads=1)
+    data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
+    with TrainingBars(console) as bars:
+        model = fit(training, population, fitting, data, lambda state, _: bars.epoch(state))
+    return save_model(model, PRETRAINED / recipe.name)
+
+
+def training_set(
+    recipe: Recipe, templates: Path, sky: Path, work: Path, spectra: int, console: Console
+) -> tuple[TrainingSplit, TrainingPopulation]:
+    """The training set of ``recipe``, simulated below ``work`` and read from there.
+
+    Raises
+    ------
+    WhyspecError : as simulation and reading do.
+    """
+    files: list[str] = []
+    for number, release in enumerate(recipe.releases):
+        settings = recipe.settings(number, templates, sky, spectra // len(recipe.releases))
+        out = work / recipe.name / release
+        with counting(console, f"simulate {release}") as progress:
+            simulate_release(settings, out, progress)
+        files += sorted(str(path) for pattern in _FILES for path in out.rglob(pattern))
+    request = TrainingRequest(
+        release=tuple(files),
+        directory="",
+        name=recipe.name,
+        population=_POPULATIONS[recipe.spectral_class],
+        limit=spectra,
+        validation=0.1,
+    )
+    training, population = read_training_set(list_release(files), request)
+    description = (
+        f"simulated {_PLURALS[recipe.spectral_class]} ({', '.join(recipe.releases)}), broad population"
+    )
+    low, high = recipe.redshifts
+    return training, dataclasses.replace(
+        population, description=description, redshift_min=low, redshift_max=high
+    )
+
+
+_FILES = ("coadd-*.fits", "spPlate-*.fits")
+_POPULATIONS: dict[str, PopulationName] = {"GALAXY": "galaxy", "QSO": "quasar", "STAR": "star"}
+_PLURALS = {"GALAXY": "galaxies", "QSO": "quasars", "STAR": "stars"}
+
+app = App(help=__doc__)
+
+
+@app.default
+def main(
+    templates: Path,
+    *,
+    sky: Annotated[Path, Parameter(help="Directory of real SDSS sky fibres, spec-*.fits.")],
+    only: Annotated[str, Parameter(help="Name of one model; all when left out.")] = "",
+    spectra: Annotated[int, Parameter(help="Spectra to simulate for each model.")] = SPECTRA,
+    epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 14,
+) -> None:
+    """Train the shipped models anew from redrock TEMPLATES and real sky."""
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
+        for recipe in RECIPES:
+            if only in ("", recipe.name):
+                card = make(recipe, templates, sky, Path(work), spectra, epochs, console)
+                console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
+                shutil.rmtree(Path(work) / recipe.name)
+
+
+if __name__ == "__main__":
+    app()

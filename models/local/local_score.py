@@ -1,0 +1,72 @@
+"""A score as a stack of local layers, one additive pooling, a head, and sums of pixels: what cheap exact
+occlusion needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from torch import Tensor, nn
+
+from models.local.additive_pooling import AdditivePooling
+from models.local.local_layers import check_local
+from models.local.pixel_verdict import PixelVerdict
+
+
+class LocalScore(nn.Module):
+    """A function of flux, (B, N) to (B,), made of parts that occlusion can take apart.
+
+    Whatever else a model is told (inverse variance, redshift) is fixed here: one spectrum's occlusions
+    share it.
+
+    Parameters
+    ----------
+    lift : (B, N) flux to (B, C, N), each pixel by itself; constants per pixel are welcome.
+    layers : local layers in order, see :mod:`models.local.local_layers`.
+    pooling : sums over positions, (B, C, P) to (B, F).
+    head : modules in order, (B, F) to (B,): natural log of the probability density. A module that
+        has a ``difference`` rule keeps small differences exact in float32; others are evaluated in
+        float64.
+    verdict : what makes log p of the head's outputs, (B, F') then, and of features linear in flux; None if
+        the head's output is log p.
+
+    Raises
+    ------
+    ConfigurationError : a layer is not local; says which and why.
+    """
+
+    def __init__(
+        self,
+        lift: Callable[[Tensor], Tensor],
+        layers: Sequence[nn.Module],
+        pooling: AdditivePooling,
+        head: Sequence[nn.Module],
+        verdict: PixelVerdict | None = None,
+    ) -> None:
+        super().__init__()
+        check_local(layers, "LocalScore")
+        self.lift = lift
+        self.layers = nn.ModuleList(layers)
+        self.pooling = pooling
+        self.head = nn.ModuleList(head)
+        self.verdict = verdict
+
+    def forward(self, flux: Tensor) -> Tensor:
+        """(B, N) to (B,)."""
+        hidden = self.lift(flux)
+        for layer in self.layers:
+            hidden = layer(hidden)
+        outputs: Tensor = self.pooling(hidden)
+        for module in self.head:
+            outputs = module(outputs)
+        if self.verdict is not None:
+            outputs = self.verdict(outputs, self.verdict.of_flux(flux))
+        return outputs
+
+
+class AddChannel(nn.Module):
+    """The plainest lift: (B, N) to (B, 1, N)."""
+
+    def forward(self, flux: Tensor) -> Tensor:
+        """(B, N) to (B, 1, N)."""
+        return flux[:, None]

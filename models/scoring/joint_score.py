@@ -1,0 +1,50 @@
+"""One score of four: how rare the latents are, how far the usual misfit goes, what else the residual holds,
+what local features say.
+
+Each is turned into minus the log of its tail among usual spectra of the same depth and redshift. The score
+is the log of the weighted mean of the inverse tails, that of the harmonic mean p-value (Wilson 2019, PNAS
+116, 1195) with its sign changed: near the largest of them, smooth, and never far below zero.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from models.calibration.calibration import Calibration
+
+PARTS = ("density", "misfit", "residual", "novelty")
+"""The four, in the order in which they stand in tensors."""
+SHARES = (0.05, 0.05, 0.85, 0.05)
+"""Their weights in the mean. Most of what is planted shows in the residual: the others cost it little."""
+
+
+def depth_of(ivar: Tensor) -> Tensor:
+    """Median over good pixels of sqrt(ivar), (B, N) to (B,): the S/N per pixel of unit flux.
+
+    It does not depend on flux, so it stays what it is when flux is occluded. 1 without a good pixel.
+    """
+    root = torch.where(ivar > 0, ivar.clamp_min(0).sqrt(), torch.nan)
+    return torch.nan_to_num(root.nanmedian(dim=1).values, nan=1.0)
+
+
+class JointScore(nn.Module):
+    """From the parts' raw values to the score."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([Calibration() for _ in PARTS])
+
+    def fit(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> None:
+        """Learn every part's tail from usual spectra, raw (n, 4), depth and redshift (n,)."""
+        for number in range(len(PARTS)):
+            values = (raw[:, number], depth, redshift)
+            self.parts[number] = Calibration.fit(*(value.double().numpy() for value in values))
+
+    def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
+        """Score, (...) float64, of raw (..., 4); depth and redshift broadcast against (...)."""
+        depths = [part(raw[..., number], depth, redshift) for number, part in enumerate(self.parts)]
+        shares = [depth + math.log(share) for depth, share in zip(depths, SHARES, strict=True)]
+        return torch.logsumexp(torch.stack(shares, dim=-1), dim=-1)

@@ -1,0 +1,271 @@
+"""Is there anything, anywhere, of whatever width, that the reconstruction does not draw?
+
+What a reconstruction usually misses, the modes U of ``models.scoring.usual_misfit``, is taken out of the
+residual as far as it may be explained by them: with noise W^-1 the residual's covariance is C = W^-1 + U U',
+and C^-1 r = W (r - U G U' W r) with G = (1 + U' W U)^-1 (Woodbury). That is averaged over overlapping cells
+of several widths and compared with what noise and the rest of the model's misfit leave there. If something
+of unknown place, width and strength were added to a spectrum, the ratio of its likelihood to that of
+nothing would be the mean over cells of exp(t^2/2 * v/(1+v)), with t the cell's significance and v the
+strength's prior variance: the best test there is for such an addition (Neyman & Pearson 1933, averaged
+over the prior). Far out the square is made a line (pseudo-Huber), because real residuals have longer tails
+than normal ones. How far the modes themselves are excited is half the square of U' W r, whitened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.grid import WavelengthGrid
+
+SHRINKAGE = 0.9
+"""v / (1 + v): strengths of three standard deviations are expected."""
+BEND = 6.0
+"""Significance around which the square becomes a line."""
+NODE_STEP = 0.002
+"""Distance of the misfit's nodes, log10 of rest wavelength: 23 Angstrom at 5000."""
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """What modes take out of residuals, for B spectra, C cells and K modes.
+
+    Attributes
+    ----------
+    weight : (B, N), the inverse variance; weighted_modes : (B, N, K), times the modes.
+    correction : (B, C, K), what cells' sums of weight * residual lose per unit of U' W r.
+    information : (B, C), inverse variance that is left in cells; 0 where no pixel is good.
+    whitening : (B, K, K), makes U' W r of unit covariance.
+    """
+
+    weight: Tensor
+    weighted_modes: Tensor
+    correction: Tensor
+    information: Tensor
+    whitening: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ScanContext:
+    """What the scan needs beside the residual, for B spectra and C cells.
+
+    Attributes
+    ----------
+    projection : of the modes.
+    scale : (B, C), one over the standard deviation of a cell's corrected sum; 0 where no pixel of the cell
+        is good.
+    log_prior : (B, C), natural log of each cell's share; minus infinity where no pixel is good.
+    """
+
+    projection: Projection
+    scale: Tensor
+    log_prior: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ScanResult:
+    """Of B spectra: ``cells`` (B, C) and ``modes`` (B, K), of unit variance in usual spectra."""
+
+    cells: Tensor
+    modes: Tensor
+
+
+class ResidualScan(nn.Module):
+    """Natural log of the mean likelihood ratio over cells.
+
+    Parameters
+    ----------
+    grid : observed wavelengths.
+    redshift_max : largest redshift; beyond the nodes the misfit is constant.
+    widths : (width, step) in pixels of every scale's cells.
+    """
+
+    starts: Tensor
+    stops: Tensor
+    scale_of: Tensor
+    log10_centre: Tensor
+    log_misfit: Tensor
+    log_noise: Tensor
+
+    def __init__(self, grid: WavelengthGrid, redshift_max: float, widths: Sequence[tuple[int, int]]) -> None:
+        super().__init__()
+        self.widths = tuple((int(width), int(step)) for width, step in widths)
+        self.block = math.gcd(*(pixels for cells in self.widths for pixels in cells))
+        starts, stops, scales = [], [], []
+        for number, (width, step) in enumerate(self.widths):
+            first = torch.arange(math.ceil(max(grid.size - width, 0) / step) + 1) * step
+            starts.append(first)
+            stops.append((first + width).clamp(max=grid.size))
+            scales.append(torch.full_like(first, number))
+        self.register_buffer("starts", torch.cat(starts), persistent=False)
+        self.register_buffer("stops", torch.cat(stops), persistent=False)
+        self.register_buffer("scale_of", torch.cat(scales), persistent=False)
+        log10 = torch.from_numpy(grid.wavelength()).log10()
+        centre = ((self.starts + self.stops - 1) // 2).clamp(max=grid.size - 1)
+        self.register_buffer("log10_centre", log10[centre], persistent=False)
+        self.first_node = float(log10[0]) - math.log10(1 + redshift_max)
+        nodes = math.ceil((float(log10[-1]) - self.first_node) / NODE_STEP) + 2
+        self.register_buffer("log_misfit", torch.full((len(self.widths), nodes), math.log(0.01)))
+        self.register_buffer("log_noise", torch.zeros(len(self.widths)))
+
+    @property
+    def cells(self) -> int:
+        """Number of cells C."""
+        return len(self.starts)
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sums over cells, (..., N) to (..., C)."""
+        padded = nn.functional.pad(values, (0, -values.shape[-1] % self.block)).contiguous()
+        blocks = padded.view(*padded.shape[:-1], -1, self.block).sum(dim=-1)
+        return self._of_blocks(blocks, values.shape[-1])
+
+    def sums_of_columns(self, values: Tensor) -> Tensor:
+        """Sums over cells, (B, N, K) to (B, C, K)."""
+        whole = values.shape[1] // self.block
+        # Padding the last block would copy all others.
+        count, _, columns = values.shape
+        filled = values[:, : whole * self.block].reshape(count, whole, self.block, columns)
+        parts = [filled.sum(dim=2)]
+        if values.shape[1] % self.block:
+            parts.append(values[:, whole * self.block :].sum(dim=1, keepdim=True))
+        blocks = torch.cat(parts, dim=1).transpose(1, 2).contiguous()
+        return self._of_blocks(blocks, values.shape[1]).transpose(1, 2)
+
+    def _of_blocks(self, blocks: Tensor, pixels: int) -> Tensor:
+        """From sums over blocks of neighbouring pixels, of which every cell is made, to those over cells."""
+        flat = blocks.reshape(-1, 1, blocks.shape[-1])
+        parts = []
+        for width, step in self.widths:
+            count = math.ceil(max(pixels - width, 0) / step) + 1
+            taken, stride = width // self.block, step // self.block
+            padded = nn.functional.pad(flat, (0, max((count - 1) * stride + taken - flat.shape[-1], 0)))
+            padded = padded[..., : (count - 1) * stride + taken]
+            parts.append(nn.functional.avg_pool1d(padded, taken, stride) * taken)
+        return torch.cat(parts, dim=-1).reshape(*blocks.shape[:-1], -1)
+
+    def nodes(self, redshift: Tensor) -> tuple[Tensor, Tensor]:
+        """Left node of each cell's rest wavelength and how far towards the next, (B, C) each."""
+        rest = self.log10_centre[None] - torch.log10(1 + redshift.double())[:, None]
+        place = ((rest - self.first_node) / NODE_STEP).clamp(0, self.log_misfit.shape[1] - 1.001)
+        left = place.floor().long()
+        return left, (place - left).to(self.log_misfit.dtype)
+
+    def variance(self, information: Tensor, nodes: tuple[Tensor, Tensor]) -> Tensor:
+        """Variance of the mean residual of cells that hold so much inverse variance, (B, C)."""
+        left, fraction = nodes
+        log_misfit = self.log_misfit[self.scale_of[None], left] * (1 - fraction)
+        log_misfit = log_misfit + self.log_misfit[self.scale_of[None], left + 1] * fraction
+        noise = torch.exp(self.log_noise)[self.scale_of] / information.clamp_min(1e-12)
+        return noise + torch.exp(2 * log_misfit)
+
+    def context(self, ivar: Tensor, redshift: Tensor, modes: Tensor) -> ScanContext:
+        """For inverse variances (B, N), redshifts (B,) and modes on observed pixels (B, N, K)."""
+        projection = self.projection(ivar, modes)
+        information = projection.information
+        usable = information > 1e-9
+        deviation = torch.sqrt(self.variance(information, self.nodes(redshift)))
+        scale = torch.where(usable, 1 / (information.clamp_min(1e-9) * deviation), 0.0)
+        log_prior = torch.full_like(scale, -math.inf)
+        for number in range(len(self.widths)):
+            own = usable & (self.scale_of == number)
+            share = own.sum(dim=1, keepdim=True).clamp_min(1).to(scale.dtype) * len(self.widths)
+            log_prior = torch.where(own, -torch.log(share), log_prior)
+        # Without a good pixel nothing is found: cells of significance zero.
+        log_prior[~usable.any(dim=1)] = -math.log(self.cells)
+        return ScanContext(projection, scale, log_prior)
+
+    def projection(self, ivar: Tensor, modes: Tensor) -> Projection:
+        """For inverse variances (B, N) and modes on observed pixels (B, N, K)."""
+        weighted = modes * ivar[..., None]
+        product = (modes.transpose(1, 2) @ weighted).double()
+        one = torch.eye(modes.shape[-1], dtype=product.dtype, device=product.device)
+        gain = torch.linalg.inv(one + product).to(ivar.dtype)
+        # The covariance of U' W r is P + P^2 = L (1 + L' L) L', with P = U' W U = L L'. Modes of which the
+        # spectrum shows nothing, or what others show too, are given no weight.
+        least = 1e-6 * (1 + product.diagonal(dim1=1, dim2=2).mean(dim=1))
+        lower = torch.linalg.cholesky(product + least[:, None, None] * one)
+        inner = torch.linalg.cholesky(one + lower.transpose(1, 2) @ lower)
+        solve = torch.linalg.solve_triangular
+        halfway = solve(lower, one.expand_as(lower), upper=False)
+        whitening = solve(inner, halfway, upper=False).to(ivar.dtype)
+        of_cells = self.sums_of_columns(weighted)
+        correction = of_cells @ gain
+        full = self.sums(ivar)
+        information = full - (correction * of_cells).sum(dim=-1)
+        # Of a cell that the modes explain wholly, rounding is left.
+        information = torch.where(information > 1e-3 * full, information, 0.0)
+        return Projection(ivar, weighted, correction, information, whitening)
+
+    def corrected(self, residual: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:
+        """Cells' sums of weight * residual without what modes explain, (B, C), and U' W r, (B, K)."""
+        good = projection.weight > 0
+        strength = torch.einsum("bn,bnk->bk", torch.where(good, residual, 0.0), projection.weighted_modes)
+        sums = self.sums(torch.where(good, residual * projection.weight, 0.0))
+        return sums - (projection.correction @ strength[..., None])[..., 0], strength
+
+    def forward(self, residual: Tensor, context: ScanContext) -> ScanResult:
+        """Significances in residuals (B, N)."""
+        sums, strength = self.corrected(residual, context.projection)
+        modes = (context.projection.whitening @ strength[..., None])[..., 0]
+        return ScanResult(sums * context.scale, modes)
+
+
+def evidence(significance: Tensor) -> Tensor:
+    """Log likelihood ratio of a cell, up to a constant; any shape."""
+    return SHRINKAGE * BEND**2 * (torch.sqrt(1 + (significance / BEND).square()) - 1)
+
+
+def log_ratio(significance: Tensor, log_prior: Tensor) -> Tensor:
+    """Log of the mean likelihood ratio of cells, (..., C) to (...)."""
+    return torch.logsumexp(log_prior + evidence(significance), dim=-1)
+
+
+def excitation(modes: Tensor) -> Tensor:
+    """Half the sum of squares of the modes' significances, (..., K) to (...)."""
+    return 0.5 * modes.square().sum(dim=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class CellMeans:
+    """Of n spectra: corrected mean residuals (n, C), their information (n, C), redshifts (n,)."""
+
+    mean: Tensor
+    information: Tensor
+    redshift: Tensor
+
+
+def cell_means(
+    scan: ResidualScan, residual: Tensor, ivar: Tensor, redshift: Tensor, modes: Tensor
+) -> CellMeans:
+    """What :func:`fit_misfit` learns from, of residuals (n, N) with modes (n, N, K)."""
+    projection = scan.projection(ivar, modes)
+    sums, _ = scan.corrected(residual, projection)
+    information = projection.information
+    return CellMeans(sums / information.clamp_min(1e-9), information, redshift)
+
+
+def fit_misfit(scan: ResidualScan, found: CellMeans, rounds: int = 300) -> None:
+    """Set the rest of the misfit to its maximum-likelihood value for usual spectra.
+
+    Neighbouring nodes are held together, so that rarely seen rest wavelengths follow their neighbours.
+    """
+    usable = (found.information > 1e-9).to(found.mean.dtype)
+    nodes = scan.nodes(found.redshift)
+    with torch.enable_grad():
+        values = [scan.log_misfit.clone().requires_grad_(), scan.log_noise.clone().requires_grad_()]
+        optimiser = torch.optim.Adam(values, lr=0.05)
+        for _ in range(rounds):
+            scan.log_misfit, scan.log_noise = values
+            variance = scan.variance(found.information, nodes)
+            # Long tails: Student's t of four degrees of freedom.
+            nll = 0.5 * torch.log(variance) + 2.5 * torch.log1p(found.mean.square() / (4 * variance))
+            roughness = (values[0][:, 1:] - values[0][:, :-1]).square().sum()
+            loss = (nll * usable).sum() + roughness
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+    scan.log_misfit, scan.log_noise = (value.detach() for value in values)

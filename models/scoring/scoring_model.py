@@ -1,0 +1,173 @@
+"""The scoring model: encoder, decoder, density of latents, and the calibration of its scores."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.calibration.calibration import Calibration
+from models.local.local_score import LocalScore
+from models.model_card import ModelCard
+from models.scoring.decoder import Decoder
+from models.scoring.density import LatentDensity
+from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
+from models.scoring.joint_score import JointScore, depth_of
+from models.scoring.residual_scan import ResidualScan, excitation, log_ratio
+from models.scoring.scan_verdict import ScanVerdict
+from models.scoring.usual_misfit import UsualMisfit
+from models.spectrum_model import CalibratedModel, ModelOutputs
+
+_SCANNED_AT_ONCE = 4
+"""Spectra whose modes on observed pixels are held at once."""
+
+
+class ScoringModel(CalibratedModel):
+    """Scores spectra by the rarity of their latents, by what their residual holds, and by local novelty.
+
+    The parts are joined by :class:`models.scoring.joint_score.JointScore`.
+    """
+
+    def __init__(self, card: ModelCard, calibration_size: int) -> None:
+        super().__init__()
+        self.card = card
+        architecture: dict[str, Any] = dict(card.architecture)
+        flow = architecture.pop("flow")
+        decoder_hidden = tuple(architecture.pop("decoder_hidden"))
+        scan = [(width, step) for width, step in architecture.pop("scan")]
+        modes = int(architecture.pop("modes"))
+        settings = EncoderSettings.from_dict(architecture)
+        self.encoder = Encoder(card.grid, card.redshift_max, settings)
+        self.decoder = Decoder(
+            card.grid, card.rest_start, card.rest_step, card.rest_size, settings.latents, decoder_hidden
+        )
+        self.density = LatentDensity(settings.latents, flow["transforms"], tuple(flow["hidden"]))
+        self.usual_misfit = UsualMisfit(card.rest_size, modes)
+        self.scan = ResidualScan(card.grid, card.redshift_max, scan)
+        self.joint = JointScore()
+        self.calibration = Calibration()
+        self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
+
+    @property
+    def floats_per_pixel(self) -> int:
+        """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
+        settings = self.encoder.settings
+        # Flux, its copies while it is pasted and scaled, the first layer's three channels; then
+        # every layer's output before and after its activation.
+        held, stride = 10.0, 1
+        for channels, step in zip(settings.channels, settings.strides, strict=True):
+            stride *= step
+            held += 2 * channels / stride
+        # The modes of a few spectra, their products and sums, shared out over a batch of a hundred.
+        held += 5 * self.usual_misfit.modes.shape[1] * _SCANNED_AT_ONCE / 100
+        return math.ceil(held)
+
+    def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """Latents (B, S) of flux (B, N), ivar (B, N), redshift (B,)."""
+        latents: Tensor = self.encoder(flux, ivar, redshift)
+        return latents
+
+    def raw_parts(
+        self,
+        latents: Tensor,
+        reconstruction: Tensor,
+        flux: Tensor,
+        ivar: Tensor,
+        redshift: Tensor,
+        depth: Tensor,
+    ) -> Tensor:
+        """What the score is joined of, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra.
+
+        ``depth`` (B,) is that of ``ivar``, see :func:`models.scoring.joint_score.depth_of`.
+        """
+        count = self.encoder.settings.latents
+        density = -self.density(latents[:, :count], self.density.context(depth, redshift))
+        found = [
+            self._scanned(flux[part] - reconstruction[part], ivar[part], redshift[part])
+            for part in torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE)
+        ]
+        return torch.cat((density[:, None], torch.cat(found), latents[:, count:]), dim=-1)
+
+    def _scanned(self, residual: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """Excitation of the usual misfit and log ratio of the scan, (B, 2)."""
+        context = self.scan.context(ivar, redshift, self.modes(redshift))
+        found = self.scan(residual, context)
+        return torch.stack((excitation(found.modes), log_ratio(found.cells, context.log_prior)), dim=-1)
+
+    def modes(self, redshift: Tensor) -> Tensor:
+        """Usual misfit's modes on observed pixels, (B,) to (B, N, K)."""
+        modes: Tensor = self.usual_misfit(*self.decoder.places(redshift, self.usual_misfit.modes.dtype))
+        return modes
+
+    def log_prob(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """Minus the score, (B,)."""
+        return -self.outputs(flux, ivar, redshift).score
+
+    def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
+        """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N); novelty plays no part."""
+        spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)
+        return spectra
+
+    def conditioned(self, ivar: Tensor, redshift: float) -> LocalScore:
+        """Minus the score, of (batch, N) spectra that share one ivar (N,) and one redshift.
+
+        What depends on ivar and redshift alone is computed once, here.
+        """
+        ivar = ivar[None]
+        where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
+        embedding, log_coverage = self.encoder.context(ivar, where)
+        return LocalScore(
+            lift=lambda flux: self.encoder.channels(flux, ivar),
+            layers=self.encoder.layers(embedding),
+            pooling=self.encoder.pooling(log_coverage),
+            head=(EncoderHead(self.encoder.head, self.encoder.settings),),
+            verdict=self._verdict(ivar, where),
+        )
+
+    def _verdict(self, ivar: Tensor, redshift: Tensor) -> ScanVerdict:
+        """Of ivar (1, N) and redshift (1,)."""
+        depth = depth_of(ivar)
+        context = self.scan.context(ivar, redshift, self.modes(redshift))
+        matrix, offset = self.decoder.basis(float(redshift))
+        projection, scale = context.projection, context.scale[0]
+        profiles = projection.weighted_modes[0]
+        # Significances, of cells and then modes, are linear in sums over cells and in sums of profiles.
+        mixing = torch.cat((-(projection.correction[0] * scale[:, None]), projection.whitening[0])).T
+        columns = torch.cat((matrix, offset[:, None]), dim=1).T
+        drawn = nn.functional.pad(self.scan.sums(columns * ivar) * scale, (0, len(mixing)))
+        drawn = (drawn + (columns @ profiles) @ mixing).T
+        return ScanVerdict(
+            density=self.density.given(self.density.context(depth, redshift)),
+            hidden=self.decoder.hidden,
+            drawn=drawn[:, :-1].contiguous(),
+            offset=drawn[:, -1].contiguous(),
+            scale=scale,
+            mixing=mixing.contiguous(),
+            log_prior=context.log_prior[0],
+            joint=self.joint,
+            depth=depth[0],
+            redshift=redshift[0],
+            weight=ivar[0],
+            starts=self.scan.starts,
+            stops=self.scan.stops,
+            profiles=profiles,
+        )
+
+    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
+        """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
+        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
+        redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
+        return self.decode(latents, redshifts)
+
+    def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
+        """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
+        latents = self.encode(flux, ivar, redshift)
+        reconstruction = self.decode(latents, redshift)
+        depth = depth_of(ivar)
+        raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift, depth)
+        score = self.joint(raw, depth, redshift).to(flux.dtype)
+        return ModelOutputs(latents, score, reconstruction)

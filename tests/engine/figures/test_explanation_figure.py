@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.figures.explained_spectrum import ExplainedSpectrum
+from engine.figures.explanation import HEIGHT, WIDTH, explanation_figure, image_columns, smoothed
+from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+
+
+def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> ExplainedSpectrum:
+    generator = np.random.default_rng(0)
+    wavelength = grid.wavelength()
+    line = np.exp(-0.5 * ((wavelength - 5008.24 * (1 + redshift)) / 6) ** 2)
+    ivar = np.full(grid.size, 25.0)
+    ivar[2000:2100] = 0.0
+    combined = np.where(ivar > 0, 3 * line - 0.1, 0.0)
+    return ExplainedSpectrum(
+        key="iron/main/bright/39627787712826532",
+        redshift=redshift,
+        spectype="GALAXY",
+        score=41.2,
+        tail_probability=2e-4,
+        grid=grid,
+        flux=1 + 4 * line + 0.2 * generator.normal(size=grid.size),
+        ivar=ivar,
+        baseline=np.ones(grid.size),
+        windows=(1, 16, 256),
+        maps=np.stack([combined * 0.1, combined, combined * 5]),
+        combined=combined,
+        peak_wavelength=float(wavelength[combined.argmax()]),
+        peak_window=16,
+    )
+
+
+def png(spectrum: ExplainedSpectrum, dpi: int = 50) -> Image.Image:
+    buffer = io.BytesIO()
+    explanation_figure(spectrum).savefig(buffer, dpi=dpi)
+    return Image.open(buffer)
+
+
+def texts(spectrum: ExplainedSpectrum) -> str:
+    figure = explanation_figure(spectrum)
+    found = list(figure.texts) + [text for axes in figure.axes for text in axes.texts]
+    return "\n".join(text.get_text() for text in found)
+
+
+@pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID], ids=["desi", "sdss"])
+def test_size_is_always_the_same_and_so_are_the_bytes(grid: WavelengthGrid) -> None:
+    first, second = png(explained(grid)), png(explained(grid))
+    assert first.size == (int(WIDTH * 50), int(HEIGHT * 50))
+    assert first.tobytes() == second.tobytes()
+
+
+def test_it_names_spectrum_lines_and_peak() -> None:
+    told = texts(explained())
+    assert "iron/main/bright/39627787712826532" in told
+    assert "GALAXY  z = 0.2000    score 41.2    tail probability 0.0002" in told
+    assert "[O III] 5008" in told
+    assert "C IV" not in told  # outside the observed range at this redshift
+    assert "peak 6010 Å (rest 5008 Å, [O III] 5008, window 12.8 Å)" in told
+
+
+@pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID], ids=["desi", "sdss"])
+def test_everything_written_is_inside_the_figure_and_apart_from_the_ticks(grid: WavelengthGrid) -> None:
+    figure = explanation_figure(replace(explained(grid), flux=-1234.5 * explained(grid).flux))
+    figure.draw_without_rendering()
+    whole = figure.bbox
+    for axes in figure.axes:
+        written = [*axes.texts, axes.xaxis.label, axes.yaxis.label, axes.legend_, *figure.texts]
+        for text in filter(None, written):
+            box = text.get_window_extent()
+            assert box.x0 >= whole.x0, text
+            assert box.x1 <= whole.x1, text
+            assert box.y0 >= whole.y0, text
+            assert box.y1 <= whole.y1, text
+
+
+def test_line_names_do_not_overlap() -> None:
+    figure = explanation_figure(explained(redshift=0.05))
+    strip = figure.axes[0]
+    places = sorted(text.get_position()[0] for text in strip.texts)
+    first, last = strip.get_xlim()
+    height_of_text = 7.5 / 72 / (WIDTH * strip.get_position().width) * (last - first)
+    assert len(places) > 15
+    assert np.diff(places).min() > height_of_text
+
+
+def test_colours_are_symmetric_about_zero() -> None:
+    figure = explanation_figure(explained())
+    for axes in figure.axes:
+        for image in axes.images:
+            assert image.norm.vmin == -image.norm.vmax  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"ivar": np.zeros(DESI_GRID.size)},
+        {"flux": np.full(DESI_GRID.size, np.nan)},
+        {"combined": np.zeros(DESI_GRID.size), "maps": np.zeros((3, DESI_GRID.size))},
+        {"combined": np.full(DESI_GRID.size, -1.0)},
+        {"redshift": float("nan"), "score": float("nan"), "tail_probability": float("nan")},
+        {"peak_wavelength": float("nan"), "peak_window": 0},
+        {"redshift": 5.0},
+        {"key": "$\\nosuch{$ <script> _x_", "spectype": "$\\bad$"},
+    ],
+)
+def test_odd_spectra_are_drawn_all_the_same(change: dict[str, object]) -> None:
+    assert png(replace(explained(), **change)).size == (int(WIDTH * 50), int(HEIGHT * 50))  # type: ignore[arg-type]
+
+
+def test_wrong_shapes_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"grid of 7781 pixels: flux \(5,\)"):
+        replace(explained(), flux=np.ones(5))
+    with pytest.raises(ValueError, match=r"maps \(2, 7781\) for 3 windows"):
+        replace(explained(), maps=np.ones((2, DESI_GRID.size)))
+
+
+@pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID, WavelengthGrid("few", "linear", 4000.0, 1.0, 40)])
+def test_columns_keep_the_largest_pixel_whatever_its_sign(grid: WavelengthGrid) -> None:
+    rows = np.zeros((2, grid.size))
+    rows[0, 17], rows[1, 31] = 5.0, -7.0
+    rows[1, 32] = np.nan
+    first, last, columns = image_columns(rows, grid)
+    assert columns[0].max() == 5.0
+    assert columns[1].min() == -7.0
+    assert np.isfinite(columns).all()
+    centre = first + (np.flatnonzero(columns[0] == 5.0).mean() + 0.5) * (last - first) / columns.shape[1]
+    width = (last - first) / columns.shape[1]
+    assert abs(centre - grid.wavelength()[17]) < 3 * width
+
+
+def test_smoothing_skips_masked_pixels_and_keeps_the_flux_of_bright_lines() -> None:
+    flux, ivar = np.ones(200), np.ones(200)
+    flux[100], ivar[100] = 1e6, 0.0
+    flux[48:53], ivar[48:53] = 101.0, 1e-4
+    mean, sigma = smoothed(flux, ivar)
+    assert np.isnan(mean[100])
+    assert np.nanmax(mean[80:]) < 1.0 + 1e-9
+    np.testing.assert_allclose(np.nansum(mean[20:80] - 1.0), 500.0, rtol=1e-6)
+    np.testing.assert_allclose(sigma[150], 1.0)

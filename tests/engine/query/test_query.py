@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from engine.clustering.pipeline import cluster_store
+from engine.clustering.settings import ClusteringSettings
+from engine.query.query import COLUMNS, NOT_IN_STORE, QuerySettings, parse_redshift_range, query
+from engine.store.store import Store
+from models.errors import ConfigurationError, InputError
+from models.row_status import RowStatus
+from tests.planted_store import FIRST_TARGET, PlantedStore, planted_store
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> PlantedStore:
+    return planted_store(tmp_path_factory.mktemp("query") / "odd.zarr")
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory: pytest.TempPathFactory) -> PlantedStore:
+    store = planted_store(tmp_path_factory.mktemp("query") / "clustered.zarr")
+    cluster_store(store.url, ClusteringSettings(resamples=3, maximum=5))
+    return store
+
+
+@pytest.fixture(scope="module")
+def brute(store: PlantedStore) -> pd.DataFrame:
+    """Everything that was put into the store, as one frame of plain columns."""
+    frame = pd.DataFrame(
+        {
+            "key": store.rows.keys(),
+            "target_id": store.rows["target_id"],
+            "redshift": store.rows["redshift"],
+            "score": store.score,
+            "outlier": store.outlier,
+            "source": store.source,
+            "status": [RowStatus(code).label for code in store.rows["status"]],
+        }
+    )
+    frame["peak"] = np.nan
+    frame.loc[store.outlier, "peak"] = store.peak_wavelength
+    frame["bits"] = 0
+    frame.loc[store.outlier, "bits"] = store.signatures
+    return frame
+
+
+def keys(frame: pd.DataFrame) -> list[str]:
+    return frame["key"].tolist()
+
+
+def oddest_first(frame: pd.DataFrame) -> list[str]:
+    return frame.sort_values("score", ascending=False)["key"].tolist()
+
+
+def test_without_conditions_all_outliers_oddest_first(store: PlantedStore, brute: pd.DataFrame) -> None:
+    answer = query(store.url, QuerySettings())
+    assert tuple(answer.columns) == COLUMNS
+    assert keys(answer) == oddest_first(brute[brute["outlier"]])
+    assert set(answer["status"]) == {"scored"}
+    merged = answer.merge(brute, on="key", suffixes=("", "_put"))
+    np.testing.assert_array_equal(merged["score"], merged["score_put"])
+    np.testing.assert_array_equal(merged["peak_wavelength"], merged["peak"])
+    np.testing.assert_allclose(merged["peak_rest_wavelength"], merged["peak"] / (1 + merged["redshift"]))
+    assert merged["source"].tolist() == merged["source_put"].tolist()
+    assert (answer["peak_window"] == 8).all()
+    np.testing.assert_allclose(answer["peak_window_angstrom"], 64.0)
+
+
+def test_top_and_redshift(store: PlantedStore, brute: pd.DataFrame) -> None:
+    inside = brute[brute["outlier"] & brute["redshift"].between(0.1, 0.2)]
+    assert keys(query(store.url, QuerySettings(redshift=(0.1, 0.2)))) == oddest_first(inside)
+    assert keys(query(store.url, QuerySettings(redshift=(0.1, 0.2), top=3))) == oddest_first(inside)[:3]
+    assert len(query(store.url, QuerySettings(redshift=(5.0, 6.0)))) == 0
+
+
+@pytest.mark.parametrize(
+    ("peak", "wavelength", "tolerance", "rest"),
+    [
+        ("Hα", 6564.61, 15.0, True),
+        ("OIII", 5008.24, 15.0, True),
+        ("5894.57+-4", 5894.57, 4.0, True),
+        ("obs:6900±150", 6900.0, 150.0, False),
+    ],
+)
+def test_peak_by_line_and_wavelength(
+    store: PlantedStore, brute: pd.DataFrame, peak: str, wavelength: float, tolerance: float, rest: bool
+) -> None:
+    place = brute["peak"] / (1 + brute["redshift"]) if rest else brute["peak"]
+    wanted = brute[brute["outlier"] & ((place - wavelength).abs() <= tolerance)]
+    assert len(wanted) > 0
+    assert keys(query(store.url, QuerySettings(peak=peak))) == oddest_first(wanted)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "unwanted"),
+    [
+        (("edge",), ()),
+        (("sky_lines", "edge"), ()),
+        (("edge",), ("sky-lines",)),
+        (("any",), ()),
+        ((), ("any",)),
+        (("masked",), ()),
+    ],
+)
+def test_failure_signatures(
+    store: PlantedStore, brute: pd.DataFrame, wanted: tuple[str, ...], unwanted: tuple[str, ...]
+) -> None:
+    bits = {"edge": 2, "sky_lines": 32, "sky-lines": 32, "masked": 16, "any": 255}
+    keep = brute["outlier"].copy()
+    for name in wanted:
+        keep &= (brute["bits"] & bits[name]) != 0
+    for name in unwanted:
+        keep &= (brute["bits"] & bits[name]) == 0
+    answer = query(store.url, QuerySettings(signatures=wanted, without_signatures=unwanted))
+    assert keys(answer) == oddest_first(brute[keep])
+    named = {0: "", 2: "edge", 32: "sky_lines", 34: "edge sky_lines"}
+    merged = answer.merge(brute, on="key")
+    assert merged["signatures"].tolist() == [named[each] for each in merged["bits"]]
+
+
+def test_what_is_not_explained_has_no_signatures_to_ask_for(store: PlantedStore) -> None:
+    ids = (FIRST_TARGET, FIRST_TARGET + 1, FIRST_TARGET + 2)
+    every = query(store.url, QuerySettings(target_ids=ids)).set_index("target_id")
+    assert every.loc[FIRST_TARGET, "signatures"] == ""
+    for settings in (
+        QuerySettings(target_ids=ids, without_signatures=("masked",)),
+        QuerySettings(target_ids=ids, signatures=("any",)),
+    ):
+        assert query(store.url, settings)["target_id"].tolist() == [FIRST_TARGET + 1]
+
+
+def test_target_ids_find_rows_of_any_status_and_say_what_is_not_there(
+    store: PlantedStore, brute: pd.DataFrame
+) -> None:
+    asked = (FIRST_TARGET + 1, FIRST_TARGET, FIRST_TARGET + 2, FIRST_TARGET + 3, 7)
+    answer = query(store.url, QuerySettings(target_ids=asked)).set_index("target_id")
+    assert answer["status"].to_dict() == {
+        FIRST_TARGET + 1: "scored",
+        FIRST_TARGET: "sky_fibre",
+        FIRST_TARGET + 2: "scored",
+        FIRST_TARGET + 3: "no_redshift",
+        7: NOT_IN_STORE,
+    }
+    assert answer.index[-1] == 7
+    assert answer["peak_wavelength"].notna().tolist() == [True, False, False, False, False]
+    assert np.isnan(answer.loc[FIRST_TARGET, "score"])
+
+
+def test_neighbouring_19_digit_ids_are_told_apart(store: PlantedStore) -> None:
+    assert float(FIRST_TARGET + 1) == float(FIRST_TARGET + 2)
+    answer = query(store.url, QuerySettings(target_ids=(FIRST_TARGET + 1,)))
+    assert answer["target_id"].dtype == np.int64
+    assert answer["target_id"].tolist() == [FIRST_TARGET + 1]
+
+
+def test_keys_and_target_ids_add_up(store: PlantedStore) -> None:
+    key = f"iron/main/bright/{FIRST_TARGET + 5}"
+    answer = query(store.url, QuerySettings(keys=(key, "no/such/key"), target_ids=(FIRST_TARGET + 9,)))
+    assert set(answer["key"]) == {key, f"iron/main/bright/{FIRST_TARGET + 9}", "no/such/key"}
+    assert answer["status"].iloc[-1] == NOT_IN_STORE
+
+
+def test_conditions_hold_together_with_ids(store: PlantedStore, brute: pd.DataFrame) -> None:
+    ids = tuple(int(each) for each in brute["target_id"][:60])
+    answer = query(store.url, QuerySettings(target_ids=ids, redshift=(0.1, 0.2)))
+    wanted = brute[:60][brute["redshift"][:60].between(0.1, 0.2)]
+    assert set(answer["key"]) == set(wanted["key"])
+
+
+def test_cluster_and_its_column(clustered: PlantedStore) -> None:
+    every = query(clustered.url, QuerySettings())
+    assert every["cluster"].notna().all()
+    for number in sorted(set(every["cluster"])):
+        answer = query(clustered.url, QuerySettings(cluster=int(number)))
+        assert keys(answer) == keys(every[every["cluster"] == number])
+        assert answer["line"].nunique() == 1
+    ids = (FIRST_TARGET, FIRST_TARGET + 1)
+    mixed = query(clustered.url, QuerySettings(target_ids=ids)).set_index("target_id")
+    assert mixed["cluster"].isna().to_dict() == {FIRST_TARGET: True, FIRST_TARGET + 1: False}
+
+
+def test_without_clustering_the_column_is_unknown(store: PlantedStore) -> None:
+    assert query(store.url, QuerySettings(top=3))["cluster"].isna().all()
+
+
+def test_superseded_rows_are_not_found(tmp_path: Path) -> None:
+    store = planted_store(tmp_path / "odd.zarr")
+    Store.open(store.url).mark_superseded([1, 2])
+    assert f"iron/main/bright/{FIRST_TARGET + 1}" not in keys(query(store.url, QuerySettings()))
+    answer = query(store.url, QuerySettings(target_ids=(FIRST_TARGET + 1, FIRST_TARGET + 2)))
+    assert answer["status"].tolist() == [NOT_IN_STORE, NOT_IN_STORE]
+
+
+def test_a_store_without_outliers_answers_with_nothing(tmp_path: Path) -> None:
+    store = planted_store(tmp_path / "odd.zarr", outliers=False)
+    answer = query(store.url, QuerySettings())
+    assert tuple(answer.columns) == COLUMNS
+    assert len(answer) == 0
+
+
+def test_errors_say_what_to_do(store: PlantedStore, clustered: PlantedStore, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"not been clustered[\s\S]*whyspec cluster"):
+        query(store.url, QuerySettings(cluster=0))
+    with pytest.raises(InputError, match=r"no cluster of that number[\s\S]*got: 99[\s\S]*allowed: 0 to 3"):
+        query(clustered.url, QuerySettings(cluster=99))
+    with pytest.raises(InputError, match=r"no clustering of that name[\s\S]*allowed: default"):
+        query(clustered.url, QuerySettings(clustering="other"))
+    with pytest.raises(InputError, match="no whyspec store"):
+        query(str(tmp_path / "nothing.zarr"), QuerySettings())
+    with pytest.raises(ConfigurationError, match=r"first is not below[\s\S]*--z"):
+        QuerySettings(redshift=(0.3, 0.1))
+    with pytest.raises(ConfigurationError, match="not positive"):
+        QuerySettings(top=0)
+    with pytest.raises(ConfigurationError, match=r"no failure signature[\s\S]*--signature[\s\S]*edge"):
+        QuerySettings(signatures=("edgy",))
+    with pytest.raises(ConfigurationError, match="no line of that name"):
+        QuerySettings(peak="unobtainium")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [("0.1:0.3", (0.1, 0.3)), (":0.3", (-np.inf, 0.3)), ("0.1:", (0.1, np.inf)), (":", (-np.inf, np.inf))],
+)
+def test_redshift_ranges(text: str, wanted: tuple[float, float]) -> None:
+    assert parse_redshift_range(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("0.3:0.1", "first is larger"), ("0.3", "colon"), ("a:b", "not numbers"), ("nan:1", "two numbers")],
+)
+def test_bad_redshift_ranges(text: str, why: str) -> None:
+    with pytest.raises(ConfigurationError, match=why):
+        parse_redshift_range(text)

@@ -1,0 +1,165 @@
+"""The pool of Ray actors: the serial executor's bytes, and what happens when processes die."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import ray as ray_library
+
+from engine.run.executor import WorkerRecipe
+from engine.run.plan import begin
+from engine.run.ray_pool import RayPoolExecutor
+from engine.run.serial import SerialExecutor
+from engine.store.blocks import AttributionBlock
+from engine.store.store import Store
+from flows.run.preparation import PreparedRun, prepare
+from infra.settings import Settings
+from models.errors import ConfigurationError, InputError, RetryError, StoreError
+from tests.small_run import small_request, tree_bytes
+
+pytestmark = pytest.mark.usefixtures("ray")
+
+
+@pytest.fixture
+def prepared(release: Path, model: Path, tmp_path: Path) -> PreparedRun:
+    """A run whose store exists and has room."""
+    planned = prepare(small_request(release, tmp_path / "ray.zarr", model), Settings())
+    store = Store.create(planned.request.store, planned.configuration)
+    begin(store, planned.plan)
+    return replace(planned, store=store)
+
+
+@pytest.fixture
+def recipe(prepared: PreparedRun) -> WorkerRecipe:
+    return WorkerRecipe(prepared.models, prepared.request.store)
+
+
+def test_ray_writes_the_serial_executors_bytes(
+    prepared: PreparedRun, recipe: WorkerRecipe, tmp_path: Path
+) -> None:
+    serial = Store.create(str(tmp_path / "serial.zarr"), prepared.configuration)
+    begin(serial, prepared.plan)
+    with SerialExecutor(replace(recipe, store=serial.url)) as one:
+        expected = [one.run(block) for block in prepared.plan.blocks]
+    with RayPoolExecutor(recipe, 2) as pool, ThreadPoolExecutor(pool.slots) as threads:
+        assert list(threads.map(pool.run, prepared.plan.blocks)) == expected
+    assert tree_bytes(Path(recipe.store)) == tree_bytes(Path(serial.url))
+
+
+def test_a_killed_actor_is_replaced_and_its_block_run_again(
+    prepared: PreparedRun, recipe: WorkerRecipe
+) -> None:
+    blocks = prepared.plan.blocks
+    with RayPoolExecutor(recipe, 2) as pool:
+        expected = [pool.run(block) for block in blocks]
+        before = pool.processes()
+
+        def kill_soon() -> None:
+            time.sleep(0.05)
+            os.kill(before[0], signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_soon)
+        with ThreadPoolExecutor(2) as threads:
+            running = threads.map(pool.run, blocks * 3)
+            killer.start()
+            assert list(running) == expected * 3
+        killer.join()
+        after = pool.processes()
+        assert before[0] not in after
+        assert len(set(after)) == 2
+
+
+def test_an_actor_that_ray_gave_up_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
+    block = prepared.plan.blocks[0]
+    with RayPoolExecutor(recipe, 1) as pool:
+        expected = pool.run(block)
+        before = pool.processes()
+        ray_library.kill(pool._all[0])  # without restart: gone for good
+        assert pool.run(block) == expected
+        assert pool.processes() != before
+
+
+def test_a_workers_error_arrives_as_it_was_raised(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
+    store = prepared.store
+    assert store is not None
+    missing = AttributionBlock(0, prepared.configuration.outlier_block_rows, "plan", (0,))
+    store.grow(0, 1)
+    with RayPoolExecutor(recipe, 1) as pool:
+        with pytest.raises(StoreError, match="not in the staging area") as caught:
+            pool.run(missing)
+        assert caught.value.kind == "staging-missing"
+        assert caught.value.remedy
+        # The actor is none the worse for it.
+        assert pool.run(prepared.plan.blocks[0]).spectra > 0
+
+
+def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe, tmp_path: Path) -> None:
+    with (
+        pytest.raises(InputError, match="no model of that name"),
+        RayPoolExecutor(replace(recipe, models=(str(tmp_path / "nowhere"),)), 1),
+    ):
+        pass
+
+
+def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(recipe: WorkerRecipe) -> None:
+    with (
+        pytest.raises(ConfigurationError, match=r"3 workers of 1 CPUs and 0 GPUs each") as caught,
+        RayPoolExecutor(recipe, 3, ready_seconds=3),
+    ):
+        pass
+    assert "3 s" in caught.value.allowed
+    assert "fewer workers" in caught.value.remedy
+
+
+def test_a_worker_that_dies_while_it_loads_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        pool = RayPoolExecutor(recipe, 1)
+        entered = thread.submit(pool.__enter__)
+        while not pool._all:
+            time.sleep(0.01)
+        first = pool._all[0]
+        ray_library.kill(first)
+        entered.result()
+        try:
+            assert pool._all[0] is not first
+            assert pool.run(prepared.plan.blocks[0]).spectra > 0
+        finally:
+            pool.__exit__(None, None, None)
+
+
+def test_a_recipe_is_small_enough_to_send(recipe: WorkerRecipe) -> None:
+    assert len(pickle.dumps(recipe)) < 1000
+
+
+def test_a_block_waits_for_a_worker_in_bounds_when_all_died(
+    prepared: PreparedRun, recipe: WorkerRecipe
+) -> None:
+    block = prepared.plan.blocks[0]
+    with RayPoolExecutor(recipe, 1) as pool:
+        pool._ready_seconds = 1.0
+        # It needs the whole cluster, so it waits until the pool's only worker is gone.
+        room_taker = ray_library.remote(_RoomTaker).options(num_cpus=2).remote()
+        ray_library.kill(pool._all[0])
+        ray_library.get(room_taker.ready.remote())
+        try:
+            with pytest.raises(RetryError, match="All workers died") as caught:
+                pool.run(block)
+            assert caught.value.kind == "no-workers"
+            assert "0 CPUs" in caught.value.got
+        finally:
+            ray_library.kill(room_taker)
+        pool._ready_seconds = 60.0
+        assert pool.run(block).spectra == block.spectra
+
+
+class _RoomTaker:
+    def ready(self) -> bool:
+        return True

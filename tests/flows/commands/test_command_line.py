@@ -1,0 +1,285 @@
+"""The command line as a user meets it: a process of its own, its exit status, its two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine.attribution.signatures import Signature
+from engine.store.verify import verify
+from tests.small_run import SPECTRA, small_options, small_release, tree_bytes, whyspec
+
+COMMANDS = (
+    "simulate", "train", "evaluate", "plan", "run", "cluster", "verify", "report", "query", "explain", "demo",
+)  # fmt: skip
+NOISE = ("ray", "prefect", "dask", "Traceback", "Warning", "raylet", "uvicorn", "distributed")
+
+
+@pytest.fixture(scope="module")
+def finished(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store made by the real command with Ray and Prefect; what it printed lies beside it."""
+    directory = tmp_path_factory.mktemp("finished")
+    store = directory / "odd.zarr"
+    done = whyspec("run", release, *small_options(store, model, "ray"), "--workers", 2, "--json")
+    assert done.returncode == 0, done.stderr
+    (directory / "stdout").write_text(done.stdout)
+    (directory / "stderr").write_text(done.stderr)
+    return store
+
+
+def refused(status: int, *tokens: object, **environment: str) -> str:
+    """Standard error of a command that must fail with this status, as one line without frame."""
+    done = whyspec(*tokens, **environment)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr
+    return " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_run_prints_one_json_document_and_keeps_the_rest_off_it(finished: Path) -> None:
+    summary = json.loads((finished.parent / "stdout").read_text())
+    assert summary["spectra"] == SPECTRA
+    assert sum(summary["status_counts"].values()) == SPECTRA
+    assert summary["explained"] == summary["outliers"] > 0
+    shown = (finished.parent / "stderr").read_text()
+    assert "4 new" in shown
+    assert "sky_fibre" in shown
+    assert f"whyspec cluster {finished}" in shown.replace("\n", "")
+
+
+def test_nothing_of_the_machinery_is_seen(finished: Path) -> None:
+    shown = (finished.parent / "stderr").read_text()
+    assert [word for word in NOISE if word in shown] == []
+
+
+def test_a_second_run_says_so_and_starts_nothing(finished: Path, release: Path) -> None:
+    before = tree_bytes(finished)
+    # With these addresses, starting Ray or a flow would fail.
+    nowhere = {"WHYSPEC_RAY_ADDRESS": "127.0.0.1:1", "PREFECT_API_URL": "http://127.0.0.1:1/api"}
+    done = whyspec("run", release, "--store", finished, **nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "Nothing to do: 4 files unchanged" in " ".join(done.stdout.split())
+    assert tree_bytes(finished) == before
+
+
+def test_the_commands_after_a_run(finished: Path, tmp_path: Path) -> None:
+    clustered = whyspec("cluster", finished, "--json")
+    assert clustered.returncode == 0, clustered.stderr
+    assert json.loads(clustered.stdout)["name"] == "default"
+
+    verified = whyspec("verify", finished, "--json")
+    assert verified.returncode == 0, verified.stderr
+    assert json.loads(verified.stdout)["ok"] is True
+
+    page = tmp_path / "page.html"
+    assert whyspec("report", finished, "-o", page, "--top", 1).returncode == 0
+    assert "<html" in page.read_text()
+
+    found = whyspec("query", finished, "--top", 3, "--json")
+    rows = json.loads(found.stdout)
+    assert len(rows) == 3
+    one = whyspec("query", finished, "--target-id", rows[0]["target_id"], "--format", "json")
+    assert json.loads(one.stdout) == rows[:1]
+    clean = whyspec("query", finished, "--without-signature", "any", "--json")
+    assert {row["signatures"] for row in json.loads(clean.stdout)} <= {""}
+    table = tmp_path / "odd.csv"
+    assert whyspec("query", finished, "--z", "0:9", "-o", table).returncode == 0
+    assert table.read_text().startswith("key,target_id,redshift")
+
+
+def test_a_damaged_object_is_found(finished: Path, tmp_path: Path) -> None:
+    store = tmp_path / "damaged.zarr"
+    shutil.copytree(finished, store)
+    shard = store / "scores" / "score" / "c" / "0"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"\0")
+    done = whyspec("verify", store, "--json")
+    assert done.returncode == 65
+    faults = json.loads(done.stdout)["faults"]
+    assert [fault["where"] for fault in faults] == ["scores/score/c/0"]
+
+
+def test_plan_writes_nothing(release: Path, model: Path, tmp_path: Path) -> None:
+    done = whyspec(
+        "plan", release, "--store", tmp_path / "s.zarr", "--model", model, "--threshold", 0.2, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["files"]["new"] == 4
+    assert plan["spectra"] == SPECTRA
+    assert plan["store_exists"] is False
+    assert not list(tmp_path.iterdir())
+
+
+def test_explain_needs_no_store(release: Path, model: Path, tmp_path: Path) -> None:
+    file = min(release.rglob("coadd-*.fits"))
+    quick = ["--preset", "reference-code", "--windows", "64,512", "--baselines", 2, "--model", model]
+    figure = tmp_path / "why.png"
+    done = whyspec("explain", file, "--row", 3, *quick, "-o", figure, "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["peak_window"] in (64, 512)
+    assert set(told["signatures"]) <= {signature.label for signature in Signature}
+    assert all(f"{name}: " in done.stderr for name in told["signatures"])
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    target = told["key"].rpartition("/")[2]
+    again = whyspec("explain", file, "--target-id", target, *quick, "--json")
+    assert json.loads(again.stdout) == told
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_and_every_option(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from flows.command_line import run_command
+
+    assert run_command([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert f"whyspec {command} " in shown
+    assert "Parameters" in shown
+
+
+def test_help_is_quick_and_names_every_command_and_exit_status() -> None:
+    done = whyspec("--help")
+    assert done.returncode == 0
+    assert [command for command in COMMANDS if command not in done.stdout] == []
+    for status in ("3", "64", "65", "66", "70", "75", "130"):
+        assert f"    {status} " in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    from tests.small_run import environment
+
+    code = (
+        "import sys; from flows.command_line import run_command; run_command(['run', '--help']);"
+        "print(*sorted({'torch', 'ray', 'prefect', 'dask', 'astropy', 'zarr', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_release_that_is_not_there(model: Path, tmp_path: Path) -> None:
+    text = refused(66, "run", tmp_path / "nowhere", "--store", tmp_path / "s.zarr", "--model", model)
+    assert "A path of the release does not exist." in text
+    assert f"where {tmp_path}/nowhere" in text
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_an_empty_directory(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    text = refused(66, "plan", tmp_path / "empty", "--store", tmp_path / "s.zarr")
+    assert "There is no FITS file in the directory." in text
+    assert "desi-healpix" in text
+
+
+def test_an_unknown_layout(release: Path, tmp_path: Path) -> None:
+    text = refused(66, "plan", release, "--store", tmp_path / "s.zarr", "--layout", "desi-dr9")
+    assert "There is no such layout." in text
+    assert "got desi-dr9" in text
+    assert "allowed" in text
+    assert "sdss-spec" in text
+
+
+def test_a_truncated_file_ends_with_status_3(release: Path, model: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(release, damaged)
+    victim = min(damaged.rglob("coadd-*.fits"))
+    os.truncate(victim, victim.stat().st_size // 2)
+    text = refused(3, "run", damaged, *small_options(tmp_path / "s.zarr", model), "--json")
+    assert "1 file set aside" in text
+    assert str(victim) in text
+    report = verify(str(tmp_path / "s.zarr"))
+    assert report.ok
+
+
+def test_a_model_of_the_other_survey(model: Path, tmp_path: Path) -> None:
+    sdss = small_release(tmp_path / "sdss", 3, survey="sdss")
+    text = refused(64, "run", sdss, "--store", tmp_path / "s.zarr", "--model", model)
+    assert "The model is for another instrument than the release's spectra." in text
+    assert "desi grid (7781 pixels" in text
+    assert "sdss grid (4801 pixels" in text
+
+
+def test_a_store_of_another_schema_version(finished: Path, release: Path, tmp_path: Path) -> None:
+    store = tmp_path / "old.zarr"
+    shutil.copytree(finished, store)
+    root = json.loads((store / "zarr.json").read_text())
+    root["attributes"]["schema_version"] = 999
+    (store / "zarr.json").write_text(json.dumps(root))
+    text = refused(65, "run", release, "--store", store)
+    assert "The store's schema has a version that this whyspec does not read." in text
+    assert "schema version 999" in text
+
+
+def test_a_place_that_cannot_be_written(release: Path, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    options = small_options(tmp_path / "file" / "s.zarr", model)
+    text = refused(66, "run", release, *options)
+    assert str(tmp_path / "file") in text
+
+
+@pytest.mark.parametrize("threshold", ["0", "1.5", "-0.1", "nan"])
+def test_a_threshold_that_is_no_tail_probability(
+    threshold: str, release: Path, model: Path, tmp_path: Path
+) -> None:
+    text = refused(
+        64, "plan", release, "--store", tmp_path / "s.zarr", "--model", model, f"--threshold={threshold}"
+    )
+    assert "The threshold is not a tail probability." in text
+    assert "greater than 0, at most 1" in text
+
+
+def test_a_threshold_below_what_the_calibration_resolves(release: Path, model: Path, tmp_path: Path) -> None:
+    text = refused(
+        64, "plan", release, "--store", tmp_path / "s.zarr", "--model", model, "--threshold", "1e-9"
+    )
+    assert "smaller than any tail probability the model can give" in text
+    assert "calibration spectra" in text
+
+
+def test_options_that_make_no_sense(release: Path, finished: Path, tmp_path: Path) -> None:
+    text = refused(64, "run", release, "--store", tmp_path / "s.zarr", "--windows", "4,x")
+    assert "--windows" in text
+    assert "4,x" in text
+    text = refused(64, "run", release)
+    assert "--store" in text
+    text = refused(64, "query", finished, "--peak", "Halfa")
+    assert "Did you mean Hα" in text
+    text = refused(64, "run", release, "--store", finished, WHYSPEC_WORKERS="many")
+    assert "WHYSPEC_WORKERS" in text
+
+
+def test_a_prefect_server_that_is_down(release: Path, model: Path, tmp_path: Path) -> None:
+    options = small_options(tmp_path / "s.zarr", model)
+    text = refused(75, "run", release, *options, PREFECT_API_URL="http://127.0.0.1:1/api")
+    assert "The Prefect server does not answer." in text
+    assert "http://127.0.0.1:1/api" in text
+
+
+def test_an_error_is_also_json_where_json_was_asked_for(tmp_path: Path) -> None:
+    done = whyspec("plan", tmp_path / "nowhere", "--store", tmp_path / "s.zarr", "--json")
+    assert done.returncode == 66
+    error = json.loads(done.stdout)["error"]
+    assert error["kind"] == "missing-path"
+    assert error["remedy"]
+
+
+def test_a_traceback_is_shown_on_request_only(tmp_path: Path) -> None:
+    done = whyspec("plan", tmp_path / "nowhere", "--store", tmp_path / "s.zarr", "--traceback")
+    assert done.returncode == 66
+    assert "Traceback" in done.stderr
+
+
+def test_memory_that_does_not_do_is_refused_with_the_numbers(
+    release: Path, model: Path, tmp_path: Path
+) -> None:
+    options = small_options(tmp_path / "s.zarr", model)
+    text = refused(64, "run", release, *options, WHYSPEC_MEMORY_PER_WORKER=str(2**20))
+    assert "The run does not fit the memory of its workers." in text
+    assert "1 MiB each" in text
+    assert not (tmp_path / "s.zarr").exists()

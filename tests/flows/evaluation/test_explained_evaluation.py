@@ -1,0 +1,58 @@
+"""The explanation half of ``whyspec evaluate`` as a user meets it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.evaluation.combinations import COMBINATIONS
+from engine.evaluation.judged_spectra import Judgement
+from flows.command_line import run_command
+from flows.evaluation.explained_evaluation import FIGURE, JUDGEMENT, TABLES
+
+
+@pytest.mark.slow
+def test_the_command_explains_and_writes_what_it_found(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = [
+        "--spectra",
+        "5",
+        "--strengths",
+        "40",
+        "--kinds",
+        "cosmic_rays",
+        "--explain",
+        "1",
+        "--threads",
+        "1",
+    ]
+    assert run_command(["evaluate", str(model), "--out", str(tmp_path), *options]) == 0
+    judgement = Judgement.from_dict(json.loads((tmp_path / JUDGEMENT).read_text()))
+    assert judgement.kinds == ("cosmic_rays",)
+    assert {each.strength for each in judgement.spectra} == {10.0, 20.0, 40.0}
+    assert set(COMBINATIONS) < set(judgement.methods)
+    assert (tmp_path / FIGURE).read_bytes().startswith(b"\x89PNG")
+    tables = (tmp_path / TABLES).read_text()
+    for text in (
+        "Localisation AUC",
+        "by chance",
+        "gradient x input",
+        "\\|gradient x input\\|",
+        "Cost of one",
+    ):
+        assert text in tables
+    shown = " ".join("".join(capsys.readouterr()).split())
+    assert "Peak on the planted pixels" in shown
+
+
+@pytest.mark.parametrize("options", [("--explain", "-1"), ("--explain", "4", "--spectra", "12")])
+def test_too_few_spectra_to_explain_are_refused_at_once(
+    options: tuple[str, ...], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run_command(["evaluate", str(model), "--out", str(out), *options]) == 64
+    assert "--explain" in capsys.readouterr().err
+    assert not out.exists()

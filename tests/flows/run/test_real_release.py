@@ -1,0 +1,156 @@
+"""The shipped models on real survey files: what a run says of every file and every row, exactly.
+
+Statuses are facts of the files and may never move. Scores are facts of the shipped weights:
+docs/real-spectra.md has their numbers, here stands what must hold of any weights that ship.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+from engine.evaluation.rates import area_under_curve
+from engine.store.reading import StoreView
+from engine.store.verify import verify
+from flows.run.run_request import RunRequest, RunSummary
+from flows.run_release import run_release
+from infra.settings import Settings
+from models.row_status import RowStatus
+
+pytestmark = [pytest.mark.real_data, pytest.mark.slow, pytest.mark.usefixtures("prefect")]
+
+THRESHOLD = 0.01
+
+
+def run(release: Path, store: Path, classes: tuple[str, ...] | None = None) -> RunSummary:
+    """Score everything with the shipped model; explain as cheaply as can be."""
+    request = RunRequest(
+        release=(str(release),),
+        store=str(store),
+        classes=classes,
+        threshold=THRESHOLD,
+        preset="reference-code",
+        windows=(1024,),
+        baselines=1,
+        executor="serial",
+    )
+    return run_release(request, Settings())
+
+
+def rows_of(summary: RunSummary) -> pd.DataFrame:
+    """All rows by the name of their file, with the label of their status."""
+    table = StoreView.open(summary.store).table()
+    table["file"] = table["source"].str.rpartition("/")[2]
+    table["label"] = [RowStatus(int(code)).label for code in table["status"]]
+    return table.set_index("file")
+
+
+@pytest.fixture(scope="module")
+def sdss(real_data: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> RunSummary:
+    """Every real SDSS file, with the classes of the shipped model."""
+    return run(real_data / "real" / "sdss", tmp_path_factory.mktemp("sdss") / "odd.zarr")
+
+
+@pytest.fixture(scope="module")
+def manifest(real_data: Path) -> pd.DataFrame:
+    """What is known of the files by other means, by file name."""
+    table = pd.read_csv(real_data / "real" / "manifest.csv")
+    table = table[table["file"].str.startswith("sdss/")]
+    return table.set_index(table["file"].str.rpartition("/")[2])
+
+
+def test_every_sdss_file_is_accounted_for(sdss: RunSummary, manifest: pd.DataFrame) -> None:
+    assert (sdss.files_new, sdss.spectra, sdss.set_aside) == (129, 129, ())
+    assert dict(sdss.status_counts) == {"scored": 31, "sky_fibre": 31, "class_not_modelled": 67}
+    rows = rows_of(sdss)
+    assert rows["key"].is_unique
+    assert set(rows.index) == set(manifest.index)
+    assert verify(sdss.store).ok
+
+
+def test_a_sky_fibre_is_one_whatever_class_the_pipeline_gave_it(
+    sdss: RunSummary, manifest: pd.DataFrame
+) -> None:
+    known = manifest.index[manifest["label"] == "sky fibre"]
+    assert Counter(manifest.loc[known, "pipeline_class"]) == {"STAR": 15, "QSO": 11, "GALAXY": 5}
+    rows = rows_of(sdss)
+    assert set(rows.index[rows["label"] == "sky_fibre"]) == set(known)
+
+
+def test_only_and_all_galaxies_of_the_pipeline_are_scored(sdss: RunSummary, manifest: pd.DataFrame) -> None:
+    galaxies = manifest[(manifest["pipeline_class"] == "GALAXY") & (manifest["label"] != "sky fibre")]
+    rows = rows_of(sdss)
+    scored = rows[rows["label"] == "scored"]
+    assert set(scored.index) == set(galaxies.index)
+    assert scored["tail_probability"].between(0, 1, inclusive="right").all()
+    assert set(rows[rows["label"] == "class_not_modelled"]["spectype"]) == {"QSO", "STAR"}
+
+
+def test_outliers_are_those_at_the_threshold_and_all_are_explained(sdss: RunSummary) -> None:
+    rows = rows_of(sdss)
+    assert rows["outlier"].sum() == (rows["tail_probability"] <= THRESHOLD).sum() == sdss.outliers
+    assert sdss.explained == sdss.store_outliers == sdss.outliers
+
+
+def test_ordinary_galaxies_are_flagged_no_more_often_than_the_threshold_promises(
+    sdss: RunSummary, manifest: pd.DataFrame
+) -> None:
+    ordinary = rows_of(sdss).loc[manifest.index[manifest["label"] == "ordinary galaxy"]]
+    assert len(ordinary) == 29
+    assert binom.sf(int(ordinary["outlier"].sum()) - 1, len(ordinary), THRESHOLD) > 0.01
+
+
+def test_the_most_extreme_emission_lines_are_odder_than_every_ordinary_galaxy(
+    sdss: RunSummary, manifest: pd.DataFrame
+) -> None:
+    rows = rows_of(sdss)
+    extreme = rows.loc["SHOC579_SDSS_dr18.fits"]
+    assert extreme["outlier"]
+    assert extreme["score"] > rows.loc[manifest.index[manifest["label"] == "ordinary galaxy"], "score"].max()
+
+
+def test_with_all_classes_quasars_are_scored_in_the_models_redshifts(
+    real_data: Path, manifest: pd.DataFrame, sdss: RunSummary, tmp_path: Path
+) -> None:
+    everything = run(real_data / "real" / "sdss", tmp_path / "all.zarr", classes=())
+    assert dict(everything.status_counts) == {"scored": 71, "sky_fibre": 31, "redshift_out_of_range": 27}
+    rows, galaxies = rows_of(everything), rows_of(sdss)
+    refused = rows[rows["label"] == "redshift_out_of_range"]["redshift"]
+    assert not refused.between(0.0, 0.65).any()
+    # Who else is scored does not change a galaxy's tail probability.
+    scored = galaxies.index[galaxies["label"] == "scored"]
+    pd.testing.assert_series_equal(
+        rows.loc[scored, "tail_probability"], galaxies.loc[scored, "tail_probability"]
+    )
+    quasars = rows[(rows["label"] == "scored") & (rows["spectype"] == "QSO")]
+    assert len(quasars) == 40
+    assert quasars["outlier"].mean() > 0.8
+    # Before all, they are odder than galaxies that a person called ordinary.
+    ordinary = rows.loc[manifest.index[manifest["label"] == "ordinary galaxy"]]
+    assert area_under_curve(quasars["score"].to_numpy(), ordinary["score"].to_numpy()) > 0.95
+
+
+def test_every_desi_row_and_file_is_accounted_for(real_data: Path, tmp_path: Path) -> None:
+    desi = run(real_data / "real" / "desi", tmp_path / "odd.zarr")
+    assert (desi.files_new, desi.spectra) == (3, 11)
+    assert dict(desi.status_counts) == {"scored": 1, "sky_fibre": 1, "no_target": 2, "no_redshift": 7}
+    assert [(file.url.rpartition("/")[2], file.kind) for file in desi.set_aside] == [
+        ("redrock-test.fits", "not-a-coadd"),
+        ("spectra-sv3-dark-26065.fits", "not-a-coadd"),
+    ]
+    rows = rows_of(desi).reset_index().set_index(["file", "source_row"])["label"]
+    assert rows.loc["coadd-4-80613-thru20210324.fits"].tolist() == ["scored"]
+    assert rows.loc["coadd-1-80693-thru20210204.fits"].tolist() == ["no_redshift"] * 5
+    assert rows.loc["coadd-sv3-dark-26065.fits"].tolist() == [
+        "no_target", "no_target", "no_redshift", "sky_fibre", "no_redshift",
+    ]  # fmt: skip
+
+
+def test_a_release_of_sky_fibres_has_no_outliers(real_data: Path, tmp_path: Path) -> None:
+    sky = run(real_data / "sky", tmp_path / "odd.zarr", classes=())
+    assert (sky.spectra, sky.status_counts) == (91, (("sky_fibre", 91),))
+    assert (sky.outliers, sky.store_outliers, sky.set_aside) == (0, 0, ())

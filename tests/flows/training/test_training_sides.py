@@ -1,0 +1,123 @@
+"""Sides of a training: no object on two of them, whatever else is in the release."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.spectra.rows import Rows
+from engine.surveys.listing import list_release
+from engine.surveys.reading import open_spectra
+from engine.training.sides import SAME_OBJECT, Side, objects
+
+SHARES = [(0.05, 0.2), (0.3, 0.3), (0.45, 0.45)]
+
+
+def desi_rows(target_ids: list[int]) -> Rows:
+    rows = Rows.empty(len(target_ids))
+    rows.data["target_id"] = target_ids
+    return rows
+
+
+def sdss_rows(positions: list[tuple[float, float]]) -> Rows:
+    rows = Rows.empty(len(positions))
+    rows.data["ra"], rows.data["dec"] = np.transpose(positions)
+    rows.data["plate"], rows.data["fiber"] = 266, np.arange(len(positions))
+    return rows
+
+
+def separation(rows: Rows, first: int, second: int) -> float:
+    """Degrees, by the chord: exact at small distances."""
+    ra, dec = np.radians(rows["ra"]), np.radians(rows["dec"])
+    point = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    return float(np.degrees(2 * np.arcsin(np.linalg.norm(point[first] - point[second]) / 2)))
+
+
+@pytest.mark.real_data
+def test_repeated_observations_of_real_objects_are_on_one_side(real_data: Path) -> None:
+    files = sorted(str(path) for path in (real_data / "real" / "sdss").rglob("*.fits"))
+    parts = []
+    for file in list_release(files).files:
+        with open_spectra(file, 0, 0) as spectra:
+            parts.append(spectra.rows(0, file.spectra))
+    rows = Rows.concatenate(parts)
+    pairs = [pair for pair in combinations(range(len(rows)), 2) if separation(rows, *pair) < 1.0 / 3600.0]
+    # The two surveys' catalogues give slightly different positions to one object.
+    apart = [pair for pair in pairs if rows["ra"][pair[0]] != rows["ra"][pair[1]]]
+    assert len(pairs) > 40
+    assert len(apart) > 10
+    split = 0
+    for shares in SHARES:
+        side = objects(rows, *shares).side
+        for first, second in pairs:
+            assert side[first] == side[second] or Side.NONE in (side[first], side[second])
+        split += len(set(side.tolist()) - {Side.NONE}) == 3
+    assert split == len(SHARES)
+
+
+@given(
+    ra=st.floats(0.0, 360.0),
+    dec=st.floats(-89.0, 89.0),
+    angle=st.floats(0.0, 6.29),
+    share=st.floats(0.0, 0.999),
+    shares=st.sampled_from(SHARES),
+)
+def test_positions_close_together_are_never_on_two_sides(
+    ra: float, dec: float, angle: float, share: float, shares: tuple[float, float]
+) -> None:
+    distance = share * SAME_OBJECT
+    other = dec + distance * np.sin(angle)
+    near = (ra + distance * np.cos(angle) / np.cos(np.radians(max(abs(dec), abs(other))))) % 360.0
+    rows = sdss_rows([(ra, dec), (near, other)])
+    side = objects(rows, *shares).side
+    assert side[0] == side[1] or Side.NONE in side
+
+
+def test_positions_around_the_borders_of_cells_are_never_on_two_sides() -> None:
+    """Random positions seldom lie at a border: walk over many of them in steps of two arc seconds."""
+    step = 2.0 / 3600.0
+    for dec in (0.03, -37.03, 61.53):
+        row = sdss_rows([(0.0 + step * place / np.cos(np.radians(dec)), dec) for place in range(8000)])
+        column = sdss_rows([(147.31, dec + step * place) for place in range(8000)])
+        for rows in (row, column):
+            side = objects(rows, 0.3, 0.3).side
+            assert set(side.tolist()) == set(Side)
+            pair = np.stack([side[:-1], side[1:]])
+            assert ((pair[0] == pair[1]) | (pair == Side.NONE).any(axis=0)).all()
+            assert (side == Side.NONE).mean() < 0.05
+
+
+def test_desi_objects_go_by_their_targetid() -> None:
+    ids = list(range(39_627_000_000_000_000, 39_627_000_000_000_400))
+    first, second = desi_rows(ids), desi_rows(ids[::-1])
+    first.data["survey"], second.data["survey"] = "sv3", "main"
+    second.data["ra"] = 12.5
+    of_first, of_second = objects(first, 0.2, 0.3), objects(second, 0.2, 0.3)
+    np.testing.assert_array_equal(of_first.side, of_second.side[::-1])
+    np.testing.assert_array_equal(of_first.number, of_second.number[::-1])
+    assert len(np.unique(of_first.number)) == len(ids)
+
+
+def test_sides_have_the_shares_that_are_asked_for_and_keep_their_objects() -> None:
+    rows = desi_rows(list(range(1, 20_001)))
+    side = objects(rows, 0.1, 0.2).side
+    for wanted, share in ((Side.VALIDATION, 0.1), (Side.CALIBRATION, 0.2), (Side.TRAINING, 0.7)):
+        assert (side == wanted).mean() == pytest.approx(
+            share, abs=4 * np.sqrt(share * (1 - share) / len(rows))
+        )
+    # Another share for calibration leaves validation as it is.
+    again = objects(rows, 0.1, 0.4).side
+    np.testing.assert_array_equal(side == Side.VALIDATION, again == Side.VALIDATION)
+    assert (again[side == Side.CALIBRATION] == Side.CALIBRATION).all()
+
+
+def test_the_number_that_samples_says_nothing_of_the_side() -> None:
+    of = objects(desi_rows(list(range(1, 20_001))), 0.1, 0.2)
+    smallest = np.argsort(of.number)[:4000]
+    share = (of.side[smallest] == Side.CALIBRATION).mean()
+    assert share == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / 4000))

@@ -1,0 +1,95 @@
+"""A run with a variational model: scored, selected and explained like with any other, wherever it runs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.query.query import QuerySettings, query
+from engine.store.reading import StoreView
+from engine.store.verify import verify
+from flows.run.run_request import RunSummary
+from flows.run_release import run_release
+from infra.settings import Settings
+from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.variational.model import VariationalModel
+from models.weights import load_model
+from tests.small_run import SPECTRA, small_release, small_request, tree_bytes, whyspec
+
+pytestmark = pytest.mark.usefixtures("prefect")
+
+
+@pytest.fixture(scope="module")
+def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a variational model, hardly trained."""
+    base = tmp_path_factory.mktemp("variational")
+    release = small_release(base / "release", 160, seed=4, per_file=80)
+    options = ("--epochs", 2, "--validation", 0.15, "--calibration", 0.25, "--seed", 4, "--threads", 1)
+    trained = whyspec("train", release, "--model", base / "vae", "--kind", "variational", *options)
+    assert trained.returncode == 0, trained.stderr
+    assert "chi2 per pixel" in trained.stderr + trained.stdout
+    return base / "vae"
+
+
+@pytest.fixture(scope="module")
+def done(
+    release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
+) -> RunSummary:
+    """The small release, run in this process; ``done.store`` is not to be changed."""
+    store = tmp_path_factory.mktemp("done") / "odd.zarr"
+    return run_release(small_request(release, store, variational), Settings())
+
+
+def test_the_card_says_how_it_was_trained(variational: Path) -> None:
+    card = load_model(str(variational)).card
+    assert (card.name, card.kind, card.classes) == ("vae", "variational", ("GALAXY",))
+    assert card.architecture["form"] == "ivar"
+    assert card.training["settings"]["seed"] == 4
+    there = sorted(path.name for path in variational.iterdir())
+    assert there == ["card.json", "model.safetensors", "training.json", "training.png"]
+
+
+def test_a_run_leaves_a_complete_store(done: RunSummary, variational: Path) -> None:
+    assert done.spectra == done.store_spectra == SPECTRA
+    assert done.outliers == done.explained > 4
+    assert done.set_aside == ()
+    assert verify(done.store).ok
+    view = StoreView.open(done.store)
+    model = load_model(str(variational))
+    assert isinstance(model, VariationalModel)
+    assert view.read("scores/latents").shape[1] == model.card.latents == model.architecture.latents
+    scored = np.isfinite(view.read("scores/score"))
+    column = RECONSTRUCTION_SCORES.index("ivar_chi2_all_100")
+    np.testing.assert_array_equal(
+        view.read("scores/score")[scored], view.read("scores/reconstruction")[scored, column]
+    )
+
+
+def test_explanations_are_those_of_the_models_likelihood(done: RunSummary, variational: Path) -> None:
+    view, model = StoreView.open(done.store), load_model(str(variational)).double()
+    flux, ivar = (view.read(f"outliers/{name}") for name in ("flux", "ivar"))
+    maps, log_prob = view.read("outliers/combined"), view.read("outliers/log_prob")
+    redshift = view.read("spectra/redshift")[view.read("outliers/row")]
+    assert np.isfinite(maps).all()
+    assert (maps[ivar == 0] == 0).all()
+    assert (np.abs(maps).max(axis=1) > 0).all()
+    for row in range(len(maps)):
+        ask = model.conditioned(torch.from_numpy(ivar[row]).double(), float(redshift[row]))
+        expected = float(ask(torch.from_numpy(flux[row])[None]))
+        assert log_prob[row] == pytest.approx(expected, rel=1e-3)
+    assert len(query(done.store, QuerySettings())) == done.outliers
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray")
+def test_ray_and_serial_leave_the_same_store(
+    done: RunSummary, release: Path, variational: Path, tmp_path: Path
+) -> None:
+    request = small_request(release, tmp_path / "ray.zarr", variational)
+    pooled = run_release(replace(request, executor="ray", workers=2), Settings())
+    assert replace(pooled, store="", seconds=0.0) == replace(done, store="", seconds=0.0)
+    assert tree_bytes(tmp_path / "ray.zarr") == tree_bytes(Path(done.store))

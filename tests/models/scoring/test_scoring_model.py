@@ -1,0 +1,38 @@
+"""The scoring model's promises to occlusion: one mask, one redshift, typical baselines."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from models.scoring.scoring_model import ScoringModel
+
+
+def spectra(model: ScoringModel, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    flux = 1 + 0.3 * torch.randn(count, model.card.grid.size, generator=generator)
+    ivar = 9.0 * (torch.rand(model.card.grid.size, generator=generator) > 0.1)
+    return flux, ivar
+
+
+def test_conditioned_equals_log_prob(tiny_model: ScoringModel) -> None:
+    flux, ivar = spectra(tiny_model, 4)
+    redshift = torch.full((4,), 0.234, dtype=torch.float64)
+    direct = tiny_model.log_prob(flux, ivar.expand_as(flux), redshift)
+    torch.testing.assert_close(tiny_model.conditioned(ivar, 0.234)(flux), direct, rtol=0, atol=1e-5)
+
+
+def test_baselines_are_the_chosen_calibration_spectra(tiny_model: ScoringModel) -> None:
+    chosen = np.array([5, 2, 9])
+    redshift = torch.full((3,), 0.3, dtype=torch.float64)
+    expected = tiny_model.decode(tiny_model.calibration_latents[chosen], redshift)
+    assert torch.equal(tiny_model.baselines(0.3, chosen), expected)
+
+
+def test_a_baseline_is_the_same_galaxy_at_every_redshift(tiny_model: ScoringModel) -> None:
+    """The rest-frame spectrum does not move when the redshift does."""
+    near, far = (tiny_model.baselines(z, np.array([0]))[0] for z in (0.1, 0.3))
+    wavelength = torch.from_numpy(tiny_model.card.grid.wavelength())
+    pixel = torch.tensor([2000, 4000])
+    moved = torch.searchsorted(wavelength, wavelength[pixel] * 1.3 / 1.1)
+    torch.testing.assert_close(near[pixel], far[moved], rtol=0, atol=0.15)
