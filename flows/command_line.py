@@ -40,7 +40,7 @@ Wavelengths are vacuum Angstrom, windows are pixels of the survey's grid.
 
 Exit status:
     0    done
-    3    done, but files were set aside; the summary says which and why
+    3    done, but files were quarantined; the summary says which and why
     64   options, settings, model and store do not fit together
     65   the store is damaged or of another schema version
     66   the input is not there, or not what the command needs

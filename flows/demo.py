@@ -1,4 +1,4 @@
-"""The demonstration: simulate, run, cluster, report, and compare with what was planted."""
+"""The demonstration: simulate, run, cluster, report, and compare with what was injected."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _simulate(settings: SimulationSettings, release: Path, console: Console) -> 
         made = simulate_release(settings, release, progress)
     console.print(
         f"{count(made.spectra, 'spectrum')} in {count(made.files, 'file')}, "
-        f"{count(made.outliers, 'planted anomaly')}."
+        f"{count(made.outliers, 'injected anomaly')}."
     )
 
 
@@ -132,32 +132,32 @@ def top_table(outliers: pd.DataFrame) -> Table:
 
 def _recovery_table(kinds: tuple[Recovery, ...]) -> Table:
     table = Table(
-        title="Planted anomalies: found as outliers, located by the peak",
+        title="Injected anomalies: found as outliers, located by the peak",
         title_justify="left",
         title_style="bold",
         box=None,
         padding=(0, 2, 0, 0),
     )
-    for name in ("kind", "planted", "scored", "found", "located", "by chance"):
+    for name in ("kind", "injected", "scored", "found", "located", "by chance"):
         table.add_column(name, justify="left" if name == "kind" else "right")
-    planted = [kind for kind in kinds if kind.kind]
-    for kind in planted:
+    injected = [kind for kind in kinds if kind.kind]
+    for kind in injected:
         table.add_row(*_cells(kind.kind.replace("_", " "), kind))
     table.add_section()
     total = Recovery(
         "",
-        sum(kind.planted for kind in planted),
-        sum(kind.scored for kind in planted),
-        sum(kind.found for kind in planted),
-        sum(kind.located for kind in planted),
-        sum(kind.chance for kind in planted),
+        sum(kind.injected for kind in injected),
+        sum(kind.scored for kind in injected),
+        sum(kind.found for kind in injected),
+        sum(kind.located for kind in injected),
+        sum(kind.chance for kind in injected),
     )
-    table.add_row(*_cells("all planted", total), style="bold")
+    table.add_row(*_cells("all injected", total), style="bold")
     for kind in kinds:
         if not kind.kind:
             table.add_row(
-                "nothing planted",
-                f"{kind.planted:,}",
+                "nothing injected",
+                f"{kind.injected:,}",
                 f"{kind.scored:,}",
                 f"{kind.found:,}",
                 "",
@@ -170,7 +170,7 @@ def _recovery_table(kinds: tuple[Recovery, ...]) -> Table:
 def _cells(name: str, kind: Recovery) -> tuple[str, ...]:
     return (
         name,
-        f"{kind.planted:,}",
+        f"{kind.injected:,}",
         f"{kind.scored:,}",
         f"{kind.found:,}",
         f"{kind.located:,}",

@@ -17,11 +17,11 @@ from engine.store.blocks import BlockResult
 from engine.store.store import Store
 from flows.run.locked_run import locked_run
 from flows.run.preparation import prepared_run
-from flows.run.run_account import account_of, account_of_nothing
 from flows.run.run_executor import run_executor
 from flows.run.run_publication import published
 from flows.run.run_record import log_marks, log_plan, recorded
 from flows.run.run_request import RunRequest, RunSummary
+from flows.run.run_summary import summary_of, summary_of_nothing
 from infra.settings import load_settings
 from tasks.block_commits import BlockCommits
 from tasks.block_groups import Block, grouped, run_group
@@ -51,7 +51,7 @@ def process(request: RunRequest) -> RunSummary:
         store = prepared.open_store
         log_plan(prepared)
         if not prepared.has_work:
-            return account_of_nothing(prepared, time.monotonic() - begun)
+            return summary_of_nothing(prepared, time.monotonic() - begun)
         begin(store, prepared.plan)
         with ExitStack() as stack:
             executor = run_executor(prepared, stack)
@@ -65,7 +65,7 @@ def process(request: RunRequest) -> RunSummary:
             log_marks("gone", len(gone))
             explained = _run_stage("explaining", attribution_blocks(store), store, executor)
         store.clear_staging()
-        return account_of(prepared, store, scored, explained, time.monotonic() - begun)
+        return summary_of(prepared, store, scored, explained, time.monotonic() - begun)
 
 
 def _run_stage(

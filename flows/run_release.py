@@ -6,13 +6,13 @@ import time
 from contextlib import ExitStack
 from dataclasses import replace
 
+from flows.run.dense_cost import warn_of_dense_cost
 from flows.run.locked_run import locked_run
 from flows.run.preparation import handed_over
-from flows.run.run_account import account_of_nothing
 from flows.run.run_executor import executor_handed_over, run_executor
 from flows.run.run_record import recorded
 from flows.run.run_request import RunRequest, RunSummary
-from flows.run.whole_passes import warn_of_whole_passes
+from flows.run.run_summary import summary_of_nothing
 from infra.prefect_environment import prepare_prefect
 from infra.settings import Settings
 from tasks.run_listener import current_listener
@@ -32,8 +32,8 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
     # A place that cannot be written to, or that another run holds, is told before servers are started.
     with locked_run(request, settings) as prepared:
         if not prepared.has_work:
-            return account_of_nothing(prepared, time.monotonic() - begun)
-        warn_of_whole_passes(prepared.models, prepared.cards, prepared.configuration.occlusion)
+            return summary_of_nothing(prepared, time.monotonic() - begun)
+        warn_of_dense_cost(prepared.models, prepared.cards, prepared.configuration.occlusion)
         # Imported here: a second run over the same release has no need of them.
         prepare_prefect()
         from infra.prefect_server import prefect_starting

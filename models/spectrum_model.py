@@ -64,7 +64,7 @@ class SpectrumModel(nn.Module, ABC):
         orders these spectra as the score does.
 
         A :class:`models.local.local_score.LocalScore` is occluded at the cost of its seams, any other
-        function by whole forward passes.
+        function by full forward passes.
         """
 
     @abstractmethod

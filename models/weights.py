@@ -24,6 +24,9 @@ from models.variational.model import VariationalModel
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
+# Digests of models, which stores keep, cover the names in their files: these stay as they were.
+_MODES_IN_CODE, _MODES_IN_FILES = "residual_factors.", "usual_misfit."
+
 PRETRAINED = Path(__file__).parent / "pretrained"
 
 
@@ -75,6 +78,14 @@ def pretrained_for(grid_name: str) -> tuple[str, ...]:
     )
 
 
+def _in_file(name: str) -> str:
+    return name.replace(_MODES_IN_CODE, _MODES_IN_FILES, 1) if name.startswith(_MODES_IN_CODE) else name
+
+
+def _in_code(name: str) -> str:
+    return name.replace(_MODES_IN_FILES, _MODES_IN_CODE, 1) if name.startswith(_MODES_IN_FILES) else name
+
+
 def digest(card: ModelCard, weights: bytes) -> str:
     """Hex digest of a model: its weights' bytes and its card without the digest."""
     text = json.dumps(card.with_digest("").to_dict(), sort_keys=True, separators=(",", ":"))
@@ -83,7 +94,7 @@ def digest(card: ModelCard, weights: bytes) -> str:
 
 def save_model(model: SpectrumModel, directory: Path) -> ModelCard:
     """Write weights and card; returns the card with its digest, which the model then carries too."""
-    state = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    state = {_in_file(name): tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
     weights = save_tensors(state)
     card = model.card.with_digest(digest(model.card, weights))
     directory.mkdir(parents=True, exist_ok=True)
@@ -142,7 +153,7 @@ def load_model(name: str) -> SpectrumModel:
             kind="model-digest",
         )
     try:
-        state = load_tensors(weights)
+        state = {_in_code(name): tensor for name, tensor in load_tensors(weights).items()}
         model = MODEL_KINDS[card.kind](card, state)
         with torch.no_grad():
             model.load_state_dict(state)

@@ -28,7 +28,7 @@ class RunArtifacts(SilentListener):
     def __init__(self) -> None:
         self._artifact: UUID | None = None
         self._name = ""
-        self._total = self._done = self._outliers = self._retries = self._set_aside = 0
+        self._total = self._done = self._outliers = self._retries = self._quarantined = 0
         self._updated = 0.0
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:  # noqa: ARG002
@@ -43,7 +43,7 @@ class RunArtifacts(SilentListener):
         """Progress in spectra."""
         self._done += result.spectra
         self._outliers += len(result.outliers)
-        self._set_aside += len(result.unreadable)
+        self._quarantined += len(result.unreadable)
         self._update()
 
     def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
@@ -66,7 +66,7 @@ class RunArtifacts(SilentListener):
     def _described(self) -> str:
         return (
             f"{self._name}: {self._done:,} of {self._total:,} spectra, {self._outliers:,} outliers, "
-            f"{self._retries} retries, {self._set_aside} files set aside"
+            f"{self._retries} retries, {self._quarantined} files quarantined"
         )
 
 

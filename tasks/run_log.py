@@ -1,4 +1,4 @@
-"""What the coordinator of a run logs: the plan, stages, blocks in the ledger, retries, files set aside."""
+"""What the coordinator of a run logs: the plan, stages, blocks in the ledger, retries, files quarantined."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class RunLog(SilentListener):
     """Logs what a run tells its listener."""
 
     def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
-        """Files that were refused when they were listed: the account of the run shows them too."""
+        """Files that were refused when they were listed: the summary of the run shows them too."""
         log_event(_LOG, logging.INFO, "workers-ready", f"{workers} workers are ready", workers=workers)
         for file in refused:
-            _set_aside(file, logging.INFO)
+            _quarantined(file, logging.INFO)
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
         """A stage begins."""
@@ -40,7 +40,7 @@ class RunLog(SilentListener):
             block_kind=result.kind, block=result.index, **counts,
         )  # fmt: skip
         for file in result.unreadable:
-            _set_aside(file, logging.WARNING)
+            _quarantined(file, logging.WARNING)
 
     def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:
         """A block will be tried again, and why."""
@@ -51,8 +51,8 @@ class RunLog(SilentListener):
         )  # fmt: skip
 
 
-def _set_aside(file: RefusedFile, level: int) -> None:
+def _quarantined(file: RefusedFile, level: int) -> None:
     log_event(
-        _LOG, level, "file-set-aside", f"set aside: {file.url} ({file.kind})",
+        _LOG, level, "file-quarantined", f"quarantined: {file.url} ({file.kind})",
         file=file.url, kind=file.kind, reason=file.reason,
     )  # fmt: skip

@@ -44,7 +44,7 @@ class RunTally:
     def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:  # noqa: ARG002
         """Count the files that were refused when they were listed."""
         with self._mutex:
-            self._state = replace(self._state, set_aside=self._state.set_aside + len(refused))
+            self._state = replace(self._state, quarantined=self._state.quarantined + len(refused))
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
         """Count anew what belongs to a stage."""
@@ -70,7 +70,7 @@ class RunTally:
                 spectra_done=state.spectra_done + result.spectra,
                 outliers=state.outliers + len(result.outliers),
                 explained=state.explained + explained,
-                set_aside=state.set_aside + len(result.unreadable),
+                quarantined=state.quarantined + len(result.unreadable),
             )
 
     def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002

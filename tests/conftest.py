@@ -76,7 +76,7 @@ def random_model() -> ScoringModel:
         flux = flux + 0.2 * torch.randn_like(flux)
         latents = model.encode(flux, ivar, redshift)
         model.density.standardise(latents[:, :3], depth_of(ivar), redshift)
-        model.usual_misfit.modes.normal_(0, 0.05)
+        model.residual_factors.modes.normal_(0, 0.05)
         residual = flux - model.decode(latents, redshift)
         fit_misfit(model.scan, cell_means(model.scan, residual, ivar, redshift, model.modes(redshift)), 30)
         depth = depth_of(ivar)

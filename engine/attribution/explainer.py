@@ -27,7 +27,7 @@ from models.spectrum_model import SpectrumModel
 class Explainer:
     """A scoring model on a device with the settings of the occlusion.
 
-    The model is copied in float64: single passes over spectrum and baselines cost little, and what
+    The model is copied in float64: single skips spectrum and baselines cost little, and what
     occlusion subtracts should be exact.
 
     Parameters

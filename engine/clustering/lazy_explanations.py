@@ -1,4 +1,4 @@
-"""Explanations as Dask arrays, and the passes over them. Memory: a few chunks, whatever their number."""
+"""Explanations as Dask arrays, and the skips them. Memory: a few chunks, whatever their number."""
 
 from __future__ import annotations
 

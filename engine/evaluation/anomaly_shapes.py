@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.fresh_spectra import FreshSpectrum, joined
+from engine.evaluation.held_out_spectra import HeldOutSpectrum, joined
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.detector_anomalies import Exposure, change_exposure
 from engine.simulation.light_anomalies import Light, change_light
@@ -38,7 +38,7 @@ class AnomalyShape:
 
 
 def anomaly_shape(
-    kind: AnomalyKind, fresh: FreshSpectrum, grid: WavelengthGrid, seed: int
+    kind: AnomalyKind, held_out: HeldOutSpectrum, grid: WavelengthGrid, seed: int
 ) -> AnomalyShape | None:
     """An anomaly of ``kind`` for a spectrum, drawn by ``seed`` and the spectrum's index.
 
@@ -46,24 +46,24 @@ def anomaly_shape(
     of the lines falls on the grid, or all of it falls on masked pixels.
     """
     # Named, not numbered: other kinds may come, and these stay as they are.
-    entropy = np.random.SeedSequence((seed, fresh.index, *kind.value.encode()))
+    entropy = np.random.SeedSequence((seed, held_out.index, *kind.value.encode()))
     random = np.random.Generator(np.random.PCG64(entropy))
-    changes = _change(random, kind, fresh)
+    changes = _change(random, kind, held_out)
     if changes is None:
         return None
-    change, ivar = joined(fresh.simulated, grid, changes)
+    change, ivar = joined(held_out.simulated, grid, changes)
     strength = float(np.sqrt(np.sum(change.astype(np.float64) ** 2 * ivar)))
     if not strength > 0:
         return None
-    largest = _largest_factor(kind, fresh, changes) * strength
+    largest = _largest_factor(kind, held_out, changes) * strength
     return AnomalyShape((change[0] / strength).astype(np.float32), largest)
 
 
 def _change(
-    random: np.random.Generator, kind: AnomalyKind, fresh: FreshSpectrum
+    random: np.random.Generator, kind: AnomalyKind, held_out: HeldOutSpectrum
 ) -> tuple[NDArray[np.float64], ...] | None:
     """The simulator's anomaly, per arm."""
-    simulated = fresh.simulated
+    simulated = held_out.simulated
     arms, pixels = simulated.instrument.arms, simulated.arms
     if kind.astrophysical:
         with np.errstate(divide="ignore"):
@@ -92,14 +92,14 @@ def _has_lines(kind: AnomalyKind, light: Light) -> bool:
 
 
 def _largest_factor(
-    kind: AnomalyKind, fresh: FreshSpectrum, changes: tuple[NDArray[np.float64], ...]
+    kind: AnomalyKind, held_out: HeldOutSpectrum, changes: tuple[NDArray[np.float64], ...]
 ) -> float:
     """How many times larger than drawn it may be."""
     if kind is AnomalyKind.DOUBLE_PEAKED_LINES:
         return 1.0  # the galaxy's own lines are then wholly split
     if kind not in _LOSES_FLUX:
         return np.inf
-    truth = np.concatenate([arm.truth for arm in fresh.simulated.arms])
+    truth = np.concatenate([arm.truth for arm in held_out.simulated.arms])
     change = np.concatenate(changes)
     loss = (change < 0) & (truth > 0)
     return float(np.min(truth[loss] / -change[loss])) if loss.any() else np.inf

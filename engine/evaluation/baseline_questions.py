@@ -16,10 +16,10 @@ from engine.attribution.subject import Subject, effects_of, subject_of
 from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.detectors import tail_probabilities
-from engine.evaluation.explained_planted import ExplanationSettings
+from engine.evaluation.explained_injections import ExplanationSettings
 from engine.evaluation.explanation_summary import Estimate, mean, share
-from engine.evaluation.localisation import Localisation, PlantedPlace, localise
-from engine.evaluation.planted_spectra import PlantingGround
+from engine.evaluation.injected_spectra import PlantingGround
+from engine.evaluation.localisation import InjectedPlace, Localisation, localise
 from models.errors import ConfigurationError
 from models.spectrum_model import SpectrumModel
 
@@ -72,7 +72,7 @@ def answer_baselines(
     combinations: tuple[str, ...] = tuple(COMBINATIONS),
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[BaselineAnswer]:
-    """Explain planted spectra into baselines of every source, as many as ``numbers`` say.
+    """Explain injected spectra into baselines of every source, as many as ``numbers`` say.
 
     Of every kind the first ``settings.spectra`` are taken, at the last of ``settings.strengths``; or the
     first of those that the model detects, if ``settings.sampling`` says so. All numbers come from one
@@ -107,16 +107,16 @@ def answer_baselines(
     carriers = np.arange(len(ground) - most)
     found: dict[tuple[str, int, str], list[tuple[Localisation, float]]] = {}
     wavelength = model.card.grid.wavelength()
-    planted = [ground.plant(kind, settings.strengths[-1], carriers) for kind in ground.kinds]
+    injected = [ground.inject(kind, settings.strengths[-1], carriers) for kind in ground.kinds]
     if settings.sampling == "detected":
-        tails = [tail_probabilities(model, each) for each in planted]
-        planted = [each.take(tail <= settings.threshold) for each, tail in zip(planted, tails, strict=True)]
-    planted = [each.take(slice(0, settings.spectra)) for each in planted]
-    total, done = sum(len(each) for each in planted) * len(sources), 0
-    for each in planted:
+        tails = [tail_probabilities(model, each) for each in injected]
+        injected = [each.take(tail <= settings.threshold) for each, tail in zip(injected, tails, strict=True)]
+    injected = [each.take(slice(0, settings.spectra)) for each in injected]
+    total, done = sum(len(each) for each in injected) * len(sources), 0
+    for each in injected:
         for i in range(len(each)):
             subject = subject_of(model, each.flux[i], each.ivar[i], float(each.redshift[i]))
-            place = PlantedPlace(wavelength, each.ivar[i] > 0, each.planted[i])
+            place = InjectedPlace(wavelength, each.ivar[i] > 0, each.injected[i])
             for source, baselines in sources.items():
                 given = baselines(subject)
                 effects = effects_of(subject, given, drawn, settings.memory_bytes)
@@ -139,7 +139,7 @@ def answer_baselines(
     ]
 
 
-def _one(effects: WindowEffects, number: int, name: str, place: PlantedPlace) -> tuple[Localisation, float]:
+def _one(effects: WindowEffects, number: int, name: str, place: InjectedPlace) -> tuple[Localisation, float]:
     """The map from the first baselines, and its correlation with that from as many others."""
     preset = COMBINATIONS[name]
     first = combined(effects.of_baselines(slice(0, number)), preset).combined

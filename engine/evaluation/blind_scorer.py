@@ -1,4 +1,4 @@
-"""A scorer that cannot see the planted pixels: whatever an explanation says of them is wrong."""
+"""A scorer that cannot see the injected pixels: whatever an explanation says of them is wrong."""
 
 from __future__ import annotations
 

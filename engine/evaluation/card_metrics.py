@@ -8,14 +8,14 @@ from engine.evaluation.detectors import TAIL
 from engine.evaluation.results import ALL, DetectionResults
 
 PREFIX = "planted_"
-"""How the names of these metrics begin."""
+"""How the names of these metrics begin. The digests of models, which stores keep, cover these names."""
 
 
 def card_metrics(results: DetectionResults) -> dict[str, float]:
     """Metrics by name, all of the tail probability and all signal-to-noise ratios.
 
     ``planted_auc_KIND_STRENGTH`` and ``planted_recall_KIND_STRENGTH`` for each kind and strength that was
-    planted, with ``mean`` for the kind where it is that of the kinds; ``planted_clean_selected``, the share
+    injected, with ``mean`` for the kind where it is that of the kinds; ``planted_clean_selected``, the share
     of clean spectra at or below the threshold; ``planted_spectra`` and ``planted_seed``.
     """
     metrics = {

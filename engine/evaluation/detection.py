@@ -1,4 +1,4 @@
-"""The detection half of an evaluation: how well a model finds what was planted."""
+"""The detection half of an evaluation: how well a model finds what was injected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
 from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
-from engine.evaluation.planted_spectra import PlantingGround
+from engine.evaluation.injected_spectra import PlantingGround
 from engine.evaluation.rates import bootstrap, share
 from engine.evaluation.results import (
     ALL,
@@ -27,7 +27,7 @@ from engine.simulation.anomalies import AnomalyKind
 from models.spectrum_model import SpectrumModel
 
 SNR_EDGES = (3.0, 8.0, 20.0)
-"""Median signal-to-noise ratios per pixel, before planting, that part the bins."""
+"""Median signal-to-noise ratios per pixel, before injecting, that part the bins."""
 LEAST_SPECTRA = 20
 """Fewer spectra than this tell nothing: no rates are stated for them."""
 
@@ -45,7 +45,7 @@ def evaluate_detection(
     Parameters
     ----------
     model : that the ground was prepared for.
-    ground : clean spectra and what can be planted into them.
+    ground : clean spectra and what can be injected into them.
     settings : kinds, strengths, seed.
     progress : called with (spectra scored, spectra to be scored).
     """
@@ -60,14 +60,14 @@ def evaluate_detection(
     clean = ground.clean
     values = detector_values(model, clean.flux, clean.ivar, clean.rows["redshift"], advance)
     snr = clean.rows["snr"]
-    planting, detection, bounds = [], [], []
+    injecting, detection, bounds = [], [], []
     for kind in kinds:
         for strength in settings.strengths:
-            planted = ground.plant(kind, strength)
-            planting.append(_planting(ground, kind, strength, len(planted)))
-            odd = detector_values(model, planted.flux, planted.ivar, planted.redshift, advance)
-            advance(len(ground) - len(planted))
-            detection += _cells(kind, strength, odd, values, planted.row, snr, settings)
+            injected = ground.inject(kind, strength)
+            injecting.append(_planting(ground, kind, strength, len(injected)))
+            odd = detector_values(model, injected.flux, injected.ivar, injected.redshift, advance)
+            advance(len(ground) - len(injected))
+            detection += _cells(kind, strength, odd, values, injected.row, snr, settings)
         bounds += _bounds(ground, kind, settings)
     return DetectionResults(
         schema=SCHEMA,
@@ -81,7 +81,7 @@ def evaluate_detection(
             for name, inside in _bins(snr)
             if inside.any()
         ),
-        planting=tuple(planting),
+        injecting=tuple(injecting),
         detection=tuple(detection),
         bounds=tuple(bounds),
     )
@@ -126,10 +126,10 @@ def _bins(snr: NDArray[np.float32]) -> list[tuple[str, NDArray[np.bool_]]]:
     return bins
 
 
-def _planting(ground: PlantingGround, kind: AnomalyKind, strength: float, planted: int) -> Planting:
+def _planting(ground: PlantingGround, kind: AnomalyKind, strength: float, injected: int) -> Planting:
     no_place = sum(shape is None for shape in ground.shapes[kind])
     able = len(ground.carriers(kind, strength))
-    return Planting(kind.value, strength, planted, no_place, len(ground) - no_place - able, able - planted)
+    return Planting(kind.value, strength, injected, no_place, len(ground) - no_place - able, able - injected)
 
 
 def _bounds(ground: PlantingGround, kind: AnomalyKind, settings: EvaluationSettings) -> list[KindBound]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.evaluation.planted_spectra import PlantedSpectra
+from engine.evaluation.injected_spectra import InjectedSpectra
 from engine.evaluation.residual_scan import SCAN_WIDTHS, residual_scan
 from engine.spectra.scorer import as_float32, device_tensor
 from models.reconstruction_scores import RECONSTRUCTION_SCORES, reconstruction_scores
@@ -104,14 +104,14 @@ def detector_values(
 _BATCH = 16
 
 
-def tail_probabilities(model: SpectrumModel, planted: PlantedSpectra) -> NDArray[np.floating]:
-    """What ``model`` (in float64) gives planted spectra, (n,)."""
-    if not len(planted):
+def tail_probabilities(model: SpectrumModel, injected: InjectedSpectra) -> NDArray[np.floating]:
+    """What ``model`` (in float64) gives injected spectra, (n,)."""
+    if not len(injected):
         return np.empty(0, dtype=np.float32)
     cpu = torch.device("cpu")
     tail = []
-    for low in range(0, len(planted), _BATCH):
-        part = planted.take(slice(low, low + _BATCH))
+    for low in range(0, len(injected), _BATCH):
+        part = injected.take(slice(low, low + _BATCH))
         with torch.no_grad():
             outputs = model.outputs(
                 device_tensor(part.flux, cpu).double(),

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from engine.evaluation.explained_planted import NEAREST
+from engine.evaluation.explained_injections import NEAREST
 from engine.evaluation.explanation_summary import chance, share, summaries
 from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.two_oddities import TwoOddities
@@ -43,13 +43,13 @@ def explanation_figure(judgement: Judgement) -> Figure:
             continue
         _draw_kind(axes, judgement, kinds[place])
         if place % columns == 0:
-            axes.set_ylabel("peak on the planted pixels", color=INK)
+            axes.set_ylabel("peak on the injected pixels", color=INK)
         if place + columns >= len(kinds):
             axes.set_xlabel("strength (σ)", color=INK)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8.5, frameon=False)
     figure.suptitle(
-        f"{judgement.model}: does the highest point of the map lie on what was planted?",
+        f"{judgement.model}: does the highest point of the map lie on what was injected?",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -140,7 +140,7 @@ def _draw_spectrum(axes: Axes, found: TwoOddities) -> None:
     _shade(axes, found)
     kernel = np.ones(_SMOOTHING) / _SMOOTHING
     for values, colour, label in (
-        (found.clean_flux, RAW, "before planting"),
+        (found.clean_flux, RAW, "before injecting"),
         (found.flux, INK, "with line and step"),
     ):
         smooth = np.convolve(values, kernel, "same")

@@ -36,7 +36,7 @@ class MethodSummary:
         favours it; 0 for other methods.
     located : share of the spectra.
     auc : mean over spectra.
-    mass : mean share of positive attribution on planted pixels.
+    mass : mean share of positive attribution on injected pixels.
     """
 
     method: str

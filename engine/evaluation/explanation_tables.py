@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from engine.attribution.signatures import Signature
 from engine.evaluation.baseline_questions import BaselineAnswer
-from engine.evaluation.explained_planted import NEAREST, PUBLISHED
+from engine.evaluation.explained_injections import NEAREST, PUBLISHED
 from engine.evaluation.explanation_summary import (
     Estimate,
     by_width,
@@ -44,7 +44,7 @@ class TextTable:
 
 
 def located_table(judgement: Judgement, *, detected: bool) -> TextTable:
-    """Share of spectra whose peak is on the planted pixels: method by kind, all strengths together."""
+    """Share of spectra whose peak is on the injected pixels: method by kind, all strengths together."""
     which = (
         f"detected (tail probability at most {judgement.threshold:g})"
         if detected
@@ -52,7 +52,7 @@ def located_table(judgement: Judgement, *, detected: bool) -> TextTable:
     )
     return _by_kind(
         judgement,
-        f"Peak on the planted pixels or within 10 Å, {which}, strengths {_strengths(judgement)}",
+        f"Peak on the injected pixels or within 10 Å, {which}, strengths {_strengths(judgement)}",
         detected,
         "located",
     )
@@ -66,10 +66,10 @@ def ranking_table(judgement: Judgement) -> TextTable:
 
 
 def mass_table(judgement: Judgement) -> TextTable:
-    """Mean share of positive attribution on planted pixels: method by kind."""
+    """Mean share of positive attribution on injected pixels: method by kind."""
     return _by_kind(
         judgement,
-        f"Share of the positive attribution on planted pixels, strengths {_strengths(judgement)}",
+        f"Share of the positive attribution on injected pixels, strengths {_strengths(judgement)}",
         detected=False,
         measure="mass",
     )
@@ -93,14 +93,14 @@ def strength_table(judgement: Judgement, method: str) -> TextTable:
 
 
 def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
-    """Which windows find which kind: share located, each width alone, and the width of what was planted.
+    """Which windows find which kind: share located, each width alone, and the width of what was injected.
 
-    ``prefix`` begins the names of the maps, e.g. :data:`engine.evaluation.explained_planted.NEAREST`.
+    ``prefix`` begins the names of the maps, e.g. :data:`engine.evaluation.explained_injections.NEAREST`.
     """
     widths = [each.width for each in by_width(judgement, f"{prefix}window", judgement.spectra)]
     heads = (
         "located by one window",
-        "planted width (Å)",
+        "injected width (Å)",
         *(f"{width} px" for width in widths),
         "responds most",
     )

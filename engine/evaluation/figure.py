@@ -47,7 +47,7 @@ def detection_figure(results: DetectionResults) -> Figure:
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=3, fontsize=9, frameon=False)
     figure.suptitle(
-        f"{results.model}: planted anomalies against the same {results.settings.spectra:,} spectra without",
+        f"{results.model}: injected anomalies against the same {results.settings.spectra:,} spectra without",
         x=0.01,
         ha="left",
         fontsize=11,

@@ -1,4 +1,4 @@
-"""What every method of attribution said of every planted spectrum, as one JSON-ready result."""
+"""What every method of attribution said of every injected spectrum, as one JSON-ready result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class JudgedSpectrum:
-    """One planted spectrum and how well each method pointed at what was planted.
+    """One injected spectrum and how well each method pointed at what was injected.
 
     Attributes
     ----------
@@ -23,11 +23,11 @@ class JudgedSpectrum:
     redshift, snr : of the spectrum.
     tail_probability : what the model gave it.
     drawn : whether it was taken whatever its score; otherwise because it was detected.
-    area, chance : planted pixels' share of good ones, and how often a random peak counts as located.
+    area, chance : injected pixels' share of good ones, and how often a random peak counts as located.
     width : Angstrom, extent of the stretch that holds the largest share of the strength.
     found : by method, how well its map points there.
     window : by combination over windows, the width in pixels that adds most at the peak.
-    run_located : whether the map that a run makes is highest on the planted pixels.
+    run_located : whether the map that a run makes is highest on the injected pixels.
     signatures : bits of :class:`engine.attribution.signatures.Signature` that it carries.
     """
 
@@ -63,7 +63,7 @@ class MethodCost:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All planted spectra of one evaluation, explained.
+    """All injected spectra of one evaluation, explained.
 
     Attributes
     ----------

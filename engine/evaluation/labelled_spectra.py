@@ -33,13 +33,13 @@ class LabelledSpectra:
     ----------
     spectra : as read.
     label, file : (n,) what the manifest says, and the file's name.
-    set_aside : files of the release that could not be read.
+    quarantined : files of the release that could not be read.
     """
 
     spectra: Spectra
     label: NDArray[np.str_]
     file: NDArray[np.str_]
-    set_aside: int
+    quarantined: int
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def read_labelled(directory: Path, grid: WavelengthGrid) -> LabelledSpectra:
     labels = _labels(directory / MANIFEST)
     parts: list[Spectra] = []
     names: list[str] = []
-    set_aside = 0
+    quarantined = 0
     present = sorted({str((directory / name).parent) for name in labels if (directory / name).is_file()})
     for folder in present:
         try:
@@ -105,7 +105,7 @@ def read_labelled(directory: Path, grid: WavelengthGrid) -> LabelledSpectra:
             try:
                 read = read_spectra(file, 0, file.spectra)
             except QuarantineError:
-                set_aside += 1
+                quarantined += 1
                 continue
             parts.append(read)
             names += [Path(file.url).name] * len(read)
@@ -120,7 +120,7 @@ def read_labelled(directory: Path, grid: WavelengthGrid) -> LabelledSpectra:
         )
     by_name = {Path(name).name: label for name, label in labels.items()}
     label = np.array([by_name.get(name) or UNLABELLED for name in names])
-    return LabelledSpectra(Spectra.concatenate(grid, parts), label, np.array(names), set_aside)
+    return LabelledSpectra(Spectra.concatenate(grid, parts), label, np.array(names), quarantined)
 
 
 def score_all(model: SpectrumModel, spectra: Spectra) -> ScoredSpectra:

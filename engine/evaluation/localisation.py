@@ -1,4 +1,4 @@
-"""Whether a map points at what was planted: peak, ranking and mass, against what chance would do."""
+"""Whether a map points at what was injected: peak, ranking and mass, against what chance would do."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from numpy.typing import NDArray
 from engine.attribution.subject import Subject
 
 REACH = 10.0
-"""Angstrom beyond the planted pixels within which a peak counts as on them."""
+"""Angstrom beyond the injected pixels within which a peak counts as on them."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlantedPlace:
-    """Where something was planted in one spectrum.
+class InjectedPlace:
+    """Where something was injected in one spectrum.
 
     Attributes
     ----------
     wavelength : (N,) observed Angstrom.
     good : (N,) bool, pixels that carry evidence; only these are ranked.
-    planted : (N,) bool, planted pixels, all of them good; at least one.
+    injected : (N,) bool, injected pixels, all of them good; at least one.
     """
 
     wavelength: NDArray[np.float64]
     good: NDArray[np.bool_]
-    planted: NDArray[np.bool_]
+    injected: NDArray[np.bool_]
 
     @property
     def area(self) -> float:
-        """Planted pixels' share of the good ones: what a map that knows nothing puts on them."""
-        return float(self.planted[self.good].mean())
+        """Injected pixels' share of the good ones: what a map that knows nothing puts on them."""
+        return float(self.injected[self.good].mean())
 
     @property
     def chance(self) -> float:
@@ -39,8 +39,8 @@ class PlantedPlace:
         return float((self.distance()[self.good] <= REACH).mean())
 
     def distance(self) -> NDArray[np.float64]:
-        """(N,) Angstrom from each pixel to the nearest planted one."""
-        known = self.wavelength[self.planted]
+        """(N,) Angstrom from each pixel to the nearest injected one."""
+        known = self.wavelength[self.injected]
         place = np.searchsorted(known, self.wavelength)
         below = np.abs(self.wavelength - known[np.maximum(place - 1, 0)])
         above = np.abs(known[np.minimum(place, len(known) - 1)] - self.wavelength)
@@ -49,15 +49,15 @@ class PlantedPlace:
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """How well one map points at a planted place.
+    """How well one map points at a injected place.
 
     Attributes
     ----------
-    located : whether the map is highest at a planted pixel, or within :data:`REACH` of one.
-    distance : Angstrom from the highest pixel to the nearest planted one.
-    auc : probability that a planted pixel has a higher value than another good one, ties half; NaN where
-        all good pixels are planted.
-    mass : share of the positive attribution that is on planted pixels; NaN where none is positive.
+    located : whether the map is highest at a injected pixel, or within :data:`REACH` of one.
+    distance : Angstrom from the highest pixel to the nearest injected one.
+    auc : probability that a injected pixel has a higher value than another good one, ties half; NaN where
+        all good pixels are injected.
+    mass : share of the positive attribution that is on injected pixels; NaN where none is positive.
     """
 
     located: bool
@@ -66,13 +66,13 @@ class Localisation:
     mass: float
 
 
-def localise(attribution: NDArray[np.floating], place: PlantedPlace) -> Localisation:
+def localise(attribution: NDArray[np.floating], place: InjectedPlace) -> Localisation:
     """Judge a map (N,), the higher the odder; its values at masked pixels do not count.
 
     A map that is highest at several pixels is judged by the bluest of them.
     """
     values = attribution[place.good].astype(np.float64)
-    planted = place.planted[place.good]
+    injected = place.injected[place.good]
     peak = np.flatnonzero(place.good)[int(values.argmax())]
     distance = float(place.distance()[peak])
     positive = np.maximum(values, 0.0)
@@ -80,14 +80,14 @@ def localise(attribution: NDArray[np.floating], place: PlantedPlace) -> Localisa
     return Localisation(
         located=distance <= REACH,
         distance=distance,
-        auc=pixel_auc(values, planted),
-        mass=float(positive[planted].sum()) / total if total > 0.0 else float("nan"),
+        auc=pixel_auc(values, injected),
+        mass=float(positive[injected].sum()) / total if total > 0.0 else float("nan"),
     )
 
 
-def pixel_auc(values: NDArray[np.floating], planted: NDArray[np.bool_]) -> float:
-    """Probability that a ``planted`` pixel has a higher value than another, ties half; NaN of none."""
-    inside, outside = values[planted], np.sort(values[~planted])
+def pixel_auc(values: NDArray[np.floating], injected: NDArray[np.bool_]) -> float:
+    """Probability that a ``injected`` pixel has a higher value than another, ties half; NaN of none."""
+    inside, outside = values[injected], np.sort(values[~injected])
     if not len(inside) or not len(outside):
         return float("nan")
     lower = np.searchsorted(outside, inside, side="left")

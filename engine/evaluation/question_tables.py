@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from engine.evaluation.explained_planted import NEAREST
+from engine.evaluation.explained_injections import NEAREST
 from engine.evaluation.explanation_summary import Estimate, chance, responding, summaries
 from engine.evaluation.explanation_tables import TextTable
 from engine.evaluation.judged_spectra import Judgement

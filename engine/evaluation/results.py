@@ -59,7 +59,7 @@ class Planting:
     Attributes
     ----------
     kind, strength : of the anomaly.
-    planted : spectra that carry it.
+    injected : spectra that carry it.
     no_place : nothing of it falls on good pixels of the spectrum at its redshift.
     too_strong : the kind cannot be as strong in the spectrum, e.g. more light lost than there is.
     unscorable : it destroys the normalisation, so that the model gives no score.
@@ -67,7 +67,7 @@ class Planting:
 
     kind: str
     strength: float
-    planted: int
+    injected: int
     no_place: int
     too_strong: int
     unscorable: int
@@ -121,8 +121,8 @@ class DetectionResults:
     schema : version of the JSON.
     model, digest, grid, classes : the model.
     settings : of the evaluation.
-    clean, planting, detection, bounds : what was found. Kinds and strengths for which too few spectra
-        could be planted are in ``planting`` alone.
+    clean, injecting, detection, bounds : what was found. Kinds and strengths for which too few spectra
+        could be injected are in ``injecting`` alone.
     """
 
     schema: int
@@ -132,7 +132,7 @@ class DetectionResults:
     classes: tuple[str, ...]
     settings: EvaluationSettings
     clean: tuple[CleanShare, ...]
-    planting: tuple[Planting, ...]
+    injecting: tuple[Planting, ...]
     detection: tuple[Detection, ...]
     bounds: tuple[KindBound, ...]
 
@@ -186,7 +186,7 @@ def _results(description: Mapping[str, Any]) -> DetectionResults:
         clean=tuple(
             CleanShare(**{**each, "selected": _estimate(each["selected"])}) for each in description["clean"]
         ),
-        planting=tuple(Planting(**each) for each in description["planting"]),
+        injecting=tuple(Planting(**each) for each in description["injecting"]),
         detection=tuple(
             Detection(
                 **{

@@ -22,9 +22,9 @@ from engine.attribution.subject import Subject, effects_of, subject_of
 from engine.evaluation.baseline_sources import nearest_baselines
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.detectors import tail_probabilities
-from engine.evaluation.explained_planted import NEAREST
+from engine.evaluation.explained_injections import NEAREST
+from engine.evaluation.injected_spectra import InjectedSpectra, PlantingGround
 from engine.evaluation.localisation import pixel_auc
-from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.scorer import as_float32
@@ -108,7 +108,7 @@ def two_oddities(
 
     Parameters
     ----------
-    ground : clean spectra with both kinds; see :func:`engine.evaluation.planted_spectra.prepare_ground`.
+    ground : clean spectra with both kinds; see :func:`engine.evaluation.injected_spectra.prepare_ground`.
     row : one of :func:`able_rows`.
     line_strength, step_strength : in sigma.
     settings : of inverse occlusion; None for a run's.
@@ -135,8 +135,8 @@ def two_oddities(
     ):
         rivals[f"occlusion by {name}"] = plain_occlusion(subject, replacement, (PLAIN,), memory_bytes)[0]
     published = combined(effects, COMBINATIONS["1/sigma^2"])
-    step = ground.plant(STEP, step_strength, np.array([row])).planted[0]
-    line = ground.plant(LINE, line_strength, np.array([row])).planted[0] & ~step
+    step = ground.inject(STEP, step_strength, np.array([row])).injected[0]
+    line = ground.inject(LINE, line_strength, np.array([row])).injected[0] & ~step
     return TwoOddities(
         wavelength=ground.card.grid.wavelength(),
         flux=flux,
@@ -154,7 +154,7 @@ def two_oddities(
 
 
 def _tail(model: SpectrumModel, subject: Subject, snr: NDArray[np.floating]) -> float:
-    """Tail probability of one spectrum; ``snr`` (1,) is that before planting."""
+    """Tail probability of one spectrum; ``snr`` (1,) is that before injecting."""
     with torch.no_grad():
         score = as_float32(-subject.log_prob(subject.flux.double()[None]))
     return float(model.tail_probability(score, snr, np.array([subject.redshift]))[0])
@@ -199,8 +199,8 @@ def able_rows(
     model = copy.deepcopy(model).double()
     found: list[tuple[float, int]] = []
     for row in able.tolist():
-        line = ground.plant(LINE, line_strength, np.array([row]))
-        step = ground.plant(STEP, step_strength, np.array([row]))
+        line = ground.inject(LINE, line_strength, np.array([row]))
+        step = ground.inject(STEP, step_strength, np.array([row]))
         if not len(line) or not len(step) or not _apart(line, step):
             continue
         if not _with_both(ground, row, line_strength, step_strength).scorable[0]:
@@ -219,10 +219,10 @@ def able_rows(
     )
 
 
-def _apart(line: PlantedSpectra, step: PlantedSpectra) -> bool:
+def _apart(line: InjectedSpectra, step: InjectedSpectra) -> bool:
     """Most of the line's strength lies outside the step, and the step leaves what is outside where it was."""
     share = line.change[0].astype(np.float64) ** 2 * line.ivar[0]
     # A step under the windows of the normalisation would move the rest of the spectrum instead.
-    outside = (step.ivar[0] > 0) & ~step.planted[0]
+    outside = (step.ivar[0] > 0) & ~step.injected[0]
     moved = float(step.flux[0][outside].sum() / step.clean_flux[0][outside].sum()) - 1
-    return bool(share[~step.planted[0]].sum() > 0.5 * share.sum()) and abs(moved) < _MOST_MOVED
+    return bool(share[~step.injected[0]].sum() > 0.5 * share.sum()) and abs(moved) < _MOST_MOVED

@@ -40,7 +40,7 @@ class ByteSource(RangeSource, Protocol):
     def held_bytes(self) -> int:
         """Bytes of the file in memory."""
 
-    def pass_over(self, offset: int, length: int) -> None:
+    def skip(self, offset: int, length: int) -> None:
         """Say that a range will not be read."""
 
 

@@ -55,7 +55,7 @@ class _LocalBytes:
         """None: the system's page cache holds them."""
         return 0
 
-    def pass_over(self, offset: int, length: int) -> None:
+    def skip(self, offset: int, length: int) -> None:
         """Nothing to do."""
 
     def _read(self, offset: int, length: int) -> bytes:

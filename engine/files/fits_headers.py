@@ -141,7 +141,7 @@ def scan(
             raise truncated(url, f"{source.size} bytes", position)
         units.append(unit)
         if unit.name.endswith(_UNREAD):
-            source.pass_over(unit.data_offset, padded(unit.data_size) - BLOCK)  # its end shows a cut
+            source.skip(unit.data_offset, padded(unit.data_size) - BLOCK)  # its end shows a cut
         if until is not None and until(unit):
             return tuple(units)
         if foresee is not None and not source.seeks_cheaply:

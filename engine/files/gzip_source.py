@@ -19,7 +19,7 @@ class GzipBytes:
     """Ranges of the content of a gzip file.
 
     The file is read through once, as far as is asked for, and all that was passed on the way stays in
-    memory, except what :meth:`pass_over` names: of a DESI coadd 100 kB per spectrum, a fifth of it.
+    memory, except what :meth:`skip` names: of a DESI coadd 100 kB per spectrum, a fifth of it.
     """
 
     seeks_cheaply = True
@@ -52,7 +52,7 @@ class GzipBytes:
         with self._lock:
             return self._segments.size
 
-    def pass_over(self, offset: int, length: int) -> None:
+    def skip(self, offset: int, length: int) -> None:
         """Say that a range will not be read: it is not kept."""
         with self._lock:
             self._skipped.append((offset, length))
@@ -67,11 +67,11 @@ class GzipBytes:
         length = max(0, min(length, self._position - offset))
         data = self._segments.read(offset, length)
         if data is None:
-            raise ValueError(f"bytes {offset} to {offset + length} were passed over")
+            raise ValueError(f"bytes {offset} to {offset + length} were skipped")
         return data
 
     def _advance(self, end: int) -> None:
-        """Decompress up to ``end``, keeping what is not to be passed over."""
+        """Decompress up to ``end``, keeping what is not to be skipped."""
         while self._position < end:
             stop, keep = end, True
             for offset, length in self._skipped:

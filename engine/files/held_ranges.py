@@ -63,7 +63,7 @@ class HeldRanges:
         with self._lock:
             return self._segments.size
 
-    def pass_over(self, offset: int, length: int) -> None:
+    def skip(self, offset: int, length: int) -> None:
         """Nothing to do: what nobody asks for is not fetched."""
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ _IN_A_ROW = 8
 class SourceHealth:
     """What a process knows of the disk or server that its files come from.
 
-    A file that keeps failing while its server answers otherwise is set aside and the run goes on: the
+    A file that keeps failing while its server answers otherwise is quarantined and the run goes on: the
     next run tries again. But when one file after the other does it is not the files, and setting all
     of them aside would fill a store with rows that say nothing. All methods may be called from any
     thread.
@@ -42,7 +42,7 @@ class SourceHealth:
                 "One source file after the other could not be read.",
                 where=error.where,
                 got=f"{failed} files in a row; this one: {error.got}",
-                allowed="single files that fail: they are set aside and tried again by the next run",
+                allowed="single files that fail: they are quarantined and tried again by the next run",
                 remedy="Check the disk, the network and the credentials; then the same command continues.",
                 kind="sources-failing",
             ) from error

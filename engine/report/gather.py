@@ -32,7 +32,7 @@ class StoreFacts:
     gone : number of the other rows whose file has vanished from the release; they are not left out.
     unmodelled : classes that no model was for, with their rows, as text; rows superseded since are counted.
     outliers : all outliers, oddest first, as :func:`engine.query.query.query` gives them.
-    refused : files set aside by the listings and by the blocks.
+    refused : files quarantined by the listings and by the blocks.
     clustering : the clustering shown; ``None`` if there is none.
     """
 
@@ -91,9 +91,9 @@ def gather(url: str) -> StoreFacts:
 
 
 def _refused(view: StoreView, ledger: Ledger) -> tuple[RefusedFile, ...]:
-    """Files set aside, each once: as the latest listing or block that met it says."""
+    """Files quarantined, each once: as the latest listing or block that met it says."""
     plans = ledger.plans()
-    # A file that a later plan read is no longer set aside.
+    # A file that a later plan read is no longer quarantined.
     latest: dict[str, RefusedFile] = {}
     for plan in plans:
         for file in plan.files:

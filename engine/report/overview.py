@@ -41,7 +41,7 @@ def tiles(facts: StoreFacts) -> list[dict[str, object]]:
             "odd": False,
         },
         {
-            "name": "files set aside",
+            "name": "files quarantined",
             "value": f"{len(facts.refused):,}",
             "note": "with their reasons below" if facts.refused else "all could be read",
             "odd": bool(facts.refused),
@@ -54,7 +54,7 @@ def notices(facts: StoreFacts) -> list[str]:
     told = []
     if facts.refused:
         many = "1 file was" if len(facts.refused) == 1 else f"{len(facts.refused):,} files were"
-        told.append(f"{many} set aside and not read: see the reasons under Run.")
+        told.append(f"{many} quarantined and not read: see the reasons under Run.")
     if len(facts.view.configuration.models) > 1:
         told.append("Classes have models of their own: compare tail probabilities across them, not scores.")
     if facts.unmodelled:

@@ -46,10 +46,10 @@ def logged_block(run: _Run[_W]) -> _Run[_W]:
 
 
 def block_counts(result: BlockResult) -> dict[str, int]:
-    """Spectra, outliers, bytes written and files set aside of a finished block."""
+    """Spectra, outliers, bytes written and files quarantined of a finished block."""
     return {
         "spectra": result.spectra,
         "outliers": len(result.outliers),
         "bytes": sum(written.bytes for written in result.objects),
-        "set_aside": len(result.unreadable),
+        "quarantined": len(result.unreadable),
     }

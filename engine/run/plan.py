@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.checksummed import canonical
 from engine.store.configuration import RunConfiguration
 from engine.store.file_versions import (
     FileVersion,
@@ -20,11 +21,10 @@ from engine.store.file_versions import (
 )
 from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
-from engine.store.sealed import canonical
 from engine.store.store import Store, check_configuration
 from models.errors import ConfigurationError, InputError
 
-FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "passed-over"]
+FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class PlannedFile:
 
     ``state`` is one of: new; changed (other fingerprint than in the store); retry (it could not be
     read before); unfinished (its blocks are of an earlier run that did not end); unchanged; gone
-    (in the store, no longer in the release: its rows stay); refused (set aside when listed); passed-over
+    (in the store, no longer in the release: its rows stay); refused (quarantined when listed); skipped
     (not there although the release names it, or its spectra are in another file: nothing is to be done).
     """
 
@@ -49,12 +49,12 @@ class Plan:
     Attributes
     ----------
     files : every file with its state, in the order of the listing, then those that are gone; those
-        passed over are in ``passed_over`` alone.
+        skipped are in ``skipped`` alone.
     addition : new rows, to be saved in the ledger before work starts; ``None`` if there are none.
     blocks : blocks still to do: those of earlier runs that did not end first, then the addition's.
     superseded : number of rows that the run's new rows will replace.
     score_blocks : blocks that the store must have room for.
-    refused, passed_over : files that the listing refused, and that it passed over.
+    refused, skipped : files that the listing refused, and that it skipped.
     """
 
     files: tuple[PlannedFile, ...]
@@ -63,7 +63,7 @@ class Plan:
     superseded: int
     score_blocks: int
     refused: tuple[RefusedFile, ...]
-    passed_over: tuple[RefusedFile, ...]
+    skipped: tuple[RefusedFile, ...]
     configuration_digest: str
 
     @property
@@ -75,7 +75,7 @@ class Plan:
     def counts(self) -> dict[FileState, int]:
         """Number of files by state, every state named."""
         counts = Counter(file.state for file in self.files)
-        counts["passed-over"] = len(self.passed_over)
+        counts["skipped"] = len(self.skipped)
         return {state: counts[state] for state in get_args(FileState)}
 
     @property
@@ -99,7 +99,7 @@ class Plan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready account; files that are unchanged are counted, not listed."""
+        """A JSON-ready summary; files that are unchanged are counted, not listed."""
         return {
             "digest": self.digest,
             "configuration_digest": self.configuration_digest,
@@ -113,7 +113,7 @@ class Plan:
                 if file.state != "unchanged"
             ],
             "refused": [asdict(file) for file in self.refused],
-            "passed_over": [asdict(file) for file in self.passed_over],
+            "skipped": [asdict(file) for file in self.skipped],
         }
 
 
@@ -161,7 +161,7 @@ def make_plan(listing: ReleaseListing, store: Store | None, configuration: RunCo
         superseded=_count_superseded(store, versions, addition),
         score_blocks=stop,
         refused=listing.refused,
-        passed_over=listing.passed_over,
+        skipped=listing.skipped,
         configuration_digest=configuration.digest,
     )
 

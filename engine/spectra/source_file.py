@@ -38,7 +38,7 @@ class SourceFile:
 
 @dataclass(frozen=True, slots=True)
 class RefusedFile:
-    """A file that was set aside or passed over: ``kind`` is a short code, ``reason`` the full text."""
+    """A file that was quarantined or skipped: ``kind`` is a short code, ``reason`` the full text."""
 
     url: str
     kind: str
@@ -53,7 +53,7 @@ class ReleaseListing:
     ----------
     root : the release's directory; of files given one by one, the directory that holds them all.
     layout : name of the directory's layout, or :data:`FILE_LIST`.
-    passed_over : files that the release's catalogue names and that are not there (``not-on-disk``), and
+    skipped : files that the release's catalogue names and that are not there (``not-on-disk``), and
         files whose spectra are in another one (``superseded``): nothing is wrong with these.
     """
 
@@ -62,7 +62,7 @@ class ReleaseListing:
     grid: WavelengthGrid
     files: tuple[SourceFile, ...]
     refused: tuple[RefusedFile, ...]
-    passed_over: tuple[RefusedFile, ...] = ()
+    skipped: tuple[RefusedFile, ...] = ()
 
     @property
     def spectra(self) -> int:

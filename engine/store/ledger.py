@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
+from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.schema import FLAGS, FlagName
-from engine.store.sealed import seal, unseal
 from models.errors import StoreError
 
 Entry = TypeVar("Entry")
@@ -85,7 +85,7 @@ class Ledger:
         """
         self.guard()
         path = result_path(result.kind, result.index)
-        entry = seal(asdict(result))
+        entry = checksummed(asdict(result))
         try:
             present = self._objects.get(path)
         except FileNotFoundError:
@@ -104,7 +104,7 @@ class Ledger:
     def replace(self, result: BlockResult) -> None:
         """Record a block's outcome in place of an earlier, damaged or mistaken one."""
         self.guard()
-        self._objects.put(result_path(result.kind, result.index), seal(asdict(result)))
+        self._objects.put(result_path(result.kind, result.index), checksummed(asdict(result)))
 
     def results(self, kind: BlockKind) -> dict[int, BlockResult]:
         """All finished blocks of a kind by index, ascending, from one listing.
@@ -118,7 +118,7 @@ class Ledger:
     def save_plan(self, plan: ScorePlan | AttributionPlan) -> None:
         """Record a plan before its work starts; saving it again changes nothing."""
         self.guard()
-        self._objects.put(plan_path(plan), seal(plan.to_dict()))
+        self._objects.put(plan_path(plan), checksummed(plan.to_dict()))
 
     def withdraw_plan(self, plan: ScorePlan | AttributionPlan) -> None:
         """Take back a plan of which no block was begun."""
@@ -143,7 +143,7 @@ class Ledger:
             "ranges": [list(each) for each in entry.ranges],
             "flags": asdict(entry.flags),
         }
-        self._objects.put(flags_path(entry.flag, entry.block), seal(body))
+        self._objects.put(flags_path(entry.flag, entry.block), checksummed(body))
 
     def drop_flags(self, flag: FlagName, block: int) -> None:
         """Record that no row of a block carries a flag."""
@@ -170,7 +170,7 @@ class Ledger:
     def save_clustering(self, entry: ClusteringEntry) -> None:
         """Record that a clustering is complete."""
         self.guard()
-        self._objects.put(clustering_path(entry.name), seal(asdict(entry)))
+        self._objects.put(clustering_path(entry.name), checksummed(asdict(entry)))
 
     def drop_clustering(self, name: str) -> None:
         """Forget a clustering, before its objects are replaced."""
@@ -221,7 +221,7 @@ class Ledger:
         return entries
 
     def _decoded(self, path: str, data: bytes, decode: Callable[[dict[str, Any]], Entry]) -> Entry:
-        body = unseal(data, f"{self._objects.url}/{path}", _remedy(path))
+        body = read_checksummed(data, f"{self._objects.url}/{path}", _remedy(path))
         try:
             entry = decode(body)
         except (KeyError, TypeError, ValueError) as error:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.run_state import RunState
-from engine.store.sealed import seal, unseal
 from models.errors import StoreError
 
 Life = Literal["alive", "gone", "unknown"]
@@ -82,7 +82,7 @@ class LockRecord:
 
     def to_bytes(self) -> bytes:
         """Sealed JSON; :meth:`from_bytes` is its inverse."""
-        return seal({"holder": asdict(self.holder), "beat": self.beat, "state": self.state.to_dict()})
+        return checksummed({"holder": asdict(self.holder), "beat": self.beat, "state": self.state.to_dict()})
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> LockRecord:
@@ -92,7 +92,7 @@ class LockRecord:
         ------
         StoreError : the object is damaged.
         """
-        body = unseal(data, where, DAMAGED)
+        body = read_checksummed(data, where, DAMAGED)
         try:
             return cls(_holder(body["holder"]), int(body["beat"]), RunState.from_dict(body["state"]))
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -38,25 +38,25 @@ class Repair:
     plans : attribution plans whose object is lost, as the rows of the explained blocks tell them.
     flag_entries : records of flagged rows that are lost, as the objects of the flags tell them.
     flags : flags of score blocks to be written again as they are recorded.
-    strays : objects of blocks that no plan has; to be deleted.
+    orphans : objects of blocks that no plan has; to be deleted.
     score_blocks : blocks to score again.
     own_spectra : damaged attribution blocks that hold the spectra they need themselves.
     needs : other damaged attribution blocks, by index, and the score blocks that must be scored again
         before, for their spectra.
     attribution_blocks : blocks to explain again.
-    hopeless : faults that only a copy of the store, or its user, can mend.
+    unrepairable : faults that only a copy of the store, or its user, can repair.
     """
 
     documents: dict[str, bytes]
     plans: tuple[AttributionPlan, ...]
     flag_entries: tuple[FlaggedRows, ...]
     flags: tuple[tuple[FlagName, int], ...]
-    strays: tuple[str, ...]
+    orphans: tuple[str, ...]
     score_blocks: tuple[ScoreBlock, ...]
     own_spectra: tuple[AttributionBlock, ...]
     needs: Mapping[int, frozenset[int]]
     attribution_blocks: tuple[AttributionBlock, ...]
-    hopeless: tuple[Fault, ...]
+    unrepairable: tuple[Fault, ...]
 
     @property
     def has_work(self) -> bool:
@@ -66,7 +66,7 @@ class Repair:
             or self.plans
             or self.flag_entries
             or self.flags
-            or self.strays
+            or self.orphans
             or self.score_blocks
             or self.attribution_blocks
         )
@@ -74,18 +74,18 @@ class Repair:
     def without(self, lost: Mapping[int, str]) -> Repair:
         """The same without score blocks that cannot be scored again (index, why), nor what needs them."""
         remedy = "Restore the file as it was read, or the block's objects from a copy of the store."
-        hopeless = [
+        unrepairable = [
             Fault("source-changed", result_path("score", index), why, remedy) for index, why in lost.items()
         ]
         stuck = {index for index, needed in self.needs.items() if needed & set(lost)}
         for index in sorted(stuck):
             why = "; ".join(lost[block] for block in sorted(self.needs[index] & set(lost)))
-            hopeless.append(Fault("source-changed", result_path("attribution", index), why, remedy))
+            unrepairable.append(Fault("source-changed", result_path("attribution", index), why, remedy))
         return replace(
             self,
             score_blocks=tuple(block for block in self.score_blocks if block.index not in lost),
             attribution_blocks=tuple(block for block in self.attribution_blocks if block.index not in stuck),
-            hopeless=(*self.hopeless, *hopeless),
+            unrepairable=(*self.unrepairable, *unrepairable),
         )
 
 
@@ -97,14 +97,14 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
     damaged: set[tuple[BlockKind, int]] = set()
     flags: list[tuple[FlagName, int]] = []
     entries: list[FlaggedRows] = []
-    strays: list[str] = []
-    hopeless: list[Fault] = []
+    orphans: list[str] = []
+    unrepairable: list[Fault] = []
     for fault in faults:
         block, flag = block_of(fault.where), _flag_of(fault.where)
         if fault.where in documents or fault.kind in ("lock-damaged", "not-an-outlier"):
             continue  # restored; succeeded by the repair's own; of a score block that is told of itself
         if fault.kind == "uncommitted-objects" and block is not None and block not in evidence.planned_blocks:
-            strays += [path for path in evidence.sizes if block_of(path) == block]
+            orphans += [path for path in evidence.sizes if block_of(path) == block]
         elif flag is not None and fault.kind == "ledger-damaged":
             entries.append(_recovered_flags(evidence, *flag, bad))
         elif flag is not None and fault.kind != "uncommitted-objects":
@@ -114,7 +114,7 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
         elif block in evidence.planned_blocks and fault.kind != "plan-missing":
             damaged.add(block)
         elif not _is_of(fault, plans, evidence):
-            hopeless.append(fault)
+            unrepairable.append(fault)
     again = [_attribution(evidence, index) for kind, index in sorted(damaged) if kind == "attribution"]
     own = tuple(block for block in again if _has_own_spectra(evidence, block, bad))
     needs = {block.index: _unstaged(evidence, block, bad) for block in again if block not in own}
@@ -125,12 +125,12 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
         plans=plans,
         flag_entries=tuple(entries),
         flags=tuple(flags),
-        strays=tuple(strays),
+        orphans=tuple(orphans),
         score_blocks=tuple(_scored(evidence, index) for index in sorted(scored - unplanned)),
         own_spectra=own,
         needs=needs,
         attribution_blocks=tuple(again),
-        hopeless=tuple(hopeless),
+        unrepairable=tuple(unrepairable),
     )
     return repair.without(dict.fromkeys(sorted(unplanned), "the plan of this block is lost"))
 

@@ -19,7 +19,7 @@ class RunState:
     outliers : found so far by this run.
     explained : outliers explained so far by this run.
     retries : blocks that were run again.
-    set_aside : files that could not be read by this run's blocks.
+    quarantined : files that could not be read by this run's blocks.
     spectra_per_second : since the stage began; 0 where nothing is done yet.
     """
 
@@ -33,7 +33,7 @@ class RunState:
     outliers: int = 0
     explained: int = 0
     retries: int = 0
-    set_aside: int = 0
+    quarantined: int = 0
     spectra_per_second: float = 0.0
 
     @property

@@ -12,8 +12,8 @@ from typing import Any
 
 from engine.spectra.source_file import RefusedFile, SourceFile
 from engine.store.blocks import AttributionBlock, ScoreBlock, SourceSlice
+from engine.store.checksummed import canonical
 from engine.store.objects import digest_of
-from engine.store.sealed import canonical
 
 _FILE_FIELDS = tuple(field.name for field in fields(SourceFile))
 """All of them plain values: :func:`dataclasses.asdict` takes ten times as long, 1.2 s for DESI DR1."""

@@ -70,7 +70,7 @@ def list_release(
             kind="nothing-usable",
         )
     grid = _one_grid(files, root)
-    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), found.passed_over)
+    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), found.skipped)
 
 
 def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:

@@ -237,7 +237,7 @@ def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> S
 
 @contextmanager
 def _decoding(url: str) -> Iterator[None]:
-    """Set aside a file whose damage shows only when its values make no sense, e.g. a text for a redshift."""
+    """Quarantine a file whose damage shows only when its values make no sense, e.g. a text for a redshift."""
     try:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What a layout is made of: files to look into, files passed over, and how a tree is searched for them."""
+"""What a layout is made of: files to look into, files skipped, and how a tree is searched for them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Found:
     Attributes
     ----------
     candidates : files to look into, in the order of their URLs.
-    passed_over : files that are known of but not wanted, or not there; each with the reason.
+    skipped : files that are known of but not wanted, or not there; each with the reason.
     published : the checksums that the release publishes, already read.
     """
 
     candidates: tuple[Candidate, ...]
-    passed_over: tuple[RefusedFile, ...] = ()
+    skipped: tuple[RefusedFile, ...] = ()
     published: PublishedChecksums = field(default_factory=PublishedChecksums)
 
 

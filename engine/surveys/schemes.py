@@ -90,9 +90,9 @@ def recognise(root: str) -> tuple[Scheme, Found]:
     if desi_urls:
         for scheme in _DESI:
             found = _select(scheme, root, everything)
-            passed_over = {file.url for file in found.passed_over}
+            skipped = {file.url for file in found.skipped}
             # A coadd outside the scheme would be lost with it.
-            if len(found.candidates) + len(passed_over & set(desi_urls)) >= len(desi_urls):
+            if len(found.candidates) + len(skipped & set(desi_urls)) >= len(desi_urls):
                 return scheme, found
     if plates:
         return SDSS_PLATE, _select(SDSS_PLATE, root, everything)

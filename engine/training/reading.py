@@ -57,7 +57,7 @@ def read_sample(
 ) -> NDArray[np.bool_]:
     """Put the spectra of a sample into ``sink``; returns which of the n can be trained on.
 
-    Files that have become unreadable are passed over.
+    Files that have become unreadable are skipped.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Rounding: float32 occlusion compared with whole forward passes in float64."""
+"""Rounding: float32 occlusion compared with full forward passes in float64."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Rounding:
     window : width in pixels.
     compared : number of windows, times baselines, that were compared.
     standard_deviation : of the differences over all windows, in nat, averaged over these baselines.
-    seams, dense : largest error of seams and of whole forward passes in float32, over the standard
+    seams, dense : largest error of seams and of full forward passes in float32, over the standard
         deviation of the same baseline's differences; None if that is 0.
     """
 

@@ -50,8 +50,8 @@ def seam_figure(model: ScoringModel) -> Figure:
     below.set_xlim(_FIRST, _FIRST + _PIXELS)
     below.set_xlabel("pixel")
     handles = [
-        Patch(color=RAW, label="sees b only: known from one pass over b"),
-        Patch(color=BASELINE, label="sees x only: known from one pass over x"),
+        Patch(color=RAW, label="sees b only: known from one skip b"),
+        Patch(color=BASELINE, label="sees x only: known from one skip x"),
         Patch(color=ODD, label="straddles a seam: computed, once for all windows with this seam"),
     ]
     figure.legend(handles=handles, loc="outside lower center", frameon=False, ncols=1, fontsize=9)

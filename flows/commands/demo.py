@@ -13,7 +13,7 @@ def demo(
     seed: int = 1,
     model: str | None = None,
 ) -> int:
-    """Simulate a small DESI release with planted anomalies, run everything on it, show what was found.
+    """Simulate a small DESI release with injected anomalies, run everything on it, show what was found.
 
     whyspec demo --directory demo
 
@@ -27,7 +27,7 @@ def demo(
     spectra
         Number of simulated spectra.
     outliers
-        Share of galaxies that carry a planted anomaly, 0 to 1.
+        Share of galaxies that carry a injected anomaly, 0 to 1.
     seed
         Of the simulation.
     model
@@ -37,4 +37,4 @@ def demo(
     from flows.demo import run_demo
 
     summary = run_demo(directory, spectra, outliers, seed, model, messages(as_json=False))
-    return 3 if summary.set_aside else 0
+    return 3 if summary.quarantined else 0

@@ -39,7 +39,7 @@ def evaluate(
     out
         Directory for the results; earlier ones in it are replaced.
     spectra
-        Clean spectra to simulate. Each is planted with every kind at every strength.
+        Clean spectra to simulate. Each is injected with every kind at every strength.
     seed
         Of spectra and anomalies.
     strengths
@@ -56,14 +56,14 @@ def evaluate(
         plain: clean spectra as a survey selects them.
     explain
         Spectra of each kind, at 10, 20 and 40 sigma, to explain by every method: does the map's peak fall on
-        what was planted? 0 for none.
+        what was injected? 0 for none.
     threads
         Torch threads; 0 or left out for one per CPU.
     json
         Write the results as JSON to standard output, too.
     """
-    from engine.evaluation.explained_planted import ExplanationSettings
-    from engine.evaluation.fresh_spectra import FreshSettings
+    from engine.evaluation.explained_injections import ExplanationSettings
+    from engine.evaluation.held_out_spectra import HeldOutSettings
     from flows import option_types
     from flows.console import messages, notes, write_json
     from flows.evaluation.evaluate import KINDS, EvaluationRequest, make_output, save_results
@@ -74,7 +74,7 @@ def evaluate(
 
     request = EvaluationRequest(
         model,
-        FreshSettings(spectra, seed, templates, sky, population),
+        HeldOutSettings(spectra, seed, templates, sky, population),
         option_types.decimals("--strengths", strengths),
         option_types.comma_list(kinds) or KINDS,
     )

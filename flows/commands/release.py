@@ -54,7 +54,7 @@ def simulate(
     spectra
         Number of spectra, sky fibres included.
     outliers
-        Share of galaxies that carry a planted anomaly, 0 to 1; truth.ecsv says which and where.
+        Share of galaxies that carry a injected anomaly, 0 to 1; truth.ecsv says which and where.
     seed
         The same seed gives the same bytes.
     templates
@@ -101,7 +101,7 @@ def simulate(
         made = simulate_release(settings, out, progress)
     notes().print(
         f"{count(made.spectra, 'spectrum')} in {count(made.files, 'file')} below {out}, "
-        f"{count(made.outliers, 'planted anomaly')}, listed in {made.truth}.",
+        f"{count(made.outliers, 'injected anomaly')}, listed in {made.truth}.",
         soft_wrap=True,
     )
     show_next(notes(), f"whyspec run {out} --store {out.name}.zarr")
@@ -160,7 +160,7 @@ def train(
     cache_size
         Most bytes that they may take, e.g. 500MB or 8GB; fewer spectra are used if need be.
     epochs
-        At most so many passes over the spectra; training stops when it no longer helps.
+        At most so many skips the spectra; training stops when it no longer helps.
     name
         Name of the model; that of its directory if left out.
     seed
@@ -218,7 +218,7 @@ def plan(
     check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
     json: Json = False,
 ) -> int:
-    """Say what a run would do: which files are new, changed, unchanged, gone, refused or passed over.
+    """Say what a run would do: which files are new, changed, unchanged, gone, refused or skipped.
 
     whyspec plan release --store odd.zarr
 
@@ -380,4 +380,4 @@ def run(
     show_summary(console, summary)
     if summary.did_something:
         show_next(console, f"whyspec cluster {store}", f"whyspec report {store} -o odd.html")
-    return 3 if summary.set_aside else 0
+    return 3 if summary.quarantined else 0

@@ -1,4 +1,4 @@
-"""Evaluating a model on planted anomalies: without store, Ray or Prefect."""
+"""Evaluating a model on injected anomalies: without store, Ray or Prefect."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rich.console import Console
 from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
 from engine.evaluation.figure import detection_figure
-from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.held_out_spectra import HeldOutSettings
+from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
 from engine.evaluation.markdown import detection_markdown
-from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
 from engine.evaluation.results import DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
 from flows.console import counting
@@ -38,13 +38,13 @@ class EvaluationRequest:
     Attributes
     ----------
     model : name or directory.
-    fresh : the clean spectra to simulate; their seed is that of the anomalies too.
+    held_out : the clean spectra to simulate; their seed is that of the anomalies too.
     strengths : of the anomalies, sigma.
     kinds : names of the anomalies.
     """
 
     model: str
-    fresh: FreshSettings
+    held_out: HeldOutSettings
     strengths: tuple[float, ...] = STRENGTHS
     kinds: tuple[str, ...] = KINDS
 
@@ -59,13 +59,13 @@ class EvaluationRequest:
     def settings(self) -> EvaluationSettings:
         """The request as it is kept with the results."""
         return EvaluationSettings(
-            spectra=self.fresh.spectra,
-            seed=self.fresh.seed,
+            spectra=self.held_out.spectra,
+            seed=self.held_out.seed,
             strengths=tuple(sorted(set(self.strengths))),
             kinds=tuple(dict.fromkeys(self.kinds)),
-            population=self.fresh.population,
-            templates=self.fresh.templates is not None,
-            sky=self.fresh.sky is not None,
+            population=self.held_out.population,
+            templates=self.held_out.templates is not None,
+            sky=self.held_out.sky is not None,
             false_positives=FALSE_POSITIVES,
             threshold=THRESHOLD,
         )
@@ -81,7 +81,7 @@ class Evaluation:
 
 
 def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Evaluation:
-    """Simulate, plant, score; progress goes to ``console``.
+    """Simulate, inject, score; progress goes to ``console``.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Eval
     settings = request.settings
     kinds = tuple(AnomalyKind(name) for name in settings.kinds)
     with counting(console, "simulate") as progress:
-        ground = prepare_ground(model.card, request.fresh, kinds, progress)
-    with counting(console, "plant and score") as progress:
+        ground = prepare_ground(model.card, request.held_out, kinds, progress)
+    with counting(console, "inject and score") as progress:
         detection = evaluate_detection(model, ground, settings, progress)
     return Evaluation(model, ground, detection)
 

@@ -13,7 +13,7 @@ from flows.console import facts, show_whole
 
 _RIVALS = (SCORE, SCAN, "ivar_chi2_all_100")
 _DETAILED = 5.0
-"""Strength, in sigma, at which the rivals are shown: the nearest that was planted."""
+"""Strength, in sigma, at which the rivals are shown: the nearest that was injected."""
 
 
 def show_evaluation(console: Console, results: DetectionResults) -> None:
@@ -109,7 +109,7 @@ def _bound(results: DetectionResults, kind: str, strength: float, rate: str) -> 
 
 def _left_out(results: DetectionResults) -> list[str]:
     lines = []
-    for each in results.planting:
+    for each in results.injecting:
         reasons = [
             f"{count} {text}"
             for count, text in (
@@ -121,7 +121,7 @@ def _left_out(results: DetectionResults) -> list[str]:
         ]
         if reasons:
             kind = each.kind.replace("_", " ")
-            lines.append(f"{kind} at {each.strength:g} σ: {each.planted} planted, {', '.join(reasons)}")
+            lines.append(f"{kind} at {each.strength:g} σ: {each.injected} injected, {', '.join(reasons)}")
     return lines
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from engine.evaluation.explained_planted import ExplanationSettings, judge_explanations
+from engine.evaluation.explained_injections import ExplanationSettings, judge_explanations
 from engine.evaluation.explanation_figure import explanation_figure
 from engine.evaluation.explanation_tables import TextTable, all_tables, cost_table, located_table
+from engine.evaluation.injected_spectra import PlantingGround
 from engine.evaluation.judged_spectra import Judgement
-from engine.evaluation.planted_spectra import PlantingGround
 from flows.console import counting, show_whole
 from models.errors import InputError
 from models.spectrum_model import SpectrumModel
@@ -23,7 +23,7 @@ JUDGEMENT, TABLES, FIGURE = "explanations.json", "explanations.md", "explanation
 def explain_evaluation(
     model: SpectrumModel, ground: PlantingGround, settings: ExplanationSettings, console: Console
 ) -> Judgement:
-    """Explain planted spectra by every method; progress goes to ``console``.
+    """Explain injected spectra by every method; progress goes to ``console``.
 
     Raises
     ------

@@ -22,7 +22,7 @@ from rich.console import Console
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.evaluation.baseline_questions import answer_baselines
 from engine.evaluation.combinations import COMBINATIONS
-from engine.evaluation.explained_planted import NEAREST, PUBLISHED, ExplanationSettings
+from engine.evaluation.explained_injections import NEAREST, PUBLISHED, ExplanationSettings
 from engine.evaluation.explanation_figure import two_oddities_figure
 from engine.evaluation.explanation_tables import (
     TextTable,
@@ -31,8 +31,8 @@ from engine.evaluation.explanation_tables import (
     located_table,
     signature_table,
 )
-from engine.evaluation.fresh_spectra import FreshSettings
-from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
+from engine.evaluation.held_out_spectra import HeldOutSettings
+from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
 from engine.evaluation.question_tables import headline_table, methods_table, window_table
 from engine.evaluation.two_oddities import TwoOddities, able_rows, two_oddities
 from engine.simulation.anomalies import AnomalyKind
@@ -83,7 +83,9 @@ def main(
     scoring = load_model(model)
     out.mkdir(parents=True, exist_ok=True)
     with counting(console, "simulate") as progress:
-        ground = prepare_ground(scoring.card, FreshSettings(spectra, seed, templates, sky), progress=progress)
+        ground = prepare_ground(
+            scoring.card, HeldOutSettings(spectra, seed, templates, sky), progress=progress
+        )
     asked = option_types.comma_list(parts)
     if "headline" in asked:
         rows = able_rows(scoring, ground, LINE_STRENGTH, STEP_STRENGTH, THRESHOLD)[:headlines]

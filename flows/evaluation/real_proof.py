@@ -136,7 +136,7 @@ def main(
         apart = distance(scored.take(labelled.label == ORDINARY), others, scorer.card.grid.wavelength())
     result = {
         "model": {"name": scorer.card.name, "digest": scorer.card.digest},
-        "set_aside": labelled.set_aside,
+        "quarantined": labelled.quarantined,
         "groups": [asdict(group) for group in found],
         "repeats": [asdict(item) for item in repeats(labelled, scored)],
         "distance": asdict(apart) if apart else None,

@@ -1,4 +1,4 @@
-"""How many planted anomalies a run found, and at how many of them it pointed."""
+"""How many injected anomalies a run found, and at how many of them it pointed."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from models.row_status import RowStatus
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Of one kind of anomaly: how many were planted, scored, found and located.
+    """Of one kind of anomaly: how many were injected, scored, found and located.
 
     Attributes
     ----------
     kind : of the anomaly; empty for spectra without one.
-    planted : targets that carry it.
+    injected : targets that carry it.
     scored : of these, those that the model could score.
     found : of these, those selected as outliers.
-    located : of these, those whose attribution peaks within a planted region widened by half the
+    located : of these, those whose attribution peaks within a injected region widened by half the
         window that contributes most at the peak.
     chance : expected number located if each peak fell on a good pixel at random.
     """
 
     kind: str
-    planted: int
+    injected: int
     scored: int
     found: int
     located: int
@@ -51,13 +51,13 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
     }
     counts: dict[str, list[float]] = {}
     wavelength = view.wavelength
-    for planted in read_truth(truth):
-        if planted["row_kind"] != "target":
+    for injected in read_truth(truth):
+        if injected["row_kind"] != "target":
             continue
-        kind = str(planted["anomaly"])
+        kind = str(injected["anomaly"])
         count = counts.setdefault(kind, [0, 0, 0, 0, 0])
         count[0] += 1
-        number = rows.get((Path(str(planted["file"])).name, int(planted["row"])))
+        number = rows.get((Path(str(injected["file"])).name, int(injected["row"])))
         if number is None or spectra.at[number, "status"] != RowStatus.SCORED:
             continue
         count[1] += 1
@@ -68,14 +68,14 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
             continue
         peak = float(str(explained.at[number, "peak_wavelength"]))
         window = int(str(explained.at[number, "peak_window"]))
-        regions = parse_regions(str(planted["regions"]))
+        regions = parse_regions(str(injected["regions"]))
         count[3] += _is_inside(peak, window, regions, wavelength)
         count[4] += float(
             np.mean([_is_inside(pixel, window, regions, wavelength) for pixel in wavelength[::16]])
         )
     return tuple(
-        Recovery(kind, int(planted), int(scored), int(found), int(located), chance)
-        for kind, (planted, scored, found, located, chance) in sorted(counts.items())
+        Recovery(kind, int(injected), int(scored), int(found), int(located), chance)
+        for kind, (injected, scored, found, located, chance) in sorted(counts.items())
     )
 
 

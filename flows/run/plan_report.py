@@ -8,11 +8,11 @@ from rich.console import Console
 
 from flows.console import count, facts
 from flows.run.preparation import PreparedRun
-from flows.run.summary_tables import show_passed_over, show_set_aside
+from flows.run.summary_tables import show_quarantined, show_skipped
 
 
 def plan_to_dict(prepared: PreparedRun) -> dict[str, Any]:
-    """A JSON-ready account of a prepared run."""
+    """A JSON-ready summary of a prepared run."""
     return {
         **prepared.plan.to_dict(),
         "store": prepared.request.store,
@@ -46,7 +46,7 @@ def show_plan(console: Console, prepared: PreparedRun) -> None:
             ],
         )
     )
-    show_set_aside(console, listing.refused)
-    show_passed_over(console, listing.passed_over)
+    show_quarantined(console, listing.refused)
+    show_skipped(console, listing.skipped)
     if not prepared.has_work:
         console.print("Nothing to do.", style="bold")

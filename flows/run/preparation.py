@@ -20,7 +20,7 @@ from engine.run.plan import (
     make_plan,
     superseded_rows,
 )
-from engine.run.set_aside import without_corrupt, without_unreadable
+from engine.run.quarantine import without_corrupt, without_unreadable
 from engine.run.worker import worker_bytes
 from engine.spectra.source_file import ReleaseListing
 from engine.store.configuration import RunConfiguration

@@ -101,7 +101,7 @@ class RunProgress:
         self._listing = self._add("list files", rated=True)
         self._waiting = self._add("")
         self._stage = self._waiting
-        self._outliers = self._retries = self._set_aside = self._workers = self._blocks = 0
+        self._outliers = self._retries = self._quarantined = self._workers = self._blocks = 0
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -128,7 +128,7 @@ class RunProgress:
     def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
         """Count the files that were refused when they were listed."""
         self._workers = workers
-        self._set_aside += len(refused)
+        self._quarantined += len(refused)
 
     def stage(self, name: Stage, blocks: int, spectra: int) -> None:
         """A bar for the stage, and a line of counts below it."""
@@ -140,7 +140,7 @@ class RunProgress:
     def finished(self, result: BlockResult) -> None:
         """Advance the bar."""
         self._outliers += len(result.outliers)
-        self._set_aside += len(result.unreadable)
+        self._quarantined += len(result.unreadable)
         self._progress.update(self._stage, advance=result.spectra)
         self._count()
 
@@ -157,8 +157,8 @@ class RunProgress:
         ]
         if self._retries:
             parts.append("1 retry" if self._retries == 1 else f"{self._retries:,} retries")
-        if self._set_aside:
-            parts.append(f"{count(self._set_aside, 'file')} set aside")
+        if self._quarantined:
+            parts.append(f"{count(self._quarantined, 'file')} quarantined")
         text = ", ".join(parts)
         self._progress.counts = text
         task = self._task(self._stage)

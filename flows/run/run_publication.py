@@ -1,4 +1,4 @@
-"""What the user's Prefect server shows of a run: progress while it runs, its account at the end.
+"""What the user's Prefect server shows of a run: progress while it runs, its summary at the end.
 
 Nothing on the server that whyspec starts for a run: nobody could look at it.
 """
@@ -52,7 +52,7 @@ def summary_table(summary: RunSummary) -> list[dict[str, Any]]:
         {"what": "files unchanged", "value": summary.files_unchanged},
         {"what": "files unfinished", "value": summary.files_unfinished},
         {"what": "files gone", "value": summary.files_gone},
-        {"what": "files set aside", "value": len(summary.set_aside)},
+        {"what": "files quarantined", "value": len(summary.quarantined)},
         *({"what": f"spectra {label}", "value": number} for label, number in summary.status_counts),
         {"what": "outliers", "value": summary.outliers},
         {"what": "outliers explained", "value": summary.explained},
@@ -65,7 +65,7 @@ def summary_table(summary: RunSummary) -> list[dict[str, Any]]:
 
 
 def summary_markdown(summary: RunSummary) -> str:
-    """The account of a run for people."""
+    """The summary of a run for people."""
     rate = summary.spectra / summary.seconds if summary.seconds > 0 else 0.0
     done = (
         f"**{count(summary.spectra, 'spectrum')}**, **{count(summary.outliers, 'outlier')}** "
@@ -78,7 +78,7 @@ def summary_markdown(summary: RunSummary) -> str:
     files = (
         f"Files: {summary.files_new:,} new, {summary.files_changed:,} changed, "
         f"{summary.files_unfinished:,} unfinished, {summary.files_unchanged:,} unchanged, "
-        f"{summary.files_gone:,} gone, {len(summary.set_aside):,} set aside."
+        f"{summary.files_gone:,} gone, {len(summary.quarantined):,} quarantined."
     )
     lines = [
         done,
@@ -95,12 +95,12 @@ def summary_markdown(summary: RunSummary) -> str:
         if counts.get(status.label)
     ]
     lines += ["", *class_lines(summary), files]
-    if summary.set_aside:
-        lines += ["", "| set aside | reason |", "|---|---|"]
-        for file in summary.set_aside[:_LONGEST_LIST]:
+    if summary.quarantined:
+        lines += ["", "| quarantined | reason |", "|---|---|"]
+        for file in summary.quarantined[:_LONGEST_LIST]:
             lines.append(f"| {_cell(file.url)} | {file.kind}: {_cell(file.reason.splitlines()[0])} |")
-        if len(summary.set_aside) > _LONGEST_LIST:
-            lines.append(f"| ... and {len(summary.set_aside) - _LONGEST_LIST:,} more | |")
+        if len(summary.quarantined) > _LONGEST_LIST:
+            lines.append(f"| ... and {len(summary.quarantined) - _LONGEST_LIST:,} more | |")
     return "\n".join(lines) + "\n"
 
 
@@ -117,7 +117,7 @@ def class_lines(summary: RunSummary) -> list[str]:
     lines.append("")
     for warning in summary.warnings:
         text = redacted(warning.text)
-        lines += [f"**{text}**" if warning.grave else text, ""]
+        lines += [f"**{text}**" if warning.severe else text, ""]
     return lines if summary.classes else []
 
 

@@ -51,12 +51,12 @@ def recorded(run: Callable[_P, RunSummary]) -> Callable[_P, RunSummary]:
                 raise
             for warning in summary.warnings:
                 log_event(
-                    _LOG, logging.WARNING, "run-warning", warning.text, grave=warning.grave,
+                    _LOG, logging.WARNING, "run-warning", warning.text, severe=warning.severe,
                 )  # fmt: skip
             log_event(
                 _LOG, logging.INFO, "run-ended",
                 f"run {name} ended: {summary.spectra} spectra, {summary.outliers} outliers, "
-                f"{len(summary.set_aside)} files set aside in {summary.seconds:.1f} s",
+                f"{len(summary.quarantined)} files quarantined in {summary.seconds:.1f} s",
                 outcome="done", **_counts(summary),
             )  # fmt: skip
             return summary
@@ -90,4 +90,4 @@ def _log_end(kind: str, reason: str) -> None:
 
 
 def _counts(summary: RunSummary) -> dict[str, object]:
-    return {**summary.to_dict(), "set_aside": len(summary.set_aside)}
+    return {**summary.to_dict(), "quarantined": len(summary.quarantined)}

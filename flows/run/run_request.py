@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.spectra.source_file import RefusedFile
-from flows.run.class_account import ClassAccount, RunWarning
+from flows.run.class_summary import ClassSummary, RunWarning
 
 ExecutorName = Literal["ray", "serial"]
 
@@ -57,17 +57,17 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """The account of a run.
+    """The summary of a run.
 
     Attributes
     ----------
     store : URL of the store.
     files_new, files_changed, files_unchanged, files_unfinished, files_gone, files_refused : source files
         against the store's ledger; new includes those that could not be read before. All but those that
-        are gone, with those passed over, are what the release names.
-    passed_over : files that the release names and that are not there, or whose spectra are in another
+        are gone, with those skipped, are what the release names.
+    skipped : files that the release names and that are not there, or whose spectra are in another
         file; nothing is wrong with these.
-    set_aside : files that could not be used, with the reason. A file that was listed and could not be read
+    quarantined : files that could not be used, with the reason. A file that was listed and could not be read
         is in here and counted in its state too.
     spectra : spectra that this run processed.
     status_counts : (status label, count) of these spectra, sorted by label.
@@ -86,11 +86,11 @@ class RunSummary:
     files_unfinished: int
     files_gone: int
     files_refused: int
-    passed_over: tuple[RefusedFile, ...]
-    set_aside: tuple[RefusedFile, ...]
+    skipped: tuple[RefusedFile, ...]
+    quarantined: tuple[RefusedFile, ...]
     spectra: int
     status_counts: tuple[tuple[str, int], ...]
-    classes: tuple[ClassAccount, ...]
+    classes: tuple[ClassSummary, ...]
     warnings: tuple[RunWarning, ...]
     outliers: int
     explained: int
@@ -109,6 +109,6 @@ class RunSummary:
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
         description["signature_counts"] = dict(self.signature_counts)
-        description["passed_over"] = [asdict(file) for file in self.passed_over]
-        description["set_aside"] = [asdict(file) for file in self.set_aside]
+        description["skipped"] = [asdict(file) for file in self.skipped]
+        description["quarantined"] = [asdict(file) for file in self.quarantined]
         return description

@@ -1,4 +1,4 @@
-"""The account of a run in the terminal: what was scored, what was not and why, what comes next."""
+"""The summary of a run in the terminal: what was scored, what was not and why, what comes next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_LIST = 10
 
 
 def show_summary(console: Console, summary: RunSummary) -> None:
-    """Print the account of a run."""
+    """Print the summary of a run."""
     if not summary.did_something:
         console.print(
             f"Nothing to do: {count(summary.files_unchanged, 'file')} unchanged, "
@@ -36,14 +36,14 @@ def show_summary(console: Console, summary: RunSummary) -> None:
             carried = dict(summary.signature_counts)
             console.print(_counted(title, ("signature", "explanations"), carried, Signature))
     for warning in summary.warnings:
-        console.print(warning.text, style="bold red" if warning.grave else "yellow")
+        console.print(warning.text, style="bold red" if warning.severe else "yellow")
     if summary.files_gone:
         console.print(
             f"{count(summary.files_gone, 'file')} of the store gone from the release; the rows stay.",
             style="yellow",
         )
-    show_set_aside(console, summary.set_aside)
-    show_passed_over(console, summary.passed_over)
+    show_quarantined(console, summary.quarantined)
+    show_skipped(console, summary.skipped)
 
 
 def _work(summary: RunSummary) -> Table:
@@ -53,7 +53,7 @@ def _work(summary: RunSummary) -> Table:
         ("unfinished", summary.files_unfinished),
         ("unchanged", summary.files_unchanged),
         ("refused", summary.files_refused),
-        ("passed over", len(summary.passed_over)),
+        ("skipped", len(summary.skipped)),
     )
     return facts(
         "This run",
@@ -108,24 +108,26 @@ def _titled(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
 
 
-def show_set_aside(console: Console, files: tuple[RefusedFile, ...]) -> None:
+def show_quarantined(console: Console, files: tuple[RefusedFile, ...]) -> None:
     """Print the files that could not be used, with the reason of each."""
     if not files:
         return
-    console.print(f"\n{count(len(files), 'file')} set aside; the next run tries again:", style="bold yellow")
+    console.print(
+        f"\n{count(len(files), 'file')} quarantined; the next run tries again:", style="bold yellow"
+    )
     for file in files[:_LONGEST_LIST]:
         console.print(f"  {file.url}\n    {file.kind}: {file.reason.splitlines()[0]}", soft_wrap=True)
     if len(files) > _LONGEST_LIST:
         console.print(f"  ... and {len(files) - _LONGEST_LIST} more: use --json for all of them.")
 
 
-def show_passed_over(console: Console, files: tuple[RefusedFile, ...]) -> None:
-    """Print how many files were passed over, by reason, with an example of each."""
+def show_skipped(console: Console, files: tuple[RefusedFile, ...]) -> None:
+    """Print how many files were skipped, by reason, with an example of each."""
     kinds: dict[str, list[RefusedFile]] = {}
     for file in files:
         kinds.setdefault(file.kind, []).append(file)
     for kind, each in kinds.items():
-        what = f"{count(len(each), 'file')} passed over, {kind}"
+        what = f"{count(len(each), 'file')} skipped, {kind}"
         console.print(f"\n{what}: {each[0].reason.splitlines()[0]}\n  {each[0].url}", soft_wrap=True)
         if len(each) > 1:
             console.print(f"  ... and {len(each) - 1:,} more: use --json for all of them.")

@@ -18,7 +18,7 @@ _FIGURES = (".png", ".pdf", ".svg")
 
 
 def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
-    """A JSON-ready account, maps left out."""
+    """A JSON-ready summary, maps left out."""
     rest = spectrum.peak_rest_wavelength
     return {
         "key": spectrum.key,

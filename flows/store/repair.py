@@ -52,7 +52,7 @@ class RepairReport:
     restored : documents, plans and flags that were written again.
     scored, explained : blocks that were run again.
     changed : entries of those that came out otherwise than they were recorded, e.g. by other code.
-    hopeless : faults that it cannot mend, with the reason and what to do.
+    unrepairable : faults that it cannot repair, with the reason and what to do.
     """
 
     before: VerifyReport
@@ -61,7 +61,7 @@ class RepairReport:
     scored: int
     explained: int
     changed: tuple[str, ...]
-    hopeless: tuple[Fault, ...]
+    unrepairable: tuple[Fault, ...]
 
     @property
     def ok(self) -> bool:
@@ -114,13 +114,13 @@ def repair(
         told("read the store")
         evidence, faults = examine(store.objects, None)
         before = report_of(url, evidence, faults)
-        hopeless: tuple[Fault, ...] = ()
+        unrepairable: tuple[Fault, ...] = ()
         for _ in range(_ROUNDS):
             plan = _possible(plan_repair(evidence, faults))
-            hopeless = plan.hopeless
+            unrepairable = plan.unrepairable
             if not plan.has_work:
                 break
-            work.mend(plan, evidence)
+            work.repair(plan, evidence)
             told("read the store again")
             evidence, faults = examine(store.objects, None)
             if not faults:
@@ -137,8 +137,8 @@ def repair(
             scored=work.scored,
             explained=work.explained,
             changed=tuple(work.changed),
-            hopeless=tuple(
-                fault for fault in hopeless if fault.where in left or fault.kind == "source-changed"
+            unrepairable=tuple(
+                fault for fault in unrepairable if fault.where in left or fault.kind == "source-changed"
             ),
         )
 
@@ -170,7 +170,7 @@ class _Work:
         self.restored = self.scored = self.explained = 0
         self.changed: list[str] = []
 
-    def mend(self, plan: Repair, evidence: Evidence) -> None:
+    def repair(self, plan: Repair, evidence: Evidence) -> None:
         """Do what a plan says, in its order."""
         store, ledger = self._store, self._store.ledger
         store.objects.put_all(sorted(plan.documents.items()))
@@ -184,7 +184,7 @@ class _Work:
                 store.write_flags(entry.flag, entry.block)
         for flag, block in plan.flags:
             store.write_flags(flag, block)
-        store.objects.delete(plan.strays)
+        store.objects.delete(plan.orphans)
         self.restored += len(plan.documents) + len(plan.plans) + len(plan.flag_entries) + len(plan.flags)
         if plan.score_blocks or plan.attribution_blocks:
             self._run(plan, evidence)

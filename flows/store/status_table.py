@@ -81,8 +81,8 @@ def _progress(state: RunState) -> list[tuple[str, str]]:
             ("spectra", f"{state.spectra_done:,} of {state.spectra:,}, {state.spectra_per_second:,.1f}/s"),
         ]
     rows.append(("outliers", f"{state.outliers:,} found, {state.explained:,} explained"))
-    if state.retries or state.set_aside:
-        rows.append(("trouble", f"{state.retries:,} retries, {count(state.set_aside, 'file')} set aside"))
+    if state.retries or state.quarantined:
+        rows.append(("trouble", f"{state.retries:,} retries, {count(state.quarantined, 'file')} quarantined"))
     if state.seconds_left is not None:
         rows.append(("time left", f"{duration(state.seconds_left)} in this stage"))
     return rows

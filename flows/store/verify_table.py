@@ -58,8 +58,10 @@ def show_repair(console: Console, done: RepairReport) -> None:
             f"{block} came out otherwise than it was recorded: other code, libraries or processor.",
             style="yellow",
         )
-    if done.hopeless:
-        _show_faults(console, f"{count(len(done.hopeless), 'fault')} that cannot be mended", done.hopeless)
+    if done.unrepairable:
+        _show_faults(
+            console, f"{count(len(done.unrepairable), 'fault')} that cannot be repaired", done.unrepairable
+        )
     if done.ok:
         console.print("Everything is as the ledger says.", style="bold green")
     else:

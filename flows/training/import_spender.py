@@ -114,7 +114,7 @@ def _calibrate(model: SpenderModel, request: SpenderRequest, progress: Callable[
 def _spectra(
     listing: ReleaseListing, card: ModelCard, request: SpenderRequest
 ) -> Iterator[NormalisedSpectra]:
-    """An even share of every file, normalised; files that cannot be read are passed over."""
+    """An even share of every file, normalised; files that cannot be read are skipped."""
     share = min(1.0, request.limit / max(1, listing.spectra))
     for number, file in enumerate(listing.files):
         # Rounding by the golden ratio takes some files of one spectrum each and leaves others, evenly.

@@ -10,7 +10,7 @@ the same way wherever it is. Two kinds are:
   :class:`PositionScale`, and any :class:`PointwiseLayer`, by which an own module declares itself to be one.
 
 Everything else is refused, with the layer's name and what it couples. A model with such layers can
-still be explained, by whole forward passes.
+still be explained, by full forward passes.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def check_local(layers: Sequence[nn.Module], where: str) -> None:
             got=why,
             allowed="Conv1d, AvgPool1d, MaxPool1d, activations, BatchNorm1d, ChannelNorm, PositionBias, "
             "PointwiseLayer",
-            remedy=f"{remedy} Or explain the model by whole forward passes (DenseOccluder).",
+            remedy=f"{remedy} Or explain the model by full forward passes (DenseOccluder).",
             kind="layer-not-local",
         )
 

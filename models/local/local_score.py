@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.local.additive_pooling import AdditivePooling
 from models.local.local_layers import check_local
-from models.local.pixel_verdict import PixelVerdict
+from models.local.pixel_readout import PixelReadout
 
 
 class LocalScore(nn.Module):
@@ -27,7 +27,7 @@ class LocalScore(nn.Module):
     head : modules in order, (B, F) to (B,): natural log of the probability density. A module that
         has a ``difference`` rule keeps small differences exact in float32; others are evaluated in
         float64.
-    verdict : what makes log p of the head's outputs, (B, F') then, and of features linear in flux; None if
+    readout : what makes log p of the head's outputs, (B, F') then, and of features linear in flux; None if
         the head's output is log p.
 
     Raises
@@ -41,7 +41,7 @@ class LocalScore(nn.Module):
         layers: Sequence[nn.Module],
         pooling: AdditivePooling,
         head: Sequence[nn.Module],
-        verdict: PixelVerdict | None = None,
+        readout: PixelReadout | None = None,
     ) -> None:
         super().__init__()
         check_local(layers, "LocalScore")
@@ -49,7 +49,7 @@ class LocalScore(nn.Module):
         self.layers = nn.ModuleList(layers)
         self.pooling = pooling
         self.head = nn.ModuleList(head)
-        self.verdict = verdict
+        self.readout = readout
 
     def forward(self, flux: Tensor) -> Tensor:
         """(B, N) to (B,)."""
@@ -59,8 +59,8 @@ class LocalScore(nn.Module):
         outputs: Tensor = self.pooling(hidden)
         for module in self.head:
             outputs = module(outputs)
-        if self.verdict is not None:
-            outputs = self.verdict(outputs, self.verdict.of_flux(flux))
+        if self.readout is not None:
+            outputs = self.readout(outputs, self.readout.of_flux(flux))
         return outputs
 
 

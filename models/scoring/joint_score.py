@@ -18,7 +18,7 @@ from models.calibration.calibration import Calibration
 PARTS = ("density", "misfit", "residual", "novelty")
 """The four, in the order in which they stand in tensors."""
 SHARES = (0.05, 0.05, 0.85, 0.05)
-"""Their weights in the mean. Most of what is planted shows in the residual: the others cost it little."""
+"""Their weights in the mean. Most of what is injected shows in the residual: the others cost it little."""
 
 
 def depth_of(ivar: Tensor) -> Tensor:

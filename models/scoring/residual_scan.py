@@ -1,6 +1,6 @@
 """Is there anything, anywhere, of whatever width, that the reconstruction does not draw?
 
-What a reconstruction usually misses, the modes U of ``models.scoring.usual_misfit``, is taken out of the
+What a reconstruction usually misses, the modes U of ``models.scoring.residual_factors``, is taken out of the
 residual as far as it may be explained by them: with noise W^-1 the residual's covariance is C = W^-1 + U U',
 and C^-1 r = W (r - U G U' W r) with G = (1 + U' W U)^-1 (Woodbury). That is averaged over overlapping cells
 of several widths and compared with what noise and the rest of the model's misfit leave there. If something

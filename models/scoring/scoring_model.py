@@ -17,9 +17,9 @@ from models.scoring.decoder import Decoder
 from models.scoring.density import LatentDensity
 from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
 from models.scoring.joint_score import JointScore, depth_of
+from models.scoring.residual_factors import ResidualFactors
 from models.scoring.residual_scan import ResidualScan, excitation, log_ratio
-from models.scoring.scan_verdict import ScanVerdict
-from models.scoring.usual_misfit import UsualMisfit
+from models.scoring.scan_readout import ScanReadout
 from models.spectrum_model import CalibratedModel, ModelOutputs
 
 _SCANNED_AT_ONCE = 4
@@ -46,7 +46,7 @@ class ScoringModel(CalibratedModel):
             card.grid, card.rest_start, card.rest_step, card.rest_size, settings.latents, decoder_hidden
         )
         self.density = LatentDensity(settings.latents, flow["transforms"], tuple(flow["hidden"]))
-        self.usual_misfit = UsualMisfit(card.rest_size, modes)
+        self.residual_factors = ResidualFactors(card.rest_size, modes)
         self.scan = ResidualScan(card.grid, card.redshift_max, scan)
         self.joint = JointScore()
         self.calibration = Calibration()
@@ -63,7 +63,7 @@ class ScoringModel(CalibratedModel):
             stride *= step
             held += 2 * channels / stride
         # The modes of a few spectra, their products and sums, shared out over a batch of a hundred.
-        held += 5 * self.usual_misfit.modes.shape[1] * _SCANNED_AT_ONCE / 100
+        held += 5 * self.residual_factors.modes.shape[1] * _SCANNED_AT_ONCE / 100
         return math.ceil(held)
 
     def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
@@ -100,7 +100,9 @@ class ScoringModel(CalibratedModel):
 
     def modes(self, redshift: Tensor) -> Tensor:
         """Usual misfit's modes on observed pixels, (B,) to (B, N, K)."""
-        modes: Tensor = self.usual_misfit(*self.decoder.places(redshift, self.usual_misfit.modes.dtype))
+        modes: Tensor = self.residual_factors(
+            *self.decoder.places(redshift, self.residual_factors.modes.dtype)
+        )
         return modes
 
     def log_prob(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
@@ -125,10 +127,10 @@ class ScoringModel(CalibratedModel):
             layers=self.encoder.layers(embedding),
             pooling=self.encoder.pooling(log_coverage),
             head=(EncoderHead(self.encoder.head, self.encoder.settings),),
-            verdict=self._verdict(ivar, where),
+            readout=self._readout(ivar, where),
         )
 
-    def _verdict(self, ivar: Tensor, redshift: Tensor) -> ScanVerdict:
+    def _readout(self, ivar: Tensor, redshift: Tensor) -> ScanReadout:
         """Of ivar (1, N) and redshift (1,)."""
         depth = depth_of(ivar)
         context = self.scan.context(ivar, redshift, self.modes(redshift))
@@ -140,7 +142,7 @@ class ScoringModel(CalibratedModel):
         columns = torch.cat((matrix, offset[:, None]), dim=1).T
         drawn = nn.functional.pad(self.scan.sums(columns * ivar) * scale, (0, len(mixing)))
         drawn = (drawn + (columns @ profiles) @ mixing).T
-        return ScanVerdict(
+        return ScanReadout(
             density=self.density.given(self.density.context(depth, redshift)),
             hidden=self.decoder.hidden,
             drawn=drawn[:, :-1].contiguous(),

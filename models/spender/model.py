@@ -31,7 +31,7 @@ class SpenderModel(CalibratedModel):
     """Scores spectra by minus the log density of spender's latents.
 
     The encoder was made for spectra without gaps and is told no inverse variance: masked pixels are
-    filled from their neighbours. It couples all pixels, so explanations take whole forward passes.
+    filled from their neighbours. It couples all pixels, so explanations take full forward passes.
     """
 
     def __init__(self, card: ModelCard, calibration_size: int) -> None:

@@ -37,7 +37,7 @@ from models.scoring.scoring_model import ScoringModel
 from models.training.calibrating import calibrate
 from models.training.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
 from models.training.losses import consistency, fidelity, mask_a_stretch, novelty
-from models.training.misfit import ModeSettings, fit_parts, fit_usual_misfit
+from models.training.misfit import ModeSettings, fit_parts, fit_residual_factors
 from models.training.spectra import SpectraSource, TrainingSplit, batch_of, chunks
 
 
@@ -47,7 +47,7 @@ class TrainingSettings:
 
     Attributes
     ----------
-    epochs : at most so many passes over the training set.
+    epochs : at most so many skips the training set.
     patience : stop after so many epochs without a better validation loss.
     batch : spectra per step.
     learning_rate : peak of a one-cycle schedule (Adam).
@@ -199,7 +199,7 @@ def fit(
 
     model.eval()
     modes = ModeSettings(settings.modes, settings.mode_spectra, settings.mode_rounds, settings.seed)
-    fit_usual_misfit(model, spectra.training, modes)
+    fit_residual_factors(model, spectra.training, modes)
     fit_parts(model, spectra.validation)
     metrics = {
         "validation_fidelity": held_out,
@@ -284,7 +284,7 @@ def _train_an_epoch(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.OneCycleLR,
 ) -> float:
-    """One pass over the training set; returns the mean fidelity."""
+    """One skip the training set; returns the mean fidelity."""
     # Seeded by the epoch, so that a training that continues goes on as if it had not stopped.
     torch.manual_seed(settings.seed + 1 + epoch)
     generator = np.random.default_rng([settings.seed, epoch])

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from models.scoring.joint_score import depth_of
+from models.scoring.residual_factors import fit_modes, on_rest_grid
 from models.scoring.residual_scan import CellMeans, cell_means, fit_misfit
 from models.scoring.scoring_model import ScoringModel
-from models.scoring.usual_misfit import fit_modes, on_rest_grid
 from models.training.spectra import SpectraSource, batch_of, chunks
 
 
@@ -33,7 +33,7 @@ class ModeSettings:
 
 
 @torch.no_grad()
-def fit_usual_misfit(model: ScoringModel, spectra: SpectraSource, settings: ModeSettings) -> None:
+def fit_residual_factors(model: ScoringModel, spectra: SpectraSource, settings: ModeSettings) -> None:
     """Modes of the residuals of an even sample of the training spectra."""
     count = min(settings.spectra, len(spectra))
     chosen = np.unique(np.linspace(0, len(spectra) - 1, count).astype(np.int64))
@@ -47,7 +47,7 @@ def fit_usual_misfit(model: ScoringModel, spectra: SpectraSource, settings: Mode
     modes = fit_modes(
         torch.cat(residuals), torch.cat(weights), settings.count, settings.rounds, settings.seed
     )
-    model.usual_misfit.modes.copy_(modes)
+    model.residual_factors.modes.copy_(modes)
 
 
 @torch.no_grad()

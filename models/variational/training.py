@@ -188,7 +188,7 @@ def _train_an_epoch(
     epoch: int,
     optimiser: torch.optim.Optimizer,
 ) -> float:
-    """One pass over the training set; returns the mean loss."""
+    """One skip the training set; returns the mean loss."""
     # Seeded by the epoch, so that a training that continues goes on as if it had not stopped.
     torch.manual_seed(settings.seed + 1 + epoch)
     generator = np.random.default_rng([settings.seed, epoch])

@@ -205,7 +205,7 @@ class _QuietHandler(MotoRequestHandler):
 def user_of(server: S3Server, *, keys: bool) -> Iterator[None]:
     """Be a user of the server, with or without an account, in this process."""
     # No file system is closed: with an account and without they are told apart by their options, and
-    # the account of these tests is always the same.
+    # the summary of these tests is always the same.
     with pytest.MonkeyPatch.context() as patch:
         for name in _REPLACED:
             patch.delenv(name, raising=False)

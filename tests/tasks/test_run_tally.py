@@ -31,7 +31,7 @@ def test_a_run_from_the_listing_to_the_last_explanation() -> None:
     state = second.state()
     assert (state.stage, state.blocks_done, state.blocks) == ("score spectra", 1, 3)
     assert (state.spectra_done, state.spectra, state.outliers) == (8, 20, 2)
-    assert (state.retries, state.set_aside) == (1, 1)
+    assert (state.retries, state.quarantined) == (1, 1)
     assert state.spectra_per_second > 0
     assert abs(state.seconds_left - 12 / state.spectra_per_second) < 1e-9
     run.stage("explaining", 1, 2)

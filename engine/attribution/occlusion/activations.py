@@ -1,4 +1,4 @@
-"""One pass over baselines and spectrum, in float64, and what the zones around seams need of it."""
+"""One skip baselines and spectrum, in float64, and what the zones around seams need of it."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Activations:
         before each.
     sums : (M, 1, K), sums of b's contributions.
     head_terms : of the head, at b.
-    features : tables (M, N + 1, …) of the verdict's features of x - b before every pixel and after the last.
-    verdict_terms : of the verdict, at b.
+    features : tables (M, N + 1, …) of the readout's features of x - b before every pixel and after the last.
+    readout_terms : of the readout, at b.
     """
 
     stages: tuple[StageArrays, ...]
@@ -61,7 +61,7 @@ class Activations:
     sums: Tensor
     head_terms: Terms
     features: tuple[Tensor, ...]
-    verdict_terms: Terms
+    readout_terms: Terms
 
 
 def activations(
@@ -112,12 +112,12 @@ def activations(
     sums = of_b.sum(dim=1, keepdim=True)
     pooled = network.pooling.pooled(sums)
     features: tuple[Tensor, ...] = ()
-    verdict_terms: Terms = ()
-    if network.verdict is not None:
-        module = network.verdict.module
+    readout_terms: Terms = ()
+    if network.readout is not None:
+        module = network.readout.module
         features = module.running(spectrum - baselines, dtype)
         of_baselines = module.of_flux(baselines)[:, None]
-        verdict_terms = network.verdict.rule.terms(network.head.value(pooled), of_baselines, dtype)
+        readout_terms = network.readout.rule.terms(network.head.value(pooled), of_baselines, dtype)
     return Activations(
         stages=tuple(stages),
         pooling_terms=map_terms(padded, network.pooling.terms(b, dtype)),
@@ -125,5 +125,5 @@ def activations(
         sums=sums.to(dtype),
         head_terms=network.head.terms(pooled, dtype),
         features=features,
-        verdict_terms=verdict_terms,
+        readout_terms=readout_terms,
     )

@@ -15,7 +15,7 @@ class Cost:
 
     Attributes
     ----------
-    multiply_adds : of matrix products in zones, pooling and head, and of the passes over baselines
+    multiply_adds : of matrix products in zones, pooling and head, and of the skips baselines
         and spectrum.
     bytes_moved : to and from main memory if all that belongs to one row of a zone stays in a cache:
         activations written and read once per kind of zone, sums over zones and results likewise.
@@ -39,8 +39,8 @@ def cost(network: Network, work: SeamWork, baselines: int) -> Cost:
     passes += 2 * last.positions * network.pooling.multiply_adds
     activations += last.positions * (network.pooling_numbers + 2 * network.sums)
     head, zones = network.head.multiply_adds, 0
-    if network.verdict is not None:
-        head += network.verdict.rule.multiply_adds
+    if network.readout is not None:
+        head += network.readout.rule.multiply_adds
     windows = len(work.loose)
     for of_seams in work.seams:
         zones += of_seams.stop * of_seams.rows * of_seams.multiply_adds
@@ -53,7 +53,7 @@ def cost(network: Network, work: SeamWork, baselines: int) -> Cost:
     # Every zone of a group reads the activations around it; groups share none of them but the halo.
     kinds = 2 * bool(work.seams) + len(work.narrow)
     moved = activations * (1 + kinds) + seams * network.sums * (1 + len(work.pairs)) + 2 * windows
-    if network.verdict is not None:
+    if network.readout is not None:
         # Features of every place are written once; each window reads two of them.
-        moved += network.verdict.module.features * (network.pixels + 1 + 2 * windows)
+        moved += network.readout.module.features * (network.pixels + 1 + 2 * windows)
     return Cost(baselines * (passes + zones + windows * head), 4 * baselines * moved)

@@ -18,7 +18,7 @@ DEFAULT_MEMORY = 2**28
 _CACHE_ROWS = 4000
 """Rows of a zone that a processor works on at once: its arrays stay in the caches."""
 _FEWEST_ROWS = 256
-_VERDICT_ROWS = 1024
+_READOUT_ROWS = 1024
 """(baseline, window) rows whose features may be held at once, in all the forms they pass through."""
 _PASSING = 3000
 """Bytes per pixel that making the features takes beside them."""
@@ -51,9 +51,9 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
     """
     each = bytes_per_baseline(network, work, like.element_size())
     row = bytes_per_row(network, work, like.element_size())
-    features = 0 if network.verdict is None else network.verdict.module.features
-    of_verdict = _VERDICT_ROWS * features * like.element_size()
-    least = each + _FEWEST_ROWS * row + of_verdict
+    features = 0 if network.readout is None else network.readout.module.features
+    of_readout = _READOUT_ROWS * features * like.element_size()
+    least = each + _FEWEST_ROWS * row + of_readout
     if memory_bytes < least:
         raise ConfigurationError(
             "The memory allowed for occlusion does not hold the activations of a single baseline.",
@@ -63,7 +63,7 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
             remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",
             kind="occlusion-memory",
         )
-    memory_bytes -= of_verdict
+    memory_bytes -= of_readout
     on_processor = like.device.type == "cpu"
     wanted = min((memory_bytes - each) // row, _CACHE_ROWS)
     together = min((memory_bytes - wanted * row) // each, baselines)
@@ -101,10 +101,10 @@ def bytes_per_baseline(network: Network, work: SeamWork, size: int) -> int:
         any(zones.slots[-1] * network.stride > family.width for zones in work.seams) for family in work.pairs
     )
     sums = (seams * (3 + overlapping) + len(work.starts) + len(work.stops)) * network.sums
-    if network.verdict is not None:
+    if network.readout is not None:
         # A feature of every place; while they are made, a few of them at a time in float64.
-        features = (network.pixels + 1) * network.verdict.module.features
-        held += size * (features + network.verdict.numbers)
+        features = (network.pixels + 1) * network.readout.module.features
+        held += size * (features + network.readout.numbers)
         peak = max(peak, held + _PASSING * (network.pixels + 1))
     results = 2 * sum(work.counts) + (len(work.pairs) + len(work.narrow)) * (network.pixels + 1)
     return max(peak, held + size * (sums + results))

@@ -15,7 +15,7 @@ from models.local.additive_pooling import PoolingRule
 from models.local.differences import Chain, Difference, Terms, difference, scale
 from models.local.local_layers import is_mixing
 from models.local.local_score import LocalScore
-from models.local.pixel_verdict import PixelVerdict, VerdictRule
+from models.local.pixel_readout import PixelReadout, ReadoutRule
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Stage:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Readout:
     """What makes log p of the head's outputs and of features linear in flux.
 
     Attributes
@@ -50,8 +50,8 @@ class Verdict:
     numbers : numbers that the rule's terms hold for one baseline.
     """
 
-    module: PixelVerdict
-    rule: VerdictRule
+    module: PixelReadout
+    rule: ReadoutRule
     numbers: int
 
 
@@ -65,7 +65,7 @@ class Network:
         layers, another number.
     stages : at least one.
     pooling, head : what follows the sums over positions.
-    verdict : what follows the head; None if the head's output is log p, with a last axis of length 1.
+    readout : what follows the head; None if the head's output is log p, with a last axis of length 1.
     sums : number of sums K; outputs : of the head.
     pooling_numbers, head_numbers : numbers that the pooling's and the head's terms hold per position.
     """
@@ -76,7 +76,7 @@ class Network:
     stages: tuple[Stage, ...]
     pooling: PoolingRule
     head: Difference
-    verdict: Verdict | None
+    readout: Readout | None
     sums: int
     outputs: int
     pooling_numbers: int
@@ -162,7 +162,7 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
         stages=tuple(stages),
         pooling=pooling,
         head=head,
-        verdict=None if score.verdict is None else _verdict(score.verdict, outputs),
+        readout=None if score.readout is None else _readout(score.readout, outputs),
         sums=score.pooling.size(channels),
         outputs=outputs.shape[-1],
         pooling_numbers=_numbers(pooling.terms(ones, torch.float32)) // positions,
@@ -170,10 +170,10 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
     )
 
 
-def _verdict(module: PixelVerdict, outputs: Tensor) -> Verdict:
+def _readout(module: PixelReadout, outputs: Tensor) -> Readout:
     rule = module.rule()
     terms = rule.terms(outputs, outputs.new_zeros(1, 1, module.features), torch.float32)
-    return Verdict(module, rule, _numbers(terms))
+    return Readout(module, rule, _numbers(terms))
 
 
 def _shape_after(rule: Difference, hidden: Tensor, positions: int) -> Tensor:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.attribution.occlusion.activations import Activations
-from engine.attribution.occlusion.network import Network, Verdict
+from engine.attribution.occlusion.network import Network, Readout
 from engine.attribution.occlusion.seam_work import SeamWork
 from engine.attribution.occlusion.zones import Group, Zone, Zones
 from models.local.additive_pooling import Part
@@ -166,11 +166,11 @@ class SeamPass:
         flat = sums.reshape(shape[0], -1, sums.shape[-1])
         pooled = self._network.pooling.pooled_change(flat, self._known.sums)
         outputs = self._network.head.change(pooled, self._known.head_terms)
-        if self._network.verdict is not None:
-            outputs = self._verdict_change(self._network.verdict, outputs, start.flatten(), stop.flatten())
+        if self._network.readout is not None:
+            outputs = self._readout_change(self._network.readout, outputs, start.flatten(), stop.flatten())
         return outputs.neg_().reshape(shape)
 
-    def _verdict_change(self, verdict: Verdict, outputs: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+    def _readout_change(self, readout: Readout, outputs: Tensor, start: Tensor, stop: Tensor) -> Tensor:
         """Changes of the head's outputs (M, n, F) to those of log p (M, n)."""
         # Places beyond the end belong to windows that do not exist.
         start, stop = (end.clamp(max=self._network.pixels) for end in (start, stop))
@@ -181,7 +181,7 @@ class SeamPass:
             changes = (end.sub_(table.index_select(1, start[low:high])) for end, table in ends)
             return tuple(change.to(outputs.dtype) for change in changes)
 
-        return verdict.rule.change(outputs, features, self._known.verdict_terms)
+        return readout.rule.change(outputs, features, self._known.readout_terms)
 
     def _scatter(self, width: int, values: Tensor, group: Group, low: int) -> None:
         """Values (M, Q, phases) of windows to where they start."""

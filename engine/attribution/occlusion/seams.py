@@ -28,7 +28,7 @@ from models.spectrum_model import LogProb
 
 
 class SeamOccluder:
-    """Occludes a :class:`LocalScore`; results are those of whole forward passes.
+    """Occludes a :class:`LocalScore`; results are those of full forward passes.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def occluder_of(log_prob: LogProb, memory_bytes: int, floats_per_pixel: int = 25
     log_prob : (batch, pixels) to (batch,). A :class:`LocalScore` is occluded at the cost of its seams,
         any other function by one forward pass for every window and baseline.
     memory_bytes : what one call may take.
-    floats_per_pixel : for whole forward passes, see :class:`DenseOccluder`.
+    floats_per_pixel : for full forward passes, see :class:`DenseOccluder`.
     """
     if isinstance(log_prob, LocalScore):
         return SeamOccluder(log_prob, memory_bytes)

@@ -63,7 +63,7 @@ def _foresee(read: Callable[[str], PixelCatalogue | None], base: str) -> Found |
         if directory in without_sums:
             continue
         listed = published.names(directory)
-        if listed is None:  # cannot be read now: to be set aside when it is looked into
+        if listed is None:  # cannot be read now: to be quarantined when it is looked into
             coadd = f"{catalogue.base}/{pixel.coadd}"
             candidates.append(Candidate(coadd, redshift_names(coadd)[0]))
         else:

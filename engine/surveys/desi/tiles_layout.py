@@ -29,15 +29,15 @@ def _select(_base: str, urls: list[str]) -> Found:
         if match := _THROUGH.match(candidate.url):
             last[match[1], match[3]] = candidate
     wanted: list[Candidate] = []
-    passed_over: list[RefusedFile] = []
+    skipped: list[RefusedFile] = []
     for candidate in candidates:
         match = _THROUGH.match(candidate.url)
         latest = last[match[1], match[3]] if match else candidate
         if latest == candidate:
             wanted.append(candidate)
         else:
-            passed_over.append(_superseded(candidate, latest))
-    return Found(tuple(wanted), tuple(passed_over))
+            skipped.append(_superseded(candidate, latest))
+    return Found(tuple(wanted), tuple(skipped))
 
 
 def _superseded(candidate: Candidate, latest: Candidate) -> RefusedFile:

@@ -16,12 +16,12 @@ from engine.clustering.rest_frame import rebin
 from engine.clustering.settings import ClusteringSettings
 from models.errors import ConfigurationError
 from models.lines import line_named
-from tests.engine.clustering.planted import SMALL_GRID, Planted, planted
+from tests.engine.clustering.synthetic import SMALL_GRID, Synthetic, synthetic
 
 FAST = ClusteringSettings(resamples=5, maximum=8)
 
 
-def lazy(found: Planted, chunk: int = 32) -> LazyExplanations:
+def lazy(found: Synthetic, chunk: int = 32) -> LazyExplanations:
     def chunked(values: np.ndarray) -> da.Array:
         return da.from_array(values, chunks=(chunk, -1))
 
@@ -35,17 +35,17 @@ def lazy(found: Planted, chunk: int = 32) -> LazyExplanations:
     )
 
 
-def rows(found: Planted, index: np.ndarray | slice) -> Planted:
-    return Planted(**{field.name: getattr(found, field.name)[index] for field in fields(found)})
+def rows(found: Synthetic, index: np.ndarray | slice) -> Synthetic:
+    return Synthetic(**{field.name: getattr(found, field.name)[index] for field in fields(found)})
 
 
 @pytest.fixture(scope="module")
-def easy() -> tuple[Planted, Clustering]:
-    found = planted(120)
+def easy() -> tuple[Synthetic, Clustering]:
+    found = synthetic(120)
     return found, cluster_explanations(lazy(found), FAST)
 
 
-def test_planted_groups_are_recovered_with_their_lines(easy: tuple[Planted, Clustering]) -> None:
+def test_injected_groups_are_recovered_with_their_lines(easy: tuple[Synthetic, Clustering]) -> None:
     found, result = easy
     assert adjusted_rand_score(found.group, result.labels) == 1.0
     assert result.adjusted_rand == pytest.approx(1.0)
@@ -64,7 +64,7 @@ def test_planted_groups_are_recovered_with_their_lines(easy: tuple[Planted, Clus
 
 
 @pytest.mark.parametrize("chunk", [7, 50, 1000])
-def test_chunks_do_not_matter(easy: tuple[Planted, Clustering], chunk: int) -> None:
+def test_chunks_do_not_matter(easy: tuple[Synthetic, Clustering], chunk: int) -> None:
     found, result = easy
     other = cluster_explanations(lazy(found, chunk), FAST)
     np.testing.assert_array_equal(other.labels, result.labels)
@@ -75,7 +75,7 @@ def test_chunks_do_not_matter(easy: tuple[Planted, Clustering], chunk: int) -> N
     ]
 
 
-def test_dask_scheduler_does_not_matter(easy: tuple[Planted, Clustering]) -> None:
+def test_dask_scheduler_does_not_matter(easy: tuple[Synthetic, Clustering]) -> None:
     found, result = easy
     with dask.config.set(scheduler="synchronous"):
         other = cluster_explanations(lazy(found), FAST)
@@ -83,7 +83,7 @@ def test_dask_scheduler_does_not_matter(easy: tuple[Planted, Clustering]) -> Non
     np.testing.assert_array_equal(other.coordinates, result.coordinates)
 
 
-def test_means_are_those_of_the_members(easy: tuple[Planted, Clustering]) -> None:
+def test_means_are_those_of_the_members(easy: tuple[Synthetic, Clustering]) -> None:
     found, result = easy
     members = result.labels == 1
     scaled = found.combined / np.abs(found.combined).max(axis=1, keepdims=True)
@@ -100,10 +100,10 @@ def test_means_are_those_of_the_members(easy: tuple[Planted, Clustering]) -> Non
     np.testing.assert_array_equal(result.means.count[1], np.isfinite(mean).sum(axis=0))
 
 
-def test_rows_that_are_not_to_be_clustered_change_nothing(easy: tuple[Planted, Clustering]) -> None:
+def test_rows_that_are_not_to_be_clustered_change_nothing(easy: tuple[Synthetic, Clustering]) -> None:
     found, result = easy
-    extra = planted(9, seed=5)
-    both = Planted(
+    extra = synthetic(9, seed=5)
+    both = Synthetic(
         **{
             field.name: np.concatenate([getattr(extra, field.name), getattr(found, field.name)])
             for field in fields(found)
@@ -116,7 +116,7 @@ def test_rows_that_are_not_to_be_clustered_change_nothing(easy: tuple[Planted, C
     np.testing.assert_array_equal(other.labels[9:], result.labels)
 
 
-def test_no_positive_attribution_is_left_unclustered(easy: tuple[Planted, Clustering]) -> None:
+def test_no_positive_attribution_is_left_unclustered(easy: tuple[Synthetic, Clustering]) -> None:
     found, result = easy
     combined = found.combined.copy()
     combined[5] = -1.0
@@ -129,7 +129,7 @@ def test_no_positive_attribution_is_left_unclustered(easy: tuple[Planted, Cluste
 
 
 def test_centroids_from_a_sample_label_every_row() -> None:
-    found = planted(300)
+    found = synthetic(300)
     result = cluster_explanations(lazy(found), replace(FAST, sample=80))
     assert adjusted_rand_score(found.group, result.labels) == 1.0
     assert sum(cluster.size for cluster in result.clusters) == 300
@@ -137,7 +137,7 @@ def test_centroids_from_a_sample_label_every_row() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 4, 9])
 def test_few_explanations_are_one_cluster_and_a_message(count: int) -> None:
-    result = cluster_explanations(lazy(rows(planted(12), slice(count))), FAST)
+    result = cluster_explanations(lazy(rows(synthetic(12), slice(count))), FAST)
     assert result.labels.tolist() == [0] * count
     assert len(result.clusters) == 1
     assert result.clusters[0].size == count
@@ -146,24 +146,24 @@ def test_few_explanations_are_one_cluster_and_a_message(count: int) -> None:
 
 
 def test_no_explanation_is_no_cluster_and_a_message() -> None:
-    for found in (rows(planted(4), slice(0)), replace(planted(4), redshift=np.full(4, np.nan))):
+    for found in (rows(synthetic(4), slice(0)), replace(synthetic(4), redshift=np.full(4, np.nan))):
         result = cluster_explanations(lazy(found), FAST)
         assert result.clusters == ()
         assert (result.labels == UNCLUSTERED).all()
         assert result.messages == ("There are no explanations to cluster.",)
-    nothing_odd = replace(planted(4), combined=np.zeros_like(planted(4).combined))
+    nothing_odd = replace(synthetic(4), combined=np.zeros_like(synthetic(4).combined))
     assert cluster_explanations(lazy(nothing_odd), FAST).clusters == ()
 
 
 def test_more_clusters_than_the_explanations_allow_is_told() -> None:
-    result = cluster_explanations(lazy(planted(12)), replace(FAST, clusters=6))
+    result = cluster_explanations(lazy(synthetic(12)), replace(FAST, clusters=6))
     assert len(result.clusters) == 2
     assert "6 clusters were asked for, but 12 explanations allow 2 only" in result.messages[0]
 
 
 def test_noise_is_called_unstable() -> None:
     generator = np.random.default_rng(0)
-    found = planted(60)
+    found = synthetic(60)
     noise = np.abs(generator.normal(size=found.combined.shape)).astype(np.float32)
     result = cluster_explanations(lazy(replace(found, combined=noise)), replace(FAST, clusters=5))
     assert result.adjusted_rand < 0.6
@@ -172,7 +172,7 @@ def test_noise_is_called_unstable() -> None:
 
 def test_steps_are_reported() -> None:
     told: list[tuple[str, int, int]] = []
-    cluster_explanations(lazy(planted(12)), FAST, lambda *step: told.append(step))
+    cluster_explanations(lazy(synthetic(12)), FAST, lambda *step: told.append(step))
     assert [number for _, number, _ in told] == list(range(6))
     assert told[-1] == ("done", 5, 5)
 

@@ -13,17 +13,17 @@ from engine.clustering.stored import ClusteringSummary, read_store_clustering
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import InputError, StoreError
-from tests.planted_store import PlantedStore, planted_store
+from tests.synthetic_store import SyntheticStore, synthetic_store
 
 FAST = ClusteringSettings(resamples=5, maximum=8)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> PlantedStore:
-    return planted_store(tmp_path_factory.mktemp("clusters") / "odd.zarr")
+def store(tmp_path_factory: pytest.TempPathFactory) -> SyntheticStore:
+    return synthetic_store(tmp_path_factory.mktemp("clusters") / "odd.zarr")
 
 
-def test_a_store_is_clustered_and_read_back(store: PlantedStore) -> None:
+def test_a_store_is_clustered_and_read_back(store: SyntheticStore) -> None:
     summary = cluster_store(store.url, FAST)
     view = StoreView.open(store.url)
     read = read_store_clustering(view, "default")
@@ -36,7 +36,7 @@ def test_a_store_is_clustered_and_read_back(store: PlantedStore) -> None:
         assert [keys[number] for number in cluster.examples] == list(examples)
 
 
-def test_plain_zarr_reads_the_clustering(store: PlantedStore) -> None:
+def test_plain_zarr_reads_the_clustering(store: SyntheticStore) -> None:
     cluster_store(store.url, FAST)
     group = zarr.open_group(store.url, path="clusters/default", mode="r")
     assert np.asarray(group["label"]).shape == np.asarray(group["outlier"]).shape
@@ -44,7 +44,7 @@ def test_plain_zarr_reads_the_clustering(store: PlantedStore) -> None:
     assert group.attrs["settings"]["seed"] == 0  # type: ignore[index, call-overload]
 
 
-def test_clustering_again_replaces_and_other_names_stay(store: PlantedStore) -> None:
+def test_clustering_again_replaces_and_other_names_stay(store: SyntheticStore) -> None:
     first = cluster_store(store.url, FAST)
     cluster_store(store.url, ClusteringSettings(name="two", clusters=2, resamples=5))
     again = cluster_store(store.url, FAST)
@@ -55,7 +55,7 @@ def test_clustering_again_replaces_and_other_names_stay(store: PlantedStore) -> 
 
 
 def test_superseded_explanations_are_left_out(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr")
+    store = synthetic_store(tmp_path / "odd.zarr")
     gone = np.flatnonzero(store.outlier)[[0, 3]]
     Store.open(store.url).mark_superseded(int(row) for row in gone)
     summary = cluster_store(store.url, FAST)
@@ -65,7 +65,7 @@ def test_superseded_explanations_are_left_out(tmp_path: Path) -> None:
 
 
 def test_a_store_without_explanations_gets_an_empty_clustering(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", outliers=False)
+    store = synthetic_store(tmp_path / "odd.zarr", outliers=False)
     summary = cluster_store(store.url, FAST)
     assert summary.clusters == ()
     assert summary.messages == ("There are no explanations to cluster.",)

@@ -5,7 +5,7 @@ import pytest
 
 from engine.clustering.features import explanation_features, has_shape
 from engine.clustering.rest_frame import RestGrid
-from tests.engine.clustering.planted import SMALL_GRID, planted
+from tests.engine.clustering.synthetic import SMALL_GRID, synthetic
 
 REST = RestGrid.covering(SMALL_GRID, 0.0, 0.5, 0.005)
 
@@ -17,7 +17,7 @@ def features(combined: np.ndarray, redshift: float = 0.1, good: np.ndarray | Non
 
 
 def test_rows_have_length_one_over_the_observed_bins_and_nan_elsewhere() -> None:
-    found = planted(20)
+    found = synthetic(20)
     result = explanation_features(found.combined, found.ivar > 0, found.redshift, SMALL_GRID, REST)
     np.testing.assert_allclose(np.nansum(result.astype(np.float64) ** 2, axis=1), 1.0, rtol=1e-6)
     centre = REST.wavelength()
@@ -28,7 +28,7 @@ def test_rows_have_length_one_over_the_observed_bins_and_nan_elsewhere() -> None
 
 
 def test_size_of_the_attribution_and_its_negative_part_do_not_matter() -> None:
-    found = planted(6)
+    found = synthetic(6)
     good = found.ivar > 0
     base = explanation_features(found.combined, good, found.redshift, SMALL_GRID, REST)
     scaled = explanation_features(found.combined * 16, good, found.redshift, SMALL_GRID, REST)
@@ -48,7 +48,7 @@ def test_the_same_line_at_any_redshift_gives_nearly_the_same_features() -> None:
 
 
 def test_a_mask_takes_bins_away_and_changes_no_other_direction() -> None:
-    combined = planted(1).combined
+    combined = synthetic(1).combined
     good = np.ones(combined.shape, dtype=np.bool_)
     good[:, 600:] = False
     result = features(combined, 0.1, good)
@@ -66,7 +66,7 @@ def test_rows_without_positive_attribution_or_not_finite_have_no_shape() -> None
 
 
 def test_batches_do_not_show() -> None:
-    found = planted(300)
+    found = synthetic(300)
     together = explanation_features(found.combined, found.ivar > 0, found.redshift, SMALL_GRID, REST)
     row = 217
     alone = explanation_features(

@@ -13,9 +13,9 @@ from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.subject import subject_of
 from engine.evaluation.baseline_questions import SOURCES, answer_baselines
 from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
-from engine.evaluation.explained_planted import ExplanationSettings
-from engine.evaluation.fresh_spectra import FreshSettings
-from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
+from engine.evaluation.explained_injections import ExplanationSettings
+from engine.evaluation.held_out_spectra import HeldOutSettings
+from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
 from engine.simulation.anomalies import AnomalyKind
 from models.errors import ConfigurationError
 from models.scoring.scoring_model import ScoringModel
@@ -29,7 +29,7 @@ def model() -> ScoringModel:
 
 @pytest.fixture(scope="module")
 def ground(model: ScoringModel) -> PlantingGround:
-    return prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
+    return prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
 
 
 def test_the_nearest_are_the_nearest_and_an_anomaly_does_not_choose(model: ScoringModel) -> None:

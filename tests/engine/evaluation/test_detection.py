@@ -15,9 +15,9 @@ from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
 from engine.evaluation.detectors import DETECTORS, SCAN, TAIL, detector_values
 from engine.evaluation.figure import detection_figure
-from engine.evaluation.fresh_spectra import FreshSettings, fresh_spectra, joined
+from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra, joined
 from engine.evaluation.ideal_observer import known_place
-from engine.evaluation.planted_spectra import PlantingGround, prepare_ground
+from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
 from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
@@ -56,7 +56,7 @@ def of_kind(model: type[ScoringModel]) -> ScoringModel:
 
 @pytest.fixture(scope="module")
 def crowd() -> PlantingGround:
-    return prepare_ground(random_model().card, FreshSettings(spectra=24, seed=5, population="plain"), KINDS)
+    return prepare_ground(random_model().card, HeldOutSettings(spectra=24, seed=5, population="plain"), KINDS)
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +86,15 @@ def test_one_who_knows_spectrum_shape_and_place_reaches_the_bound(kind: AnomalyK
     card = random_model().card
     without = []
     # Of the plain population the noise is as the survey states it; real pipelines are off by some percent.
-    for fresh in fresh_spectra(card, FreshSettings(spectra=150, seed=9, population="plain")):
-        shape = anomaly_shape(kind, fresh, card.grid, 9)
+    for held_out in held_out_spectra(card, HeldOutSettings(spectra=150, seed=9, population="plain")):
+        shape = anomaly_shape(kind, held_out, card.grid, 9)
         assert shape is not None
-        truth, ivar = joined(fresh.simulated, card.grid, tuple(arm.truth for arm in fresh.simulated.arms))
-        noise = (fresh.spectrum.flux - truth).astype(np.float64)
+        truth, ivar = joined(
+            held_out.simulated, card.grid, tuple(arm.truth for arm in held_out.simulated.arms)
+        )
+        noise = (held_out.spectrum.flux - truth).astype(np.float64)
         without.append(float((noise * ivar * shape.change).sum()))
-    # Planted at a strength of s, the same filter gives s more.
+    # Injected at a strength of s, the same filter gives s more.
     clean = np.array(without)
     assert np.std(clean) == pytest.approx(1.0, abs=0.15)
     for strength in (1.0, 3.0):
@@ -109,15 +111,15 @@ def test_every_detector_has_a_rate_for_every_cell(results: DetectionResults) -> 
     assert sum(share.spectra for share in results.clean if share.snr != ALL) == 24
 
 
-def test_what_was_not_planted_is_accounted_for(results: DetectionResults) -> None:
-    for each in results.planting:
-        assert each.planted + each.no_place + each.too_strong + each.unscorable == 24
+def test_what_was_not_injected_is_accounted_for(results: DetectionResults) -> None:
+    for each in results.injecting:
+        assert each.injected + each.no_place + each.too_strong + each.unscorable == 24
 
 
 def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: PlantingGround) -> None:
     settings = replace(SETTINGS, strengths=(900.0,), kinds=(AnomalyKind.ARM_STEP.value,))
-    (planting,) = evaluate_detection(random_model(), crowd, settings).planting
-    assert planting.too_strong > 0
+    (injecting,) = evaluate_detection(random_model(), crowd, settings).injecting
+    assert injecting.too_strong > 0
 
 
 def test_the_same_seed_gives_the_same_results(crowd: PlantingGround, results: DetectionResults) -> None:
@@ -152,12 +154,12 @@ def test_the_figure_has_a_panel_for_each_kind(results: DetectionResults) -> None
 
 
 def test_values_do_not_depend_on_the_batch(crowd: PlantingGround) -> None:
-    model, planted = random_model(), crowd.plant(AnomalyKind.COSMIC_RAYS, 30.0)
-    whole = detector_values(model, planted.flux, planted.ivar, planted.redshift)
-    some = detector_values(model, planted.flux[3:5], planted.ivar[3:5], planted.redshift[3:5])
+    model, injected = random_model(), crowd.inject(AnomalyKind.COSMIC_RAYS, 30.0)
+    whole = detector_values(model, injected.flux, injected.ivar, injected.redshift)
+    some = detector_values(model, injected.flux[3:5], injected.ivar[3:5], injected.redshift[3:5])
     assert some.score == pytest.approx(whole.score[3:5], rel=1e-4)
     assert some.scan == pytest.approx(whole.scan[3:5], rel=1e-4)
     column = DETECTORS.index(SCAN)
     assert whole.table(whole)[3:5, column] == pytest.approx(some.table(whole)[:, column], rel=1e-4)
-    nothing = detector_values(model, planted.flux[:0], planted.ivar[:0], planted.redshift[:0])
+    nothing = detector_values(model, injected.flux[:0], injected.ivar[:0], injected.redshift[:0])
     assert nothing.table(whole).shape == (0, len(DETECTORS))

@@ -124,6 +124,6 @@ def test_a_directory_without_labels_or_of_another_instrument_is_refused(
 @pytest.mark.real_data
 def test_every_labelled_sdss_file_is_read(real_data: Path) -> None:
     labelled = read_labelled(real_data / "real", SDSS_GRID)
-    assert len(labelled.spectra) + labelled.set_aside == len(list((real_data / "real" / "sdss").iterdir()))
+    assert len(labelled.spectra) + labelled.quarantined == len(list((real_data / "real" / "sdss").iterdir()))
     assert np.sum(labelled.label == ORDINARY) == 29
     assert not np.any(labelled.label == "no label")

@@ -93,37 +93,37 @@ def test_random_maps_follow_their_seed() -> None:
 
 
 def odd_spectrum(model: ScoringModel) -> tuple[Subject, np.ndarray]:
-    """A decoded galaxy with noise, something planted in it, and the pixels it is on."""
+    """A decoded galaxy with noise, something injected in it, and the pixels it is on."""
     random = np.random.default_rng(4)
     ivar = np.full(model.card.grid.size, 100.0, dtype=np.float32)
     ivar[random.random(len(ivar)) < 0.02] = 0.0
     flux = model.baselines(0.2, np.array([5])).numpy()[0] + 0.1 * random.standard_normal(len(ivar))
-    planted = np.zeros(len(ivar), dtype=np.bool_)
-    planted[3000:3090] = True
-    flux = np.where(ivar > 0, flux + planted, 0).astype(np.float32)
-    return subject_of(model.double(), flux, ivar, 0.2), planted
+    injected = np.zeros(len(ivar), dtype=np.bool_)
+    injected[3000:3090] = True
+    flux = np.where(ivar > 0, flux + injected, 0).astype(np.float32)
+    return subject_of(model.double(), flux, ivar, 0.2), injected
 
 
 @pytest.mark.parametrize("preset", ["paper", "reference-code"])
 def test_what_the_scorer_cannot_see_gets_exactly_nothing(tiny_model: ScoringModel, preset: str) -> None:
-    given, planted = odd_spectrum(tiny_model)
-    blind = blind_subject(tiny_model, given, planted)
+    given, injected = odd_spectrum(tiny_model)
+    blind = blind_subject(tiny_model, given, injected)
     settings = OcclusionSettings(preset, (1, 16, 64), baselines=2)  # type: ignore[arg-type]
     baselines = tiny_model.baselines(0.2, settings.draw(tiny_model.calibration_size))
     effects = effects_of(blind, baselines, settings, MEMORY)
-    checked = unseen_windows(effects, preset, planted)  # type: ignore[arg-type]
+    checked = unseen_windows(effects, preset, injected)  # type: ignore[arg-type]
     assert checked > 60
     # The scorer that sees them does blame them: the check can fail.
     seeing = effects_of(given, baselines, settings, MEMORY)
     with pytest.raises(BugError, match="does not see"):
-        unseen_windows(seeing, preset, planted)  # type: ignore[arg-type]
+        unseen_windows(seeing, preset, injected)  # type: ignore[arg-type]
     for found in (
         gradient_times_input(blind),
         integrated_gradients(blind, baselines),
         plain_occlusion(blind, torch.zeros_like(given.flux), (1,), MEMORY)[0],
     ):
-        assert not found[planted].any()
-        assert found[~planted].any()
+        assert not found[injected].any()
+        assert found[~injected].any()
 
 
 def test_a_subject_is_scored_as_the_model_scores_it(tiny_model: ScoringModel) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.evaluation.combinations import COMBINATIONS
-from engine.evaluation.fresh_spectra import FreshSettings
-from engine.evaluation.planted_spectra import prepare_ground
+from engine.evaluation.held_out_spectra import HeldOutSettings
+from engine.evaluation.injected_spectra import prepare_ground
 from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, able_rows, two_oddities
 from models.errors import InputError
 from models.weights import load_model
@@ -19,7 +19,7 @@ from tests.conftest import random_model
 
 def test_both_oddities_are_in_the_spectrum_and_in_every_map() -> None:
     model = random_model()
-    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (LINE, STEP))
+    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), (LINE, STEP))
     row, *_ = able_rows(model, ground, 20.0, 60.0, 1.0)
     found = two_oddities(model, ground, row, 20.0, 60.0)
     assert not (found.line & found.step).any()
@@ -64,8 +64,8 @@ def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
 @pytest.mark.real_data
 def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> None:
     model = load_model("desi-galaxy")
-    fresh = FreshSettings(160, 1, real_data / "templates", real_data / "sky")
-    ground = prepare_ground(model.card, fresh, (LINE, STEP))
+    held_out = HeldOutSettings(160, 1, real_data / "templates", real_data / "sky")
+    ground = prepare_ground(model.card, held_out, (LINE, STEP))
     settings = OcclusionSettings(windows=(4, 16, 256), baselines=5)
     rows = able_rows(model, ground, 150.0, 250.0, 0.01)[:5]
     spectra = [two_oddities(model, ground, row, 150.0, 250.0, settings=settings) for row in rows]

@@ -12,23 +12,23 @@ from engine.query.query import COLUMNS, NOT_IN_STORE, QuerySettings, parse_redsh
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from models.row_status import RowStatus
-from tests.planted_store import FIRST_TARGET, PlantedStore, planted_store
+from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> PlantedStore:
-    return planted_store(tmp_path_factory.mktemp("query") / "odd.zarr")
+def store(tmp_path_factory: pytest.TempPathFactory) -> SyntheticStore:
+    return synthetic_store(tmp_path_factory.mktemp("query") / "odd.zarr")
 
 
 @pytest.fixture(scope="module")
-def clustered(tmp_path_factory: pytest.TempPathFactory) -> PlantedStore:
-    store = planted_store(tmp_path_factory.mktemp("query") / "clustered.zarr")
+def clustered(tmp_path_factory: pytest.TempPathFactory) -> SyntheticStore:
+    store = synthetic_store(tmp_path_factory.mktemp("query") / "clustered.zarr")
     cluster_store(store.url, ClusteringSettings(resamples=3, maximum=5))
     return store
 
 
 @pytest.fixture(scope="module")
-def brute(store: PlantedStore) -> pd.DataFrame:
+def brute(store: SyntheticStore) -> pd.DataFrame:
     """Everything that was put into the store, as one frame of plain columns."""
     frame = pd.DataFrame(
         {
@@ -56,7 +56,7 @@ def oddest_first(frame: pd.DataFrame) -> list[str]:
     return frame.sort_values("score", ascending=False)["key"].tolist()
 
 
-def test_without_conditions_all_outliers_oddest_first(store: PlantedStore, brute: pd.DataFrame) -> None:
+def test_without_conditions_all_outliers_oddest_first(store: SyntheticStore, brute: pd.DataFrame) -> None:
     answer = query(store.url, QuerySettings())
     assert tuple(answer.columns) == COLUMNS
     assert keys(answer) == oddest_first(brute[brute["outlier"]])
@@ -70,7 +70,7 @@ def test_without_conditions_all_outliers_oddest_first(store: PlantedStore, brute
     np.testing.assert_allclose(answer["peak_window_angstrom"], 64.0)
 
 
-def test_top_and_redshift(store: PlantedStore, brute: pd.DataFrame) -> None:
+def test_top_and_redshift(store: SyntheticStore, brute: pd.DataFrame) -> None:
     inside = brute[brute["outlier"] & brute["redshift"].between(0.1, 0.2)]
     assert keys(query(store.url, QuerySettings(redshift=(0.1, 0.2)))) == oddest_first(inside)
     assert keys(query(store.url, QuerySettings(redshift=(0.1, 0.2), top=3))) == oddest_first(inside)[:3]
@@ -87,7 +87,7 @@ def test_top_and_redshift(store: PlantedStore, brute: pd.DataFrame) -> None:
     ],
 )
 def test_peak_by_line_and_wavelength(
-    store: PlantedStore, brute: pd.DataFrame, peak: str, wavelength: float, tolerance: float, rest: bool
+    store: SyntheticStore, brute: pd.DataFrame, peak: str, wavelength: float, tolerance: float, rest: bool
 ) -> None:
     place = brute["peak"] / (1 + brute["redshift"]) if rest else brute["peak"]
     wanted = brute[brute["outlier"] & ((place - wavelength).abs() <= tolerance)]
@@ -107,7 +107,7 @@ def test_peak_by_line_and_wavelength(
     ],
 )
 def test_failure_signatures(
-    store: PlantedStore, brute: pd.DataFrame, wanted: tuple[str, ...], unwanted: tuple[str, ...]
+    store: SyntheticStore, brute: pd.DataFrame, wanted: tuple[str, ...], unwanted: tuple[str, ...]
 ) -> None:
     bits = {"edge": 2, "sky_lines": 32, "sky-lines": 32, "masked": 16, "any": 255}
     keep = brute["outlier"].copy()
@@ -122,7 +122,7 @@ def test_failure_signatures(
     assert merged["signatures"].tolist() == [named[each] for each in merged["bits"]]
 
 
-def test_what_is_not_explained_has_no_signatures_to_ask_for(store: PlantedStore) -> None:
+def test_what_is_not_explained_has_no_signatures_to_ask_for(store: SyntheticStore) -> None:
     ids = (FIRST_TARGET, FIRST_TARGET + 1, FIRST_TARGET + 2)
     every = query(store.url, QuerySettings(target_ids=ids)).set_index("target_id")
     assert every.loc[FIRST_TARGET, "signatures"] == ""
@@ -134,7 +134,7 @@ def test_what_is_not_explained_has_no_signatures_to_ask_for(store: PlantedStore)
 
 
 def test_target_ids_find_rows_of_any_status_and_say_what_is_not_there(
-    store: PlantedStore, brute: pd.DataFrame
+    store: SyntheticStore, brute: pd.DataFrame
 ) -> None:
     asked = (FIRST_TARGET + 1, FIRST_TARGET, FIRST_TARGET + 2, FIRST_TARGET + 3, 7)
     answer = query(store.url, QuerySettings(target_ids=asked)).set_index("target_id")
@@ -150,28 +150,28 @@ def test_target_ids_find_rows_of_any_status_and_say_what_is_not_there(
     assert np.isnan(answer.loc[FIRST_TARGET, "score"])
 
 
-def test_neighbouring_19_digit_ids_are_told_apart(store: PlantedStore) -> None:
+def test_neighbouring_19_digit_ids_are_told_apart(store: SyntheticStore) -> None:
     assert float(FIRST_TARGET + 1) == float(FIRST_TARGET + 2)
     answer = query(store.url, QuerySettings(target_ids=(FIRST_TARGET + 1,)))
     assert answer["target_id"].dtype == np.int64
     assert answer["target_id"].tolist() == [FIRST_TARGET + 1]
 
 
-def test_keys_and_target_ids_add_up(store: PlantedStore) -> None:
+def test_keys_and_target_ids_add_up(store: SyntheticStore) -> None:
     key = f"iron/main/bright/{FIRST_TARGET + 5}"
     answer = query(store.url, QuerySettings(keys=(key, "no/such/key"), target_ids=(FIRST_TARGET + 9,)))
     assert set(answer["key"]) == {key, f"iron/main/bright/{FIRST_TARGET + 9}", "no/such/key"}
     assert answer["status"].iloc[-1] == NOT_IN_STORE
 
 
-def test_conditions_hold_together_with_ids(store: PlantedStore, brute: pd.DataFrame) -> None:
+def test_conditions_hold_together_with_ids(store: SyntheticStore, brute: pd.DataFrame) -> None:
     ids = tuple(int(each) for each in brute["target_id"][:60])
     answer = query(store.url, QuerySettings(target_ids=ids, redshift=(0.1, 0.2)))
     wanted = brute[:60][brute["redshift"][:60].between(0.1, 0.2)]
     assert set(answer["key"]) == set(wanted["key"])
 
 
-def test_cluster_and_its_column(clustered: PlantedStore) -> None:
+def test_cluster_and_its_column(clustered: SyntheticStore) -> None:
     every = query(clustered.url, QuerySettings())
     assert every["cluster"].notna().all()
     for number in sorted(set(every["cluster"])):
@@ -183,12 +183,12 @@ def test_cluster_and_its_column(clustered: PlantedStore) -> None:
     assert mixed["cluster"].isna().to_dict() == {FIRST_TARGET: True, FIRST_TARGET + 1: False}
 
 
-def test_without_clustering_the_column_is_unknown(store: PlantedStore) -> None:
+def test_without_clustering_the_column_is_unknown(store: SyntheticStore) -> None:
     assert query(store.url, QuerySettings(top=3))["cluster"].isna().all()
 
 
 def test_superseded_rows_are_not_found(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr")
+    store = synthetic_store(tmp_path / "odd.zarr")
     Store.open(store.url).mark_superseded([1, 2])
     assert f"iron/main/bright/{FIRST_TARGET + 1}" not in keys(query(store.url, QuerySettings()))
     answer = query(store.url, QuerySettings(target_ids=(FIRST_TARGET + 1, FIRST_TARGET + 2)))
@@ -196,13 +196,13 @@ def test_superseded_rows_are_not_found(tmp_path: Path) -> None:
 
 
 def test_a_store_without_outliers_answers_with_nothing(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", outliers=False)
+    store = synthetic_store(tmp_path / "odd.zarr", outliers=False)
     answer = query(store.url, QuerySettings())
     assert tuple(answer.columns) == COLUMNS
     assert len(answer) == 0
 
 
-def test_errors_say_what_to_do(store: PlantedStore, clustered: PlantedStore, tmp_path: Path) -> None:
+def test_errors_say_what_to_do(store: SyntheticStore, clustered: SyntheticStore, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"not been clustered[\s\S]*whyspec cluster"):
         query(store.url, QuerySettings(cluster=0))
     with pytest.raises(InputError, match=r"no cluster of that number[\s\S]*got: 99[\s\S]*allowed: 0 to 3"):

@@ -9,7 +9,7 @@ import pytest
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
 from engine.report.page import write_report
-from tests.planted_store import planted_store
+from tests.synthetic_store import synthetic_store
 
 _PROBE = """
 <script>
@@ -50,7 +50,7 @@ def browser() -> str:
 
 @pytest.mark.slow
 def test_the_report_works_in_a_browser(browser: str, tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", spectra=60)
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=60)
     cluster_store(store.url, ClusteringSettings(resamples=2, maximum=3))
     write_report(store.url, tmp_path / "odd.html", top=1)
     page = (tmp_path / "odd.html").read_text(encoding="utf-8").replace('loading="lazy"', "")

@@ -17,7 +17,7 @@ from engine.report.viewers import public_url, short_name, viewer_links
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
-from tests.planted_store import FIRST_TARGET, PlantedStore, planted_store
+from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 HOSTILE = '<script>alert("x")</script>&<img src=x onerror=alert(1)>'
 
@@ -42,27 +42,27 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> PlantedStore:
-    store = planted_store(tmp_path_factory.mktemp("report") / "odd.zarr")
+def store(tmp_path_factory: pytest.TempPathFactory) -> SyntheticStore:
+    store = synthetic_store(tmp_path_factory.mktemp("report") / "odd.zarr")
     cluster_store(store.url, ClusteringSettings(resamples=3, maximum=5))
     return store
 
 
 @pytest.fixture(scope="module")
-def report(store: PlantedStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(store: SyntheticStore, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "odd.html"
     write_report(store.url, path, top=2)
     return path
 
 
-def test_it_tells_the_run(store: PlantedStore, report: Path) -> None:
+def test_it_tells_the_run(store: SyntheticStore, report: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
     for told in (
         "Odd spectra of release",
         "sky_fibre",
         "a sky fibre, not an object",
         "no_redshift",
-        "planted",
+        "synthetic",
     ):
         assert told in page.text
     outliers = int(store.outlier.sum())
@@ -73,7 +73,7 @@ def test_it_tells_the_run(store: PlantedStore, report: Path) -> None:
     assert "tail probability at most 0.01" in page.text
 
 
-def test_oddest_spectra_clusters_and_table_are_there(store: PlantedStore, report: Path) -> None:
+def test_oddest_spectra_clusters_and_table_are_there(store: SyntheticStore, report: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
     oddest = np.argsort(-np.where(store.outlier, store.score, -np.inf))[:2]
     for rank, row in enumerate(oddest, start=1):
@@ -86,7 +86,7 @@ def test_oddest_spectra_clusters_and_table_are_there(store: PlantedStore, report
     assert all(image["alt"] for image in page.all("img"))
 
 
-def test_failure_signatures_are_counted_and_shown(store: PlantedStore, report: Path) -> None:
+def test_failure_signatures_are_counted_and_shown(store: SyntheticStore, report: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
     explained = len(store.signatures)
     clean = int((store.signatures == 0).sum())
@@ -119,13 +119,13 @@ def test_it_loads_nothing(report: Path) -> None:
     assert report.stat().st_size < 15e6
 
 
-def test_reports_on_the_same_store_are_equal(store: PlantedStore, report: Path, tmp_path: Path) -> None:
+def test_reports_on_the_same_store_are_equal(store: SyntheticStore, report: Path, tmp_path: Path) -> None:
     write_report(store.url, tmp_path / "again.html", top=2)
     assert (tmp_path / "again.html").read_bytes() == report.read_bytes()
 
 
 def test_hostile_strings_are_shown_not_run(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", spectra=20, survey="<b>&", root=HOSTILE)
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=20, survey="<b>&", root=HOSTILE)
     write_report(store.url, tmp_path / "odd.html", top=1)
     text = (tmp_path / "odd.html").read_text(encoding="utf-8")
     page = Page(text)
@@ -139,7 +139,7 @@ def test_hostile_strings_are_shown_not_run(tmp_path: Path) -> None:
 
 def test_credentials_are_not_shown(tmp_path: Path) -> None:
     root = "s3://user:secret@host/bucket/dr1?token=secret#secret"
-    store = planted_store(tmp_path / "odd.zarr", spectra=20, root=root)
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=20, root=root)
     write_report(store.url, tmp_path / "odd.html", top=0)
     text = (tmp_path / "odd.html").read_text(encoding="utf-8")
     assert "secret" not in text
@@ -147,7 +147,7 @@ def test_credentials_are_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_store_without_clusters_or_outliers_is_told_as_such(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", spectra=20, outliers=False)
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=20, outliers=False)
     write_report(store.url, tmp_path / "odd.html")
     page = Page((tmp_path / "odd.html").read_text(encoding="utf-8"))
     assert "whyspec cluster" in page.text
@@ -156,7 +156,7 @@ def test_a_store_without_clusters_or_outliers_is_told_as_such(tmp_path: Path) ->
 
 
 def test_stale_clusters_are_told(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", spectra=60)
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=60)
     cluster_store(store.url, ClusteringSettings(resamples=2, maximum=3))
     Store.open(store.url).mark_superseded([1])
     write_report(store.url, tmp_path / "odd.html", top=0)
@@ -165,7 +165,7 @@ def test_stale_clusters_are_told(tmp_path: Path) -> None:
     assert "superseded" in text
 
 
-def test_errors_say_what_to_do(store: PlantedStore, tmp_path: Path) -> None:
+def test_errors_say_what_to_do(store: SyntheticStore, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"cannot be written[\s\S]*Choose another -o"):
         write_report(store.url, tmp_path / "no" / "such" / "directory.html", top=0)
     with pytest.raises(ConfigurationError, match="--top"):
@@ -214,7 +214,7 @@ def test_releases_in_the_heading(url: str, shown: str) -> None:
 
 
 def test_rows_of_vanished_files_are_counted_and_marked(tmp_path: Path) -> None:
-    store = planted_store(tmp_path / "odd.zarr", spectra=20)
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=20)
     key = query(store.url, QuerySettings(top=1))["key"].item()
     table = StoreView.open(store.url).table(["key"])
     Store.open(store.url).mark_gone(table.index[table["key"] == key].tolist())

@@ -117,7 +117,9 @@ def test_leaving_early_ends_the_threads(files: tuple[SourceFile, ...]) -> None:
     assert threading.active_count() == before
 
 
-def test_a_file_whose_server_keeps_failing_is_set_aside(files: tuple[SourceFile, ...], folder: Path) -> None:
+def test_a_file_whose_server_keeps_failing_is_quarantined(
+    files: tuple[SourceFile, ...], folder: Path
+) -> None:
     bad = files[2].url.rpartition("/")[2]
     with RangeServer(folder) as server:
         server.misbehave(f"*/{bad}", Fault("status", 500))

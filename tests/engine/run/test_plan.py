@@ -369,21 +369,21 @@ def test_only_a_listing_of_the_same_directory_by_the_same_layout_says_what_is_go
     assert make_plan(less, store, store.configuration).gone_files == ("/release/b.fits",)
 
 
-def test_files_passed_over_are_counted_and_told_but_are_no_work(store):
+def test_files_skipped_are_counted_and_told_but_are_no_work(store):
     def passed(name: str, kind: str) -> RefusedFile:
         return RefusedFile(f"/release/{name}.fits", kind, "It is not there.")
 
     run(store, listing(source_file("a", 5), source_file("b", 9)))
     over = (passed("b", "superseded"), passed("c", "not-on-disk"))
-    release = replace(listing(source_file("a", 5)), passed_over=over)
+    release = replace(listing(source_file("a", 5)), skipped=over)
     plan = make_plan(release, store, store.configuration)
     # What the store has of a file that another one has replaced is gone from the release.
     assert {state: number for state, number in plan.counts.items() if number} == {
-        "unchanged": 1, "gone": 1, "passed-over": 2,
+        "unchanged": 1, "gone": 1, "skipped": 2,
     }  # fmt: skip
-    assert (plan.blocks, plan.refused, plan.passed_over) == ((), (), over)
+    assert (plan.blocks, plan.refused, plan.skipped) == ((), (), over)
     described = json.loads(json.dumps(plan.to_dict()))
-    assert [file["kind"] for file in described["passed_over"]] == ["superseded", "not-on-disk"]
+    assert [file["kind"] for file in described["skipped"]] == ["superseded", "not-on-disk"]
     assert described["changes"] == [{"url": "/release/b.fits", "state": "gone", "spectra": 9}]
 
 

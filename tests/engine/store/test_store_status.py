@@ -64,7 +64,7 @@ def test_a_run_of_this_machine(finished):
     text = shown(status)
     assert f"Held by 'whyspec run' of {lock.holder.user} on {lock.holder.host}" in text
     assert "blocks 1 of 3 spectra 8 of 22, 2.0/s outliers 4 found, 0 explained" in text
-    assert "trouble 1 retries, 0 files set aside time left 7.0 s in this stage" in text
+    assert "trouble 1 retries, 0 files quarantined time left 7.0 s in this stage" in text
 
 
 def test_a_run_of_another_machine_is_watched_for_a_heartbeat(finished):

@@ -1,4 +1,4 @@
-"""Each fault is planted in a good store, and verify must name exactly that one."""
+"""Each fault is injected in a good store, and verify must name exactly that one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from engine.run.plan import begin, make_plan
+from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.run_lock import run_lock
-from engine.store.sealed import seal, unseal
 from engine.store.store import Store
 from engine.store.verify import verify
 from models.errors import StoreError
@@ -36,8 +36,8 @@ def faults(store):
 
 
 def amended(store, path, **changes):
-    body = unseal(store.objects.get(path), path, "")
-    store.objects.put(path, seal({**body, **changes}))
+    body = read_checksummed(store.objects.get(path), path, "")
+    store.objects.put(path, checksummed({**body, **changes}))
 
 
 def test_a_good_store_has_no_faults_and_every_object_is_read(store):
@@ -152,7 +152,7 @@ def test_a_block_of_no_plan(store):
 
 def test_an_entry_that_leaves_an_array_out(store):
     path = "ledger/score/00000000.json"
-    body = unseal(store.objects.get(path), path, "")
+    body = read_checksummed(store.objects.get(path), path, "")
     kept = [each for each in body["objects"] if not each["path"].startswith("spectra/ra/")]
     amended(store, path, objects=kept)
     assert ("entry-incomplete", path) in faults(store)

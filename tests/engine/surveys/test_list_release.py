@@ -104,7 +104,7 @@ def test_a_production_with_healpix_and_tiles(tmp_path: Path) -> None:
         assert [(names([file.url])[0], file.kind) for file in listing.refused] == [
             ("redrock-main-dark-7.fits", "not-a-coadd")
         ]
-        assert [(names([file.url])[0], file.kind) for file in listing.passed_over] == [
+        assert [(names([file.url])[0], file.kind) for file in listing.skipped] == [
             ("tilepix.fits", "not-fits")
         ]
     assert list_release([str(root / "healpix" / "main" / "bright")]).spectra == 2
@@ -113,10 +113,10 @@ def test_a_production_with_healpix_and_tiles(tmp_path: Path) -> None:
     assert (tiles.layout, tiles.spectra) == ("desi-tiles", 3)
     assert names([file.url for file in tiles.files]) == ["coadd-4-80613-thru20210324.fits"]
     assert tiles.refused == ()
-    assert [(names([file.url])[0], file.kind) for file in tiles.passed_over] == [
+    assert [(names([file.url])[0], file.kind) for file in tiles.skipped] == [
         ("coadd-4-80613-thru20201222.fits", "superseded")
     ]
-    assert "coadd-4-80613-thru20210324.fits" in tiles.passed_over[0].reason
+    assert "coadd-4-80613-thru20210324.fits" in tiles.skipped[0].reason
     assert list_release([str(root / "tiles")]).layout == "desi-tiles"
     assert read_spectra(tiles.files[0]).rows.keys()[0].startswith("iron/tiles/80613/")
 
@@ -217,7 +217,7 @@ def test_what_is_no_release_says_what_to_do(tmp_path: Path, make: object, kind: 
     assert caught.value.remedy
 
 
-def test_a_directory_that_may_not_be_read_is_not_passed_over(
+def test_a_directory_that_may_not_be_read_is_not_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add_healpix(tmp_path, "main", "dark", 1)

@@ -75,7 +75,7 @@ def test_a_failing_disk_or_network_is_worth_another_try() -> None:
         raise KeyError("not about reading")
 
 
-def test_a_directory_in_place_of_a_file_is_set_aside(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_a_file_is_quarantined(tmp_path: Path) -> None:
     with pytest.raises(QuarantineError) as caught:
         open_bytes(str(tmp_path))
     assert caught.value.kind == "unreadable-file"

@@ -88,10 +88,10 @@ def test_planning_is_measured_on_a_release_of_many_files(tmp_path: Path) -> None
     assert found == json.loads(file.read_text())
     assert (found["files"], found["spectra"]) == (200, 800)
     assert [case["counts"] for case in found["cases"]] == [
-        {"new": 200, "passed-over": 1},
-        {"unchanged": 200, "passed-over": 1},
-        {"changed": 2, "unchanged": 197, "gone": 1, "passed-over": 2},
-        {"changed": 199, "gone": 1, "passed-over": 2},
+        {"new": 200, "skipped": 1},
+        {"unchanged": 200, "skipped": 1},
+        {"changed": 2, "unchanged": 197, "gone": 1, "skipped": 2},
+        {"changed": 199, "gone": 1, "skipped": 2},
     ]
     assert all(rate > 0 for rate in found["derived"]["files_per_second"].values())
     assert list(place.iterdir()) == []

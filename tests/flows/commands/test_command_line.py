@@ -191,7 +191,7 @@ def test_a_truncated_file_ends_with_status_3(release: Path, model: Path, tmp_pat
     victim = min(damaged.rglob("coadd-*.fits"))
     os.truncate(victim, victim.stat().st_size // 2)
     text = refused(3, "run", damaged, *small_options(tmp_path / "s.zarr", model), "--json")
-    assert "1 file set aside" in text
+    assert "1 file quarantined" in text
     assert str(victim) in text
     report = verify(str(tmp_path / "s.zarr"))
     assert report.ok

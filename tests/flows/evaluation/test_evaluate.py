@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from engine.evaluation.card_metrics import PREFIX
-from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.held_out_spectra import HeldOutSettings
 from flows.command_line import run_command
 from flows.evaluation.evaluate import (
     FIGURE,
@@ -65,14 +65,14 @@ def test_the_command_writes_results_and_figure_and_shows_them(evaluated: Path) -
     assert "if just the clean spectrum is known" in shown
     # No dead region is worth a thousand sigma, and the user is told.
     assert results.cell("dead_region", 1000.0) is None
-    assert "dead region at 1000 σ: 0 planted, 24 in which the kind cannot be as strong" in shown
+    assert "dead region at 1000 σ: 0 injected, 24 in which the kind cannot be as strong" in shown
 
 
 def test_the_seed_decides_the_numbers(evaluated: Path, model: Path) -> None:
     kinds, strengths = ("cosmic_rays", "dead_region"), (5.0, 1000.0)
     first, other = (
         evaluate(
-            EvaluationRequest(str(model), FreshSettings(24, seed), strengths, kinds), 1, Console(quiet=True)
+            EvaluationRequest(str(model), HeldOutSettings(24, seed), strengths, kinds), 1, Console(quiet=True)
         ).detection
         for seed in (1, 2)
     )
@@ -126,7 +126,7 @@ def test_results_that_are_none_are_refused(tmp_path: Path) -> None:
 
 def test_strengths_and_kinds_are_kept_once_and_in_order() -> None:
     request = EvaluationRequest(
-        "m", FreshSettings(1, 1), strengths=(10.0, 5.0, 10.0), kinds=("tilt", "arm_step", "tilt")
+        "m", HeldOutSettings(1, 1), strengths=(10.0, 5.0, 10.0), kinds=("tilt", "arm_step", "tilt")
     )
     assert request.settings.strengths == (5.0, 10.0)
     assert request.settings.kinds == ("tilt", "arm_step")

@@ -45,7 +45,7 @@ def test_the_command_explains_and_writes_what_it_found(
     ):
         assert text in tables
     shown = " ".join("".join(capsys.readouterr()).split())
-    assert "Peak on the planted pixels" in shown
+    assert "Peak on the injected pixels" in shown
 
 
 @pytest.mark.parametrize("options", [("--explain", "-1"), ("--explain", "4", "--spectra", "12")])

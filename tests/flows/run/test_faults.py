@@ -103,8 +103,8 @@ def check_sums(summary: RunSummary) -> None:
     table = StoreView.open(summary.store).table(["status"])
     assert sum(count for _, count in summary.status_counts) == summary.spectra
     assert summary.store_spectra == len(table)
-    assert len({file.url for file in summary.set_aside}) == len(summary.set_aside)
-    assert all(file.reason and file.kind for file in summary.set_aside)
+    assert len({file.url for file in summary.quarantined}) == len(summary.quarantined)
+    assert all(file.reason and file.kind for file in summary.quarantined)
 
 
 def coadds(release: Path) -> list[Path]:
@@ -170,7 +170,7 @@ def largest_file(size: int) -> Iterator[None]:
 # Files that are damaged or odd before they are listed.
 
 
-def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
+def test_damaged_files_are_quarantined_by_name_and_taken_when_they_are_whole(
     run: Callable[..., RunSummary], release: Path, many: Path, sound: Path, tmp_path: Path
 ) -> None:
     files = coadds(release)
@@ -185,7 +185,7 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
         shrinking.write_bytes(shrinking.read_bytes()[:400_000])
 
     first = run(release, meanwhile=meanwhile)
-    assert {file.url: file.kind for file in first.set_aside} == {
+    assert {file.url: file.kind for file in first.quarantined} == {
         str(torn): "truncated-file",
         str(flipped): "checksum-mismatch",
         str(flipped_redshifts): "checksum-mismatch",
@@ -207,7 +207,7 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
     # Nothing healed: no new rows, and the reasons are told again.
     again = run(release)
     assert (again.did_something, again.store_spectra) == (False, SPECTRA)
-    assert {file.url: file.kind for file in again.set_aside} == {
+    assert {file.url: file.kind for file in again.quarantined} == {
         str(torn): "truncated-file",
         str(flipped): "checksum-mismatch",
         str(flipped_redshifts): "checksum-mismatch",
@@ -224,7 +224,7 @@ def test_damaged_files_are_set_aside_by_name_and_taken_when_they_are_whole(
     # All healed: what counts is what it would have been, beside rows that are marked.
     shutil.copytree(many, release, dirs_exist_ok=True)
     healed = run(release)
-    assert healed.set_aside == ()
+    assert healed.quarantined == ()
     assert healed.spectra == 6 * PER_FILE
     assert healed.store_spectra == SPECTRA + 6 * PER_FILE
     pd.testing.assert_frame_equal(what_counts(tmp_path / "odd.zarr"), what_counts(sound))
@@ -243,7 +243,7 @@ def test_a_file_in_two_blocks_is_compared_before_a_run_that_is_asked_to(
     flip(victim, "B_FLUX")
     request = replace(small_request(release, tmp_path / "odd.zarr", model), block_rows=22, check_data=True)
     summary = run_release(request, Settings())
-    assert [(file.url, file.kind) for file in summary.set_aside] == [(str(victim), "checksum-mismatch")]
+    assert [(file.url, file.kind) for file in summary.quarantined] == [(str(victim), "checksum-mismatch")]
     assert (summary.files_new, summary.spectra) == (11, SPECTRA - PER_FILE)
     assert "file_unreadable" not in dict(summary.status_counts)
 
@@ -289,7 +289,7 @@ def test_odd_contents_become_a_status_or_change_nothing(
         rewrite(path, change)
 
     summary = run(release)
-    assert summary.set_aside == ()
+    assert summary.quarantined == ()
     assert (summary.files_new, summary.spectra) == (12, SPECTRA - PER_FILE)
     store, whole = what_counts(tmp_path / "odd.zarr"), what_counts(sound)
     same = [reversed_.name, *(file.name for file in files[8:])]
@@ -339,11 +339,11 @@ def test_what_passes_is_not_noticed(
         ):
             web.misbehave(pattern, fault, times=2)
         summary = run(web.url, meanwhile=lambda: web.misbehave("*", Fault("cut", share=0.1), times=2))
-    assert summary.set_aside == ()
+    assert summary.quarantined == ()
     pd.testing.assert_frame_equal(what_counts(tmp_path / "odd.zarr"), what_counts(sound))
 
 
-def test_a_file_that_its_server_never_gives_is_set_aside_and_the_run_goes_on(
+def test_a_file_that_its_server_never_gives_is_quarantined_and_the_run_goes_on(
     run: Callable[..., RunSummary], release: Path, sound: Path, tmp_path: Path
 ) -> None:
     faults = {
@@ -361,7 +361,7 @@ def test_a_file_that_its_server_never_gives_is_set_aside_and_the_run_goes_on(
                 web.misbehave(f"*{file.name}", fault)
 
         first = run(web.url, meanwhile=fail)
-        found = {file.url.rpartition("/")[2]: file.kind for file in first.set_aside}
+        found = {file.url.rpartition("/")[2]: file.kind for file in first.quarantined}
         assert found == {file.name: kind for file, (kind, _) in victims.items()}
         assert (first.spectra, dict(first.status_counts)["file_unreadable"]) == (SPECTRA, 5 * PER_FILE)
         untouched = [file.name for file in coadds(release)[5:]]
@@ -373,11 +373,13 @@ def test_a_file_that_its_server_never_gives_is_set_aside_and_the_run_goes_on(
         web.behave()
         again = run(web.url, meanwhile=fail)
         assert not again.did_something
-        assert sorted(file.url for file in again.set_aside) == sorted(file.url for file in first.set_aside)
+        assert sorted(file.url for file in again.quarantined) == sorted(
+            file.url for file in first.quarantined
+        )
         assert tree_bytes(tmp_path / "odd.zarr") == before
         web.behave()
         healed = run(web.url)
-    assert (healed.set_aside, healed.spectra) == ((), 5 * PER_FILE)
+    assert (healed.quarantined, healed.spectra) == ((), 5 * PER_FILE)
     pd.testing.assert_frame_equal(what_counts(tmp_path / "odd.zarr"), what_counts(sound))
     assert verify(str(tmp_path / "odd.zarr")).ok
 
@@ -388,7 +390,7 @@ def test_bytes_that_change_on_the_way_are_not_scored(
     victim = coadds(release)[3]
     with RangeServer(release) as web:
         summary = run(web.url, meanwhile=lambda: web.misbehave(f"*{victim.name}", Fault("flip")))
-        assert [file.url.rpartition("/")[2] for file in summary.set_aside] == [victim.name]
+        assert [file.url.rpartition("/")[2] for file in summary.quarantined] == [victim.name]
         assert labels(tmp_path / "odd.zarr", victim) == {"file_unreadable": PER_FILE}
         web.behave()
         assert run(web.url).spectra == PER_FILE
@@ -407,12 +409,12 @@ def test_a_server_that_is_away_stops_the_run_which_continues(
             run(web.url)  # not even listed
         web.behave()
         summary = run(web.url)
-        assert (summary.set_aside, summary.spectra) == ((), SPECTRA)
+        assert (summary.quarantined, summary.spectra) == ((), SPECTRA)
     pd.testing.assert_frame_equal(what_counts(tmp_path / "odd.zarr"), what_counts(sound))
 
 
 @pytest.mark.slow
-def test_an_object_that_its_bucket_never_gives_is_set_aside(
+def test_an_object_that_its_bucket_never_gives_is_quarantined(
     run: Callable[..., RunSummary], s3_user: S3Server, release: Path, sound: Path, tmp_path: Path
 ) -> None:
     victims = dict(zip(coadds(release), (("read-failed", 500), ("unreadable-file", 403)), strict=False))
@@ -423,7 +425,7 @@ def test_an_object_that_its_bucket_never_gives_is_set_aside(
             s3_user.misbehave("GET", f"*{file.name}", code)
 
     first = run(url, meanwhile=fail)
-    found = {file.url.rpartition("/")[2]: file.kind for file in first.set_aside}
+    found = {file.url.rpartition("/")[2]: file.kind for file in first.quarantined}
     assert found == {file.name: kind for file, (kind, _) in victims.items()}
     s3_user.behave()
     assert run(url).spectra == 2 * PER_FILE

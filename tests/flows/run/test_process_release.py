@@ -65,7 +65,7 @@ def test_a_run_leaves_a_complete_store(first: RunSummary) -> None:
     assert first.spectra == first.store_spectra == SPECTRA
     assert sum(count for _, count in first.status_counts) == SPECTRA
     assert first.outliers == first.explained == first.store_outliers > 4
-    assert first.set_aside == ()
+    assert first.quarantined == ()
     assert verify(first.store).ok
     assert not list((Path(first.store) / "staging").glob("*.safetensors"))
     view = StoreView.open(first.store)
@@ -185,7 +185,7 @@ def test_rows_of_a_vanished_file_are_kept_and_flagged(run: Run, release: Path, t
     assert tree_bytes(store) == whole
 
 
-def test_a_truncated_file_is_set_aside_and_taken_when_it_is_whole(
+def test_a_truncated_file_is_quarantined_and_taken_when_it_is_whole(
     run: Run, first: RunSummary, release: Path, tmp_path: Path
 ) -> None:
     damaged = tmp_path / "damaged"
@@ -196,15 +196,15 @@ def test_a_truncated_file_is_set_aside_and_taken_when_it_is_whole(
     for sums in victim.parent.glob("*.sha256sum"):
         sums.unlink()  # where sums are published, the end of a file is not looked for before it is read
     without = run(damaged)
-    assert [file.url for file in without.set_aside] == [str(victim)]
-    assert without.set_aside[0].reason
+    assert [file.url for file in without.quarantined] == [str(victim)]
+    assert without.quarantined[0].reason
     assert without.spectra == SPECTRA - 15
     still = run(damaged)
     assert not still.did_something
-    assert [file.url for file in still.set_aside] == [str(victim)]
+    assert [file.url for file in still.quarantined] == [str(victim)]
     victim.write_bytes(content)
     healed = run(damaged)
-    assert healed.set_aside == ()
+    assert healed.quarantined == ()
     assert (healed.spectra, healed.store_spectra) == (15, SPECTRA)
     assert spectra_of(tmp_path / "odd.zarr").equals(spectra_of(Path(first.store)))
 

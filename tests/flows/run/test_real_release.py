@@ -64,7 +64,7 @@ def manifest(real_data: Path) -> pd.DataFrame:
 
 
 def test_every_sdss_file_is_accounted_for(sdss: RunSummary, manifest: pd.DataFrame) -> None:
-    assert (sdss.files_new, sdss.spectra, sdss.set_aside) == (129, 129, ())
+    assert (sdss.files_new, sdss.spectra, sdss.quarantined) == (129, 129, ())
     assert dict(sdss.status_counts) == {"scored": 31, "sky_fibre": 31, "class_not_modelled": 67}
     rows = rows_of(sdss)
     assert rows["key"].is_unique
@@ -138,7 +138,7 @@ def test_every_desi_row_and_file_is_accounted_for(real_data: Path, tmp_path: Pat
     desi = run(real_data / "real" / "desi", tmp_path / "odd.zarr")
     assert (desi.files_new, desi.spectra) == (3, 11)
     assert dict(desi.status_counts) == {"scored": 1, "sky_fibre": 1, "no_target": 2, "no_redshift": 7}
-    assert [(file.url.rpartition("/")[2], file.kind) for file in desi.set_aside] == [
+    assert [(file.url.rpartition("/")[2], file.kind) for file in desi.quarantined] == [
         ("redrock-test.fits", "not-a-coadd"),
         ("spectra-sv3-dark-26065.fits", "not-a-coadd"),
     ]
@@ -153,4 +153,4 @@ def test_every_desi_row_and_file_is_accounted_for(real_data: Path, tmp_path: Pat
 def test_a_release_of_sky_fibres_has_no_outliers(real_data: Path, tmp_path: Path) -> None:
     sky = run(real_data / "sky", tmp_path / "odd.zarr", classes=())
     assert (sky.spectra, sky.status_counts) == (91, (("sky_fibre", 91),))
-    assert (sky.outliers, sky.store_outliers, sky.set_aside) == (0, 0, ())
+    assert (sky.outliers, sky.store_outliers, sky.quarantined) == (0, 0, ())

@@ -74,7 +74,7 @@ def check_same(store: Path, local: Path) -> None:
 def test_a_release_on_a_web_server(run: Run, web: RangeServer, local: Path, tmp_path: Path) -> None:
     store = tmp_path / "odd.zarr"
     first = run(web.url, str(store))
-    assert (first.files_new, first.spectra, first.set_aside) == (4, SPECTRA, ())
+    assert (first.files_new, first.spectra, first.quarantined) == (4, SPECTRA, ())
     check_same(store, local)
     assert verify(str(store)).ok
     before = tree_bytes(store)
@@ -97,7 +97,7 @@ def test_a_web_server_without_listings_gives_the_files_that_are_named(
         urls = [f"{web.url}/{path.relative_to(release)}" for path in sorted(release.rglob("coadd-*.fits"))]
         request = small_request(Path(), tmp_path / "odd.zarr", model)
         summary = run_release(replace(request, release=tuple(urls)), Settings())
-        assert (summary.files_new, summary.spectra, summary.set_aside) == (4, SPECTRA, ())
+        assert (summary.files_new, summary.spectra, summary.quarantined) == (4, SPECTRA, ())
     check_same(tmp_path / "odd.zarr", local)
 
 
@@ -105,7 +105,7 @@ def test_a_web_server_that_ignores_ranges_costs_bytes_but_no_spectrum(
     run: Run, web: RangeServer, local: Path, tmp_path: Path
 ) -> None:
     web.misbehave("*.fits", Fault("whole"))
-    assert run(web.url, str(tmp_path / "odd.zarr")).set_aside == ()
+    assert run(web.url, str(tmp_path / "odd.zarr")).quarantined == ()
     check_same(tmp_path / "odd.zarr", local)
 
 
@@ -116,7 +116,7 @@ def test_compressed_files_on_a_web_server(run: Run, release: Path, local: Path, 
         path.unlink()
     with RangeServer(packed) as web:
         summary = run(web.url, str(tmp_path / "odd.zarr"))
-    assert (summary.files_new, summary.spectra, summary.set_aside) == (4, SPECTRA, ())
+    assert (summary.files_new, summary.spectra, summary.quarantined) == (4, SPECTRA, ())
     check_same(tmp_path / "odd.zarr", local)
 
 

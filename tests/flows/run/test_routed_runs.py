@@ -233,8 +233,8 @@ def test_damage_is_repaired_by_the_models_of_the_rows(
     moved = [shutil.copytree(path, tmp_path / f"moved-{path.name}") for path in (stars, model)]
     for path in ("outliers/maps/c/0/0/0", "scores/latents/c/1/0", "scores/model/zarr.json"):
         (store / path).unlink()
-    mended = repair(str(store), Settings(), models=tuple(map(str, moved)))
-    assert (mended.ok, mended.changed) == (True, ())
+    repaired = repair(str(store), Settings(), models=tuple(map(str, moved)))
+    assert (repaired.ok, repaired.changed) == (True, ())
     assert tree_bytes(store) == whole
     with pytest.raises(ConfigurationError, match="none of those that the store was made with"):
         repair(str(store), Settings(), models=("sdss-galaxy",))

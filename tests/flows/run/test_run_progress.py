@@ -60,7 +60,7 @@ def test_a_terminal_of_80_columns_shows_everything_on_two_lines() -> None:
     assert re.fullmatch(r"\S* ?list files +\S+ +32,000/32,000 .*", frame[0])
     assert re.fullmatch(r"\S* ?score spectra +\S+ +400/400 +50.0/s .*", frame[1])
     assert re.fullmatch(r"\S* ?explain outliers +\S+ +1,200,000/25,000,000 +400,000\.0/s +01:00", frame[2])
-    assert frame[3].endswith("12 outliers, 4 workers, 250 blocks, 1 retry, 2 files set aside")
+    assert frame[3].endswith("12 outliers, 4 workers, 250 blocks, 1 retry, 2 files quarantined")
     assert max(map(len, frame)) <= 80
 
 
@@ -77,10 +77,10 @@ def test_a_log_gets_a_line_every_tenth_of_a_stage() -> None:
     assert len(told) == 1 + 10
     assert told[1] == (
         "score spectra: 200/2,000, 10.0/s, 3 min 0 s left; "
-        "6 outliers, 4 workers, 20 blocks, 2 files set aside"
+        "6 outliers, 4 workers, 20 blocks, 2 files quarantined"
     )
     assert told[-1] == (
-        "score spectra: 2,000/2,000, 10.0/s; 60 outliers, 4 workers, 20 blocks, 1 retry, 2 files set aside"
+        "score spectra: 2,000/2,000, 10.0/s; 60 outliers, 4 workers, 20 blocks, 1 retry, 2 files quarantined"
     )
 
 

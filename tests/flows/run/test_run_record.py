@@ -48,10 +48,10 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     assert {(each["block_kind"], each["block"]) for each in done} == {
         (each["block_kind"], each["block"]) for each in by_event["block-committed"]
     }
-    (aside,) = by_event["file-set-aside"]
-    assert (aside["file"], aside["kind"]) == (str(bad), summary["set_aside"][0]["kind"])
+    (aside,) = by_event["file-quarantined"]
+    assert (aside["file"], aside["kind"]) == (str(bad), summary["quarantined"][0]["kind"])
     (ended,) = by_event["run-ended"]
-    assert (ended["outcome"], ended["spectra"], ended["set_aside"]) == ("done", summary["spectra"], 1)
+    assert (ended["outcome"], ended["spectra"], ended["quarantined"]) == ("done", summary["spectra"], 1)
 
     # Refused before any work: the log says so too, under another name.
     again = whyspec("run", str(copy), *small_options(store, tmp_path / "no-model"), **settings)

@@ -1,4 +1,4 @@
-"""Every planted fault is mended, by running its blocks only, to the bytes that were there."""
+"""Every injected fault is repaired, by running its blocks only, to the bytes that were there."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def patched(template: Patched, tmp_path: Path) -> Patched:
     return Patched(store, template.release, template.tree)
 
 
-def mend(patched: Patched) -> RepairReport:
+def repaired(patched: Patched) -> RepairReport:
     return repair(patched.url, Settings())
 
 
@@ -110,9 +110,9 @@ def test_the_store_has_everything_that_a_repair_must_keep(patched: Patched) -> N
 
 
 def test_a_whole_store_is_left_alone(patched: Patched) -> None:
-    done = mend(patched)
+    done = repaired(patched)
     assert done.before.ok
-    assert (done.restored, done.scored, done.explained, done.hopeless) == (0, 0, 0, ())
+    assert (done.restored, done.scored, done.explained, done.unrepairable) == (0, 0, 0, ())
     assert patched.is_as_it_was()
 
 
@@ -143,9 +143,9 @@ def test_one_damaged_object_of_every_array(patched: Patched, damage: str) -> Non
     found = verify(patched.url)
     assert {fault.where: fault.kind for fault in found.faults} == expected
     assert all("verify --repair" in fault.remedy for fault in found.faults)
-    done = mend(patched)
+    done = repaired(patched)
     assert done.ok, done.after.faults
-    assert (done.scored, done.explained, done.changed, done.hopeless) == (len(scored), 1, (), ())
+    assert (done.scored, done.explained, done.changed, done.unrepairable) == (len(scored), 1, (), ())
     assert patched.is_as_it_was()
 
 
@@ -164,7 +164,7 @@ def test_only_the_damaged_block_is_run_and_its_spectra_come_from_itself(patched:
     spoil(patched.store / "outliers/maps/c/3/0/0")
     shutil.move(patched.release, patched.release.with_name("away"))
     try:
-        done = mend(patched)  # no source file is needed
+        done = repaired(patched)  # no source file is needed
     finally:
         shutil.move(patched.release.with_name("away"), patched.release)
     assert done.ok
@@ -174,7 +174,7 @@ def test_only_the_damaged_block_is_run_and_its_spectra_come_from_itself(patched:
 
 def test_a_block_without_its_spectra_has_its_score_blocks_scored_again(patched: Patched) -> None:
     spoil(patched.store / f"outliers/flux/c/{unchanged_blocks(patched)[0]}/0")
-    done = mend(patched)
+    done = repaired(patched)
     assert done.ok
     assert done.scored >= 1
     assert (done.explained, done.changed) == (1, ())
@@ -200,7 +200,7 @@ def test_a_damaged_or_lost_ledger_entry(
     else:
         entry.write_bytes(entry.read_bytes()[:-9])
     assert not verify(patched.url).ok
-    done = mend(patched)
+    done = repaired(patched)
     assert done.ok, done.after.faults
     assert done.scored == (done.scored if runs[0] is None else runs[0])
     assert done.explained == runs[1]
@@ -221,7 +221,7 @@ def test_an_entry_without_data_and_data_without_an_entry(patched: Patched) -> No
         "scores/score/c/9": "uncommitted-objects",
         "spectra/gone/c/2": "missing-object",
     }
-    done = mend(patched)
+    done = repaired(patched)
     assert done.ok, done.after.faults
     assert done.scored == 1
     assert patched.is_as_it_was()
@@ -242,7 +242,7 @@ def test_documents_coordinates_and_leftovers(patched: Patched) -> None:
         "outliers/maps/zarr.json": "array-damaged",
         "outliers/wavelength/c/0": "wrong-coordinate",
     }
-    done = mend(patched)
+    done = repaired(patched)
     assert (done.ok, done.restored, done.scored, done.explained) == (True, 4, 0, 0)
     assert patched.is_as_it_was()
 
@@ -250,7 +250,7 @@ def test_documents_coordinates_and_leftovers(patched: Patched) -> None:
 def test_an_attribution_plan_is_told_by_what_it_explained(patched: Patched) -> None:
     plan = min((patched.store / "ledger/plans").glob("attribution-*.json"))
     plan.write_bytes(b"{}")
-    done = mend(patched)
+    done = repaired(patched)
     assert (done.ok, done.restored) == (True, 1)
     assert patched.is_as_it_was()
 
@@ -262,9 +262,9 @@ def test_a_lost_score_plan_is_said_to_be_lost(patched: Patched) -> None:
         if not path.name.startswith("attribution-")
     )
     plan.write_bytes(b"{}")
-    done = mend(patched)
+    done = repaired(patched)
     assert not done.ok
-    said = {fault.kind: fault.remedy for fault in done.hopeless}
+    said = {fault.kind: fault.remedy for fault in done.unrepairable}
     assert set(said) == {"ledger-damaged", "plan-missing"}
     assert "from a copy of the store" in said["ledger-damaged"]
 
@@ -275,15 +275,15 @@ def test_a_source_that_has_changed_or_is_gone_is_said_and_nothing_is_overwritten
     # Block 0 holds the old version of the file that was replaced.
     spoil(patched.store / "scores/score/c/0")
     before = tree_bytes(patched.store)
-    done = mend(patched)
+    done = repaired(patched)
     assert not done.ok
-    (fault,) = done.hopeless
+    (fault,) = done.unrepairable
     assert (fault.kind, fault.where) == ("source-changed", "ledger/score/00000000.json")
     assert fault.what.endswith("has changed since it was read")
     assert tree_bytes(patched.store) == before
     assert run_command(["verify", patched.url, "--repair"]) == 65
     shown = " ".join(capsys.readouterr().out.split())
-    assert "1 fault that cannot be mended" in shown
+    assert "1 fault that cannot be repaired" in shown
 
 
 def test_the_command_says_what_it_did(patched: Patched, capsys: pytest.CaptureFixture[str]) -> None:
@@ -300,6 +300,6 @@ def test_the_command_says_what_it_did(patched: Patched, capsys: pytest.CaptureFi
 
 def test_a_repair_waits_for_nobody_unless_asked_and_takes_the_lock(patched: Patched) -> None:
     with run_lock(patched.url, "run"), pytest.raises(RetryError, match="'whyspec run' of "):
-        mend(patched)
+        repaired(patched)
     with pytest.raises(InputError, match="no whyspec store"):
         repair(str(patched.store / "nothing"), Settings())

@@ -56,7 +56,7 @@ def test_the_card_says_how_it_was_trained(variational: Path) -> None:
 def test_a_run_leaves_a_complete_store(done: RunSummary, variational: Path) -> None:
     assert done.spectra == done.store_spectra == SPECTRA
     assert done.outliers == done.explained > 4
-    assert done.set_aside == ()
+    assert done.quarantined == ()
     assert verify(done.store).ok
     view = StoreView.open(done.store)
     model = load_model(str(variational))

@@ -33,7 +33,7 @@ def spectra(law: str, count: int, seed: int) -> tuple[Floats, Floats, Floats]:
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_tails_of_fresh_spectra_are_uniform(law: str) -> None:
+def test_tails_of_held_out_spectra_are_uniform(law: str) -> None:
     """Over many calibration sets: the promise of a tail probability is one about their average."""
     counts, sets, fresh = dict.fromkeys((0.1, 0.01, 0.001), 0), 12, 4000
     body = []

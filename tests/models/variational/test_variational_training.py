@@ -78,7 +78,7 @@ def chi2_per_pixel(spectra: TrainingSpectra, reconstruction: torch.Tensor) -> fl
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, PUBLISHED], ids=["ivar", "published"])
-def test_reconstructs_fresh_spectra_better_than_the_usual_one(settings: VariationalSettings) -> None:
+def test_reconstructs_held_out_spectra_better_than_the_usual_one(settings: VariationalSettings) -> None:
     model, _ = train(toy(600), settings)
     fresh = toy(200, seed=5)
     flux, ivar, redshift = (torch.from_numpy(part) for part in (fresh.flux, fresh.ivar, fresh.redshift))
@@ -142,8 +142,8 @@ def test_a_training_that_was_stopped_continues_to_the_same_model(tmp_path: Path)
 
 
 def test_slows_down_and_stops_when_it_no_longer_helps() -> None:
-    hopeless = dataclasses.replace(SETTINGS, epochs=50, patience=7, learning_rate=1e-30)
-    _, log = train(toy(200), hopeless)
+    unrepairable = dataclasses.replace(SETTINGS, epochs=50, patience=7, learning_rate=1e-30)
+    _, log = train(toy(200), unrepairable)
     assert [entry.best for entry in log] == [True] + 7 * [False]
     assert [entry.learning_rate for entry in log] == pytest.approx(6 * [1e-30] + 2 * [1e-31], rel=1e-9, abs=0)
 

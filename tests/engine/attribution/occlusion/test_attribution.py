@@ -181,7 +181,7 @@ def test_the_floor_of_the_spread_is_relative_and_prevents_division_by_zero() -> 
 
 
 @pytest.mark.parametrize("preset", ["paper", "reference-code"])
-def test_the_peak_names_pixel_and_scale_of_a_planted_oddity(preset: str) -> None:
+def test_the_peak_names_pixel_and_scale_of_a_injected_oddity(preset: str) -> None:
     """The model minds a level held over 16 pixels, not a single wild pixel."""
     pixels = 160
     random = torch.Generator().manual_seed(0)

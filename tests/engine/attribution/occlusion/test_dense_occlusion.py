@@ -195,7 +195,7 @@ def test_a_request_must_fit_together() -> None:
             OcclusionRequest(*parts)
 
 
-def test_spectra_that_are_not_finite_are_set_aside() -> None:
+def test_spectra_that_are_not_finite_are_quarantined() -> None:
     x, b, good = torch.zeros(5), torch.zeros(2, 5), torch.ones(5, dtype=torch.bool)
     x[1:3] = torch.nan
     good[1] = False

@@ -1,4 +1,4 @@
-"""One call for every model: by its seams if it can be taken apart, by whole forward passes if not."""
+"""One call for every model: by its seams if it can be taken apart, by full forward passes if not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Occlusion at the cost of its seams equals whole forward passes, whatever the local network."""
+"""Occlusion at the cost of its seams equals full forward passes, whatever the local network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from models.local.local_layers import Bounded, ChannelNorm, Pointwise, PositionB
 from models.local.local_score import AddChannel, LocalScore
 from models.scoring.density import ConditionedDensity, LatentDensity
 from models.scoring.joint_score import JointScore
-from models.scoring.scan_verdict import ScanVerdict
+from models.scoring.scan_readout import ScanReadout
 from models.weights import load_model
 
 MEMORY = 2**26
@@ -41,7 +41,7 @@ MEMORY = 2**26
 EXACT = 1e-10
 """Largest error in float64, in units of 1 + the largest effect.
 
-Both sides, the whole passes too, round numbers of about 1 at 1e-16. Among 11000 random scales half
+Both sides, the full passes too, round numbers of about 1 at 1e-16. Among 11000 random scales half
 agreed to 1e-16 and all to 2.4e-12, the worst in steep densities; a wrong tap is an error of about 1.
 """
 
@@ -178,7 +178,7 @@ def _density() -> ConditionedDensity:
     return density.given(torch.randn(1, 2))
 
 
-def _scan(pixels: int) -> ScanVerdict:
+def _scan(pixels: int) -> ScanReadout:
     """Cells of any place and width, some of them without a good pixel."""
     cells = 12
     ends = torch.randint(0, pixels + 1, (2, cells)).sort(dim=0).values
@@ -189,7 +189,7 @@ def _scan(pixels: int) -> ScanVerdict:
     for number, part in enumerate(joint.parts):
         part.median.coefficients[:5] = 0.3 * number
         part.log_width.coefficients[:5] = 1.0
-    return ScanVerdict(
+    return ScanReadout(
         density=_density(),
         hidden=nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(0.1)),
         drawn=torch.randn(cells + 2, 5),

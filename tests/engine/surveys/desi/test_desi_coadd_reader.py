@@ -433,7 +433,7 @@ def test_only_the_bytes_needed_are_read(tmp_path: Path, monkeypatch: pytest.Monk
     assert sum(asked) < Path(file.url).stat().st_size / 8
 
 
-# What cannot be read is set aside with a reason.
+# What cannot be read is quarantined with a reason.
 
 
 def refused(path: str | Path, redrock: str = "") -> QuarantineError:
@@ -580,7 +580,7 @@ def test_a_flipped_byte_is_found_by_verify(tmp_path: Path) -> None:
     assert caught.value.kind == "checksum-mismatch"
 
 
-def test_a_text_for_a_redshift_is_set_aside(tmp_path: Path) -> None:
+def test_a_text_for_a_redshift_is_quarantined(tmp_path: Path) -> None:
     content = CoaddContent()
     coadd, redrock = content.write(tmp_path)
     table = content.redrock()[1]

@@ -30,10 +30,10 @@ def by_name(listing: ReleaseListing) -> dict[str, str]:
 
 
 def kinds(listing: ReleaseListing) -> list[tuple[str, str]]:
-    return [(file.url.rpartition("/")[2], file.kind) for file in listing.passed_over]
+    return [(file.url.rpartition("/")[2], file.kind) for file in listing.skipped]
 
 
-def test_pixels_that_only_the_catalogue_has_are_passed_over(iron: Production) -> None:
+def test_pixels_that_only_the_catalogue_has_are_skipped(iron: Production) -> None:
     iron.catalogue([*PIXELS, ("main", "dark", 23041), ("cmx", "other", 2154)])
     listing = list_release([str(iron.root)])
     assert (listing.layout, len(listing.files), listing.spectra, listing.refused) == (
@@ -46,12 +46,12 @@ def test_pixels_that_only_the_catalogue_has_are_passed_over(iron: Production) ->
         ("coadd-cmx-other-2154.fits", "not-on-disk"),
         ("coadd-main-dark-23041.fits", "not-on-disk"),
     ]
-    assert listing.passed_over[1].url == str(iron.base / "main/dark/230/23041/coadd-main-dark-23041.fits")
-    assert "pixel 23041" in listing.passed_over[1].reason
+    assert listing.skipped[1].url == str(iron.base / "main/dark/230/23041/coadd-main-dark-23041.fits")
+    assert "pixel 23041" in listing.skipped[1].reason
     # Of a part of the production the catalogue's part counts.
     part = list_release([str(iron.base / "main" / "dark")])
     assert (len(part.files), kinds(part)) == (2, [("coadd-main-dark-23041.fits", "not-on-disk")])
-    assert list_release([str(iron.base / "sv3")]).passed_over == ()
+    assert list_release([str(iron.base / "sv3")]).skipped == ()
 
 
 def test_a_file_with_published_sums_is_told_as_one_without(iron: Production) -> None:
@@ -113,7 +113,7 @@ def test_adaptive_pixels_of_later_productions(tmp_path: Path) -> None:
     listing = list_release([str(nevis.root)])
     assert (listing.layout, listing.spectra) == ("desi-uniqpix", 4)
     assert kinds(listing) == [("coadd-main-dark-105986.fits", "not-on-disk")]
-    assert "UNIQPIX 105986, pixel 40450 of nside 128" in listing.passed_over[0].reason
+    assert "UNIQPIX 105986, pixel 40450 of nside 128" in listing.skipped[0].reason
     with RangeServer(tmp_path, listing=False) as server:
         remote = list_release([f"{server.url}/nevis"])
         assert (remote.layout, by_name(remote), kinds(remote)) == (

@@ -172,7 +172,7 @@ def damaged(plate: tuple[Path, Path], change: str) -> Iterator[QuarantineError]:
         ("grid", "wrong-grid", "steps of 0.0001 in log10 wavelength"),
     ],
 )
-def test_plates_that_do_not_fit_together_are_set_aside(
+def test_plates_that_do_not_fit_together_are_quarantined(
     plate: tuple[Path, Path], change: str, kind: str, text: str
 ) -> None:
     (error,) = damaged(plate, change)

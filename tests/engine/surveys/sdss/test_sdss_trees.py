@@ -74,7 +74,7 @@ def test_several_reductions_below_one_directory_give_every_spectrum_once(tmp_pat
         "v5_13_2/spectra/full/3606/spec-3606-55182-0680.fits",
         "v5_13_2/spectra/lite/3606/spec-3606-55182-0679.fits",
     ]
-    assert [file.kind for file in found.passed_over] == ["superseded", "superseded"]
+    assert [file.kind for file in found.skipped] == ["superseded", "superseded"]
 
 
 def test_plates_before_single_spectra_unless_asked(tmp_path: Path) -> None:

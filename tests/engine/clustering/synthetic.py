@@ -1,4 +1,4 @@
-"""Explanations with planted groups, for the tests of clustering."""
+"""Explanations with synthetic groups, for the tests of clustering."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GROUPS = (4102.89, 5008.24, 6564.61, 5894.57)
 
 
 @dataclass(frozen=True)
-class Planted:
+class Synthetic:
     redshift: NDArray[np.float64]
     flux: NDArray[np.float32]
     ivar: NDArray[np.float32]
@@ -23,7 +23,7 @@ class Planted:
     group: NDArray[np.int64]
 
 
-def planted(count: int, *, seed: int = 0, noise: float = 0.02, groups: int = len(GROUPS)) -> Planted:
+def synthetic(count: int, *, seed: int = 0, noise: float = 0.02, groups: int = len(GROUPS)) -> Synthetic:
     """``count`` explanations on SMALL_GRID, each odd at one of ``groups`` rest wavelengths.
 
     The last group is a deficit of flux, the others are excesses.
@@ -39,9 +39,9 @@ def planted(count: int, *, seed: int = 0, noise: float = 0.02, groups: int = len
     sign = np.where(group == len(GROUPS) - 1, -0.5, 2.0)[:, None]
     baseline = np.ones_like(bump)
     ivar = np.full(bump.shape, 400.0)
-    ivar[:, 650:660] = 0.0  # redward of every planted line
+    ivar[:, 650:660] = 0.0  # redward of every synthetic line
     combined[ivar == 0.0] = 0.0
-    return Planted(
+    return Synthetic(
         redshift=redshift,
         flux=(baseline + sign * bump).astype(np.float32),
         ivar=ivar.astype(np.float32),

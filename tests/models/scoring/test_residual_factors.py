@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.scoring.usual_misfit import UsualMisfit, fit_modes, on_rest_grid
+from models.scoring.residual_factors import ResidualFactors, fit_modes, on_rest_grid
 
 
 def made(count: int = 400, pixels: int = 120) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -60,7 +60,7 @@ def test_information_is_kept_on_the_rest_grid() -> None:
 
 
 def test_modes_move_with_the_redshift() -> None:
-    misfit = UsualMisfit(50, 1)
+    misfit = ResidualFactors(50, 1)
     misfit.modes[:, 0] = torch.arange(50.0)
     left = torch.tensor([[3, 10], [4, 11]])
     fraction = torch.tensor([[0.25, 0.5], [0.0, 0.75]])

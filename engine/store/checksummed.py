@@ -15,13 +15,13 @@ def canonical(body: Mapping[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def seal(body: Mapping[str, Any]) -> bytes:
+def checksummed(body: Mapping[str, Any]) -> bytes:
     """``body`` as JSON with a checksum of the rest."""
     return canonical({**body, "checksum": digest_of(canonical(body))})
 
 
-def unseal(data: bytes, where: str, remedy: str) -> dict[str, Any]:
-    """What :func:`seal` was given; ``where`` and ``remedy`` are for the error.
+def read_checksummed(data: bytes, where: str, remedy: str) -> dict[str, Any]:
+    """What :func:`checksummed` was given; ``where`` and ``remedy`` are for the error.
 
     Raises
     ------

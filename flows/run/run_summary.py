@@ -1,4 +1,4 @@
-"""The account of a run: what it did and what the store holds after it."""
+"""The summary of a run: what it did and what the store holds after it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from engine.store.blocks import BlockResult
 from engine.store.routing import summed
 from engine.store.store import Store
-from flows.run.class_account import class_accounts, class_warnings
+from flows.run.class_summary import class_summaries, class_warnings
 from flows.run.preparation import PreparedRun
 from flows.run.run_request import RunSummary
 
 
-def account_of_nothing(prepared: PreparedRun, seconds: float) -> RunSummary:
-    """The account of a run that has nothing to do but what a killed one left: its staging."""
+def summary_of_nothing(prepared: PreparedRun, seconds: float) -> RunSummary:
+    """The summary of a run that has nothing to do but what a killed one left: its staging."""
     if prepared.open_store.has_staging():
         prepared.open_store.clear_staging()
-    return account_of(prepared, prepared.open_store, (), (), seconds)
+    return summary_of(prepared, prepared.open_store, (), (), seconds)
 
 
-def account_of(
+def summary_of(
     prepared: PreparedRun,
     store: Store,
     scored: Sequence[BlockResult],
@@ -33,7 +33,7 @@ def account_of(
     for result in scored:
         statuses.update(dict(result.status_counts))
     unreadable = [file for result in scored for file in result.unreadable]
-    set_aside = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    quarantined = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
     signatures: Counter[str] = Counter()
     for result in explained:
         signatures.update(dict(result.signature_counts))
@@ -47,11 +47,11 @@ def account_of(
         files_unfinished=states["unfinished"],
         files_gone=states["gone"],
         files_refused=states["refused"],
-        passed_over=prepared.listing.passed_over,
-        set_aside=tuple(set_aside[url] for url in sorted(set_aside)),
+        skipped=prepared.listing.skipped,
+        quarantined=tuple(quarantined[url] for url in sorted(quarantined)),
         spectra=sum(result.spectra for result in scored),
         status_counts=tuple(sorted(statuses.items())),
-        classes=class_accounts(classes, prepared.configuration.models),
+        classes=class_summaries(classes, prepared.configuration.models),
         warnings=class_warnings(classes, prepared.cards),
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),

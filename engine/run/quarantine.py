@@ -2,8 +2,8 @@
 
 A row of a store is never changed, so every attempt at such a file would leave its spectra another time as
 rows that say "unreadable". A release whose server lacks one file for ever would grow with every nightly run.
-So before a plan is made, what could not be read before is read once more; what fails again is set aside as a
-listing sets files aside, with its reason, and the store stays as it is.
+So before a plan is made, what could not be read before is read once more; what fails again is quarantined as
+a listing sets files aside, with its reason, and the store stays as it is.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def without_unreadable(listing: ReleaseListing, store: Store) -> ReleaseListing:
         return listing
     latest = [versions[-1] for versions in versions_by_url(store.ledger.plans(), results).values()]
     failed = {version.fingerprint for version in latest if version.state == "unreadable"}
-    return set_aside(listing, [file for file in listing.files if file.fingerprint in failed], read_spectra)
+    return quarantined(listing, [file for file in listing.files if file.fingerprint in failed], read_spectra)
 
 
-def set_aside(
+def quarantined(
     listing: ReleaseListing, files: Sequence[SourceFile], check: Callable[[SourceFile], object]
 ) -> ReleaseListing:
     """The listing with those of ``files`` refused for which ``check`` raises, with its reason."""
@@ -62,4 +62,4 @@ def without_corrupt(listing: ReleaseListing, files: Sequence[SourceFile]) -> Rel
 
     Files without DATASUMs (of SDSS) pass.
     """
-    return set_aside(listing, files, verify)
+    return quarantined(listing, files, verify)

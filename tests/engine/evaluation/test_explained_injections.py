@@ -1,4 +1,4 @@
-"""Planted spectra explained by every method: what is judged, counted, and survives JSON."""
+"""Injected spectra explained by every method: what is judged, counted, and survives JSON."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.attribution.explainer import Explainer
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import Signature
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
-from engine.evaluation.explained_planted import NEAREST, ExplanationSettings, judge_explanations
+from engine.evaluation.explained_injections import NEAREST, ExplanationSettings, judge_explanations
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
 from engine.evaluation.explanation_tables import signature_table
-from engine.evaluation.fresh_spectra import FreshSettings
+from engine.evaluation.held_out_spectra import HeldOutSettings
+from engine.evaluation.injected_spectra import prepare_ground
 from engine.evaluation.judged_spectra import Judgement
-from engine.evaluation.planted_spectra import prepare_ground
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import ConfigurationError
@@ -37,7 +37,7 @@ SETTINGS = ExplanationSettings(
 def judgement() -> Judgement:
     model = random_model()
     kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
-    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), kinds)
+    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
     steps: list[tuple[int, int]] = []
     found = judge_explanations(model, ground, SETTINGS, lambda *step: steps.append(step))
     total = SETTINGS.normal + len(found.spectra)
@@ -67,7 +67,7 @@ def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
         assert set(each.found) == expected
         assert set(each.window.values()) <= set(WINDOWS)
         assert 0 < each.area <= each.chance <= 1
-        # A map that knows nothing puts on the planted pixels what their number is.
+        # A map that knows nothing puts on the injected pixels what their number is.
         assert each.found["random"].mass == pytest.approx(each.area, abs=0.02)
     assert judgement.unseen > 0
 
@@ -75,12 +75,14 @@ def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
 def test_signatures_are_those_that_a_run_gives(judgement: Judgement) -> None:
     model = random_model()
     kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
-    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), kinds)
+    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
     explainer = Explainer(model, SETTINGS.occlusion, memory_bytes=SETTINGS.memory_bytes)
     for each in judgement.spectra:
-        planted = ground.plant(AnomalyKind(each.kind), each.strength, np.array([each.row]))
+        injected = ground.inject(AnomalyKind(each.kind), each.strength, np.array([each.row]))
         first = np.zeros(1, dtype=np.int64)
-        selected = SelectedSpectra(first, planted.redshift, planted.flux, planted.ivar, first.astype(np.int8))
+        selected = SelectedSpectra(
+            first, injected.redshift, injected.flux, injected.ivar, first.astype(np.int8)
+        )
         assert int(explainer.explain(selected).signatures[0]) == each.signatures
     rows = {row[0]: row[1:] for row in signature_table(judgement).rows}
     carrying = [each for each in judgement.spectra if each.signatures & Signature.BASELINES_DISAGREE]
@@ -94,14 +96,14 @@ def test_the_judgement_survives_json_and_follows_its_seed(judgement: Judgement) 
     again = Judgement.from_dict(json.loads(text))
     assert again.to_dict() == json.loads(text)
     model = random_model()
-    ground = prepare_ground(model.card, FreshSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
+    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
     one = judge_explanations(model, ground, replace(SETTINGS, spectra=1))
     assert one.spectra[0] == judgement.spectra[0]
 
 
 def test_detected_spectra_are_sought_beyond_the_drawn_ones() -> None:
     model = random_model()
-    ground = prepare_ground(model.card, FreshSettings(spectra=8, seed=3), (AnomalyKind.DEAD_REGION,))
+    ground = prepare_ground(model.card, HeldOutSettings(spectra=8, seed=3), (AnomalyKind.DEAD_REGION,))
     everything = judge_explanations(model, ground, replace(SETTINGS, spectra=6)).spectra
     # A threshold that the least odd of the first two does not reach.
     threshold = max(each.tail_probability for each in everything[:2]) * 0.999
@@ -113,7 +115,7 @@ def test_detected_spectra_are_sought_beyond_the_drawn_ones() -> None:
 
 def test_too_few_spectra_are_refused() -> None:
     model = random_model()
-    ground = prepare_ground(model.card, FreshSettings(spectra=2, seed=3), (AnomalyKind.ARM_STEP,))
+    ground = prepare_ground(model.card, HeldOutSettings(spectra=2, seed=3), (AnomalyKind.ARM_STEP,))
     with pytest.raises(ConfigurationError, match="more than the 2"):
         judge_explanations(model, ground, SETTINGS)
 

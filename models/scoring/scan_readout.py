@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.local.differences import Difference, Terms, difference, evaluated
-from models.local.pixel_verdict import FeaturesOf, PixelVerdict, VerdictRule
+from models.local.pixel_readout import FeaturesOf, PixelReadout, ReadoutRule
 from models.scoring.density import ConditionedDensity
 from models.scoring.joint_score import JointScore
 from models.scoring.residual_scan import BEND, SHRINKAGE, evidence, excitation, log_ratio
@@ -21,7 +21,7 @@ _MOST_LOST = -0.5
 """Sums of share * (exp(change) - 1) below this have lost digits against one."""
 
 
-class ScanVerdict(PixelVerdict):
+class ScanReadout(PixelReadout):
     """Minus the score, of latents and novelty (B, S + 1) and of significances (B, C + K).
 
     The features are what flux adds to the significances of C cells, and K sums of it weighted by profiles.
@@ -91,11 +91,11 @@ class ScanVerdict(PixelVerdict):
 
     @property
     def features(self) -> int:
-        """See :class:`models.local.pixel_verdict.PixelVerdict`."""
+        """See :class:`models.local.pixel_readout.PixelReadout`."""
         return len(self.offset)
 
     def running(self, flux: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        """See :class:`models.local.pixel_verdict.PixelVerdict`: of cells, which are short, and of
+        """See :class:`models.local.pixel_readout.PixelReadout`: of cells, which are short, and of
         profiles.
         """
         known = torch.where(self.weight > 0, flux, 0.0).double()
@@ -111,7 +111,7 @@ class ScanVerdict(PixelVerdict):
         return of_cells, profiles
 
     def of_flux(self, flux: Tensor) -> Tensor:
-        """See :class:`models.local.pixel_verdict.PixelVerdict`."""
+        """See :class:`models.local.pixel_readout.PixelReadout`."""
         known = torch.where(self.weight > 0, flux, 0.0)
         sums = nn.functional.pad((known.double() * self.weight).cumsum(dim=1), (1, 0))
         of_cells = ((sums[:, self.stops] - sums[:, self.starts]) * self.scale).to(flux.dtype)
@@ -140,49 +140,49 @@ class ScanVerdict(PixelVerdict):
         raw = self.raw_parts(outputs, self.significance(outputs[..., : self.latents], features))
         return -self.score_of(raw)[..., 0].to(outputs.dtype)
 
-    def rule(self) -> VerdictRule:
-        """See :class:`models.local.pixel_verdict.PixelVerdict`."""
+    def rule(self) -> ReadoutRule:
+        """See :class:`models.local.pixel_readout.PixelReadout`."""
         return _ScanRule(self)
 
 
-class _ScanRule(VerdictRule):
-    def __init__(self, verdict: ScanVerdict) -> None:
-        self._verdict = verdict
-        self._density: Difference = difference(verdict.density)
-        self._hidden: Difference = difference(verdict.hidden)
-        self._joint: Difference = evaluated(verdict.score_of)
+class _ScanRule(ReadoutRule):
+    def __init__(self, readout: ScanReadout) -> None:
+        self._readout = readout
+        self._density: Difference = difference(readout.density)
+        self._hidden: Difference = difference(readout.hidden)
+        self._joint: Difference = evaluated(readout.score_of)
 
     @property
     def multiply_adds(self) -> int:
         return (
             self._density.multiply_adds
             + self._hidden.multiply_adds
-            + self._verdict.drawn.numel()
-            + self._verdict.mixing.numel()
-            + self._verdict.cells
+            + self._readout.drawn.numel()
+            + self._readout.mixing.numel()
+            + self._readout.cells
         )
 
     def terms(self, outputs: Tensor, features: Tensor, dtype: torch.dtype) -> Terms:
-        verdict = self._verdict
-        latents = outputs[..., : verdict.latents]
-        significance = verdict.significance(latents, features)
-        cells = significance[..., : verdict.cells]
-        log_share = torch.log_softmax(verdict.log_prior + evidence(cells), dim=-1)
+        readout = self._readout
+        latents = outputs[..., : readout.latents]
+        significance = readout.significance(latents, features)
+        cells = significance[..., : readout.cells]
+        log_share = torch.log_softmax(readout.log_prior + evidence(cells), dim=-1)
         return (
             (2 * significance).to(dtype),
             significance.to(dtype),
             torch.sqrt(1 + (cells / BEND).square()).to(dtype),
             log_share.exp().to(dtype),
             log_share.to(dtype),
-            torch.cat((-verdict.drawn.T, verdict.mixing)).to(dtype),
+            torch.cat((-readout.drawn.T, readout.mixing)).to(dtype),
             self._density.terms(latents, dtype),
             self._hidden.terms(latents, dtype),
-            self._joint.terms(verdict.raw_parts(outputs, significance), dtype),
+            self._joint.terms(readout.raw_parts(outputs, significance), dtype),
         )
 
     def change(self, outputs: Tensor, features: FeaturesOf, terms: Terms) -> Tensor:
         *of_scan, of_density, of_hidden, of_joint = terms
-        count = self._verdict.latents
+        count = self._readout.latents
         latents = outputs[..., :count]
         hidden = self._hidden.change(latents, of_hidden)
         raw = outputs.new_empty(*outputs.shape[:-1], 4)
@@ -213,7 +213,7 @@ class _ScanRule(VerdictRule):
 
         For those of hidden layer and profiles (M, k, H + K), and of what flux adds to cells (M, k, C).
         """
-        cells = self._verdict.cells
+        cells = self._readout.cells
         moved = (inputs.flatten(0, 1) @ matrix).view(*inputs.shape[:2], -1)
         moved[..., :cells] += of_cells
         after = moved + significance

@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.anomaly_shapes import AnomalyShape, anomaly_shape
-from engine.evaluation.fresh_spectra import FreshSettings, Progress, fresh_spectra
+from engine.evaluation.held_out_spectra import HeldOutSettings, Progress, held_out_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.spectra import Spectra
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 
-PLANTED_SHARE = 0.99
-"""The planted pixels are the fewest that hold this share of the square of the strength."""
+INJECTED_SHARE = 0.99
+"""The injected pixels are the fewest that hold this share of the square of the strength."""
 _BRIDGED = 4
-"""Pixels without change, masked ones for example, that do not part a stretch of planted pixels."""
+"""Pixels without change, masked ones for example, that do not part a stretch of injected pixels."""
 
 
 @dataclass(frozen=True)
-class PlantedSpectra:
+class InjectedSpectra:
     """n spectra with an anomaly of one kind and one strength, as the model sees them.
 
     The change is added to the flux; noise and inverse variance stay as they were, so that the strength
@@ -37,12 +37,12 @@ class PlantedSpectra:
     row : (n,) int64, place of each in the clean spectra of the evaluation.
     flux, ivar : (n, N) float32, normalised with the anomaly in them; 0 where masked.
     redshift : (n,) float64.
-    snr : (n,) float32, median of flux * sqrt(ivar) over good pixels before planting.
-    planted : (n, N) bool, the fewest pixels that hold ``PLANTED_SHARE`` of the strength's square; never a
+    snr : (n,) float32, median of flux * sqrt(ivar) over good pixels before injecting.
+    injected : (n, N) bool, the fewest pixels that hold ``INJECTED_SHARE`` of the strength's square; never a
         masked one.
     change : (n, N) float32, the change in units of ``flux``, free of noise; 0 at masked pixels.
-    clean_flux, clean_ivar : (n, N) float32, the same spectra before planting, by their own normalisation.
-    peak_width_angstrom : (n,) float64, extent of the stretch of planted pixels that holds the largest
+    clean_flux, clean_ivar : (n, N) float32, the same spectra before injecting, by their own normalisation.
+    peak_width_angstrom : (n,) float64, extent of the stretch of injected pixels that holds the largest
         share of the strength.
     """
 
@@ -53,7 +53,7 @@ class PlantedSpectra:
     ivar: NDArray[np.float32]
     redshift: NDArray[np.float64]
     snr: NDArray[np.float32]
-    planted: NDArray[np.bool_]
+    injected: NDArray[np.bool_]
     change: NDArray[np.float32]
     clean_flux: NDArray[np.float32]
     clean_ivar: NDArray[np.float32]
@@ -62,19 +62,19 @@ class PlantedSpectra:
     def __len__(self) -> int:
         return len(self.row)
 
-    def take(self, index: NDArray[Any] | slice) -> PlantedSpectra:
+    def take(self, index: NDArray[Any] | slice) -> InjectedSpectra:
         """The spectra at ``index`` (integers, booleans or a slice)."""
         arrays = {
             each.name: getattr(self, each.name)[index]
             for each in fields(self)
             if each.name not in ("kind", "strength")
         }
-        return PlantedSpectra(kind=self.kind, strength=self.strength, **arrays)
+        return InjectedSpectra(kind=self.kind, strength=self.strength, **arrays)
 
 
 @dataclass(frozen=True)
 class PlantingGround:
-    """Clean spectra, and for each the anomalies that can be planted into it.
+    """Clean spectra, and for each the anomalies that can be injected into it.
 
     Attributes
     ----------
@@ -94,17 +94,17 @@ class PlantingGround:
 
     @property
     def kinds(self) -> tuple[AnomalyKind, ...]:
-        """What can be planted."""
+        """What can be injected."""
         return tuple(self.shapes)
 
     def carriers(self, kind: AnomalyKind, strength: float) -> NDArray[np.int64]:
-        """The spectra into which an anomaly of ``kind`` can be planted at ``strength``, ascending."""
+        """The spectra into which an anomaly of ``kind`` can be injected at ``strength``, ascending."""
         fit = [shape is not None and shape.largest >= strength for shape in self.shapes[kind]]
         return np.flatnonzero(fit)
 
-    def plant(
+    def inject(
         self, kind: AnomalyKind, strength: float, rows: NDArray[np.int64] | None = None
-    ) -> PlantedSpectra:
+    ) -> InjectedSpectra:
         """Anomalies of ``kind`` at ``strength`` in the clean spectra ``rows``, all if None.
 
         Spectra that cannot carry it, and those whose normalisation it destroys, are left out: see the
@@ -115,30 +115,30 @@ class PlantingGround:
         shapes = [shape.change for row in chosen.tolist() if (shape := self.shapes[kind][row]) is not None]
         change = np.float32(strength) * np.array(shapes, dtype=np.float32).reshape(-1, self.card.grid.size)
         clean = self.spectra.take(chosen)
-        planted = normalise(Spectra(clean.grid, clean.flux + change, clean.ivar, clean.rows), self.card, ())
-        kept = planted.scorable
+        injected = normalise(Spectra(clean.grid, clean.flux + change, clean.ivar, clean.rows), self.card, ())
+        kept = injected.scorable
         row = chosen[kept]
-        change = change[kept] / planted.normalisation[kept, None]
-        marked = _marked(change, planted.ivar[kept])
-        return PlantedSpectra(
+        change = change[kept] / injected.normalisation[kept, None]
+        marked = _marked(change, injected.ivar[kept])
+        return InjectedSpectra(
             kind=kind.value,
             strength=strength,
             row=row,
-            flux=planted.flux[kept],
-            ivar=planted.ivar[kept],
-            redshift=planted.rows["redshift"][kept].copy(),
+            flux=injected.flux[kept],
+            ivar=injected.ivar[kept],
+            redshift=injected.rows["redshift"][kept].copy(),
             snr=self.clean.rows["snr"][row].copy(),
-            planted=marked,
+            injected=marked,
             change=change,
             clean_flux=self.clean.flux[row],
             clean_ivar=self.clean.ivar[row],
-            peak_width_angstrom=_peak_widths(marked, change, planted.ivar[kept], self.card.grid),
+            peak_width_angstrom=_peak_widths(marked, change, injected.ivar[kept], self.card.grid),
         )
 
 
 def prepare_ground(
     card: ModelCard,
-    settings: FreshSettings,
+    settings: HeldOutSettings,
     kinds: tuple[AnomalyKind, ...] = tuple(AnomalyKind),
     progress: Progress = lambda *_: None,
 ) -> PlantingGround:
@@ -146,14 +146,14 @@ def prepare_ground(
 
     Raises
     ------
-    ConfigurationError, InputError : see :func:`engine.evaluation.fresh_spectra.fresh_spectra`.
+    ConfigurationError, InputError : see :func:`engine.evaluation.held_out_spectra.held_out_spectra`.
     """
     parts: list[Spectra] = []
     shapes: dict[AnomalyKind, list[AnomalyShape | None]] = {kind: [] for kind in kinds}
-    for fresh in fresh_spectra(card, settings, progress):
-        parts.append(fresh.spectrum)
+    for held_out in held_out_spectra(card, settings, progress):
+        parts.append(held_out.spectrum)
         for kind in kinds:
-            shapes[kind].append(anomaly_shape(kind, fresh, card.grid, settings.seed))
+            shapes[kind].append(anomaly_shape(kind, held_out, card.grid, settings.seed))
     spectra = Spectra.concatenate(card.grid, parts)
     return PlantingGround(
         card, spectra, normalise(spectra, card, ()), {kind: tuple(each) for kind, each in shapes.items()}
@@ -166,7 +166,7 @@ def _marked(change: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[n
     sums = np.cumsum(np.take_along_axis(square, order, axis=1), axis=1)
     # A pixel is needed if those before it hold less than the share.
     before = np.concatenate([np.zeros((len(sums), 1)), sums[:, :-1]], axis=1)
-    needed = before < PLANTED_SHARE * sums[:, -1:]
+    needed = before < INJECTED_SHARE * sums[:, -1:]
     marked = np.zeros(change.shape, dtype=bool)
     np.put_along_axis(marked, order, needed, axis=1)
     return marked

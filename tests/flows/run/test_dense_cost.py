@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.attribution.occlusion.settings import OcclusionSettings
-from flows.run import whole_passes
-from flows.run.whole_passes import estimated_passes, warn_of_whole_passes
+from flows.run import dense_cost
+from flows.run.dense_cost import estimated_passes, warn_of_dense_cost
 from models.scoring.scoring_model import ScoringModel
 from models.spender.files import read_spender_file
 from models.spender.importing import import_spender
@@ -37,13 +37,13 @@ def test_the_papers_windows_take_an_hour(directory: Path, caplog: pytest.LogCapt
     assert tiled is not None
     assert tiled.passes < 12
     with caplog.at_level(logging.WARNING):
-        warn_of_whole_passes(
+        warn_of_dense_cost(
             [str(directory)],
             [model.card],
             OcclusionSettings(preset="reference-code", windows=(1024,), baselines=1),
         )
         assert not caplog.records
-        warn_of_whole_passes([str(directory)], [model.card], OcclusionSettings("paper"))
+        warn_of_dense_cost([str(directory)], [model.card], OcclusionSettings("paper"))
     (record,) = caplog.records
     assert "373,496 passes" in record.message
     assert "on one CPU" in record.message
@@ -57,7 +57,7 @@ def test_a_model_with_seams_is_not_spoken_of(
 ) -> None:
     assert estimated_passes(tiny_model, OcclusionSettings()) is None
     card = save_model(tiny_model, tmp_path / "tiny")
-    monkeypatch.setattr(whole_passes, "WORTH_TELLING", 0.0)
+    monkeypatch.setattr(dense_cost, "WORTH_TELLING", 0.0)
     with caplog.at_level(logging.WARNING):
-        warn_of_whole_passes([str(tmp_path / "tiny")], [card], OcclusionSettings())
+        warn_of_dense_cost([str(tmp_path / "tiny")], [card], OcclusionSettings())
     assert not caplog.records

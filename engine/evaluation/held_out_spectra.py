@@ -36,7 +36,7 @@ _EVALUATION = 0x65766174
 
 
 @dataclass(frozen=True)
-class FreshSettings:
+class HeldOutSettings:
     """Which spectra to simulate.
 
     Attributes
@@ -65,7 +65,7 @@ class FreshSettings:
 
 
 @dataclass(frozen=True)
-class FreshSpectrum:
+class HeldOutSpectrum:
     """A simulated spectrum on the grid of the model.
 
     Attributes
@@ -80,12 +80,12 @@ class FreshSpectrum:
     spectrum: Spectra
 
 
-def fresh_spectra(
-    card: ModelCard, settings: FreshSettings, progress: Progress = lambda *_: None
-) -> Iterator[FreshSpectrum]:
+def held_out_spectra(
+    card: ModelCard, settings: HeldOutSettings, progress: Progress = lambda *_: None
+) -> Iterator[HeldOutSpectrum]:
     """Spectra that the model of ``card`` may score, ``settings.spectra`` of them, in order of index.
 
-    Those outside the model's redshifts, or otherwise not to be scored, are passed over. A model of several
+    Those outside the model's redshifts, or otherwise not to be scored, are skipped. A model of several
     classes gets spectra of each in turn, an SDSS model spectra of both spectrographs in turn.
 
     Raises
@@ -104,7 +104,7 @@ def fresh_spectra(
         spectrum = on_grid(simulated, card.grid, name)
         if not normalise(spectrum, card, ()).scorable[0]:
             continue
-        yield FreshSpectrum(index, simulated, spectrum)
+        yield HeldOutSpectrum(index, simulated, spectrum)
         found += 1
         progress(found, settings.spectra)
         if found == settings.spectra:
@@ -171,7 +171,7 @@ def _classes(card: ModelCard) -> tuple[str, ...]:
     return card.classes or CLASSES
 
 
-def _simulations(card: ModelCard, settings: FreshSettings) -> list[SimulationSettings]:
+def _simulations(card: ModelCard, settings: HeldOutSettings) -> list[SimulationSettings]:
     if card.grid not in _INSTRUMENTS:
         raise ConfigurationError(
             "There is no simulator of the model's instrument.",

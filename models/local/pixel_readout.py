@@ -16,10 +16,10 @@ from models.local.differences import Terms
 
 FeaturesOf = Callable[[int, int], tuple[Tensor, ...]]
 """From the first of some windows and the one after the last to the changes of their features, (M, k, …) for
-every table that :meth:`PixelVerdict.running` makes."""
+every table that :meth:`PixelReadout.running` makes."""
 
 
-class PixelVerdict(nn.Module, ABC):
+class PixelReadout(nn.Module, ABC):
     """From the head's outputs and J features linear in flux to log p.
 
     Pixels of weight zero have no influence whatever they hold.
@@ -47,11 +47,11 @@ class PixelVerdict(nn.Module, ABC):
         """Natural log of the probability density, of outputs (B, F) and features (B, J), (B,)."""
 
     @abstractmethod
-    def rule(self) -> VerdictRule:
+    def rule(self) -> ReadoutRule:
         """The same in differences, with parameters as they are now."""
 
 
-class VerdictRule(ABC):
+class ReadoutRule(ABC):
     """How log p changes when outputs and features do; see :class:`models.local.differences.Difference`."""
 
     @property

@@ -15,7 +15,7 @@ _RIDGE = 1e-3
 """Share of a pixel's mean information that holds its row of U towards zero."""
 
 
-class UsualMisfit(nn.Module):
+class ResidualFactors(nn.Module):
     """Modes U in the rest frame; no strength at all until fitted or loaded.
 
     Parameters

@@ -1,4 +1,4 @@
-"""A small real store with planted scores, explanations and statuses, for tests of what reads stores."""
+"""A small real store with synthetic scores, explanations and statuses, for tests of what reads stores."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.store import Store
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
-from tests.engine.clustering.planted import SMALL_GRID, Planted, planted
+from tests.engine.clustering.synthetic import SMALL_GRID, Synthetic, synthetic
 
 FIRST_TARGET = 39_633_559_463_397_282 * 100  # 19 digits: no float64 holds its neighbours
 SPECTRA = 150
@@ -33,7 +33,7 @@ WINDOWS = (1, 8, 64)
 
 
 @dataclass(frozen=True)
-class PlantedStore:
+class SyntheticStore:
     """The store and what was put into it, row by row (padding left out)."""
 
     url: str
@@ -42,12 +42,12 @@ class PlantedStore:
     score: NDArray[np.float32]
     tail: NDArray[np.float32]
     outlier: NDArray[np.bool_]
-    explained: Planted
+    explained: Synthetic
     peak_wavelength: NDArray[np.float64]
     signatures: NDArray[np.uint16]
 
 
-def planted_store(
+def synthetic_store(
     url: Path,
     *,
     spectra: int = SPECTRA,
@@ -55,11 +55,11 @@ def planted_store(
     root: str = "release",
     survey: str = "main",
     grid: WavelengthGrid = SMALL_GRID,
-) -> PlantedStore:
+) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored."""
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
-        models=(ModelReference("planted", "0" * 32, (), 3),),
+        models=(ModelReference("synthetic", "0" * 32, (), 3),),
         grid=grid,
         reconstruction_scores=("mse_100",),
         threshold=THRESHOLD,
@@ -69,7 +69,7 @@ def planted_store(
     )
     number = np.arange(spectra)
     outlier = (number % EVERY == 1) & outliers
-    explained = planted(int(outlier.sum())) if outlier.any() else planted(4)
+    explained = synthetic(int(outlier.sum())) if outlier.any() else synthetic(4)
     rows = Rows.empty(spectra)
     data = rows.data
     data["specprod"], data["survey"], data["program"] = "iron", survey, "bright"
@@ -163,7 +163,9 @@ def planted_store(
         )
         status = np.ones(block.spectra, np.uint8)
         _commit(store, block, status, np.empty(0, np.int64), written, counted(signatures[part]))
-    return PlantedStore(str(url), rows, places, score, tail, outlier, explained, peak_wavelength, signatures)
+    return SyntheticStore(
+        str(url), rows, places, score, tail, outlier, explained, peak_wavelength, signatures
+    )
 
 
 def _commit(

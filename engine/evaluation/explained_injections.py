@@ -1,4 +1,4 @@
-"""Every method of attribution on planted spectra, judged by what was planted."""
+"""Every method of attribution on injected spectra, judged by what was injected."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from engine.evaluation.baseline_sources import decoded_baselines, nearest_baseli
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS, NormalResponse
 from engine.evaluation.detectors import tail_probabilities
+from engine.evaluation.injected_spectra import InjectedSpectra, PlantingGround
 from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement, MethodCost
-from engine.evaluation.localisation import PlantedPlace, localise, random_map
-from engine.evaluation.planted_spectra import PlantedSpectra, PlantingGround
+from engine.evaluation.localisation import InjectedPlace, localise, random_map
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.scorer import device_tensor
 from models.errors import ConfigurationError
@@ -48,7 +48,7 @@ _TIMED = 16
 
 @dataclass(frozen=True, slots=True)
 class ExplanationSettings:
-    """How many planted spectra to explain, and how.
+    """How many injected spectra to explain, and how.
 
     Attributes
     ----------
@@ -89,12 +89,12 @@ def judge_explanations(
     settings: ExplanationSettings,
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Judgement:
-    """Explain planted spectra by every method and say how well each points at what was planted.
+    """Explain injected spectra by every method and say how well each points at what was injected.
 
     Parameters
     ----------
     model : the scoring model; it is copied in float64, as explaining does.
-    ground : clean spectra with the anomalies that can be planted. The last ``settings.normal`` serve as
+    ground : clean spectra with the anomalies that can be injected. The last ``settings.normal`` serve as
         normal ones, the others carry anomalies, so that no spectrum is both.
     progress : called with spectra done and in all.
 
@@ -118,9 +118,9 @@ def judge_explanations(
         each
         for kind in ground.kinds
         for strength in settings.strengths
-        if len((each := judge.sample(ground, kind, strength, carriers)).planted)
+        if len((each := judge.sample(ground, kind, strength, carriers)).injected)
     ]
-    total = settings.normal + sum(len(each.planted) for each in samples)
+    total = settings.normal + sum(len(each.injected) for each in samples)
     done = 0
 
     def step() -> None:
@@ -144,9 +144,9 @@ def judge_explanations(
 
 @dataclass(frozen=True)
 class _Sample:
-    """Planted spectra to explain, (n,): their tail probabilities, and whether each was drawn blindly."""
+    """Injected spectra to explain, (n,): their tail probabilities, and whether each was drawn blindly."""
 
-    planted: PlantedSpectra
+    injected: InjectedSpectra
     tail: Floats
     drawn: NDArray[np.bool_]
 
@@ -169,12 +169,12 @@ class _Judge:
     ) -> _Sample:
         """The first spectra if these are asked for, and detected ones until as many of these are there."""
         wanted = self._settings.spectra
-        planted = ground.plant(kind, strength, carriers)
-        tail = tail_probabilities(self._model, planted)
-        drawn = np.arange(len(planted)) < (wanted if self._settings.sampling == "drawn" else 0)
+        injected = ground.inject(kind, strength, carriers)
+        tail = tail_probabilities(self._model, injected)
+        drawn = np.arange(len(injected)) < (wanted if self._settings.sampling == "drawn" else 0)
         detected = tail <= self._settings.threshold
         chosen = drawn | (detected & (np.cumsum(detected) <= wanted))
-        return _Sample(planted.take(chosen), tail[chosen], drawn[chosen])
+        return _Sample(injected.take(chosen), tail[chosen], drawn[chosen])
 
     def learn_normal(self, ground: PlantingGround, step: Callable[[], None]) -> None:
         """Explain the last of the clean spectra."""
@@ -189,25 +189,25 @@ class _Judge:
 
     def judge(self, sample: _Sample, step: Callable[[], None]) -> Iterator[JudgedSpectrum]:
         """Explain and judge the spectra of one kind and strength."""
-        planted = sample.planted
-        for i in range(len(planted)):
-            subject = subject_of(self._model, planted.flux[i], planted.ivar[i], float(planted.redshift[i]))
-            place = PlantedPlace(self._wavelength, planted.ivar[i] > 0, planted.planted[i])
-            maps, window, of_run = self._maps(subject, seed=int(planted.row[i]))
-            criteria = self._criteria.signatures(of_run, planted.flux[i], planted.ivar[i], subject.redshift)
+        injected = sample.injected
+        for i in range(len(injected)):
+            subject = subject_of(self._model, injected.flux[i], injected.ivar[i], float(injected.redshift[i]))
+            place = InjectedPlace(self._wavelength, injected.ivar[i] > 0, injected.injected[i])
+            maps, window, of_run = self._maps(subject, seed=int(injected.row[i]))
+            criteria = self._criteria.signatures(of_run, injected.flux[i], injected.ivar[i], subject.redshift)
             if i == 0:
-                self._check_blind(subject, planted.planted[i])
+                self._check_blind(subject, injected.injected[i])
             yield JudgedSpectrum(
-                kind=planted.kind,
-                strength=planted.strength,
-                row=int(planted.row[i]),
-                redshift=float(planted.redshift[i]),
-                snr=float(planted.snr[i]),
+                kind=injected.kind,
+                strength=injected.strength,
+                row=int(injected.row[i]),
+                redshift=float(injected.redshift[i]),
+                snr=float(injected.snr[i]),
                 tail_probability=float(sample.tail[i]),
                 drawn=bool(sample.drawn[i]),
                 area=place.area,
                 chance=place.chance,
-                width=float(planted.peak_width_angstrom[i]),
+                width=float(injected.peak_width_angstrom[i]),
                 found={name: localise(each, place) for name, each in maps.items()},
                 window=window,
                 run_located=localise(of_run.combined, place).located,

@@ -56,7 +56,7 @@ def estimated_passes(model: SpectrumModel, occlusion: OcclusionSettings) -> Pass
     return PassesEstimate(passes, passes * each)
 
 
-def warn_of_whole_passes(
+def warn_of_dense_cost(
     models: Sequence[str], cards: Sequence[ModelCard], occlusion: OcclusionSettings
 ) -> None:
     """Log a warning for every model of a run whose explanations take long.
@@ -72,7 +72,7 @@ def warn_of_whole_passes(
         log_event(
             _LOG,
             logging.WARNING,
-            "whole-passes",
+            "dense-cost",
             f"Each explanation by {card.name} takes {estimate.passes:,} passes of the model, about "
             f"{duration(estimate.seconds)} on one CPU. Fewer --windows or --baselines, wider windows, or "
             "--preset reference-code make it quicker; a lower --threshold makes fewer.",

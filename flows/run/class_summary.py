@@ -9,7 +9,7 @@ from engine.store.blocks import ClassCount
 from engine.store.routing import NO_MODEL, ModelReference, unmodelled
 from models.model_card import ModelCard
 
-GRAVE_SHARE = 0.9
+SEVERE_SHARE = 0.9
 """Of a class's spectra: where more than that are outside its model's range, the model is the wrong one."""
 
 _FEW = 20
@@ -17,7 +17,7 @@ _FEW = 20
 
 
 @dataclass(frozen=True, slots=True)
-class ClassAccount:
+class ClassSummary:
     """How the spectra of one class fared in a run.
 
     Attributes
@@ -40,18 +40,18 @@ class ClassAccount:
 
 @dataclass(frozen=True, slots=True)
 class RunWarning:
-    """What the user of a run should know; ``grave`` where its scores mean little."""
+    """What the user of a run should know; ``severe`` where its scores mean little."""
 
     text: str
-    grave: bool
+    severe: bool
 
 
-def class_accounts(
+def class_summaries(
     counts: Sequence[ClassCount], models: Sequence[ModelReference]
-) -> tuple[ClassAccount, ...]:
+) -> tuple[ClassSummary, ...]:
     """The counts with the names of their models."""
     return tuple(
-        ClassAccount(
+        ClassSummary(
             spectype=count.spectype,
             model="" if count.model == NO_MODEL else models[count.model].name,
             spectra=count.spectra,
@@ -72,7 +72,7 @@ def class_warnings(counts: Sequence[ClassCount], cards: Sequence[ModelCard]) -> 
             "model for them with `whyspec train --population`, and name all models with --model for a new "
             "store."
         )
-        warnings.append(RunWarning(text, grave=False))
+        warnings.append(RunWarning(text, severe=False))
     for count in counts:
         if count.model != NO_MODEL:
             warnings += _outside(count, cards[count.model])
@@ -84,24 +84,24 @@ def _outside(count: ClassCount, card: ModelCard) -> list[RunWarning]:
     redshifts = f"{card.redshift_min:.3g} to {card.redshift_max:.3g}"
     ratios = f"{card.snr_min:.3g} to {card.snr_max:.3g}"
     outside = count.redshift_outside + count.snr_outside
-    if count.spectra >= _FEW and outside > GRAVE_SHARE * count.spectra:
+    if count.spectra >= _FEW and outside > SEVERE_SHARE * count.spectra:
         text = (
             f"Nearly all {name} spectra, {outside:,} of {count.spectra:,}, are outside what {card.name} is "
             f"for (redshift {redshifts}, S/N {ratios}): their scores and tail probabilities mean little. "
             "Choose another --model, or train one on such spectra with `whyspec train --population`."
         )
-        return [RunWarning(text, grave=True)]
+        return [RunWarning(text, severe=True)]
     warnings = []
     if count.redshift_outside:
         text = (
             f"{count.redshift_outside:,} of {count.spectra:,} {name} spectra have a redshift outside "
             f"{redshifts}, the range of {card.name}: they have no score."
         )
-        warnings.append(RunWarning(text, grave=False))
+        warnings.append(RunWarning(text, severe=False))
     if count.snr_outside:
         text = (
             f"{count.snr_outside:,} of {count.scored:,} scored {name} spectra have a S/N outside {ratios}, "
             f"the range on which {card.name} was calibrated: their tail probabilities are extrapolated."
         )
-        warnings.append(RunWarning(text, grave=False))
+        warnings.append(RunWarning(text, severe=False))
     return warnings
