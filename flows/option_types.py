@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 if TYPE_CHECKING:
     from engine.attribution.occlusion.settings import PresetName
@@ -152,5 +152,5 @@ def _not_understood(option: str, got: object, allowed: str) -> ConfigurationErro
         got=got,
         allowed=allowed,
         remedy="Write it in the form that is allowed.",
-        kind="option",
+        kind=ErrorKind.OPTION,
     )

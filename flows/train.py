@@ -19,7 +19,7 @@ from engine.training.reading import training_population
 from engine.training.request import TrainingRequest
 from flows.training.history import HISTORY, TrainingHistory
 from flows.training.kinds import TRAINERS
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
 from models.training.checkpoint import NAME as CHECKPOINT
@@ -95,5 +95,5 @@ def _check_directory(directory: Path) -> None:
             where=str(directory),
             allowed="a new or empty directory, or one with an earlier model",
             remedy="Choose another --model, or empty the directory yourself.",
-            kind="output-occupied",
+            kind=ErrorKind.OUTPUT_OCCUPIED,
         )

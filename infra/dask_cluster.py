@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from infra.settings import Settings, cpu_count
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 
 @contextlib.contextmanager
@@ -35,7 +35,7 @@ def dask_cluster(settings: Settings) -> Iterator[None]:
             got=f"{settings.dask_address}: {error}",
             allowed="address of a running scheduler, e.g. tcp://host:8786",
             remedy="Start it with `dask scheduler`, correct the address, or unset it to compute here.",
-            kind="dask-address",
+            kind=ErrorKind.DASK_ADDRESS,
         ) from error
     with client:
         yield

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from infra.run_identity import current_run_id
 from infra.settings import Settings
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.log_events import ATTRIBUTE, current_log_fields, log_event
 from models.redaction import redacted
 
@@ -158,7 +158,7 @@ def _file_handler(output: LogOutput) -> logging.Handler:
             where="WHYSPEC_LOG_FILE",
             got=f"{path}: {error.strerror}",
             remedy="Name a file in a directory that can be written to, or unset it.",
-            kind="log-file",
+            kind=ErrorKind.LOG_FILE,
         ) from error
     handler.setLevel(level)
     return handler
@@ -173,7 +173,7 @@ def _level(variable: str, level: str) -> int:
             got=level,
             allowed="DEBUG, INFO, WARNING, ERROR, CRITICAL",
             remedy="Use one of these.",
-            kind="log-level",
+            kind=ErrorKind.LOG_LEVEL,
         )
     return names[level.upper()]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from infra.prefect_environment import cache_directory, prepare_prefect
-from models.errors import RetryError
+from models.errors import ErrorKind, RetryError
 
 STARTUP_SECONDS = 120.0
 
@@ -73,7 +73,7 @@ class PrefectServer:
             where=str(self._log),
             allowed=f"an answer within {seconds:.0f} s",
             remedy="Read the log named above, or set PREFECT_API_URL to a server that runs already.",
-            kind="prefect-server",
+            kind=ErrorKind.PREFECT_SERVER,
         )
 
     def stop(self) -> None:
@@ -135,7 +135,7 @@ def _check_users_server() -> None:
             got=f"{type(error).__name__}: {error}",
             remedy="Start it with `prefect server start`, correct the address, or unset it: whyspec then "
             "starts a server for the run.",
-            kind="prefect-server",
+            kind=ErrorKind.PREFECT_SERVER,
         )
 
 

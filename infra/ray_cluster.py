@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from infra.log_output import set_up_worker_logging, worker_environment
 from infra.settings import Settings, cpu_count
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 # Ray reads these when it is imported.
 _QUIET = {
@@ -79,7 +79,7 @@ def _connect(settings: Settings) -> None:
                 got=f"{settings.ray_address}: {error}",
                 allowed="address of a running cluster of the same Ray and Python versions",
                 remedy="Start it with `ray start --head`, correct the address, or unset it to run here.",
-                kind="ray-address",
+                kind=ErrorKind.RAY_ADDRESS,
             ) from error
         return
     ray.init(
@@ -109,7 +109,7 @@ def resources_for(cpus: int, gpus: int, settings: Settings) -> RayResources:
             got=f"{workers} workers",
             allowed=f"at most {gpus}",
             remedy="Ask for fewer workers, or hide the GPUs (CUDA_VISIBLE_DEVICES=) to run on CPUs.",
-            kind="workers",
+            kind=ErrorKind.WORKERS,
         )
     if workers > cpus:
         raise ConfigurationError(
@@ -118,6 +118,6 @@ def resources_for(cpus: int, gpus: int, settings: Settings) -> RayResources:
             got=f"{workers} workers",
             allowed=f"at most {cpus}",
             remedy="Ask for fewer workers or a larger cluster.",
-            kind="workers",
+            kind=ErrorKind.WORKERS,
         )
     return RayResources(cpus, gpus, workers)

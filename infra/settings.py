@@ -18,7 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 
 class Settings(BaseSettings):
@@ -121,7 +121,7 @@ def load_settings(**given: object) -> Settings:
             got=file,
             allowed="path of a TOML file",
             remedy="Correct the path or unset the variable.",
-            kind="settings-file",
+            kind=ErrorKind.SETTINGS_FILE,
         )
     try:
         return Settings(**given)  # type: ignore[arg-type]  # checked by pydantic, reported below
@@ -135,7 +135,7 @@ def load_settings(**given: object) -> Settings:
             got=first.get("input", ""),
             allowed=known if first["type"] == "extra_forbidden" else "",
             remedy="Correct it in the environment or in the file.",
-            kind="settings",
+            kind=ErrorKind.SETTINGS,
         ) from error
     except ValueError as error:
         raise ConfigurationError(
@@ -143,7 +143,7 @@ def load_settings(**given: object) -> Settings:
             where=str(file),
             got=error,
             remedy="Correct the file; each line is name = value.",
-            kind="settings-file",
+            kind=ErrorKind.SETTINGS_FILE,
         ) from error
 
 

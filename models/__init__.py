@@ -1,1 +1,4 @@
-"""Scoring models as torch modules: encoder, decoder, density, scores, training, weights."""
+"""Models: the scoring models as torch modules, with their cards and weights.
+
+Import ``weights`` and ``spectrum_model``. Nothing here knows stores, surveys' files, Ray, Dask or Prefect.
+"""

@@ -7,7 +7,19 @@ what went wrong, where, what was found, what is allowed, and what to do.
 
 from __future__ import annotations
 
+from models.error_kinds import ErrorKind
 from models.redaction import redacted
+
+__all__ = [
+    "BugError",
+    "ConfigurationError",
+    "ErrorKind",
+    "InputError",
+    "QuarantineError",
+    "RetryError",
+    "StoreError",
+    "WhyspecError",
+]
 
 
 class WhyspecError(Exception):
@@ -19,13 +31,13 @@ class WhyspecError(Exception):
     where : file, store, column, row or option that it concerns.
     got, allowed : the value found and the values that would do; empty when they say nothing.
     remedy : what the reader can do now.
-    kind : short stable code, e.g. ``"truncated-file"``; the class's default when not given.
+    kind : short stable code, of the kinds of this class; the class's default when not given.
 
     Credentials in URLs and in what other libraries say are taken out.
     """
 
     exit_code = 1
-    default_kind = "error"
+    default_kind = ErrorKind.BUG
 
     def __init__(
         self,
@@ -35,7 +47,7 @@ class WhyspecError(Exception):
         got: object = "",
         allowed: object = "",
         remedy: str = "",
-        kind: str = "",
+        kind: ErrorKind | None = None,
     ) -> None:
         # Here and not where they are shown: texts of errors also go to the ledger and to Prefect.
         self.what = what = redacted(what)
@@ -66,7 +78,7 @@ class WhyspecError(Exception):
 
 
 def _rebuild(
-    cls: type[WhyspecError], what: str, where: str, got: str, allowed: str, remedy: str, kind: str
+    cls: type[WhyspecError], what: str, where: str, got: str, allowed: str, remedy: str, kind: ErrorKind
 ) -> WhyspecError:
     return cls(what, where=where, got=got, allowed=allowed, remedy=remedy, kind=kind)
 
@@ -75,39 +87,39 @@ class RetryError(WhyspecError):
     """A passing fault (network, store): the same call may work later."""
 
     exit_code = 75
-    default_kind = "retry"
+    default_kind = ErrorKind.RETRY
 
 
 class QuarantineError(WhyspecError):
     """One file or spectrum is bad: set it aside with this reason and go on."""
 
     exit_code = 3
-    default_kind = "quarantine"
+    default_kind = ErrorKind.QUARANTINE
 
 
 class InputError(WhyspecError):
     """What the user pointed at is not what the command needs."""
 
     exit_code = 66
-    default_kind = "input"
+    default_kind = ErrorKind.INPUT
 
 
 class ConfigurationError(WhyspecError):
     """Options, settings, model and store do not fit together."""
 
     exit_code = 64
-    default_kind = "configuration"
+    default_kind = ErrorKind.CONFIGURATION
 
 
 class StoreError(WhyspecError):
     """The store is damaged or of another schema version."""
 
     exit_code = 65
-    default_kind = "store"
+    default_kind = ErrorKind.STORE
 
 
 class BugError(WhyspecError):
     """A promise inside whyspec was broken: please report it with this text."""
 
     exit_code = 70
-    default_kind = "bug"
+    default_kind = ErrorKind.BUG

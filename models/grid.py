@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class WavelengthGrid:
                 got=description,
                 allowed="name, spacing (linear or log10), start, step, size",
                 remedy="The model card or store is damaged: take it anew from where it was made.",
-                kind="grid-description",
+                kind=ErrorKind.GRID_DESCRIPTION,
             ) from error
 
 

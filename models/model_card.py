@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
 CARD_VERSION = 3
@@ -94,7 +94,7 @@ class ModelCard:
                 got=version,
                 allowed=CARD_VERSION,
                 remedy="Train the model anew, or use the whyspec version that wrote it.",
-                kind="card-version",
+                kind=ErrorKind.CARD_VERSION,
             )
         missing = [field.name for field in fields(cls) if field.name not in description]
         if missing:
@@ -103,7 +103,7 @@ class ModelCard:
                 where=where,
                 got=f"no {', '.join(missing)}",
                 remedy="Take the card anew from where the model was made.",
-                kind="card-incomplete",
+                kind=ErrorKind.CARD_INCOMPLETE,
             )
         values = {field.name: description[field.name] for field in fields(cls)}
         values["grid"] = WavelengthGrid.from_dict(description["grid"])

@@ -33,7 +33,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from models.errors import BugError, ConfigurationError
+from models.errors import BugError, ConfigurationError, ErrorKind
 from models.line_mask import PUBLISHED_LINES, VACUUM_LINES, line_pixels
 
 Form = Literal["published", "ivar"]
@@ -78,7 +78,7 @@ class ScoreKind:
             got=name,
             allowed=", ".join(RECONSTRUCTION_SCORES),
             remedy="ivar_chi2_all_100 is the usual one.",
-            kind="reconstruction-score",
+            kind=ErrorKind.RECONSTRUCTION_SCORE,
         )
 
 
@@ -300,5 +300,5 @@ def _check_shapes(
             f"wavelength {tuple(wavelength.shape)}",
             allowed="(n, N) four times, good bool, then (n,) and (N,)",
             remedy="Pass spectra and reconstructions on one grid, one redshift per spectrum.",
-            kind="reconstruction-scores-shape",
+            kind=ErrorKind.RECONSTRUCTION_SCORES_SHAPE,
         )

@@ -13,7 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
 from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import SpectrumModel
@@ -74,7 +74,7 @@ def pretrained_for(grid_name: str) -> tuple[str, ...]:
         got=grid_name,
         allowed=", ".join(pretrained_names()) or "none installed",
         remedy="Train one with `whyspec train RELEASE --model DIR` and pass --model DIR.",
-        kind="no-model",
+        kind=ErrorKind.NO_MODEL_OF_GRID,
     )
 
 
@@ -120,7 +120,7 @@ def load_model(name: str) -> SpectrumModel:
             got=name,
             allowed=f"{', '.join(pretrained_names())}, or a directory with {CARD} and {WEIGHTS}",
             remedy="Train one with `whyspec train RELEASE --model DIR`.",
-            kind="no-model",
+            kind=ErrorKind.NO_MODEL,
         )
     try:
         description = json.loads((directory / CARD).read_text())
@@ -130,7 +130,7 @@ def load_model(name: str) -> SpectrumModel:
             where=str(directory / CARD),
             got=str(error),
             remedy="Take the model anew from where it was made.",
-            kind="card-damaged",
+            kind=ErrorKind.CARD_DAMAGED,
         ) from error
     card = ModelCard.from_dict(description, str(directory / CARD))
     if card.kind not in MODEL_KINDS:
@@ -140,7 +140,7 @@ def load_model(name: str) -> SpectrumModel:
             got=card.kind,
             allowed=", ".join(MODEL_KINDS),
             remedy="Use the whyspec version that wrote it.",
-            kind="model-kind",
+            kind=ErrorKind.MODEL_KIND,
         )
     weights = (directory / WEIGHTS).read_bytes()
     if digest(card, weights) != card.digest:
@@ -150,7 +150,7 @@ def load_model(name: str) -> SpectrumModel:
             got=digest(card, weights),
             allowed=card.digest,
             remedy="Take the model anew from where it was made.",
-            kind="model-digest",
+            kind=ErrorKind.MODEL_DIGEST,
         )
     try:
         state = {_in_code(name): tensor for name, tensor in load_tensors(weights).items()}
@@ -163,7 +163,7 @@ def load_model(name: str) -> SpectrumModel:
             where=str(directory / WEIGHTS),
             got=error,
             remedy="Take the model anew from where it was made.",
-            kind="model-weights",
+            kind=ErrorKind.MODEL_WEIGHTS,
         ) from error
     model.requires_grad_(False)
     return model.eval()
@@ -184,6 +184,6 @@ def load_local_model(name: str) -> ScoringModel:
             got=f"{model.card.name}, of kind {model.card.kind}",
             allowed="a model of kind local",
             remedy=f"Name one of {', '.join(pretrained_names())}, or one trained with `whyspec train`.",
-            kind="model-kind",
+            kind=ErrorKind.MODEL_KIND,
         )
     return model

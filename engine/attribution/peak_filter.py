@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.lines import LINES, line_named, nearest_line
 
 LINE_TOLERANCE = 15.0
@@ -73,7 +73,7 @@ def parse_peak(text: str) -> PeakFilter:
                 got=text,
                 allowed="obs: with a wavelength in Angstrom, e.g. obs:5579",
                 remedy="Leave out obs: to find the line in the rest frame.",
-                kind="peak-filter",
+                kind=ErrorKind.PEAK_FILTER,
             )
         wavelength = line.wavelength
     if not (0.0 < wavelength < math.inf and 0.0 < tolerance < math.inf):
@@ -95,7 +95,7 @@ def _not_a_peak(text: str) -> ConfigurationError:
         got=repr(text),
         allowed=_ALLOWED,
         remedy="Give a line's name, or a vacuum wavelength in Angstrom.",
-        kind="peak-filter",
+        kind=ErrorKind.PEAK_FILTER,
     )
 
 
@@ -110,7 +110,7 @@ def _unknown_line(name: str) -> ConfigurationError:
         allowed=", ".join(line.name for line in LINES),
         remedy=(f"Did you mean {suggestion}? " if near else "")
         + "Any rest wavelength in Angstrom works as well, e.g. --peak 5008.24.",
-        kind="unknown-line",
+        kind=ErrorKind.UNKNOWN_LINE,
     )
 
 

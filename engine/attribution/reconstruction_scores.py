@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from models.errors import BugError
+from models.errors import BugError, ErrorKind
 from models.reconstruction_scores import ReconstructionScore
 from models.spectrum_model import SpectrumModel
 
@@ -58,7 +58,7 @@ class ExplainableReconstructionScore(nn.Module):
                     got=tuple(given.shape),
                     allowed=(pixels,),
                     remedy="Pass one ivar, and one frozen reconstruction if any, on the model's grid.",
-                    kind="explained-score-shape",
+                    kind=ErrorKind.EXPLAINED_SCORE_SHAPE,
                 )
         self.model = model
         self.score = ReconstructionScore(name)

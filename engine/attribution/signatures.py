@@ -14,7 +14,7 @@ from operator import or_
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 
 class Signature(IntFlag):
@@ -133,5 +133,5 @@ def _named(name: str, option: str) -> int:
         got=name,
         allowed=", ".join((*(signature.label for signature in Signature), ANY)),
         remedy="Choose one of the allowed names; docs/signatures.md says what they mean.",
-        kind="unknown-signature",
+        kind=ErrorKind.UNKNOWN_SIGNATURE,
     )

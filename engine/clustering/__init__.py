@@ -1,1 +1,4 @@
-"""Clusters of explanations: rest-frame features, principal axes, k-means, stability."""
+"""Clustering: groups of explanations, from rest-frame features to stability.
+
+Import ``pipeline`` and ``settings``. What a single explanation is belongs to ``engine.attribution``.
+"""

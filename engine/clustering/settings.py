@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ClusteringSettings:
                 got=repr(self.name),
                 allowed="lower-case letters, digits, - and _; at most 64, the first a letter or digit",
                 remedy='Choose another name, e.g. "default".',
-                kind="clustering-name",
+                kind=ErrorKind.CLUSTERING_NAME,
             )
         lowest = {"maximum": 2, "components": 1, "sample": 10, "resamples": 2, "seed": 0}
         for name, least in lowest.items():
@@ -64,5 +64,5 @@ def _out_of_range(name: str, got: object, allowed: str) -> ConfigurationError:
         got=got,
         allowed=allowed,
         remedy="Leave it out to use the default.",
-        kind="clustering-settings",
+        kind=ErrorKind.CLUSTERING_SETTINGS,
     )

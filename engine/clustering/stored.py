@@ -15,7 +15,7 @@ from engine.clustering.clustering import Clustering, ClusterMeans, ClusterSummar
 from engine.clustering.rest_frame import RestGrid
 from engine.store.clusters import ClusterArray, StoredClustering
 from engine.store.reading import StoreView
-from models.errors import StoreError
+from models.errors import ErrorKind, StoreError
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class ClusteringSummary:
                 where="clusters/",
                 got=f"{type(error).__name__}: {error}",
                 remedy="Run 'whyspec cluster' again: it replaces the clustering.",
-                kind="clustering-attributes",
+                kind=ErrorKind.CLUSTERING_ATTRIBUTES,
             ) from error
 
 

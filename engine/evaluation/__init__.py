@@ -1,1 +1,4 @@
-"""What a scoring model finds, and what an explanation shows, of anomalies that were put there."""
+"""Evaluation: what a model finds, and what an explanation shows, of injected anomalies.
+
+Import ``detection``, ``explained_injections`` and ``results``. No part of a run imports it.
+"""

@@ -20,7 +20,7 @@ from engine.evaluation.explained_injections import ExplanationSettings
 from engine.evaluation.explanation_summary import Estimate, mean, share
 from engine.evaluation.injected_spectra import PlantingGround
 from engine.evaluation.localisation import InjectedPlace, Localisation, localise
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.spectrum_model import SpectrumModel
 
 SOURCES = ("decoded", "nearest", "observed")
@@ -92,7 +92,7 @@ def answer_baselines(
             got=f"{len(ground)} clean spectra, {model.calibration_size} calibration spectra",
             allowed=f"more than {most}",
             remedy="Simulate more spectra, or ask for fewer baselines.",
-            kind="baseline-numbers",
+            kind=ErrorKind.BASELINE_NUMBERS,
         )
     model = copy.deepcopy(model).double()
     occlusion = settings.occlusion

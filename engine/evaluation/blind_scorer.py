@@ -12,7 +12,7 @@ from engine.attribution.occlusion.attribution import WindowEffects
 from engine.attribution.occlusion.combine import PRESETS, scale_map
 from engine.attribution.occlusion.settings import PresetName
 from engine.attribution.subject import Subject
-from models.errors import BugError
+from models.errors import BugError, ErrorKind
 from models.spectrum_model import SpectrumModel
 
 
@@ -48,6 +48,6 @@ def unseen_windows(effects: WindowEffects, preset: PresetName, unseen: NDArray[n
                 got=f"attribution up to {largest:g}",
                 allowed="exactly 0",
                 remedy="Report this with the model's name and the evaluation's settings.",
-                kind="blind-scorer",
+                kind=ErrorKind.BLIND_SCORER,
             )
     return checked

@@ -32,7 +32,7 @@ from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement, MethodCo
 from engine.evaluation.localisation import InjectedPlace, localise, random_map
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.scorer import device_tensor
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.spectrum_model import SpectrumModel
 
 Floats = NDArray[np.floating]
@@ -79,7 +79,7 @@ class ExplanationSettings:
                 got=self,
                 allowed="spectra and normal from 1, strengths, windows that overlap",
                 remedy="Correct them.",
-                kind="explanation-settings",
+                kind=ErrorKind.EXPLANATION_SETTINGS,
             )
 
 
@@ -111,7 +111,7 @@ def judge_explanations(
             got=f"{len(ground)} spectra",
             allowed=f"more than the {settings.normal} that serve as normal ones",
             remedy="Simulate more.",
-            kind="explanation-settings",
+            kind=ErrorKind.EXPLANATION_SETTINGS,
         )
     judge = _Judge(copy.deepcopy(model).double(), settings)
     samples = [

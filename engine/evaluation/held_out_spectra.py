@@ -17,7 +17,7 @@ from engine.spectra.rows import Rows
 from engine.spectra.signal_to_noise import median_snr
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, ArmPixels, JoinedArms, join_arms
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
 from models.model_card import ModelCard
 from models.row_status import RowStatus
@@ -116,7 +116,7 @@ def held_out_spectra(
         f"{card.redshift_max:.3f}",
         allowed=f"{settings.spectra}",
         remedy="Evaluate a model whose redshifts overlap those of the simulation.",
-        kind="evaluation-population",
+        kind=ErrorKind.EVALUATION_POPULATION,
     )
 
 
@@ -166,7 +166,7 @@ def _classes(card: ModelCard) -> tuple[str, ...]:
             got=", ".join(unknown),
             allowed=", ".join(CLASSES),
             remedy="Evaluate a model of these classes.",
-            kind="evaluation-population",
+            kind=ErrorKind.EVALUATION_POPULATION,
         )
     return card.classes or CLASSES
 
@@ -179,7 +179,7 @@ def _simulations(card: ModelCard, settings: HeldOutSettings) -> list[SimulationS
             got=f"grid {card.grid.name}",
             allowed=", ".join(grid.name for grid in _INSTRUMENTS),
             remedy="Evaluate a model of one of these grids.",
-            kind="evaluation-population",
+            kind=ErrorKind.EVALUATION_POPULATION,
         )
     survey, releases = _INSTRUMENTS[card.grid]
     seed = int(np.random.SeedSequence((settings.seed, _EVALUATION)).generate_state(1, np.uint64)[0] >> 1)
@@ -216,5 +216,5 @@ def _setting(name: str, got: object, allowed: str) -> ConfigurationError:
         got=got,
         allowed=allowed,
         remedy=f"Give {name} a value in the allowed range.",
-        kind="evaluation-setting",
+        kind=ErrorKind.EVALUATION_SETTING,
     )

@@ -15,7 +15,7 @@ from engine.spectra.scorer import Scorer
 from engine.spectra.spectra import Spectra
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
-from models.errors import InputError, QuarantineError
+from models.errors import ErrorKind, InputError, QuarantineError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
@@ -116,7 +116,7 @@ def read_labelled(directory: Path, grid: WavelengthGrid) -> LabelledSpectra:
             got=f"{len(labels)} labels",
             allowed=f"files on grid {grid.name}",
             remedy="Name another directory or a model of its instrument.",
-            kind="no-labelled-spectra",
+            kind=ErrorKind.NO_LABELLED_SPECTRA,
         )
     by_name = {Path(name).name: label for name, label in labels.items()}
     label = np.array([by_name.get(name) or UNLABELLED for name in names])
@@ -171,5 +171,5 @@ def _labels(path: Path) -> dict[str, str]:
             got=error,
             allowed="a CSV file with columns file and label",
             remedy="Name a directory of labelled spectra.",
-            kind="no-manifest",
+            kind=ErrorKind.NO_MANIFEST,
         ) from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.evaluation.ideal_observer import Bound
 from engine.evaluation.rates import Estimate
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 SCHEMA = 2
 ALL = "all"
@@ -234,5 +234,5 @@ def _unreadable(where: str, got: str, allowed: str) -> InputError:
         got=got,
         allowed=allowed,
         remedy="Evaluate the model anew with `whyspec evaluate`.",
-        kind="evaluation-results",
+        kind=ErrorKind.EVALUATION_RESULTS,
     )

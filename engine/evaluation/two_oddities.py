@@ -29,7 +29,7 @@ from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.scorer import as_float32
 from engine.spectra.spectra import Spectra
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.spectrum_model import SpectrumModel
 
 LINE, STEP = AnomalyKind.DOUBLE_PEAKED_LINES, AnomalyKind.ARM_STEP
@@ -215,7 +215,7 @@ def able_rows(
         where=f"{len(ground)} clean spectra",
         got=f"line of {line_strength:g} sigma, step of {step_strength:g} sigma; {len(able)} carry both",
         remedy="Simulate more spectra, or ask for more strength, or for less if none can carry it.",
-        kind="two-oddities",
+        kind=ErrorKind.TWO_ODDITIES,
     )
 
 

@@ -17,7 +17,7 @@ from engine.files.byte_ranges import ByteSource, Range
 from engine.files.file_systems import description_of, fault_of, open_file_system, patiently
 from engine.files.gzip_source import GzipBytes
 from engine.files.held_ranges import FIRST_READ, SMALL_FILE, HeldRanges
-from models.errors import QuarantineError, RetryError
+from models.errors import ErrorKind, QuarantineError, RetryError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -152,7 +152,7 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                 got=error,
                 allowed="a whole gzip file (`gzip -t` accepts it)",
                 remedy="Fetch the file again.",
-                kind="truncated-file",
+                kind=ErrorKind.TRUNCATED_FILE,
             ) from error
         match fault_of(error):
             case "missing":
@@ -160,7 +160,7 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                     "A source file is not there.",
                     where=self.url,
                     remedy="Put it back, or plan the run again so that it is seen as gone.",
-                    kind="missing-file",
+                    kind=ErrorKind.MISSING_FILE,
                 ) from error
             case "refused":
                 raise QuarantineError(
@@ -169,7 +169,7 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                     got=getattr(error, "strerror", None) or description_of(error),
                     allowed="a file that this user may read",
                     remedy="Give read permission or credentials, or leave the file out.",
-                    kind="unreadable-file",
+                    kind=ErrorKind.UNREADABLE_FILE,
                 ) from error
             case "passing":
                 raise RetryError(
@@ -177,7 +177,7 @@ class reading:  # noqa: N801 - used like a function, in a with statement
                     where=self.url,
                     got=description_of(error),
                     remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
-                    kind="read-failed",
+                    kind=ErrorKind.READ_INTERRUPTED,
                 ) from error
 
 

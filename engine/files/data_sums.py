@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.files.fits_headers import HeaderDataUnit
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 
 def sum_of(data: bytes) -> int:
@@ -68,5 +68,5 @@ def checksum_mismatch(url: str, unit: HeaderDataUnit, found: int) -> QuarantineE
         got=f"data sum {found}",
         allowed=f"DATASUM = {unit.text('DATASUM')}",
         remedy="Fetch the file again: a byte changed on a disk or on the way.",
-        kind="checksum-mismatch",
+        kind=ErrorKind.CHECKSUM_MISMATCH,
     )

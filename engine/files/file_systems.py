@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 
 import fsspec
 
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -58,7 +58,7 @@ def open_file_system(url: str) -> tuple[Any, str]:
             allowed="a URL without password or signature",
             remedy="Give them by the usual files or variables (~/.netrc and ~/.config/fsspec for http, "
             "~/.aws and AWS_* for s3).",
-            kind="credentials-in-url",
+            kind=ErrorKind.CREDENTIALS_IN_URL,
         )
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
     if _protocol(url) in _S3:
@@ -184,5 +184,5 @@ def has_credentials() -> bool:
             got=error,
             allowed="a profile that exists, or none: public buckets need no account",
             remedy="Correct AWS_PROFILE or the files that it names, or unset it.",
-            kind="s3-configuration",
+            kind=ErrorKind.S3_CONFIGURATION,
         ) from error

@@ -28,7 +28,7 @@ from engine.files.fits_headers import (
     scan,
     truncated,
 )
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 _PIECE = 16 << 20
 
@@ -116,7 +116,7 @@ class FitsFile:
                 got=", ".join(name for name in self.names() if name) or "no named HDU",
                 allowed=f"an HDU with EXTNAME = {name}",
                 remedy="Fetch the file again, or give the release's own file instead of a cut-down copy.",
-                kind="missing-hdu",
+                kind=ErrorKind.MISSING_HDU,
             ) from None
 
     def require_columns(self, unit: HeaderDataUnit, names: Sequence[str]) -> None:
@@ -130,7 +130,7 @@ class FitsFile:
                 got=", ".join(found[:12] + ["..."] * (len(found) > 12)) or "no table",
                 allowed=f"a table with {', '.join(names)}",
                 remedy="Fetch the file again, or give the release's own file instead of a cut-down copy.",
-                kind="missing-column",
+                kind=ErrorKind.MISSING_COLUMN,
             )
 
     def images(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> list[NDArray[Any]]:

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from engine.files.byte_ranges import ByteSource, Range
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 BLOCK = 2880
 _CARD = 80
@@ -166,7 +166,7 @@ def _header_bytes(source: ByteSource, url: str, position: int) -> bytes | None:
             got=f"a file that starts with {raw[:16]!r}" if raw else "an empty file",
             allowed="a FITS file, plain or gzip-compressed",
             remedy="Fetch the file again, or leave it out.",
-            kind="not-fits",
+            kind=ErrorKind.NOT_FITS,
         )
     if position > 0 and raw[:8] != b"XTENSION":
         return None
@@ -185,7 +185,7 @@ def _header_bytes(source: ByteSource, url: str, position: int) -> bytes | None:
                 got=f"{whole} bytes of header at byte {position}",
                 allowed=f"at most {_HEADER_LIMIT} bytes",
                 remedy="Fetch the file again, or leave it out.",
-                kind="not-fits",
+                kind=ErrorKind.NOT_FITS,
             )
         (more,) = source.read_ranges([(position + len(raw), max(HEADER_READ, len(raw)))])
         if not more:
@@ -212,7 +212,7 @@ def _parse_unit(raw: bytes, position: int, url: str) -> HeaderDataUnit:
             got=f"{type(error).__name__}: {error}",
             allowed="BITPIX, NAXIS and NAXISn as the FITS standard has them",
             remedy="Fetch the file again, or leave it out.",
-            kind="not-fits",
+            kind=ErrorKind.NOT_FITS,
         ) from error
     count = math.prod(axes) if axes else 0
     return HeaderDataUnit(
@@ -340,5 +340,5 @@ def truncated(url: str, got: str, needed: int) -> QuarantineError:
         got=got,
         allowed=f"at least {needed} bytes, as its headers say",
         remedy="Fetch the file again: a transfer or a job that wrote it was interrupted.",
-        kind="truncated-file",
+        kind=ErrorKind.TRUNCATED_FILE,
     )

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from engine.files.byte_source import is_local, local_path
 from engine.files.file_systems import fault_of, open_file_system
-from models.errors import QuarantineError, RetryError
+from models.errors import ErrorKind, QuarantineError, RetryError
 
 _OF_THE_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 
@@ -36,7 +36,7 @@ def given_up() -> Iterator[None]:
                 where=error.where,
                 got=error.got,
                 remedy="The next run tries it again; if it lasts, fetch the file again or tell its keeper.",
-                kind="read-failed",
+                kind=ErrorKind.READ_FAILED,
             ) from error
         raise
 

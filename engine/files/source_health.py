@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from models.errors import QuarantineError, RetryError
+from models.errors import ErrorKind, QuarantineError, RetryError
 
 _IN_A_ROW = 8
 
@@ -44,5 +44,5 @@ class SourceHealth:
                 got=f"{failed} files in a row; this one: {error.got}",
                 allowed="single files that fail: they are quarantined and tried again by the next run",
                 remedy="Check the disk, the network and the credentials; then the same command continues.",
-                kind="sources-failing",
+                kind=ErrorKind.SOURCES_FAILING,
             ) from error

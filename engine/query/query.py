@@ -15,7 +15,7 @@ from engine.attribution.signatures import SignatureFilter, labels_of, parse_sign
 from engine.clustering.stored import read_store_clustering
 from engine.query.table_formats import TableFormat, write_table
 from engine.store.reading import StoreView
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 from models.row_status import RowStatus
 
 __all__ = [
@@ -113,7 +113,7 @@ class QuerySettings:
                 got=self.top,
                 allowed="1 or more",
                 remedy="Leave it out to get all.",
-                kind="query-top",
+                kind=ErrorKind.QUERY_TOP,
             )
         if self.redshift is not None:
             low, high = self.redshift
@@ -258,7 +258,7 @@ def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings
                 allowed=", ".join(names) or "none yet",
                 remedy=f"Run 'whyspec cluster {view.url}' first"
                 + (", or choose an allowed clustering." if names else "."),
-                kind="no-clustering",
+                kind=ErrorKind.NO_CLUSTERING,
             )
         return pd.Series(pd.NA, index=outlier.index, dtype="Int32")
     clustering = read_store_clustering(view, settings.clustering)
@@ -270,7 +270,7 @@ def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings
             got=settings.cluster,
             allowed=f"0 to {len(numbers) - 1}" if numbers else "none: there was nothing to cluster",
             remedy=f"'whyspec report {view.url}' shows the clusters.",
-            kind="no-cluster",
+            kind=ErrorKind.NO_CLUSTER,
         )
     label = clustering.labels.reindex(outlier)
     return label.where(label >= 0).astype("Int32")
@@ -338,5 +338,5 @@ def _bad_range(text: str, why: str) -> ConfigurationError:
         got=text,
         allowed="LOW:HIGH such as 0.1:0.3, with either end left out for no limit",
         remedy="Put the smaller redshift first, then a colon, then the larger.",
-        kind="redshift-range",
+        kind=ErrorKind.REDSHIFT_RANGE,
     )

@@ -15,7 +15,7 @@ import pyarrow.parquet
 from rich.console import Console
 from rich.table import Table
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 TableFormat = Literal["table", "csv", "json", "parquet"]
 
@@ -73,7 +73,7 @@ def write_table(frame: pd.DataFrame, table_format: str, target: Path | IO[str] |
             got=table_format,
             allowed=", ".join(get_args(TableFormat)),
             remedy="Choose one of the allowed formats.",
-            kind="table-format",
+            kind=ErrorKind.TABLE_FORMAT,
         )
     if table_format == "parquet":
         if not isinstance(target, Path):
@@ -82,7 +82,7 @@ def write_table(frame: pd.DataFrame, table_format: str, target: Path | IO[str] |
                 where="--format parquet",
                 allowed="an output file",
                 remedy="Add -o FILE.parquet, or choose csv or json.",
-                kind="table-format",
+                kind=ErrorKind.TABLE_FORMAT,
             )
         pa.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), target)
         return

@@ -1,1 +1,1 @@
-"""What people look at: figures of explained spectra and the report page."""
+"""Report: one HTML page about a store. Import ``page``. Nothing here computes a score or an explanation."""

@@ -14,7 +14,7 @@ from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
 from engine.report.overview import notices, settings, signature_note, signatures, statuses, tiles
 from engine.report.viewers import short_name
 from engine.store.root import code_version
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 
 
 def write_report(url: str, path: Path, top: int = 12) -> None:
@@ -39,7 +39,7 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
             got=top,
             allowed="0 or more",
             remedy="Leave it out to show 12.",
-            kind="report-top",
+            kind=ErrorKind.REPORT_TOP,
         )
     page = render(gather(url), top)
     try:
@@ -51,7 +51,7 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
             got=error.strerror or error,
             allowed="a file in a directory that exists and that you may write to",
             remedy="Choose another -o.",
-            kind="report-not-writable",
+            kind=ErrorKind.REPORT_NOT_WRITABLE,
         ) from error
 
 

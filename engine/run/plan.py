@@ -22,7 +22,7 @@ from engine.store.file_versions import (
 from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.store import Store, check_configuration
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 
 FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "skipped"]
 
@@ -289,7 +289,7 @@ def _compare(
                 got=f"{count} times",
                 allowed="once",
                 remedy="Name every file or directory of the release once.",
-                kind="listed-twice",
+                kind=ErrorKind.LISTED_TWICE,
             )
     refused_before = {file.url for plan in plans for file in plan.refused}
     # A release that was moved keeps its rows: its files are known again by their content.
@@ -369,7 +369,7 @@ def _refuse_overlap(store: Store, addition: ScorePlan | AttributionPlan) -> None
             got=f"blocks {addition.first_block} to {addition.stop_block - 1} are planned twice",
             allowed="one run at a time on a store",
             remedy="Wait for the other run to end, then run again.",
-            kind="concurrent-run",
+            kind=ErrorKind.CONCURRENT_RUN,
         )
 
 
@@ -381,5 +381,5 @@ def _check_grid(listing: ReleaseListing, configuration: RunConfiguration) -> Non
             got=listing.grid.to_dict(),
             allowed=configuration.grid.to_dict(),
             remedy="Choose the model of that instrument and a --store of its own: one store, one grid.",
-            kind="other-grid",
+            kind=ErrorKind.OTHER_GRID,
         )

@@ -22,7 +22,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from engine.run.executor import WorkerRecipe
 from engine.run.worker import BlockWorker
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
-from models.errors import BugError, ConfigurationError, RetryError, WhyspecError
+from models.errors import BugError, ConfigurationError, ErrorKind, RetryError, WhyspecError
 from models.log_events import log_event
 
 _LOG = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ class RayPoolExecutor:
             where=f"{block.kind} block {block.index}",
             remedy="If it happens again look for the kernel's out-of-memory killer (dmesg), and lower "
             "WHYSPEC_WORKERS or the occlusion's memory.",
-            kind="worker-died",
+            kind=ErrorKind.WORKER_DIED,
         )
 
     def processes(self) -> list[int]:
@@ -196,7 +196,7 @@ class RayPoolExecutor:
                         got=f"free in the cluster: {_free()}",
                         allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
                         remedy="Bring nodes back, or look why they die, then continue the run.",
-                        kind="no-workers",
+                        kind=ErrorKind.NO_WORKERS,
                     ) from None
             else:
                 if actor in self._all:  # or else it died of its other block
@@ -259,7 +259,7 @@ class RayPoolExecutor:
                     f"each after {time.monotonic() - begun:.0f} s; free in the cluster: {_free()}",
                     allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
                     remedy="Ask for fewer workers, free the cluster, or allow more time.",
-                    kind="workers-not-ready",
+                    kind=ErrorKind.WORKERS_NOT_READY,
                 ) from error
             except RayActorError as error:
                 died += 1
@@ -269,7 +269,7 @@ class RayPoolExecutor:
                         where="Ray",
                         got=error,
                         remedy="If the memory is short ask for fewer workers; if a node was lost run again.",
-                        kind="worker-died",
+                        kind=ErrorKind.WORKER_DIED,
                     ) from error
                 fresh = self._new_actor()
                 self._all[self._all.index(actor)] = fresh
@@ -311,5 +311,5 @@ def _original(error: RayTaskError) -> WhyspecError:
         where="worker",
         got=f"{type(cause).__name__}: {cause}\n{error.traceback_str}",
         remedy="Report this text.",
-        kind="worker-failed",
+        kind=ErrorKind.WORKER_FAILED,
     )

@@ -39,7 +39,7 @@ from engine.store.blocks import (
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, class_counts, routed
 from engine.store.store import Store
-from models.errors import ConfigurationError, RetryError
+from models.errors import ConfigurationError, ErrorKind, RetryError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
 
@@ -111,7 +111,7 @@ class BlockWorker:
                     got=model.card.digest,
                     allowed=reference.digest,
                     remedy="Make the same model available to every worker, then continue the run.",
-                    kind="model-digest",
+                    kind=ErrorKind.MODEL_DIGEST,
                 )
         torch.set_num_threads(threads)
         self._cards = tuple(model.card for model in models)
@@ -142,7 +142,7 @@ class BlockWorker:
                 where=f"{block.kind} block {block.index} of {self._store.url}",
                 got=f"{type(error).__name__}: {error}",
                 remedy="Check space, permission and network of the store's disk, then continue the run.",
-                kind="worker-system",
+                kind=ErrorKind.WORKER_SYSTEM,
             ) from error
 
     # Score blocks.

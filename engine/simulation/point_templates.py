@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 
 from engine.simulation.rest_frame import Floats, RestFrameBasis
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 _QUASAR_STEP = 0.5
 """Angstrom at rest: quasars' lines are wider, and redrock's own pixels are 0.1 to 2.2."""
@@ -91,7 +91,7 @@ def load_point_templates(directory: Path) -> PointTemplates:
             got=f"{len(quasars)} of quasars, {len(stars)} of stars",
             allowed="rrtemplate-QSO-*.fits and rrtemplate-STAR-*.fits with HDU ARCHETYPE_COEFF",
             remedy=_REMEDY,
-            kind="no-templates",
+            kind=ErrorKind.NO_TEMPLATES,
         )
     return PointTemplates(
         tuple(sorted(quasars.values(), key=lambda template: template.first)),

@@ -16,7 +16,7 @@ from engine.simulation.sdss_plates import write_plate
 from engine.simulation.sdss_release import FIBRES, RUN2D, write_sdss_file
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.truth import TRUTH_NAME, TruthRow, read_truth, write_truth
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 
 __all__ = ["SimulatedRelease", "SimulationSettings", "read_truth", "simulate_release"]
 
@@ -97,7 +97,7 @@ def _pixels(settings: SimulationSettings) -> list[int]:
             got=settings.spectra_per_file,
             allowed=f"at least {-(-settings.spectra // len(pixels))}",
             remedy="Put more spectra into each file or simulate fewer.",
-            kind="simulation-setting",
+            kind=ErrorKind.SIMULATION_SETTING,
         )
     return pixels
 
@@ -158,7 +158,7 @@ def _occupied(out: Path, found: str) -> InputError:
         got=found,
         allowed="a new or empty directory, or one that an earlier simulation filled",
         remedy="Name another directory, or empty this one yourself.",
-        kind="output-occupied",
+        kind=ErrorKind.OUTPUT_OCCUPIED,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 SurveyName = Literal["desi", "sdss"]
 ReleaseName = Literal["dr1", "edr", "legacy", "boss", "sdssv"]
@@ -130,5 +130,5 @@ def _out_of_range(name: str, got: object, allowed: str) -> ConfigurationError:
         got=got,
         allowed=allowed,
         remedy=f"Give {name} a value in the allowed range.",
-        kind="simulation-setting",
+        kind=ErrorKind.SIMULATION_SETTING,
     )

@@ -18,7 +18,7 @@ from engine.simulation.rest_frame import Floats
 from engine.simulation.settings import SkyShare
 from engine.simulation.smooth_curves import running_mean, running_median
 from engine.surveys.sdss.conventions import first_pixel
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.grid import SDSS_GRID
 
 _REMEDY = "Point --sky at a directory of SDSS sky fibres (spec-*.fits of run2d 26 or 103), or leave it out."
@@ -80,7 +80,7 @@ def load_sky_fibres(directory: Path, share: SkyShare) -> SkyFibres:
             got=f"{len(read)} usable of {len(paths)} files for {share}",
             allowed="two or more spec-*.fits that cover 3850 to 9150 Angstrom",
             remedy=_REMEDY,
-            kind="no-sky-fibres",
+            kind=ErrorKind.NO_SKY_FIBRES,
         )
     flux, sky, ivar, masked = (np.stack(part) for part in zip(*read, strict=True))
     masked = masked.astype(bool)

@@ -14,7 +14,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from engine.simulation.rest_frame import RestFrameBasis
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 Floats = NDArray[np.float64]
 
@@ -80,7 +80,7 @@ def load_galaxy_templates(directory: Path) -> GalaxyTemplates:
         where=str(directory),
         allowed="rrtemplate-galaxy-*.fits with HDUs BASIS_VECTORS and ARCHETYPE_COEFF",
         remedy=_REMEDY,
-        kind="no-templates",
+        kind=ErrorKind.NO_TEMPLATES,
     )
 
 

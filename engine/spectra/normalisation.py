@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.spectra.pixels import new_pair
 from engine.spectra.rows import Rows
 from engine.spectra.spectra import Spectra
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.row_status import RowStatus
 
@@ -64,7 +64,7 @@ def normalise(spectra: Spectra, card: ModelCard, classes: tuple[str, ...]) -> No
             got=f"spectra on {spectra.grid}",
             allowed=str(card.grid),
             remedy="Choose a model of the spectra's survey with --model.",
-            kind="grid-mismatch",
+            kind=ErrorKind.GRID_MISMATCH,
         )
     data = spectra.rows.data.copy()
     good = spectra.ivar > 0

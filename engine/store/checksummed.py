@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.store.objects import digest_of
-from models.errors import StoreError
+from models.errors import ErrorKind, StoreError
 
 
 def canonical(body: Mapping[str, Any]) -> bytes:
@@ -44,5 +44,5 @@ def _damaged(where: str, remedy: str, got: str) -> StoreError:
         got=got,
         allowed="JSON whose checksum matches its content",
         remedy=remedy,
-        kind="ledger-damaged",
+        kind=ErrorKind.LEDGER_DAMAGED,
     )

@@ -15,7 +15,7 @@ from engine.store.hierarchy import group_document, open_array, plain_array
 from engine.store.ledger import ClusteringEntry, Ledger
 from engine.store.objects import ObjectTree
 from engine.store.store import Store
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -97,7 +97,7 @@ def read_clustering(objects: ObjectTree, name: str) -> StoredClustering:
             got=name,
             allowed=", ".join(sorted(entries)) or "none: no clustering was made yet",
             remedy="Make one with 'whyspec cluster', or choose an allowed name.",
-            kind="no-clustering",
+            kind=ErrorKind.NO_CLUSTERING,
         )
     group = f"clusters/{name}"
     arrays = {}
@@ -124,7 +124,7 @@ def _check_name(name: str) -> None:
             got=repr(name),
             allowed="up to 64 letters, digits, '_', '.' and '-', the first a letter or digit",
             remedy="Choose another name.",
-            kind="clustering-name",
+            kind=ErrorKind.CLUSTERING_NAME,
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.store.routing import ModelReference
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
 
@@ -44,7 +44,7 @@ class RunConfiguration:
                 got=self.threshold,
                 allowed="greater than 0, at most 1",
                 remedy="0.01 selects about one spectrum in a hundred; smaller selects fewer.",
-                kind="threshold",
+                kind=ErrorKind.THRESHOLD,
             )
         for name in ("block_rows", "outlier_block_rows"):
             if getattr(self, name) < 1:
@@ -54,7 +54,7 @@ class RunConfiguration:
                     got=getattr(self, name),
                     allowed="1 or more",
                     remedy="Leave it out to have it chosen from the release's size.",
-                    kind="block-rows",
+                    kind=ErrorKind.BLOCK_ROWS,
                 )
 
     def to_dict(self) -> dict[str, object]:

@@ -7,7 +7,7 @@ import dask.array as da
 from engine.store.hierarchy import open_array
 from engine.store.reading import StoreView
 from engine.store.schema import BY_PATH
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 
 def dask_array(view: StoreView, path: str) -> da.Array:
@@ -27,7 +27,7 @@ def dask_array(view: StoreView, path: str) -> da.Array:
             got=path,
             allowed=", ".join(BY_PATH),
             remedy="Choose among the allowed paths.",
-            kind="no-column",
+            kind=ErrorKind.NO_COLUMN,
         )
     spec = BY_PATH[path]
     array = open_array(view.objects, path)

@@ -38,7 +38,7 @@ from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
 from engine.store.objects import ObjectTree
 from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec
-from models.errors import BugError
+from models.errors import BugError, ErrorKind
 
 LEAVES = {
     "ledger": "the run's ledger: JSON objects beside this document",
@@ -62,7 +62,7 @@ def encode_block(spec: ArraySpec, values: NDArray[Any], configuration: RunConfig
             where=spec.path,
             got=f"values of shape {values.shape}",
             allowed=f"shape {shape}",
-            kind="partial-shard",
+            kind=ErrorKind.PARTIAL_SHARD,
         )
     if spec.keep_bits is not None:
         values = round_mantissas(values, spec.keep_bits)

@@ -21,7 +21,7 @@ from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.schema import FLAGS, FlagName
-from models.errors import StoreError
+from models.errors import ErrorKind, StoreError
 
 Entry = TypeVar("Entry")
 
@@ -98,7 +98,7 @@ class Ledger:
                 got=f"{result.spectra} spectra, {len(result.outliers)} outliers, other than recorded",
                 allowed="the recorded outcome",
                 remedy="Run 'whyspec verify' on the store; use the same code and settings for one store.",
-                kind="ledger-conflict",
+                kind=ErrorKind.LEDGER_CONFLICT,
             )
 
     def replace(self, result: BlockResult) -> None:
@@ -329,7 +329,7 @@ def _unfit(url: str, path: str, got: str) -> StoreError:
         got=got,
         allowed="the entry that whyspec wrote there",
         remedy=_remedy(path),
-        kind="ledger-damaged",
+        kind=ErrorKind.LEDGER_DAMAGED,
     )
 
 

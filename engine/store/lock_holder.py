@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.run_state import RunState
-from models.errors import StoreError
+from models.errors import ErrorKind, StoreError
 
 Life = Literal["alive", "gone", "unknown"]
 
@@ -102,7 +102,7 @@ class LockRecord:
                 got=f"{type(error).__name__}: {error}",
                 allowed="the record that whyspec wrote",
                 remedy=DAMAGED,
-                kind="lock-damaged",
+                kind=ErrorKind.LOCK_DAMAGED,
             ) from error
 
 

@@ -18,7 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from engine.files.file_systems import description_of, fault_of, open_file_system, patiently, storage_options
 from engine.store.blocks import WrittenObject
-from models.errors import InputError, RetryError
+from models.errors import ErrorKind, InputError, RetryError
 
 PARTIAL = ".partial"
 """Ends the names of temporary files; what a killed writer leaves behind, never read."""
@@ -57,7 +57,7 @@ class ObjectTree:
                 got=error,
                 allowed="a path, or a URL that fsspec opens, e.g. s3://bucket/store.zarr",
                 remedy="Check the part before '://'; S3 needs the package s3fs (extra 's3').",
-                kind="store-url",
+                kind=ErrorKind.STORE_URL,
             ) from error
         self._local = isinstance(self._fs, LocalFileSystem)
 
@@ -203,7 +203,7 @@ class ObjectTree:
                     got=description_of(error),
                     allowed="a directory or bucket that exists, or can be made, and that you may write to",
                     remedy="Choose another --store, or see to the permissions or credentials for this one.",
-                    kind="store-not-writable",
+                    kind=ErrorKind.STORE_NOT_WRITABLE,
                 ) from error
             raise _passing("An object of the store could not be written.", where, error) from error
 
@@ -223,7 +223,7 @@ class ObjectTree:
                     where=where,
                     got=description_of(error),
                     remedy="See to the permissions or credentials for it, or choose another --store.",
-                    kind="store-not-readable",
+                    kind=ErrorKind.STORE_NOT_READABLE,
                 ) from error
             raise _passing("An object of the store could not be read.", where, error) from error
 
@@ -243,7 +243,7 @@ def _passing(what: str, where: str, error: Exception) -> RetryError:
         where=where,
         got=description_of(error),
         remedy="It is tried again; if it lasts, look at the free space, the quota and the network.",
-        kind="store-io",
+        kind=ErrorKind.STORE_IO,
     )
 
 

@@ -20,7 +20,7 @@ from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
 _OUTLIER_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("outlier",)}
@@ -195,7 +195,7 @@ class StoreView:
                 got=number,
                 allowed=_shown(self.outlier_ranges),
                 remedy="List the outliers with 'whyspec query'.",
-                kind="no-outlier",
+                kind=ErrorKind.NO_OUTLIER,
             )
         values = {spec.name: self._array(spec.path)[number] for spec in ARRAYS if spec.kind == "attribution"}
         return Explanation(
@@ -269,7 +269,7 @@ class StoreView:
             got=name,
             allowed=", ".join(allowed),
             remedy="Choose among the allowed names.",
-            kind="no-column",
+            kind=ErrorKind.NO_COLUMN,
         )
 
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from engine.store.configuration import RunConfiguration
 from engine.store.objects import ObjectTree
 from engine.store.schema import SCHEMA_VERSION
-from models.errors import ConfigurationError, InputError, StoreError
+from models.errors import ConfigurationError, ErrorKind, InputError, StoreError
 
 
 def is_store(objects: ObjectTree) -> bool:
@@ -54,7 +54,7 @@ def read_configuration(objects: ObjectTree) -> RunConfiguration:
             got="nothing there" if isinstance(error, FileNotFoundError) else "something else",
             allowed="a store that 'whyspec run' made",
             remedy="Check the path or URL; 'whyspec run' makes a store.",
-            kind="not-a-store",
+            kind=ErrorKind.NOT_A_STORE,
         ) from error
     if attributes.get("schema_version") != SCHEMA_VERSION:
         raise StoreError(
@@ -63,7 +63,7 @@ def read_configuration(objects: ObjectTree) -> RunConfiguration:
             got=f"schema version {attributes.get('schema_version')}, {attributes.get('created_by')}",
             allowed=f"schema version {SCHEMA_VERSION}",
             remedy="Use the version of whyspec that made it, or run again into another --store.",
-            kind="schema-version",
+            kind=ErrorKind.SCHEMA_VERSION,
         )
     try:
         return RunConfiguration.from_dict(attributes["configuration"])
@@ -74,7 +74,7 @@ def read_configuration(objects: ObjectTree) -> RunConfiguration:
             got=f"{type(error).__name__}: {error}",
             allowed="the attributes that whyspec wrote",
             remedy="Restore zarr.json from a copy of the store.",
-            kind="root-damaged",
+            kind=ErrorKind.ROOT_DAMAGED,
         ) from error
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.spectra.rows import Rows
 from engine.store.blocks import ClassCount
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.row_status import RowStatus
 
@@ -106,7 +106,7 @@ def assigned(
             got=", ".join(missing),
             allowed=", ".join(owner) or "none",
             remedy="Leave the class out, or name a --model for it; one --model alone scores any class.",
-            kind="class-without-model",
+            kind=ErrorKind.CLASS_WITHOUT_MODEL,
         )
     shares = {
         name: tuple(each for each in classes if each in card.classes) if card.classes else tuple(missing)
@@ -192,5 +192,5 @@ def _shared(wanted: str, first: str, second: str) -> ConfigurationError:
         got=f"{first} and {second} are both for {wanted}",
         allowed="one model for each class",
         remedy="Name one of them, or restrict the run with --classes to classes that they do not share.",
-        kind="class-twice",
+        kind=ErrorKind.CLASS_TWICE,
     )

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from engine.store.lock_holder import LockHolder, LockRecord
 from engine.store.objects import PARTIAL, ObjectTree
 from engine.store.run_state import RunState
-from models.errors import ConfigurationError, RetryError, StoreError, WhyspecError
+from models.errors import ConfigurationError, ErrorKind, RetryError, StoreError, WhyspecError
 
 LOCKS = "ledger/lock"
 """Folder of the locks in a store."""
@@ -274,7 +274,7 @@ def _in_use(url: str, found: FoundLock) -> RetryError:
         got=found,
         allowed="one run at a time on a store",
         remedy="Wait for it to end ('whyspec status' shows how far it is), or run with --wait SECONDS.",
-        kind="store-in-use",
+        kind=ErrorKind.STORE_IN_USE,
     )
 
 
@@ -285,5 +285,5 @@ def _taken_over(url: str, holder: LockHolder) -> ConfigurationError:
         got=f"the lock of run {holder.run} is gone",
         allowed="one run at a time on a store",
         remedy="Nothing is lost: the other run goes on with it. See 'whyspec status'.",
-        kind="lock-lost",
+        kind=ErrorKind.LOCK_LOST,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from engine.spectra.scored_spectra import SelectedSpectra
-from models.errors import StoreError
+from models.errors import ErrorKind, StoreError
 
 _DTYPES = {
     "row": np.int64,
@@ -52,5 +52,5 @@ def unstaged(data: bytes, where: str) -> SelectedSpectra:
             got=f"{type(error).__name__}: {error}",
             allowed=f"{', '.join(_DTYPES)} as safetensors",
             remedy="Delete this object and the ledger entry of its score block, then run again.",
-            kind="staging-damaged",
+            kind=ErrorKind.STAGING_DAMAGED,
         ) from error

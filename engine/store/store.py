@@ -26,7 +26,7 @@ from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
 from engine.store.schema import ARRAYS, FLAGS, ArraySpec, FlagName, arrays_of
 from engine.store.staging import staged_bytes, staging_path, unstaged
-from models.errors import BugError, ConfigurationError, InputError, StoreError
+from models.errors import BugError, ConfigurationError, ErrorKind, InputError, StoreError
 
 _SCORE_FIELDS = (
     "model",
@@ -174,7 +174,7 @@ class Store:
                 where=f"attribution block {block.index}",
                 got=selected.row.tolist()[:8],
                 allowed=list(block.rows[:8]),
-                kind="other-rows",
+                kind=ErrorKind.OTHER_ROWS,
             )
         values: dict[str, NDArray[Any]] = {
             "outliers/row": selected.row,
@@ -205,7 +205,7 @@ class Store:
                 where=f"score block {block.index}",
                 got=selected.row[~inside].tolist()[:8],
                 allowed=f"rows {block.first_row} to {block.first_row + block.capacity - 1}",
-                kind="other-rows",
+                kind=ErrorKind.OTHER_ROWS,
             )
         return (self.objects.put(staging_path(block.index), staged_bytes(selected)),)
 
@@ -302,7 +302,7 @@ class Store:
                 where=self.url,
                 got=f"rows of score blocks {uncommitted[:8]}",
                 allowed="rows of blocks in the ledger",
-                kind="uncommitted-rows",
+                kind=ErrorKind.UNCOMMITTED_ROWS,
             )
         return parts
 
@@ -321,7 +321,7 @@ class Store:
                 where=what,
                 got=f"{count} rows for a block of {block.spectra} of {block.capacity}",
                 allowed=f"as many rows as the block has, in blocks of {capacity}",
-                kind="partial-block",
+                kind=ErrorKind.PARTIAL_BLOCK,
             )
         if block.index >= self._blocks[block.kind]:
             # Another process may have grown the arrays since this one looked.
@@ -335,7 +335,7 @@ class Store:
                 got=f"index {block.index}",
                 allowed=f"0 to {self._blocks[block.kind] - 1}",
                 remedy="The coordinator calls Store.grow before writers start.",
-                kind="no-room",
+                kind=ErrorKind.NO_ROOM,
             )
 
     def _write(
@@ -343,7 +343,9 @@ class Store:
     ) -> tuple[WrittenObject, ...]:
         specs = sorted(arrays_of(kind), key=lambda spec: spec.path)
         if {spec.path for spec in specs} != set(values):
-            raise BugError("A block must fill every array of its kind.", got=sorted(values), kind="schema")
+            raise BugError(
+                "A block must fill every array of its kind.", got=sorted(values), kind=ErrorKind.SCHEMA
+            )
         return self.objects.put_all(
             (
                 spec.object_path(index),
@@ -360,7 +362,7 @@ class Store:
                 where=spec.path,
                 got=values.shape,
                 allowed=f"at most {shape[0]} rows, then {shape[1:]}",
-                kind="schema",
+                kind=ErrorKind.SCHEMA,
             )
         padded = np.full(shape, spec.fill, dtype=object if spec.dtype == "string" else spec.dtype)
         padded[: len(values)] = values
@@ -397,7 +399,7 @@ def check_place(objects: ObjectTree, configuration: RunConfiguration) -> None:
             where=objects.url,
             allowed="a path that does not exist, or an empty directory",
             remedy="Continue it with 'whyspec run' and the same settings, or choose another --store.",
-            kind="store-exists",
+            kind=ErrorKind.STORE_EXISTS,
         )
     foreign = sorted(present - set(new_documents(configuration, {})))
     if foreign or "zarr.json" in present:
@@ -407,7 +409,7 @@ def check_place(objects: ObjectTree, configuration: RunConfiguration) -> None:
             got=f"{len(present)} other objects, e.g. {(foreign or ['zarr.json'])[0]}",
             allowed="a path that does not exist, or an empty directory",
             remedy="Choose another --store, or empty the directory yourself.",
-            kind="not-a-store",
+            kind=ErrorKind.NOT_A_STORE,
         )
 
 
@@ -440,7 +442,7 @@ def check_configuration(store: Store, configuration: RunConfiguration) -> None:
         got="; ".join(configuration.differences(store.configuration)),
         allowed="the configuration of the store ('there')",
         remedy="Use the store's settings, or choose another --store for these.",
-        kind="other-configuration",
+        kind=ErrorKind.OTHER_CONFIGURATION,
     )
 
 
@@ -451,5 +453,5 @@ def _staging_missing(url: str, path: str, got: str) -> StoreError:
         got=got,
         allowed="the spectra of every outlier that is not explained yet",
         remedy="Delete the ledger entry of its score block and run again: the block is then scored anew.",
-        kind="staging-missing",
+        kind=ErrorKind.STAGING_MISSING,
     )

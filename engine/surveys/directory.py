@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.files.byte_source import is_local, local_path, reading
 from engine.files.file_systems import description_of, fault_of, open_file_system, patiently
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 SUFFIXES = (".fits", ".fits.gz", ".fit", ".fits.fz")
 """How names of FITS files end."""
@@ -148,7 +148,7 @@ def _unreadable(where: str, got: str) -> InputError:
         got=got,
         allowed="directories that this user may list",
         remedy="Give read permission or credentials, name a directory below or beside it, or name the files.",
-        kind="unreadable-path",
+        kind=ErrorKind.UNREADABLE_PATH,
     )
 
 

@@ -15,7 +15,7 @@ from engine.surveys.pairing import pair
 from engine.surveys.reading import grid_of
 from engine.surveys.scheme import Found
 from engine.surveys.schemes import FILES, SCHEMES, find, recognise, two_grids
-from models.errors import InputError, RetryError
+from models.errors import ErrorKind, InputError, RetryError
 from models.grid import WavelengthGrid
 
 
@@ -67,7 +67,7 @@ def list_release(
             allowed="DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*, spPlate-* or spField-*.fits",
             remedy="Check the path"
             + (f"; {refused[0].url}: {refused[0].reason.splitlines()[0]}" if refused else "."),
-            kind="nothing-usable",
+            kind=ErrorKind.NOTHING_USABLE,
         )
     grid = _one_grid(files, root)
     return ReleaseListing(root, name, grid, tuple(files), tuple(refused), found.skipped)
@@ -79,7 +79,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             "No release was given.",
             allowed="one directory or URL, or one or more FITS files",
             remedy="Name the directory of the release.",
-            kind="no-release",
+            kind=ErrorKind.NO_RELEASE,
         )
     named = {scheme.name: scheme for scheme in SCHEMES}
     if layout and layout not in named:
@@ -88,7 +88,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             got=layout,
             allowed=", ".join(named),
             remedy="Name one of these, or none to have it recognised.",
-            kind="unknown-layout",
+            kind=ErrorKind.UNKNOWN_LAYOUT,
         )
     urls = sorted({absolute(url) for url in release})
     kinds = {url: kind_of(url) for url in urls}
@@ -99,7 +99,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             where=missing[0],
             got=f"{len(missing)} of {len(urls)} paths are missing" if len(missing) > 1 else "nothing there",
             remedy="Check the spelling, and that the disk or bucket is reachable from here.",
-            kind="missing-path",
+            kind=ErrorKind.MISSING_PATH,
         )
     directories = [url for url, kind in kinds.items() if kind == "directory"]
     if not directories:
@@ -109,7 +109,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
                 got=f"{len(urls)} files and layout {layout}",
                 allowed=FILES.name,
                 remedy="Give the release's directory, or leave the layout out.",
-                kind="layout-of-files",
+                kind=ErrorKind.LAYOUT_OF_FILES,
             )
         return _common_root(urls), FILE_LIST, Found(pair(urls))
     if len(urls) > 1:
@@ -118,7 +118,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             got=f"{len(directories)} directories and {len(urls) - len(directories)} files",
             allowed="one directory, or one or more files",
             remedy="Run each directory by itself (they can go into one store), or name the files.",
-            kind="several-directories",
+            kind=ErrorKind.SEVERAL_DIRECTORIES,
         )
     root = directories[0]
     scheme, found = (named[layout], find(named[layout], root)) if layout else recognise(root)
@@ -131,7 +131,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
         allowed=", ".join(f"{scheme.name} ({scheme.shape})" for scheme in SCHEMES),
         remedy="Give the directory of a release, or the FITS files themselves"
         + (", or leave the layout out." if layout else "."),
-        kind="nothing-found",
+        kind=ErrorKind.NOTHING_FOUND,
     )
 
 

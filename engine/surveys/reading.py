@@ -21,7 +21,7 @@ from engine.surveys.sdss import plate as sdss_plate
 from engine.surveys.sdss import spec as sdss_spec
 from engine.surveys.sdss.plate import BestFits, PlateSpectra, foresee_plate
 from engine.surveys.sdss.spec import OneSpectrum
-from models.errors import BugError, ConfigurationError, QuarantineError
+from models.errors import BugError, ConfigurationError, ErrorKind, QuarantineError
 from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
 
 _GRIDS = {desi_coadd.READER: DESI_GRID, sdss_spec.READER: SDSS_GRID, sdss_plate.READER: SDSS_GRID}
@@ -45,7 +45,7 @@ def grid_of(reader: str) -> WavelengthGrid:
             got=reader,
             allowed=", ".join(_GRIDS),
             remedy="List the release again with this version of whyspec.",
-            kind="unknown-reader",
+            kind=ErrorKind.UNKNOWN_READER,
         ) from None
 
 
@@ -162,7 +162,7 @@ class OpenSpectra:
                 where=self.file.url,
                 got=f"rows {start} to {stop}",
                 allowed=f"0 to {self.file.spectra}",
-                kind="row-range",
+                kind=ErrorKind.ROW_RANGE,
             )
 
 
@@ -247,7 +247,7 @@ def _decoding(url: str) -> Iterator[None]:
             got=f"{type(error).__name__}: {error}",
             allowed="tables and images of the kinds that the survey writes",
             remedy="Fetch the file again; if it is whole, please report this with the file's name.",
-            kind="undecodable-file",
+            kind=ErrorKind.UNDECODABLE_FILE,
         ) from error
 
 
@@ -279,7 +279,7 @@ def _changed(file: SourceFile, got: str, allowed: str) -> QuarantineError:
         got=got,
         allowed=allowed,
         remedy="Plan the run again.",
-        kind="changed-file",
+        kind=ErrorKind.CHANGED_FILE,
     )
 
 

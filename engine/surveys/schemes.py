@@ -25,7 +25,7 @@ from engine.surveys.sdss.layouts import (
     is_plate,
     is_spectrum,
 )
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 FILES = Scheme(
     "files",
@@ -110,7 +110,7 @@ def two_grids(root: str, got: str) -> ConfigurationError:
         allowed="files of one survey",
         remedy="Give the files or the directory of one survey, or name its layout with --layout "
         "(desi-healpix, desi-tiles or sdss-spec); the other survey goes into a store of its own.",
-        kind="two-grids",
+        kind=ErrorKind.TWO_GRIDS,
     )
 
 

@@ -28,7 +28,7 @@ from engine.training.populations import Frame
 from engine.training.request import TrainingRequest
 from engine.training.sample import TrainingSample
 from engine.training.sides import Side
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
 from models.training.spectra import TrainingSpectra, TrainingSplit
 
@@ -111,7 +111,7 @@ def capacity(grid: WavelengthGrid, limit: int, size: int) -> int:
             allowed=f"at least {bytes_of(grid, min(limit, _LEAST_CHUNK)):,} bytes; "
             f"{bytes_of(grid, limit):,} for all {limit:,} spectra",
             remedy="Give it more, e.g. --cache-size 2GB.",
-            kind="cache-too-small",
+            kind=ErrorKind.CACHE_TOO_SMALL,
         )
     return count
 
@@ -149,7 +149,7 @@ def held(directory: Path) -> Iterator[Path]:
             where=str(directory),
             allowed="a new or empty directory, or one with an earlier cache of a training",
             remedy="Choose another --cache, or empty the directory yourself.",
-            kind="output-occupied",
+            kind=ErrorKind.OUTPUT_OCCUPIED,
         )
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("w") as lock:
@@ -160,7 +160,7 @@ def held(directory: Path) -> Iterator[Path]:
                 "Another training uses this cache.",
                 where=str(directory),
                 remedy="Wait for it to end, or choose another --cache.",
-                kind="cache-in-use",
+                kind=ErrorKind.CACHE_IN_USE,
             ) from None
         yield directory
 
@@ -199,7 +199,7 @@ def begin(directory: Path, sample: TrainingSample, grid: WavelengthGrid) -> Arra
             got=f"{free:,} bytes free",
             allowed=f"{needed:,} bytes for {count:,} spectra",
             remedy="Choose another --cache, or a smaller --limit or --cache-size.",
-            kind="cache-disk-full",
+            kind=ErrorKind.CACHE_DISK_FULL,
         )
     group = zarr.create_group(directory / ARRAYS)
     description: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
 PopulationName = Literal["galaxy", "quasar", "star", "all"]
@@ -122,7 +122,7 @@ def asked_frame(name: PopulationName, redshifts: Range, covered: Range) -> Frame
             got=f"{low} {high}",
             allowed="two numbers above -1, the lower one first",
             remedy="Name them in that order.",
-            kind="option",
+            kind=ErrorKind.OPTION,
         )
     for window in POPULATIONS[name].windows:
         least, greatest = _redshifts_of(window, covered)
@@ -149,5 +149,5 @@ def _no_window(name: PopulationName, covered: Range, got: str) -> ConfigurationE
         got=got,
         allowed="; ".join(spans),
         remedy="Name a narrower --redshift LOW HIGH, or another --population.",
-        kind="normalisation-window",
+        kind=ErrorKind.NORMALISATION_WINDOW,
     )

@@ -21,7 +21,7 @@ from engine.training.listener import training_listener
 from engine.training.populations import POPULATIONS, Frame, asked_frame, coverage, frame
 from engine.training.request import TrainingRequest
 from engine.training.sides import Side, objects
-from models.errors import ConfigurationError, QuarantineError
+from models.errors import ConfigurationError, ErrorKind, QuarantineError
 from models.row_status import RowStatus
 
 ENOUGH_FILES = 256
@@ -159,5 +159,5 @@ def _nothing(listing: ReleaseListing, request: TrainingRequest) -> Configuration
         where=listing.root,
         got=asked,
         remedy="Name another --population or --redshift.",
-        kind="nothing-to-train-on",
+        kind=ErrorKind.NOTHING_TO_TRAIN_ON,
     )

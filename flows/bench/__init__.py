@@ -1,1 +1,4 @@
-"""What occlusion costs, measured: seconds, memory and rounding of every way to do it, side by side."""
+"""Benchmarks: seconds and memory measured on this machine, beside the published way and other tools.
+
+Only ``whyspec bench`` imports from here. No number of a test comes from here.
+"""

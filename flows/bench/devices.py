@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def usable_device(name: str) -> torch.device:
             got=f"{name} ({str(error).splitlines()[0]})",
             allowed="cpu, or an accelerator that torch sees here and that has float64, e.g. cuda",
             remedy="Use --device cpu, or install the torch that is made for the accelerator.",
-            kind="bench-device",
+            kind=ErrorKind.BENCH_DEVICE,
         ) from error
     return device
 

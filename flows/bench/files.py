@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.bench.curves import curves_figure
 from flows.bench.results import OcclusionBench
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 _FIGURES = (".png", ".pdf", ".svg")
 
@@ -60,5 +60,5 @@ def _unwritable(path: Path, error: OSError | str) -> InputError:
         got=error,
         allowed=f"a file in a directory that may be written to; {', '.join(_FIGURES)} for the figure",
         remedy="Name another file.",
-        kind="output-unwritable",
+        kind=ErrorKind.OUTPUT_UNWRITABLE,
     )

@@ -32,7 +32,7 @@ from flows.bench.rates import Rates, best_rates, measure_rates
 from flows.bench.results import SCHEMA, Case, Measurement, OcclusionBench, limit, measurement, ratios
 from flows.bench.subject import Subject, Subjects
 from flows.bench.timing import time_in_turn
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.scoring.scoring_model import ScoringModel
 
 OPTIONAL = ("spender", "captum")
@@ -100,7 +100,7 @@ def _check(name: str, got: object, fits: bool, allowed: str) -> None:
             got=got,
             allowed=allowed,
             remedy="Give an allowed value.",
-            kind="bench-settings",
+            kind=ErrorKind.BENCH_SETTINGS,
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.simulation.desi_release import healpix_pixels, write_desi_file
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import simulate_spectrum
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 
 _MARKER = "bench-release.json"
 _BYTES_PER_SPECTRUM = 100_000  # without RESOLUTION, which a run does not read
@@ -54,7 +54,7 @@ def pipeline_release(
             got="a directory with other content",
             allowed="a new or empty directory, or one with the same benchmark's release",
             remedy="Name another --directory, or empty this one yourself.",
-            kind="output-occupied",
+            kind=ErrorKind.OUTPUT_OCCUPIED,
         )
     directory.mkdir(parents=True, exist_ok=True)
     _check_room(directory, spectra)
@@ -82,5 +82,5 @@ def _check_room(directory: Path, spectra: int) -> None:
             got=f"{free / 1e9:.0f} GB free",
             allowed=f"{needed / 1e9:.0f} GB for {spectra:,} spectra",
             remedy="Name a --directory on another disk, or ask for fewer --spectra.",
-            kind="disk-room",
+            kind=ErrorKind.DISK_ROOM,
         )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from engine.attribution.occlusion.windows import Scale
 from flows.bench.approaches import Approach, CountedForwards, Skipped, optional_module
 from flows.bench.subject import Subject, Subjects, sampled
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.spectrum_model import LogProb
 
 FLOW_FILE = "spender.desi-edr.galaxyflow-b71f8966.pt"
@@ -111,6 +111,6 @@ def _flow_weights(path: Path) -> dict[str, Tensor]:
             got=error,
             allowed=f"the released file {FLOW_FILE}",
             remedy="Correct --spender-flow, or leave it out: random weights are as fast.",
-            kind="bench-flow",
+            kind=ErrorKind.BENCH_FLOW,
         ) from error
     return weights

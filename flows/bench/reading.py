@@ -22,7 +22,7 @@ from flows.bench.approaches import Skipped
 from flows.bench.devices import Machine, describe_machine, load_average
 from flows.bench.reading_approaches import ReadingApproach, coadd_approaches, plate_approaches
 from flows.bench.timing import time_in_turn
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 
 SCHEMA = 1
@@ -214,5 +214,5 @@ def _refused(where: str, got: object, allowed: str) -> ConfigurationError:
         got=got,
         allowed=allowed,
         remedy="Give a value in the allowed range.",
-        kind="bench-setting",
+        kind=ErrorKind.BENCH_SETTING,
     )

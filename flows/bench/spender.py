@@ -18,7 +18,7 @@ from flows.bench.approaches import Skipped, optional_module
 from flows.bench.devices import usable_device
 from flows.bench.published import one_window_at_a_time
 from flows.bench.timing import time_in_turn
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import DESI_GRID
 from models.spectrum_model import LogProb
 from models.spender.encoder import SpenderEncoder
@@ -83,7 +83,7 @@ def bench_spender(
             "The benchmark compares with spender, which is not installed.",
             got=spender.reason,
             remedy="pip install 'whyspec[spender]'",
-            kind="bench-spender",
+            kind=ErrorKind.BENCH_SPENDER,
         )
     theirs, ours = _both(spender, flow_file)
     spectrum, baseline = _subject()

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from flows.bench.pipeline_results import PipelineRun
 from flows.run.run_request import RunRequest
-from models.errors import RetryError, WhyspecError
+from models.errors import ErrorKind, RetryError, WhyspecError
 from tasks.run_listener import SilentListener, Stage
 
 
@@ -65,7 +65,7 @@ def timed_run(request: RunRequest) -> PipelineRun:
                 where=request.store,
                 got=done.stderr[-2000:],
                 remedy="Run `whyspec run` on the same release to see why.",
-                kind="bench-run-failed",
+                kind=ErrorKind.BENCH_RUN_FAILED,
             )
         return PipelineRun(**json.loads(answer.read_text(encoding="utf-8")))
 

@@ -19,7 +19,7 @@ from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.results import DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
 from flows.console import counting
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
 from models.weights import PRETRAINED, load_model, pretrained_names, save_model
@@ -150,7 +150,7 @@ def load_results(path: Path) -> DetectionResults:
             got=error,
             allowed=f"the {RESULTS} that `whyspec evaluate` writes",
             remedy="Name that file.",
-            kind="evaluation-results",
+            kind=ErrorKind.EVALUATION_RESULTS,
         ) from error
     return DetectionResults.from_dict(description, str(path))
 
@@ -174,7 +174,7 @@ def fill_card(name: str, results: DetectionResults) -> ModelCard:
             got=f"results of {results.model}, {results.digest}",
             allowed=model.card.digest,
             remedy="Evaluate the model anew with `whyspec evaluate`.",
-            kind="model-digest",
+            kind=ErrorKind.MODEL_DIGEST,
         )
     kept = {key: value for key, value in model.card.metrics.items() if not key.startswith(PREFIX)}
     model.card = replace(model.card, metrics={**kept, **card_metrics(results)})
@@ -188,7 +188,7 @@ def _setting(name: str, got: object, allowed: str) -> ConfigurationError:
         got=got,
         allowed=allowed,
         remedy="Give values that are allowed.",
-        kind="evaluation-setting",
+        kind=ErrorKind.EVALUATION_SETTING,
     )
 
 
@@ -199,5 +199,5 @@ def _unwritable(directory: Path, error: OSError) -> InputError:
         got=error,
         allowed="a directory that may be written to",
         remedy="Name another --out.",
-        kind="output-unwritable",
+        kind=ErrorKind.OUTPUT_UNWRITABLE,
     )

@@ -14,7 +14,7 @@ from engine.evaluation.explanation_tables import TextTable, all_tables, cost_tab
 from engine.evaluation.injected_spectra import PlantingGround
 from engine.evaluation.judged_spectra import Judgement
 from flows.console import counting, show_whole
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.spectrum_model import SpectrumModel
 
 JUDGEMENT, TABLES, FIGURE = "explanations.json", "explanations.md", "explanations.png"
@@ -71,6 +71,6 @@ def save_judgement(judgement: Judgement, directory: Path) -> tuple[Path, Path, P
             got=error,
             allowed="a directory that this user may write to",
             remedy="Choose another --out.",
-            kind="evaluation-output",
+            kind=ErrorKind.EVALUATION_OUTPUT,
         ) from error
     return paths

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.store.routing import ModelReference, assigned
 from engine.store.store import Store
 from flows.run.run_request import RunRequest
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model, pretrained_for, pretrained_names
@@ -85,7 +85,7 @@ def _check_grid(grid: WavelengthGrid, model: SpectrumModel) -> None:
         got=f"model on the {_described(model.card.grid)}, release on the {_described(grid)}",
         allowed=", ".join(fitting) or "a model trained on such spectra",
         remedy="Leave --model out, name a fitting one, or train one with `whyspec train`.",
-        kind="grid-mismatch",
+        kind=ErrorKind.GRID_MISMATCH,
     )
 
 
@@ -102,5 +102,5 @@ def _idle(name: str, request: RunRequest) -> ConfigurationError:
         got=f"--classes {','.join(request.classes or ())}, none of which is left for it",
         allowed="models that are for one of the classes",
         remedy="Leave the model out, or add its classes to --classes.",
-        kind="idle-model",
+        kind=ErrorKind.IDLE_MODEL,
     )

@@ -29,7 +29,7 @@ from engine.surveys.listing import list_release
 from flows.run.model_choice import ChosenModels, choose_models
 from flows.run.run_request import RunRequest
 from infra.settings import Settings, available_memory, cpu_count
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
 from models.spectrum_model import SpectrumModel
@@ -169,7 +169,7 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             got=configuration.threshold,
             allowed=f"{least:.3g} to 1 ({model.card.name} has {model.calibration_size} calibration spectra)",
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
-            kind="threshold",
+            kind=ErrorKind.THRESHOLD,
         )
     if configuration.occlusion.baselines > model.calibration_size:
         raise ConfigurationError(
@@ -178,7 +178,7 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             got=configuration.occlusion.baselines,
             allowed=f"1 to {model.calibration_size} of {model.card.name}",
             remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
-            kind="baselines",
+            kind=ErrorKind.BASELINES,
         )
     if max(configuration.occlusion.windows) > configuration.grid.size:
         raise ConfigurationError(
@@ -187,7 +187,7 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             got=max(configuration.occlusion.windows),
             allowed=f"1 to {configuration.grid.size} pixels",
             remedy="Leave that width out.",
-            kind="windows",
+            kind=ErrorKind.WINDOWS,
         )
 
 
@@ -211,7 +211,7 @@ def _check_memory(
             got=f"{needed / 2**20:,.0f} MiB for each of {workers} workers",
             allowed=f"{allowed / 2**20:,.0f} MiB each",
             remedy="Use fewer --workers or smaller --outlier-block-rows (new stores only).",
-            kind="memory",
+            kind=ErrorKind.MEMORY,
         )
 
 

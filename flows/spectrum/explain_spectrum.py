@@ -19,7 +19,7 @@ from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
-from models.errors import InputError, QuarantineError
+from models.errors import ErrorKind, InputError, QuarantineError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model, pretrained_for
@@ -110,7 +110,7 @@ def _only_file(url: str) -> SourceFile:
         got=f"{len(listing.files)} files",
         allowed="a DESI coadd or an SDSS spec file",
         remedy="Name the file itself; for a whole release use `whyspec run`.",
-        kind="one-file",
+        kind=ErrorKind.ONE_FILE,
     )
 
 
@@ -143,10 +143,10 @@ def _read(file: SourceFile, start: int, stop: int) -> Spectra:
         raise InputError(
             error.what,
             where=error.where,
-            got=error.got,
+            got=f"{error.kind}: {error.got}" if error.got else error.kind,
             allowed=error.allowed,
             remedy=error.remedy or "Fetch the file anew.",
-            kind=error.kind,
+            kind=ErrorKind.UNREADABLE_SPECTRUM,
         ) from error
 
 
@@ -157,7 +157,7 @@ def _no_such(file: SourceFile, got: str, allowed: str) -> InputError:
         got=got,
         allowed=allowed,
         remedy="Give --target-id or --row of a spectrum in this file.",
-        kind="no-such-spectrum",
+        kind=ErrorKind.NO_SUCH_SPECTRUM,
     )
 
 
@@ -170,5 +170,5 @@ def _unscorable(file: SourceFile, normalised: NormalisedSpectra, status: RowStat
         f"{float(row['good_fraction']):.0%} of the pixels good",
         allowed="a spectrum that the model can score",
         remedy="Choose another spectrum, or with --model a model that covers it.",
-        kind="not-scorable",
+        kind=ErrorKind.NOT_SCORABLE,
     )

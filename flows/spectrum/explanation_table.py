@@ -12,7 +12,7 @@ from engine.attribution.signatures import signatures_in
 from engine.figures.explained_spectrum import ExplainedSpectrum
 from engine.figures.explanation import explanation_figure
 from flows.console import facts
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 _FIGURES = (".png", ".pdf", ".svg")
 
@@ -73,7 +73,7 @@ def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
             got=path,
             allowed=", ".join(_FIGURES),
             remedy="End the name in .png.",
-            kind="figure-name",
+            kind=ErrorKind.FIGURE_NAME,
         )
     try:
         explanation_figure(spectrum).savefig(path, dpi=150)
@@ -83,5 +83,5 @@ def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
             where=str(path),
             got=error,
             remedy="Name a file in a directory that exists and may be written to.",
-            kind="output-unwritable",
+            kind=ErrorKind.OUTPUT_UNWRITABLE,
         ) from error

@@ -28,7 +28,7 @@ from flows.run.model_choice import model_location
 from flows.run.preparation import waiting_outliers
 from flows.run.run_executor import start_executor
 from infra.settings import Settings
-from models.errors import ConfigurationError, InputError, QuarantineError, RetryError
+from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError, RetryError
 from models.weights import load_model
 from tasks.run_listener import ListenerGroup, RunListener, current_listener, listening
 from tasks.run_tally import RunTally
@@ -154,7 +154,7 @@ def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
             got=digest,
             allowed="; ".join(map(str, known)),
             remedy="Name the directories in which the store's models are now.",
-            kind="model-digest",
+            kind=ErrorKind.MODEL_DIGEST,
         )
     return tuple(given.get(each.digest, each.name) for each in known)
 

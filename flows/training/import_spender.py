@@ -15,7 +15,7 @@ from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
-from models.errors import ConfigurationError, InputError, QuarantineError
+from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
 from models.spender.files import read_spender_file
@@ -99,7 +99,7 @@ def _calibrate(model: SpenderModel, request: SpenderRequest, progress: Callable[
             allowed=f"at least {LEAST_SPECTRA}, of class {', '.join(request.classes) or 'any'}, at redshifts "
             f"{model.card.redshift_min:.3f} to {model.card.redshift_max:.3f}",
             remedy="Name a larger release, other --classes, or leave --calibrate out.",
-            kind="calibration-small",
+            kind=ErrorKind.CALIBRATION_SMALL,
         )
     calibrated(
         model,
@@ -143,5 +143,5 @@ def _check_directory(directory: Path) -> None:
             where=str(directory),
             allowed="a new or empty directory, or one with an earlier model",
             remedy="Choose another --out, or empty the directory yourself.",
-            kind="output-occupied",
+            kind=ErrorKind.OUTPUT_OCCUPIED,
         )

@@ -1,1 +1,4 @@
-"""To be said."""
+"""Calibration: from scores to tail probabilities among usual spectra.
+
+Import ``calibration``. It knows numbers, not spectra.
+"""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.pareto_tail import ParetoTail
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 BODY = 33
 FAR = 24
@@ -64,7 +64,7 @@ class SmoothTail(nn.Module):
                 got=f"{count} finite scores",
                 allowed=f"at least {LEAST}",
                 remedy="Give the model a larger calibration set.",
-                kind="calibration-small",
+                kind=ErrorKind.CALIBRATION_SMALL,
             )
         above = min(count - 2, round(1.25 * count**0.5))
         knots, depth, spread = _body(ordered, above)

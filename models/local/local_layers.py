@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.local import differences
 from models.local.differences import Difference
 
@@ -186,7 +186,7 @@ def check_local(layers: Sequence[nn.Module], where: str) -> None:
             allowed="Conv1d, AvgPool1d, MaxPool1d, activations, BatchNorm1d, ChannelNorm, PositionBias, "
             "PointwiseLayer",
             remedy=f"{remedy} Or explain the model by full forward passes (DenseOccluder).",
-            kind="layer-not-local",
+            kind=ErrorKind.LAYER_NOT_LOCAL,
         )
 
 
@@ -211,7 +211,7 @@ def check_pointwise(layers: Sequence[nn.Module], where: str) -> None:
                 got="it looks at neighbouring positions",
                 allowed="Conv1d of kernel 1, activations, PointwiseLayer",
                 remedy="Move it among the encoder's layers, before the pooling.",
-                kind="layer-not-pointwise",
+                kind=ErrorKind.LAYER_NOT_POINTWISE,
             )
 
 

@@ -1,1 +1,4 @@
-"""To be said."""
+"""Scoring: the model that ships, encoder, decoder, density and the parts of its score.
+
+Import ``scoring_model``. Training belongs to ``models.training``.
+"""

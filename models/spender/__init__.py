@@ -1,1 +1,4 @@
-"""To be said."""
+"""Spender: spender's published autoencoders and flows as scoring models.
+
+Import ``importing`` and ``model``. No other model depends on it.
+"""

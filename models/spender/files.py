@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 
 LARGEST = 2**29
 """Bytes of a file, unpacked. The largest that spender publishes has some 60 MB."""
@@ -50,7 +50,7 @@ def read_spender_file(path: Path) -> SpenderFile:
             where=str(path),
             allowed=_RELEASED,
             remedy="Correct the path, or download the file first.",
-            kind="spender-file",
+            kind=ErrorKind.SPENDER_FILE,
         )
     _check_size(path, path.stat().st_size)
     try:
@@ -92,7 +92,7 @@ def _tensors(path: Path, content: Any) -> dict[str, Tensor]:
                 got=f"{int((~torch.isfinite(value)).sum())} of {value.numel()}",
                 allowed="finite numbers",
                 remedy="Download it anew; if it is your own, that training failed.",
-                kind="spender-damaged",
+                kind=ErrorKind.SPENDER_DAMAGED,
             )
         tensors[name] = value.detach()
     return tensors
@@ -106,7 +106,7 @@ def _check_size(path: Path, size: int) -> None:
             got=f"{size / 2**20:,.0f} MiB",
             allowed=f"at most {LARGEST / 2**20:,.0f} MiB",
             remedy="Name the files of weights, not data.",
-            kind="spender-size",
+            kind=ErrorKind.SPENDER_SIZE,
         )
 
 
@@ -117,7 +117,7 @@ def _damaged(path: Path, got: str) -> InputError:
         got=got,
         allowed=_RELEASED,
         remedy="Download it anew, and compare its size.",
-        kind="spender-damaged",
+        kind=ErrorKind.SPENDER_DAMAGED,
     )
 
 
@@ -129,7 +129,7 @@ def _holds_code(path: Path, got: str) -> InputError:
         allowed=_RELEASED,
         remedy="Take a file that holds a state dict. If you trust this one: load it where spender is "
         "installed, write torch.save(model.state_dict(), FILE), and import that.",
-        kind="spender-pickle",
+        kind=ErrorKind.SPENDER_PICKLE,
     )
 
 
@@ -140,5 +140,5 @@ def _no_tensors(path: Path, got: str) -> InputError:
         got=got,
         allowed=_RELEASED,
         remedy="Write torch.save(model.state_dict(), FILE) where the model was made, and import that.",
-        kind="spender-content",
+        kind=ErrorKind.SPENDER_CONTENT,
     )

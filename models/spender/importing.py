@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models.calibration.calibration import Calibration, quantiles
 from models.calibration.smooth_tail import SmoothTail
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
 from models.spender.files import SpenderFile
 from models.spender.model import KIND, SpenderModel
@@ -62,7 +62,7 @@ def import_spender(
             got=f"{latents} latents and {len(flow.scale)}",
             allowed="the same number",
             remedy="Name the flow that was trained on this autoencoder's latents.",
-            kind="spender-latents",
+            kind=ErrorKind.SPENDER_LATENTS,
         )
     place, wave_rest = autoencoder.instrument, autoencoder.decoder.wave_rest
     wavelength = place.grid.wavelength()[place.first : place.first + place.pixels]

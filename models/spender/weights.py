@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
 from models.spender.decoder import SpenderDecoder
 from models.spender.encoder import CHANNELS, SpenderEncoder
@@ -91,7 +91,7 @@ def sorted_files(files: Sequence[SpenderFile]) -> tuple[SpenderFile, SpenderFile
         allowed="two files, e.g. spender.desi-edr.galaxyae-b9bc8d12.pt and "
         "spender.desi-edr.galaxyflow-b71f8966.pt",
         remedy="Download what is missing from huggingface.co/pmelchior/spender and name both.",
-        kind="spender-files",
+        kind=ErrorKind.SPENDER_FILES,
     )
 
 
@@ -214,7 +214,7 @@ def _instrument(file: SpenderFile, wave_obs: Tensor | None, name: str) -> Instru
             got="no such entry" if not name else f"--instrument {name}",
             allowed=", ".join(INSTRUMENTS),
             remedy="Say for which of spender's instruments it was trained: --instrument NAME.",
-            kind="spender-instrument",
+            kind=ErrorKind.SPENDER_INSTRUMENT,
         )
     wavelength = wave_obs.double().flatten().numpy()
     for grid in (DESI_GRID, SDSS_GRID):
@@ -306,7 +306,7 @@ def _names(file: SpenderFile, missing: Sequence[str], unknown: Sequence[str]) ->
         got="; ".join(part for part in told if part),
         allowed="the entries that spender 0.3 writes",
         remedy="Take a file that spender 0.3 or its hub wrote; models of other shapes are not known here.",
-        kind="spender-entries",
+        kind=ErrorKind.SPENDER_ENTRIES,
     )
 
 
@@ -322,5 +322,5 @@ def _wrong(file: SpenderFile, name: str, got: object, allowed: object) -> InputE
         got=got,
         allowed=allowed,
         remedy="Take a file that spender 0.3 or its hub wrote; models of other shapes are not known here.",
-        kind="spender-entries",
+        kind=ErrorKind.SPENDER_ENTRIES,
     )

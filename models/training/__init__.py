@@ -1,1 +1,4 @@
-"""To be said."""
+"""Training: fitting the model that ships, and its calibration.
+
+Import ``fit``. Choosing the spectra belongs to ``engine.training``.
+"""

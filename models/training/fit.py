@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.scoring.encoder import EncoderSettings
@@ -187,7 +187,7 @@ def fit(
             got=settings.encoder.novelty,
             allowed=1,
             remedy="Leave encoder.novelty at its default.",
-            kind="novelty-outputs",
+            kind=ErrorKind.NOVELTY_OUTPUTS,
         )
     torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Flux and ivar (batch, N) and redshift (batch,)."""
@@ -70,7 +70,7 @@ class TrainingSplit:
                 got=", ".join(f"{count} for {side}" for side, count in counts.items()),
                 allowed=f"at least a batch of {batch} for training, 8 each for the others",
                 remedy="Give more spectra, or a smaller batch.",
-                kind="too-few-spectra",
+                kind=ErrorKind.TOO_FEW_SPECTRA,
             )
         return counts
 

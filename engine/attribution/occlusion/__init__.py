@@ -1,1 +1,4 @@
-"""Inverse multiscale occlusion: which wavelengths, at which scale, make a spectrum odd."""
+"""Occlusion: inverse multiscale occlusion, by seams or by full forward passes.
+
+Import it through ``engine.attribution.method``. Windows belong here; scales belong to every method.
+"""

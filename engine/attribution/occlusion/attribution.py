@@ -12,7 +12,7 @@ from engine.attribution.occlusion.combine import PRESETS, Preset, scale_map
 from engine.attribution.occlusion.request import Occluder, OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.occlusion.windows import Scale
-from models.errors import BugError, ConfigurationError, QuarantineError
+from models.errors import BugError, ConfigurationError, ErrorKind, QuarantineError
 from models.spectrum_model import LogProb
 
 
@@ -103,7 +103,7 @@ def window_effects(
             got=f"{len(request.baselines)} baselines given, {settings.baselines} in the settings",
             allowed="equal numbers",
             remedy="Draw the baselines with settings.draw, or correct settings.baselines.",
-            kind="occlusion-baselines",
+            kind=ErrorKind.OCCLUSION_BASELINES,
         )
     good = request.good.cpu().numpy()
     layout = PRESETS[settings.preset].scales(settings.windows, request.pixels)
@@ -118,7 +118,7 @@ def window_effects(
             got=shapes,
             allowed=wanted,
             remedy="Report this with the settings and the model's name.",
-            kind="occlusion-shape",
+            kind=ErrorKind.OCCLUSION_SHAPE,
         )
     known = torch.cat([request.spectrum[None], request.baselines])
     with torch.no_grad():
@@ -183,5 +183,5 @@ def _refuse_non_finite(
         f"differences not finite by window width: {dict(zip(settings.windows, counts, strict=True))}",
         allowed="finite log probabilities",
         remedy="Set the spectrum aside; if many fail, the density fails so far from its data.",
-        kind="non-finite-log-prob",
+        kind=ErrorKind.NON_FINITE_LOG_PROB,
     )

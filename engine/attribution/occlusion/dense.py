@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.windows import Scale
-from models.errors import BugError, ConfigurationError
+from models.errors import BugError, ConfigurationError, ErrorKind
 from models.spectrum_model import LogProb
 
 _BATCHES_PER_BASELINE = 32
@@ -84,7 +84,7 @@ class DenseOccluder:
                 allowed=f"at least {row_bytes} bytes ({request.pixels} pixels x "
                 f"{request.spectrum.element_size()} bytes x {self._floats_per_pixel} numbers per pixel)",
                 remedy="Raise it.",
-                kind="occlusion-memory",
+                kind=ErrorKind.OCCLUSION_MEMORY,
             )
         return rows
 
@@ -98,7 +98,7 @@ class DenseOccluder:
                 got=f"{self._memory_bytes} bytes allowed, taken as {len(spectra)} spectra a batch",
                 allowed="less than is free beside the model and other processes on the device",
                 remedy="Lower it, or state the model's floats_per_pixel truthfully.",
-                kind="occlusion-memory",
+                kind=ErrorKind.OCCLUSION_MEMORY,
             ) from error
         if values.shape != (len(spectra),) or not values.is_floating_point():
             raise BugError(
@@ -107,7 +107,7 @@ class DenseOccluder:
                 got=f"shape {tuple(values.shape)}, {values.dtype} for {len(spectra)} spectra",
                 allowed=f"shape ({len(spectra)},), floating",
                 remedy="Wrap the model so that (batch, pixels) gives (batch,).",
-                kind="log-prob-shape",
+                kind=ErrorKind.LOG_PROB_SHAPE,
             )
         return values
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from engine.attribution.occlusion.mixing import Sum
 from engine.attribution.occlusion.network import Network
 from engine.attribution.occlusion.seam_work import SeamWork
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 DEFAULT_MEMORY = 2**28
 """Bytes that the occlusion of one spectrum may take at once on a processor, where more is no faster."""
@@ -61,7 +61,7 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
             got=f"{memory_bytes} bytes",
             allowed=f"at least {least} bytes for {network.pixels} pixels and these windows",
             remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",
-            kind="occlusion-memory",
+            kind=ErrorKind.OCCLUSION_MEMORY,
         )
     memory_bytes -= of_readout
     on_processor = like.device.type == "cpu"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.attribution.occlusion.mixing import Mixing, Sum, divisor, mixing
 from engine.attribution.occlusion.reach import Reach
-from models.errors import InputError
+from models.errors import ErrorKind, InputError
 from models.local.additive_pooling import PoolingRule
 from models.local.differences import Chain, Difference, Terms, difference, scale
 from models.local.local_layers import is_mixing
@@ -132,7 +132,7 @@ def take_apart(score: LocalScore, pixels: int, device: torch.device) -> Network:
                 got=f"{pixels} pixels, of which {before} positions reach this layer",
                 allowed="at least one position after every layer",
                 remedy="Use spectra on the grid that the model was made for.",
-                kind="spectrum-too-short",
+                kind=ErrorKind.SPECTRUM_TOO_SHORT,
             )
         channels = mixed.weight.shape[2] if isinstance(mixed, Sum) else hidden.shape[-1]
         hidden = hidden.new_zeros(1, 1, channels)

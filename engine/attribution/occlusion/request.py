@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 
 from engine.attribution.occlusion.windows import Scale
-from models.errors import InputError, QuarantineError
+from models.errors import ErrorKind, InputError, QuarantineError
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class OcclusionRequest:
                 allowed="spectrum (N,) floating, baselines (M, N) of the same type with M >= 1, "
                 "good (N,) bool, all on one device",
                 remedy="Pass one spectrum and its baselines on the model's grid.",
-                kind="occlusion-request",
+                kind=ErrorKind.OCCLUSION_REQUEST,
             )
         bad_pixels = int((~torch.isfinite(self.spectrum) & self.good).sum())
         bad_baselines = int((~torch.isfinite(self.baselines)).any(dim=1).sum())
@@ -74,7 +74,7 @@ class OcclusionRequest:
                 got=f"{bad_pixels} good pixels, {bad_baselines}/{len(self.baselines)} baselines",
                 allowed="finite values",
                 remedy="Mask such pixels when the spectrum is read; check the decoder at this redshift.",
-                kind="non-finite-spectrum",
+                kind=ErrorKind.NON_FINITE_SPECTRUM,
             )
 
     @property

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import ConfigurationError
+from models.errors import ConfigurationError, ErrorKind
 
 PresetName = Literal["nearest", "paper", "reference-code"]
 
@@ -47,7 +47,7 @@ class OcclusionSettings:
                 got=self.preset,
                 allowed=", ".join(get_args(PresetName)),
                 remedy="Choose one of the allowed presets.",
-                kind="occlusion-preset",
+                kind=ErrorKind.OCCLUSION_PRESET,
             )
         widths = self.windows
         whole = bool(widths) and all(_is_whole(width) and width >= 1 for width in widths)
@@ -58,7 +58,7 @@ class OcclusionSettings:
                 got=list(widths),
                 allowed="one or more integers, each at least 1 and larger than the one before",
                 remedy="Sort the widths, drop repeated ones, e.g. 1, 4, 16, 64, 256, 1024.",
-                kind="occlusion-windows",
+                kind=ErrorKind.OCCLUSION_WINDOWS,
             )
         for name, least in (("baselines", 1), ("seed", 0)):
             value = getattr(self, name)
@@ -71,7 +71,7 @@ class OcclusionSettings:
                     got=value,
                     allowed=f"an integer of at least {least}",
                     remedy=f"Set {name} to an allowed value.",
-                    kind="occlusion-settings",
+                    kind=ErrorKind.OCCLUSION_SETTINGS,
                 )
 
     def draw(self, available: int) -> NDArray[np.int64]:
@@ -91,7 +91,7 @@ class OcclusionSettings:
                 got=f"{available} spectra for {self.baselines} baselines",
                 allowed=f"baselines from 1 to {available}",
                 remedy="Ask for fewer baselines or use a model card with a larger calibration set.",
-                kind="occlusion-baselines",
+                kind=ErrorKind.OCCLUSION_BASELINES,
             )
         ranks = np.random.PCG64(self.seed).random_raw(available)
         return np.argsort(ranks, kind="stable")[: self.baselines].astype(np.int64)
@@ -117,7 +117,7 @@ class OcclusionSettings:
                 got=", ".join(unknown),
                 allowed=", ".join(known),
                 remedy="Correct the names, or use the version of whyspec that wrote them.",
-                kind="occlusion-settings",
+                kind=ErrorKind.OCCLUSION_SETTINGS,
             )
         values = dict(description)
         if isinstance(values.get("windows"), list):
@@ -131,7 +131,7 @@ class OcclusionSettings:
                 got=dict(description),
                 allowed=", ".join(f"{field.name}: {field.type}" for field in fields(cls)),
                 remedy="Correct the value's kind; windows is a list of integers.",
-                kind="occlusion-settings",
+                kind=ErrorKind.OCCLUSION_SETTINGS,
             ) from error
 
 

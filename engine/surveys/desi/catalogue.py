@@ -17,7 +17,7 @@ from itertools import product
 from engine.files.fits_file import FitsFile
 from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import kind_of
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 SURVEYS = ("cmx", "main", "special", "sv1", "sv2", "sv3")
 PROGRAMS = ("backup", "bright", "dark", "other")
@@ -146,7 +146,7 @@ def _check(url: str, pixels: Iterable[Pixel]) -> None:
                 got=f"{pixel.survey!r}, {pixel.program!r}, {pixel.number}",
                 allowed="names of small letters and digits, pixels from 0",
                 remedy="Fetch the file again; without it the directories are listed.",
-                kind="not-a-pixel",
+                kind=ErrorKind.NOT_A_PIXEL,
             )
 
 

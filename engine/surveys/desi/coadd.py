@@ -37,7 +37,7 @@ from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 from models.grid import DESI_GRID
 from models.row_status import RowStatus
 
@@ -88,7 +88,7 @@ def arms_of(file: FitsFile) -> tuple[Arm, ...]:
                     got=f"{unit.rows} spectra",
                     allowed=f"{count}, the rows of FIBERMAP",
                     remedy="Fetch the file again: it was written or cut by something that went wrong.",
-                    kind="row-mismatch",
+                    kind=ErrorKind.ROW_MISMATCH,
                 )
     return present
 
@@ -340,7 +340,7 @@ def _wrong_grid(url: str, name: str, got: str, arm: Arm) -> QuarantineError:
         got=got,
         allowed=f"{arm.size} pixels from {first:.1f} to {last:.1f} Angstrom in steps of {step}",
         remedy="Give coadds of a public production (EDR to DR2), not spectra binned or cut otherwise.",
-        kind="wrong-grid",
+        kind=ErrorKind.WRONG_GRID,
     )
 
 
@@ -351,5 +351,5 @@ def _not_a_coadd(file: FitsFile, got: str) -> QuarantineError:
         got=got,
         allowed="a coadd-*.fits file, one row per target, with its redrock-*.fits beside it",
         remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out.",
-        kind="not-a-coadd",
+        kind=ErrorKind.NOT_A_COADD,
     )

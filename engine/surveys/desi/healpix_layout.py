@@ -29,7 +29,7 @@ from engine.surveys.directory import directory_of, kind_of, name_of, subdirector
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.pairing import pair, pair_listed, redshift_names
 from engine.surveys.scheme import Candidate, Found, Scheme
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 _PATH = re.compile(
     r"/(?P<survey>[a-z0-9]+)/(?P<program>[a-z0-9]+)/(?P<group>\d+)/(?P<number>\d+)"
@@ -107,7 +107,7 @@ def _not_there(base: str, pixel: Pixel) -> RefusedFile:
         where=url,
         got=got,
         remedy="Nothing to do: a production's catalogue names some pixels that were not coadded.",
-        kind="not-on-disk",
+        kind=ErrorKind.NOT_ON_DISK,
     )
     return RefusedFile(url, reason.kind, str(reason))
 

@@ -11,7 +11,7 @@ from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import subdirectory
 from engine.surveys.pairing import pair_listed
 from engine.surveys.scheme import Candidate, Found, Scheme
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 _PATH = re.compile(r"/\d+/(?:\d{8}|exp\d{8})/(?:coadd|redrock)-\d-\d+-(?:thru|exp)?\d{8}\.fits(?:\.gz)?$")
 _THROUGH = re.compile(r"^(.*/\d+)/(\d{8})/(coadd-\d)-\d+-thru\d{8}\.fits(?:\.gz)?$")
@@ -46,7 +46,7 @@ def _superseded(candidate: Candidate, latest: Candidate) -> RefusedFile:
         where=candidate.url,
         got=f"superseded by {latest.url}",
         remedy="Nothing to do. To score this one instead, give it as a file.",
-        kind="superseded",
+        kind=ErrorKind.SUPERSEDED,
     )
     return RefusedFile(candidate.url, reason.kind, str(reason))
 

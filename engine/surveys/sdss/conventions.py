@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 from models.grid import SDSS_GRID
 from models.row_status import RowStatus
 
@@ -60,7 +60,7 @@ def first_pixel(url: str, loglam: NDArray[np.float32] | NDArray[np.float64]) -> 
             got=f"{ends}{place.size} pixels",
             allowed=f"steps of {SDSS_GRID.step} in log10 wavelength, {SDSS_GRID.start} to {last_allowed:.2f}",
             remedy="Give the survey's own spectra, not resampled ones.",
-            kind="wrong-grid",
+            kind=ErrorKind.WRONG_GRID,
         )
     return first
 

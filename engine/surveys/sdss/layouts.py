@@ -15,7 +15,7 @@ from functools import partial
 from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import directory_of, name_of, subdirectory
 from engine.surveys.scheme import Candidate, Found, Scheme
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 
 _SPEC = re.compile(r"/spec-[^/]+\.fits(?:\.gz)?$")
 _PLATE = re.compile(r"^(?P<directory>.*)/sp(?:Plate|Field)-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.gz)?$")
@@ -59,7 +59,7 @@ def _same_spectrum(url: str, lite: str) -> RefusedFile:
         where=url,
         got=f"the same spectrum as {lite}",
         remedy="Nothing to do. To read the full files instead, name the layout sdss-spec-full.",
-        kind="superseded",
+        kind=ErrorKind.SUPERSEDED,
     )
     return RefusedFile(url, reason.kind, str(reason))
 

@@ -37,7 +37,7 @@ from engine.surveys.sdss.conventions import (
     statuses,
     survey_of,
 )
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 from models.grid import SDSS_GRID
 
 READER = "sdss-plate"
@@ -98,7 +98,7 @@ class PlateUnits:
                     got=" x ".join(map(str, found)),
                     allowed=" x ".join(map(str, wanted)) + ", as the flux image in HDU 0",
                     remedy="Fetch the file again: it was written or cut by something that went wrong.",
-                    kind="row-mismatch",
+                    kind=ErrorKind.ROW_MISMATCH,
                 )
         start, step = (float(str(flux.header.get(name, "nan"))) for name in ("COEFF0", "COEFF1"))
         return cls(flux, ivar, and_mask, plugmap, first_pixel(file.url, start + step * np.arange(pixels)))

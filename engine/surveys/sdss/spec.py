@@ -32,7 +32,7 @@ from engine.surveys.sdss.conventions import (
     statuses,
     survey_of,
 )
-from models.errors import QuarantineError
+from models.errors import ErrorKind, QuarantineError
 from models.grid import SDSS_GRID
 
 READER = "sdss-spec"
@@ -62,7 +62,7 @@ def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
             got=_what_it_is(file),
             allowed="spec-*.fits: HDU 1 (COADD) a table with flux, loglam, ivar; HDU 2 the SPECOBJ row",
             remedy="Give spec-*.fits files (lite or full) of DR8 or later, or leave the file out.",
-            kind="not-a-spectrum",
+            kind=ErrorKind.NOT_A_SPECTRUM,
         )
     file.require_columns(pixels, ("FLUX", "LOGLAM", "IVAR"))
     rows = next((file.unit(name) for name in ("SPECOBJ", "SPALL") if name in file), None)
@@ -76,7 +76,7 @@ def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
             got=f"{rows.rows} rows",
             allowed="1 row",
             remedy="Fetch the file again, or give the release's own file.",
-            kind="row-mismatch",
+            kind=ErrorKind.ROW_MISMATCH,
         )
     return pixels, rows
 

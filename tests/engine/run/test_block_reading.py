@@ -114,7 +114,7 @@ def test_leaving_early_ends_the_threads(files: tuple[SourceFile, ...]) -> None:
     before = threading.active_count()
     with BlockReader(block_of(files), DESI_GRID, SourceHealth()) as reader:
         next(iter(reader))
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_a_file_whose_server_keeps_failing_is_quarantined(
@@ -160,7 +160,7 @@ def test_a_server_that_is_away_is_not_the_files_fault(files: tuple[SourceFile, .
             with pytest.raises(RetryError) as raised:
                 list(reader)
             assert not reader.unreadable
-    assert raised.value.kind == "read-failed"
+    assert raised.value.kind == "read-interrupted"
 
 
 def test_failures_count_in_a_row_only() -> None:

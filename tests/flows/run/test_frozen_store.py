@@ -76,7 +76,9 @@ def frozen() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module", params=SURVEYS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, bytes]]:
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, dict[str, bytes]]:
     return request.param, made_store(request.param, tmp_path_factory.mktemp("frozen"))
 
 
