@@ -19,6 +19,7 @@ from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, ModelReference
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.store import Store
+from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from tests.engine.clustering.synthetic import SMALL_GRID, Synthetic, synthetic
@@ -85,6 +86,7 @@ def synthetic_store(
     data["redshift"][data["status"] == RowStatus.NO_REDSHIFT] = np.nan
     if outlier.any():
         data["redshift"][outlier] = explained.redshift
+    data["key"] = DESI.keys(data)
     scored = data["status"] == RowStatus.SCORED
     score = np.where(outlier, generator.uniform(30, 90, spectra), generator.normal(8, 3, spectra))
     score = np.where(scored, score, np.nan).astype(np.float32)

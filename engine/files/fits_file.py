@@ -19,10 +19,10 @@ from engine.files.byte_source import open_bytes, reading
 from engine.files.data_sums import DataSums, folded, sum_of
 from engine.files.fits_headers import (
     IMAGE_TYPES,
-    Foresight,
     HeaderDataUnit,
     HeaderValue,
     Last,
+    PrefetchPlan,
     padded,
     row_range,
     scan,
@@ -41,7 +41,7 @@ class FitsFile:
     Parameters
     ----------
     url : path or fsspec URL.
-    foresee : what will be read, as far as it can be known from the first headers: over a network it is
+    prefetch : what will be read, as far as it can be known from the first headers: over a network it is
         fetched together. It may be wrong.
     until : says of which HDU on the headers need not be read; all are read without it.
 
@@ -51,13 +51,13 @@ class FitsFile:
     RetryError : the disk or network failed.
     """
 
-    def __init__(self, url: str, foresee: Foresight | None = None, until: Last | None = None) -> None:
+    def __init__(self, url: str, prefetch: PrefetchPlan | None = None, until: Last | None = None) -> None:
         self.url = url
         self._sums = DataSums(url)
         self._source: ByteSource = open_bytes(url)
         try:
             with reading(url):
-                self.units = scan(self._source, url, foresee, until)
+                self.units = scan(self._source, url, prefetch, until)
         except BaseException:
             self._source.close()
             raise

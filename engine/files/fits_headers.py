@@ -110,7 +110,7 @@ class HeaderDataUnit:
         return self.data_offset + padded(self.data_size)
 
 
-Foresight = Callable[[Sequence[HeaderDataUnit], int | None], list[Range]]
+PrefetchPlan = Callable[[Sequence[HeaderDataUnit], int | None], list[Range]]
 """From the HDUs read so far and the file's size: ranges that will be read next, as far as one can know."""
 
 Last = Callable[[HeaderDataUnit], bool]
@@ -118,11 +118,11 @@ Last = Callable[[HeaderDataUnit], bool]
 
 
 def scan(
-    source: ByteSource, url: str, foresee: Foresight | None = None, until: Last | None = None
+    source: ByteSource, url: str, prefetch: PrefetchPlan | None = None, until: Last | None = None
 ) -> tuple[HeaderDataUnit, ...]:
     """All HDUs of a file, or those up to the first that ``until`` says is the last, from the headers alone.
 
-    What ``foresee`` names is fetched ahead where that pays. It may be wrong: then what is there is
+    What ``prefetch`` names is fetched ahead where that pays. It may be wrong: then what is there is
     fetched when it is come to.
 
     Raises
@@ -144,8 +144,8 @@ def scan(
             source.skip(unit.data_offset, padded(unit.data_size) - BLOCK)  # its end shows a cut
         if until is not None and until(unit):
             return tuple(units)
-        if foresee is not None and not source.seeks_cheaply:
-            source.hold(foresee(units, source.size))
+        if prefetch is not None and not source.seeks_cheaply:
+            source.hold(prefetch(units, source.size))
     if source.size is None and units:
         # The end of a compressed stream shows only by reading it.
         last = units[-1]

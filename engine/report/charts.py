@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from engine.figures.line_labels import lines_within, spread_apart
 from engine.figures.palette import BASELINE, CLUSTERS, GRID, INK, MARK, MUTED, ODD, RAW
-from engine.report.observed_marks import ObservedMark
 from engine.report.score_scale import ScoreScale, plain_number
+from engine.surveys.survey import ObservedMark
 
 _SIZE = (5.2, 3.5)
 _WIDE = (6.6, 4.0)
@@ -149,8 +149,7 @@ def observed_peaks(
     values = peak[np.isfinite(peak)]
     axes.hist(values, np.linspace(first, last, 126).tolist(), color=ODD)
     for mark in marks:
-        sky = "overlap" not in mark.name and "dichroic" not in mark.name
-        shade = BASELINE if sky else MARK
+        shade = BASELINE if mark.source == "sky" else MARK
         axes.axvspan(mark.first, mark.last, color=shade, alpha=0.28, linewidth=0.0, zorder=0)
     centres = np.array([0.5 * (mark.first + mark.last) for mark in marks])
     room = last - first

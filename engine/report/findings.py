@@ -23,8 +23,9 @@ from engine.report.charts import (
 )
 from engine.report.gather import StoreFacts
 from engine.report.observed_marks import observed_marks
-from engine.report.viewers import ViewerLink, short_name, viewer_links
+from engine.report.viewers import short_name, viewer_links
 from engine.report.words import said, share
+from engine.surveys.survey import ViewerLink
 
 _FIGURE_DPI = 140
 _CLUSTER_DPI = 150
@@ -230,7 +231,7 @@ def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
             Badge(said(each.label), f"{each.meaning}. {each.remedy}")
             for each in signatures_in(explained.signatures)
         ),
-        links=viewer_links(str(row["key"]), float(row["ra"]), float(row["dec"])),
+        links=viewer_links(explained.grid, str(row["key"]), float(row["ra"]), float(row["dec"])),
         figure=Chart(
             png_url(explanation_figure(explained), _FIGURE_DPI),
             f"Spectrum of {row['key']} over its baseline with the attribution; it peaks at {place}.",

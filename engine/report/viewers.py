@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
-from dataclasses import dataclass
 from pathlib import PurePath
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-_PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
+from engine.surveys.survey import ViewerLink
+from engine.surveys.surveys import survey_on
+from models.grid import WavelengthGrid
 
 
-@dataclass(frozen=True, slots=True)
-class ViewerLink:
-    """A link to a public viewer of sky or spectrum."""
-
-    name: str
-    url: str
-
-
-def viewer_links(key: str, ra: float, dec: float) -> tuple[ViewerLink, ...]:
-    """Viewers that can show the object: images by position, and SDSS's page of the spectrum."""
+def viewer_links(grid: WavelengthGrid, key: str, ra: float, dec: float) -> tuple[ViewerLink, ...]:
+    """Viewers that can show a spectrum on ``grid`` or its object: images by position, the survey's pages."""
     links = []
     if math.isfinite(ra) and math.isfinite(dec):
         mark = {"ra": f"{ra:.6f}", "dec": f"{dec:.6f}", "layer": "ls-dr10", "zoom": "15"}
         query = urlencode({**mark, "mark": f"{ra:.6f},{dec:.6f}"}, safe=",")
         links.append(ViewerLink("Legacy Surveys image", f"https://www.legacysurvey.org/viewer?{query}"))
-    plate = _PLATE_KEY.match(key)
-    if plate:
-        query = urlencode({name: int(plate[name]) for name in ("plate", "mjd", "fiber")})
-        links.append(
-            ViewerLink("SDSS", f"https://skyserver.sdss.org/dr18/VisualTools/explore/summary?{query}")
-        )
-    return tuple(links)
+    survey = survey_on(grid)
+    return (*links, *(survey.viewer_links(key) if survey is not None else ()))
 
 
 def public_url(url: str) -> str:

@@ -39,6 +39,7 @@ from engine.store.blocks import (
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, class_counts, routed
 from engine.store.store import Store
+from engine.surveys.reading import unreadable_rows
 from models.errors import ConfigurationError, ErrorKind, RetryError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
@@ -282,13 +283,7 @@ class _ScoredRows:
             stop = where.stop
             if part.file.url not in unreadable:
                 continue
-            rows = Rows.empty(part.spectra)
-            rows.data["specprod"] = part.file.specprod
-            rows.data["survey"] = part.file.survey
-            rows.data["program"] = part.file.program
-            rows.data["source_row"] = np.arange(part.start, part.stop)
-            rows.data["status"] = RowStatus.FILE_UNREADABLE
-            self.rows.data[where] = rows.data
+            self.rows.data[where] = unreadable_rows(part.file, part.start, part.stop).data
             for values in (
                 self.latents, self.score, self.tail_probability, self.tail_uncertainty, self.reconstruction,
                 self.normalisation,

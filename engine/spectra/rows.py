@@ -51,6 +51,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("good_fraction", "f4", 0.0, "", "share of the grid's pixels that are good"),
     Column("source_row", "i4", -1, "", "row in the source file"),
     Column("status", "u1", int(RowStatus.PADDING), "", "RowStatus code"),
+    Column("key", "U72", "", "", "spectrum key: names one spectrum for ever"),
 )
 
 ROW_DTYPE = np.dtype([(column.name, column.dtype) for column in COLUMNS])
@@ -77,8 +78,9 @@ class Rows:
         return Rows(self.data[index])
 
     def keys(self) -> list[str]:
-        """The spectrum key of every row: what names one spectrum for ever."""
-        return [spectrum_key(row) for row in self.data]
+        """The spectrum key of every row: what names one spectrum for ever. Empty for padding."""
+        keys: list[str] = self.data["key"].tolist()
+        return keys
 
     @classmethod
     def empty(cls, count: int) -> Rows:
@@ -92,19 +94,3 @@ class Rows:
     def concatenate(cls, parts: list[Rows]) -> Rows:
         """All rows of ``parts`` in order."""
         return cls(np.concatenate([part.data for part in parts])) if parts else cls.empty(0)
-
-
-def spectrum_key(row: np.void) -> str:
-    """The spectrum key of one row.
-
-    DESI: ``specprod/survey/program/TARGETID``; unassigned fibres, whose negative TARGETIDs repeat,
-    add ``#source_row``. SDSS: ``run2d/plate-mjd-fiber``, and ``run2d/field-mjd-catalogid`` where
-    SDSS-V gives no fibre. Padding has the empty key.
-    """
-    if row["status"] == RowStatus.PADDING:
-        return ""
-    if row["plate"] >= 0:
-        last = f"{row['fiber']:04d}" if row["fiber"] >= 0 else f"{row['target_id']}"
-        return f"{row['specprod']}/{row['plate']:04d}-{row['mjd']}-{last}"
-    key = f"{row['specprod']}/{row['survey']}/{row['program']}/{row['target_id']}"
-    return key if row["target_id"] > 0 else f"{key}#{row['source_row']}"

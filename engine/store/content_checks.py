@@ -22,8 +22,6 @@ from models.row_status import RowStatus
 _SCORE_ARRAYS = (
     "spectra/status",
     "spectra/key",
-    "spectra/target_id",
-    "spectra/plate",
     "scores/outlier",
 )
 
@@ -54,7 +52,7 @@ def _score_content(
         return [_block_missing(result)], None
     if not all(_is_whole(path, result.index, bad) for path in _SCORE_ARRAYS):
         return [], None
-    status, key, target, plate, outlier = (_block(evidence, path, result.index) for path in _SCORE_ARRAYS)
+    status, key, outlier = (_block(evidence, path, result.index) for path in _SCORE_ARRAYS)
     first = result.index * evidence.configuration.block_rows
     faults = []
     counts = Counter(RowStatus(code).label for code in status.tolist() if code != RowStatus.PADDING)
@@ -69,8 +67,9 @@ def _score_content(
     if ("superseded", result.index) in evidence.flagged:
         superseded[evidence.flagged["superseded", result.index].rows - first] = True
     read = ~np.isin(status, [RowStatus.PADDING, RowStatus.FILE_UNREADABLE, RowStatus.REPEATED_TARGET])
-    # Fibres without a target share their keys: they are not spectra of anything.
-    unique = np.flatnonzero(read & ~superseded & ((target > 0) | (plate >= 0)))
+    # A place in a file, which has a #, is no spectrum of anything: several files may have the same.
+    placed = np.array(["#" in each for each in key.tolist()], dtype=np.bool_)
+    unique = np.flatnonzero(read & ~superseded & ~placed)
     hashes = pd.util.hash_array(key[unique].astype(object), categorize=False)
     return faults, (hashes, unique + first)
 

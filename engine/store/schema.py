@@ -138,7 +138,6 @@ def _map(name: str, description: str) -> ArraySpec:
 
 ARRAYS: tuple[ArraySpec, ...] = (
     *(_of_column(column) for column in COLUMNS),
-    _of_row("key", "string", "", "", "spectrum key: names one spectrum for ever", "spectra"),
     _of_row("source", "string", "", "", "URL of the source file", "spectra"),
     _of_row("superseded", "bool", False, "", "true if a later row holds a newer version of it", "spectra"),
     _of_row("gone", "bool", False, "", "true if its file has vanished from the release", "spectra"),

@@ -144,7 +144,6 @@ class Store:
         self._check(block, len(scored))
         rows = scored.rows
         values: dict[str, NDArray[Any]] = {f"spectra/{column.name}": rows[column.name] for column in COLUMNS}
-        values["spectra/key"] = np.array(rows.keys(), dtype=object)
         values["spectra/source"] = np.array(scored.source, dtype=object)
         values |= {spec.path: np.zeros(block.capacity, dtype=np.bool_) for spec in FLAGS.values()}
         values |= {f"scores/{name}": getattr(scored, name) for name in _SCORE_FIELDS}

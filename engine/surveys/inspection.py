@@ -1,4 +1,4 @@
-"""Looking into the files of a listing: as little as their published checksums allow, many at a time."""
+"""Inspection of the files of a listing: as little is read as their published checksums allow."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engine.files.many_reads import first_bytes
 from engine.spectra.source_file import RefusedFile, SourceFile
-from engine.surveys.desi.coadd_head import HEAD_BYTES, describe
-from engine.surveys.directory import name_of
 from engine.surveys.fingerprint import PublishedChecksums, published_fingerprint
+from engine.surveys.layout import Candidate
 from engine.surveys.reading import inspect
-from engine.surveys.scheme import Candidate
+from engine.surveys.survey import FirstBytes
+from engine.surveys.surveys import SURVEYS
 from models.errors import QuarantineError, RetryError
 
 Progress = Callable[[int, int], None]
@@ -36,10 +36,11 @@ def inspect_all(
     """Describe files, or say why they are refused; both in the order given.
 
     A file whose published checksums are those of the file known by its URL is not opened. Of one whose
-    checksums are published the first headers are read, of all others every header.
+    checksums are published the first bytes are read, if its survey is known by them, of all others every
+    header.
     """
     answers: dict[int, Answer] = {}
-    with_sums: list[tuple[int, tuple[str, ...]]] = []
+    with_sums: dict[FirstBytes, list[tuple[int, tuple[str, ...]]]] = {}
     others: list[int] = []
 
     def answered(place: int, answer: Answer) -> None:
@@ -56,17 +57,18 @@ def inspect_all(
         before = known.get(candidate.url)
         if before is not None and sums and _is_unchanged(before, candidate, sums):
             answered(place, before)
-        elif sums and name_of(candidate.url).startswith("coadd-"):
-            with_sums.append((place, sums))
+        elif sums and (first := _first_bytes_of(candidate)) is not None:
+            with_sums.setdefault(first, []).append((place, sums))
         else:
             others.append(place)
-    heads = first_bytes([candidates[place].url for place, _ in with_sums], HEAD_BYTES)
-    for (place, sums), head in zip(with_sums, heads, strict=True):
-        described = None if isinstance(head, Exception) else describe(candidates[place], head, sums)
-        if described is None:
-            others.append(place)
-        else:
-            answered(place, described)
+    for first, places in with_sums.items():
+        heads = first_bytes([candidates[place].url for place, _ in places], first.size)
+        for (place, sums), head in zip(places, heads, strict=True):
+            described = None if isinstance(head, Exception) else first.describe(candidates[place], head, sums)
+            if described is None:
+                others.append(place)
+            else:
+                answered(place, described)
     # Threads because this waits: for a disk's seeks, or for an answer to each range request.
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="listing") as pool:
         chunks = [others[start : start + _CHUNK] for start in range(0, len(others), _CHUNK)]
@@ -81,6 +83,12 @@ def _sums(candidate: Candidate, published: PublishedChecksums) -> tuple[str, ...
     urls = [candidate.url, candidate.redshift_url] if candidate.redshift_url else [candidate.url]
     sums = tuple(published.of(url) for url in urls)
     return sums if all(sums) else ()
+
+
+def _first_bytes_of(candidate: Candidate) -> FirstBytes | None:
+    """How the survey that names its files so describes them from their first bytes."""
+    found = (survey.first_bytes for survey in SURVEYS if survey.is_spectra_file(candidate.url))
+    return next(found, None)
 
 
 def _is_unchanged(before: SourceFile, candidate: Candidate, sums: Sequence[str]) -> bool:

@@ -11,17 +11,17 @@ from engine.files.byte_source import is_local
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
 from engine.surveys.directory import absolute, directory_of, files_below, kind_of
 from engine.surveys.inspection import Progress, inspect_all
+from engine.surveys.layout import Found
 from engine.surveys.pairing import pair
-from engine.surveys.reading import grid_of
-from engine.surveys.scheme import Found
-from engine.surveys.schemes import FILES, SCHEMES, find, recognise, two_grids
+from engine.surveys.recognition import FILES, find, layouts, recognise, several_surveys
+from engine.surveys.surveys import files_of_surveys, reader_of, redshift_urls
 from models.errors import ErrorKind, InputError, RetryError
 from models.grid import WavelengthGrid
 
 
 def layout_names() -> tuple[str, ...]:
     """Names of the layouts there are."""
-    return tuple(scheme.name for scheme in SCHEMES)
+    return tuple(each.name for each in layouts())
 
 
 def list_release(
@@ -36,7 +36,7 @@ def list_release(
     ----------
     release : one directory (path or fsspec URL), or one or more FITS files.
     layout : name of the directory's layout; recognised from the tree when empty.
-    progress : told how many files have been looked at.
+    progress : called with the number of files looked at.
     known : files by URL as they were when they were last listed; those whose published checksums have not
         changed since are not opened.
 
@@ -64,7 +64,7 @@ def list_release(
             "There is no file of spectra that can be used.",
             where=root,
             got="; ".join(f"{count} {kind}" for kind, count in _count(refused)) or "no FITS file",
-            allowed="DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*, spPlate-* or spField-*.fits",
+            allowed=files_of_surveys(),
             remedy="Check the path"
             + (f"; {refused[0].url}: {refused[0].reason.splitlines()[0]}" if refused else "."),
             kind=ErrorKind.NOTHING_USABLE,
@@ -81,7 +81,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             remedy="Name the directory of the release.",
             kind=ErrorKind.NO_RELEASE,
         )
-    named = {scheme.name: scheme for scheme in SCHEMES}
+    named = {each.name: each for each in layouts()}
     if layout and layout not in named:
         raise InputError(
             "There is no such layout.",
@@ -111,7 +111,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
                 remedy="Give the release's directory, or leave the layout out.",
                 kind=ErrorKind.LAYOUT_OF_FILES,
             )
-        return _common_root(urls), FILE_LIST, Found(pair(urls))
+        return _common_root(urls), FILE_LIST, Found(pair(urls, redshift_urls))
     if len(urls) > 1:
         raise InputError(
             "A release is one directory or a list of files.",
@@ -121,14 +121,14 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             kind=ErrorKind.SEVERAL_DIRECTORIES,
         )
     root = directories[0]
-    scheme, found = (named[layout], find(named[layout], root)) if layout else recognise(root)
+    chosen, found = (named[layout], find(named[layout], root)) if layout else recognise(root)
     if found.candidates:
-        return root, scheme.name, found
+        return root, chosen.name, found
     raise InputError(
         f"Nothing of the layout {layout} was found." if layout else "There is no FITS file in the directory.",
         where=root,
         got="an empty directory" if not files_below(root, ("",)) else "other files",
-        allowed=", ".join(f"{scheme.name} ({scheme.shape})" for scheme in SCHEMES),
+        allowed=", ".join(f"{each.name} ({each.shape})" for each in named.values()),
         remedy="Give the directory of a release, or the FITS files themselves"
         + (", or leave the layout out." if layout else "."),
         kind=ErrorKind.NOTHING_FOUND,
@@ -139,8 +139,9 @@ def _one_grid(files: Sequence[SourceFile], root: str) -> WavelengthGrid:
     counts = Counter(file.reader for file in files)
     if len(counts) > 1:
         got = ", ".join(f"{count} files of {reader}" for reader, count in sorted(counts.items()))
-        raise two_grids(root, got)
-    return grid_of(files[0].reader)
+        raise several_surveys(root, got)
+    _, reader = reader_of(files[0].reader)
+    return reader.grid
 
 
 def _count(refused: Sequence[RefusedFile]) -> list[tuple[str, int]]:

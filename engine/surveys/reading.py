@@ -1,64 +1,38 @@
-"""Which reader a file needs, and reading through it."""
+"""Reading of files: which reader a file needs, and its spectra through it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import Any
 
+import numpy as np
+
+from engine.files.byte_ranges import Range
 from engine.files.data_sums import checksum_mismatch
 from engine.files.fits_file import FitsFile
-from engine.files.fits_headers import Foresight, HeaderDataUnit, Last
+from engine.files.fits_headers import HeaderDataUnit
 from engine.spectra.rows import Rows
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
-from engine.surveys.desi import coadd as desi_coadd
-from engine.surveys.desi.coadd import CoaddSpectra, RedshiftTable
-from engine.surveys.desi.coadd_places import foresee_coadd
 from engine.surveys.fingerprint import PublishedChecksums, fingerprint
-from engine.surveys.sdss import plate as sdss_plate
-from engine.surveys.sdss import spec as sdss_spec
-from engine.surveys.sdss.plate import BestFits, PlateSpectra, foresee_plate
-from engine.surveys.sdss.spec import OneSpectrum
-from models.errors import BugError, ConfigurationError, ErrorKind, QuarantineError
-from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
-
-_GRIDS = {desi_coadd.READER: DESI_GRID, sdss_spec.READER: SDSS_GRID, sdss_plate.READER: SDSS_GRID}
-
-
-_T = TypeVar("_T")
-
-
-def grid_of(reader: str) -> WavelengthGrid:
-    """The grid on which a reader puts its spectra.
-
-    Raises
-    ------
-    ConfigurationError : there is no such reader.
-    """
-    try:
-        return _GRIDS[reader]
-    except KeyError:
-        raise ConfigurationError(
-            "There is no such reader.",
-            got=reader,
-            allowed=", ".join(_GRIDS),
-            remedy="List the release again with this version of whyspec.",
-            kind=ErrorKind.UNKNOWN_READER,
-        ) from None
+from engine.surveys.reader import Reader, RedshiftFile, SpectraFile, T
+from engine.surveys.survey import Survey
+from engine.surveys.surveys import SURVEYS, files_of_surveys, reader_of
+from models.errors import BugError, ErrorKind, QuarantineError
+from models.row_status import RowStatus
 
 
 def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | None = None) -> SourceFile:
-    """What a file holds, told by its content, not its name.
+    """What a file holds, by its content and not by its name.
 
-    DESI coadds are described from headers alone, unless their HDUs carry no DATASUM. SDSS files carry none:
-    of a spec file the two tables that matter are read for the fingerprint, of a plate the tables of its
-    fibres and redshifts, while its header, which says when the spectra were coadded, stands for the images.
+    As little is read as the survey's files allow: headers alone where they carry DATASUMs, otherwise the
+    tables that matter too. See the readers of each survey.
 
     Parameters
     ----------
-    redshift_url : the redrock file of a DESI coadd, the spZbest file of an SDSS plate; empty for none.
+    redshift_url : the file of its redshifts; empty for none.
     published : published checksums already looked up; looked up here when not given.
 
     Raises
@@ -68,25 +42,14 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
     """
     published = published if published is not None else PublishedChecksums()
     with _decoding(url), ExitStack() as stack:
-        file = stack.enter_context(FitsFile(url, _foresee(0, 0)))
-        if not (_is_desi(file) or sdss_plate.is_plate(file)):
+        file = stack.enter_context(FitsFile(url, _prefetch_headers))
+        reader = _recognised(file)
+        if reader.redshifts is None:
             redshift_url = ""
         redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
-        identity: tuple[str, ...]
-        if _is_desi(file):
-            desi_coadd.check_is_coadd(file)
-            reader, count = desi_coadd.READER, file.unit("FIBERMAP").rows
-            identity = names = desi_coadd.identity(file)
-        elif sdss_plate.is_plate(file):
-            reader, count = sdss_plate.READER, sdss_plate.PlateUnits.of(file).flux.rows
-            names = sdss_plate.identity(file)
-            identity = (*names, sdss_plate.header_digest(file))
-        else:
-            sdss_spec.check_grid(file)
-            reader, count = sdss_spec.READER, 1
-            identity = names = sdss_spec.identity(file)
-        digest = fingerprint(_parts(reader, file, redshifts), published, identity)
-    return SourceFile(url, redshift_url, reader, count, digest, *names)
+        found = reader.describe(file)
+        digest = fingerprint(_parts(reader, file, redshifts), published, (*found.names, *found.content))
+    return SourceFile(url, redshift_url, reader.name, found.spectra, digest, *found.names)
 
 
 def verify(file: SourceFile) -> None:
@@ -100,17 +63,15 @@ def verify(file: SourceFile) -> None:
     """
     if inspect(file.url, file.redshift_url).fingerprint != file.fingerprint:
         raise _changed(file, "another fingerprint", file.fingerprint)
+    _, reader = reader_of(file.reader)
     with ExitStack() as stack:
-        spectra = stack.enter_context(FitsFile(file.url, _foresee(0, file.spectra)))
+        spectra = stack.enter_context(FitsFile(file.url, reader.prefetch(0, file.spectra)))
         redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
-        for part, units in _parts(file.reader, spectra, redshifts):
+        for part, units in _parts(reader, spectra, redshifts):
             for unit in units:
                 recorded = unit.text("DATASUM")
                 if recorded.isdigit() and (found := part.datasum(unit)) != int(recorded):
                     raise checksum_mismatch(part.url, unit, found)
-
-
-_Reader = CoaddSpectra | OneSpectrum | PlateSpectra
 
 
 class OpenSpectra:
@@ -119,8 +80,9 @@ class OpenSpectra:
     Several threads may call :meth:`read` at the same time.
     """
 
-    def __init__(self, file: SourceFile, spectra: _Reader) -> None:
+    def __init__(self, file: SourceFile, survey: Survey, spectra: SpectraFile) -> None:
         self.file = file
+        self._survey = survey
         self._spectra = spectra
 
     @property
@@ -140,7 +102,9 @@ class OpenSpectra:
         """
         self._check(start, stop)
         with _decoding(self.file.url):
-            return self._spectra.read(start, stop)
+            spectra = self._spectra.read(start, stop)
+            _write_keys(self._survey, spectra.rows)
+        return spectra
 
     def rows(self, start: int, stop: int) -> Rows:
         """What the tables of the file say of spectra ``start`` to ``stop``; no pixel is looked at.
@@ -153,7 +117,9 @@ class OpenSpectra:
         """
         self._check(start, stop)
         with _decoding(self.file.url):
-            return self._spectra.rows(start, stop)
+            rows = self._spectra.rows(start, stop)
+            _write_keys(self._survey, rows)
+        return rows
 
     def _check(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.file.spectra:
@@ -183,44 +149,13 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
         although the disk or server that holds it answers.
     RetryError : the disk or network is away.
     """
-    grid_of(file.reader)
+    survey, reader = reader_of(file.reader)
     with ExitStack() as stack:
         with _decoding(file.url):
-            spectra = _open(file, start, file.spectra if stop is None else stop, stack)
+            spectra = _open(reader, file, start, file.spectra if stop is None else stop, stack)
         if spectra.count != file.spectra:
             raise _changed(file, f"{spectra.count} spectra", f"{file.spectra} spectra")
-        yield OpenSpectra(file, spectra)
-
-
-def _open(file: SourceFile, start: int, stop: int, stack: ExitStack) -> _Reader:
-    foresee = _foresee(start, stop)
-    if file.reader == sdss_spec.READER:
-        return OneSpectrum(stack.enter_context(FitsFile(file.url, foresee)))
-    names = (file.specprod, file.survey, file.program)
-    # The two files wait for the network together.
-    with ThreadPoolExecutor(1) as pool:
-        if file.reader == sdss_plate.READER:
-            fits = pool.submit(_read_redshifts, file.redshift_url, BestFits.of, lambda unit: unit.is_table)
-            plate = stack.enter_context(FitsFile(file.url, foresee))
-            return PlateSpectra(plate, fits.result(), names, start, stop)
-        redshifts = pool.submit(
-            _read_redshifts, file.redshift_url, RedshiftTable.of, lambda unit: unit.name == "REDSHIFTS"
-        )
-        coadd = stack.enter_context(FitsFile(file.url, foresee))
-        return CoaddSpectra(coadd, redshifts.result(), names, start, stop)
-
-
-def _read_redshifts(url: str, read: Callable[[FitsFile], _T], until: Last) -> _T | None:
-    if not url:
-        return None
-    with FitsFile(url, until=until) as file:
-        return read(file)
-
-
-def _foresee(start: int, stop: int) -> Foresight:
-    """Foresight for whatever the file turns out to be."""
-    kinds = (foresee_coadd(start, stop), foresee_plate(start, stop))
-    return lambda units, size: [one for foresee in kinds for one in foresee(units, size)]
+        yield OpenSpectra(file, survey, spectra)
 
 
 def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:
@@ -233,6 +168,78 @@ def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> S
     stop = file.spectra if stop is None else stop
     with open_spectra(file, start, stop) as spectra:
         return spectra.read(start, stop)
+
+
+def unreadable_rows(file: SourceFile, start: int, stop: int) -> Rows:
+    """Rows ``start`` to ``stop`` of a file that cannot be read: their names, and the status that says so."""
+    rows = Rows.empty(stop - start)
+    data = rows.data
+    data["specprod"], data["survey"], data["program"] = file.specprod, file.survey, file.program
+    data["source_row"] = np.arange(start, stop)
+    data["status"] = RowStatus.FILE_UNREADABLE
+    survey, _ = reader_of(file.reader)
+    _write_keys(survey, rows)
+    return rows
+
+
+def _recognised(file: FitsFile) -> Reader[Any]:
+    for survey in SURVEYS:
+        for reader in survey.readers:
+            if reader.recognises(file):
+                return reader
+    names = ", ".join(name for name in file.names() if name)
+    raise QuarantineError(
+        "The file is not one of a survey that is known here.",
+        where=file.url,
+        got=f"HDUs {names}" if names else f"{len(file.units)} HDUs without names",
+        allowed=files_of_surveys(),
+        remedy="Give the survey's own files, or leave the file out.",
+        kind=ErrorKind.NOT_A_SPECTRUM,
+    )
+
+
+def _prefetch_headers(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
+    """Plan for the headers of whatever the file turns out to be."""
+    readers = [reader for survey in SURVEYS for reader in survey.readers]
+    return [one for reader in readers for one in reader.prefetch(0, 0)(units, size)]
+
+
+def _open(reader: Reader[Any], file: SourceFile, start: int, stop: int, stack: ExitStack) -> SpectraFile:
+    names, prefetch = (file.specprod, file.survey, file.program), reader.prefetch(start, stop)
+    if reader.redshifts is None or not file.redshift_url:
+        return reader.open(stack.enter_context(FitsFile(file.url, prefetch)), None, names, start, stop)
+    # The two files wait for the network together.
+    with ThreadPoolExecutor(1) as pool:
+        redshifts = pool.submit(_read_redshifts, reader.redshifts, file.redshift_url)
+        spectra = stack.enter_context(FitsFile(file.url, prefetch))
+        return reader.open(spectra, redshifts.result(), names, start, stop)
+
+
+def _read_redshifts(redshifts: RedshiftFile[T], url: str) -> T:
+    with FitsFile(url, until=redshifts.last) as file:
+        return redshifts.read(file)
+
+
+def _parts(
+    reader: Reader[Any], file: FitsFile, redshifts: FitsFile | None
+) -> list[tuple[FitsFile, Sequence[HeaderDataUnit]]]:
+    """The HDUs that are read, of each file."""
+    parts: list[tuple[FitsFile, Sequence[HeaderDataUnit]]] = [(file, reader.units(file))]
+    if redshifts is not None and reader.redshifts is not None:
+        parts.append((redshifts, [reader.redshifts.table(redshifts)]))
+    return parts
+
+
+def _write_keys(survey: Survey, rows: Rows) -> None:
+    keys = survey.keys(rows.data)
+    rows.data["key"] = keys
+    if rows.keys() != keys:  # a key that was cut would be that of another spectrum
+        raise BugError(
+            "A spectrum key is longer than its column.",
+            where=f"survey {survey.name}",
+            got=max(keys, key=len),
+            allowed=f"{rows.data.dtype['key'].itemsize // 4} characters",
+        )
 
 
 @contextmanager
@@ -251,27 +258,6 @@ def _decoding(url: str) -> Iterator[None]:
         ) from error
 
 
-def _parts(
-    reader: str, file: FitsFile, redshifts: FitsFile | None
-) -> list[tuple[FitsFile, list[HeaderDataUnit]]]:
-    """The HDUs that a reader reads, of each file."""
-    if reader == sdss_spec.READER:
-        return [(file, list(sdss_spec.tables(file)))]
-    if reader == sdss_plate.READER:
-        plate = sdss_plate.PlateUnits.of(file)
-        images = [unit for unit in (plate.flux, plate.ivar, plate.and_mask) if unit.text("DATASUM")]
-        parts = [(file, [*images, plate.plugmap])]
-        if redshifts is not None:
-            parts.append((redshifts, [sdss_plate.redshift_table(redshifts)]))
-        return parts
-    kinds = ("WAVELENGTH", "FLUX", "IVAR", "MASK")
-    names = ["FIBERMAP", *(f"{arm.name}_{kind}" for arm in desi_coadd.arms_of(file) for kind in kinds)]
-    parts = [(file, [file.unit(name) for name in names if name in file])]
-    if redshifts is not None:
-        parts.append((redshifts, [desi_coadd.redshift_table(redshifts)]))
-    return parts
-
-
 def _changed(file: SourceFile, got: str, allowed: str) -> QuarantineError:
     return QuarantineError(
         "A file is not what it was when it was listed.",
@@ -280,12 +266,4 @@ def _changed(file: SourceFile, got: str, allowed: str) -> QuarantineError:
         allowed=allowed,
         remedy="Plan the run again.",
         kind=ErrorKind.CHANGED_FILE,
-    )
-
-
-def _is_desi(file: FitsFile) -> bool:
-    """Whether a file was written by DESI's pipeline: spectra by arm, a fibermap, or redshifts."""
-    names = file.names()
-    return any(name in names for name in ("FIBERMAP", "REDSHIFTS", "EXP_FIBERMAP")) or any(
-        f"{arm}_{kind}" in names for arm in ("B", "R", "Z", "BRZ") for kind in ("FLUX", "IVAR", "WAVELENGTH")
     )

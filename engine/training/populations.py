@@ -1,4 +1,4 @@
-"""Populations to train on: their classes, redshifts, and the windows that normalise them on every grid."""
+"""Populations to train on: their redshifts, and the windows that normalise them on every grid."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.surveys.surveys import survey_on
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
@@ -20,12 +21,6 @@ REDSHIFT_TAILS = (0.002, 0.998)
 REDSHIFT_MARGIN = 0.002
 """Added on either side of them: 600 km/s. What is left of the redshift of a star is its velocity."""
 
-SDSS_SPECTROGRAPH, BOSS_SPECTROGRAPH = (3830.0, 9180.0), (3620.0, 10300.0)
-"""Wavelengths in Angstrom that every spectrum of these has; the grid that they share is wider."""
-
-_SDSS_SURVEYS = ("sdss", "segue1", "segue2")
-"""Surveys, as rows name them, with the first spectrograph; all later ones used that of BOSS."""
-
 
 @dataclass(frozen=True, slots=True)
 class Population:
@@ -33,12 +28,10 @@ class Population:
 
     Attributes
     ----------
-    classes : spectral classes; empty for all.
     redshifts : what a redshift of such an object can be; what is outside is not trained on.
     windows : rest-frame windows with little else than continuum, Angstrom, in order of preference.
     """
 
-    classes: tuple[str, ...]
     redshifts: Range
     windows: tuple[Range, ...]
 
@@ -51,10 +44,10 @@ _QUASAR = (
 )  # fmt: skip
 
 POPULATIONS: dict[PopulationName, Population] = {
-    "galaxy": Population(("GALAXY",), (-0.005, 2.0), _GALAXY),
-    "quasar": Population(("QSO",), (0.0, 7.0), _QUASAR),
-    "star": Population(("STAR",), (-0.005, 0.005), ((5300.0, 5850.0),)),
-    "all": Population((), (-0.005, 7.0), (*_GALAXY, *_QUASAR)),
+    "galaxy": Population((-0.005, 2.0), _GALAXY),
+    "quasar": Population((0.0, 7.0), _QUASAR),
+    "star": Population((-0.005, 0.005), ((5300.0, 5850.0),)),
+    "all": Population((-0.005, 7.0), (*_GALAXY, *_QUASAR)),
 }
 
 
@@ -67,11 +60,12 @@ class Frame:
 
 
 def coverage(grid: WavelengthGrid, surveys: set[str]) -> Range:
-    """The wavelengths in Angstrom that the spectra of these surveys have in common."""
-    if grid.name != "sdss":
+    """The wavelengths in Angstrom that the spectra of these surveys, as rows name them, have in common."""
+    survey = survey_on(grid)
+    if survey is None or survey.coverage is None:
         wavelength = grid.wavelength()
         return float(wavelength[0]), float(wavelength[-1])
-    ends = [SDSS_SPECTROGRAPH if survey in _SDSS_SURVEYS else BOSS_SPECTROGRAPH for survey in surveys]
+    ends = [survey.coverage(name) for name in surveys]
     return max(first for first, _ in ends), min(last for _, last in ends)
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from engine.spectra.normalisation import normalise
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.reading import open_spectra
+from engine.surveys.surveys import reader_of
 from engine.training.listener import training_listener
-from engine.training.populations import POPULATIONS, Frame
+from engine.training.populations import Frame
 from engine.training.request import TrainingRequest
 from engine.training.sample import ChosenFile, TrainingSample, draw_sample
 from engine.training.sides import Side
@@ -39,11 +40,12 @@ def training_population(
     listing: ReleaseListing, request: TrainingRequest, suited: Frame
 ) -> TrainingPopulation:
     """What the card of the model says of its spectra."""
+    survey, _ = reader_of(listing.files[0].reader)
     return TrainingPopulation(
         name=request.name,
         description=f"trained on {listing.layout} files of {listing.root.rstrip('/').rpartition('/')[2]}",
         grid=listing.grid,
-        classes=POPULATIONS[request.population].classes,
+        classes=survey.classes_of(request.population),
         redshift_min=suited.redshifts[0],
         redshift_max=suited.redshifts[1],
         normalisation_min=suited.window[0],

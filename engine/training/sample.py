@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from engine.spectra.rows import Rows
 from engine.spectra.source_file import ReleaseListing, SourceFile
 from engine.surveys.reading import open_spectra
+from engine.surveys.survey import Survey
+from engine.surveys.surveys import reader_of
 from engine.training.listener import training_listener
-from engine.training.populations import POPULATIONS, Frame, asked_frame, coverage, frame
+from engine.training.populations import Frame, asked_frame, coverage, frame
 from engine.training.request import TrainingRequest
 from engine.training.sides import Side, objects
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
@@ -117,7 +119,8 @@ def _candidates(listing: ReleaseListing, request: TrainingRequest, limit: int) -
         except QuarantineError:
             unreadable += 1
             continue
-        part = _of_file(number, rows, request)
+        survey, _ = reader_of(file.reader)
+        part = _of_file(number, rows, survey, request)
         held += len(part)
         parts.append(part)
     listener.looked(len(order), len(order))
@@ -126,13 +129,13 @@ def _candidates(listing: ReleaseListing, request: TrainingRequest, limit: int) -
     return np.concatenate(parts)
 
 
-def _of_file(number: int, rows: Rows, request: TrainingRequest) -> NDArray[np.void]:
+def _of_file(number: int, rows: Rows, survey: Survey, request: TrainingRequest) -> NDArray[np.void]:
     wanted = (rows["status"] == RowStatus.SCORED) & np.isfinite(rows["redshift"])
-    if classes := POPULATIONS[request.population].classes:
+    if classes := survey.classes_of(request.population):
         wanted &= np.isin(rows["spectype"], classes)
     rows = rows.take(np.flatnonzero(wanted))
     found = np.empty(len(rows), dtype=_CANDIDATE)
-    of = objects(rows, request.validation, request.calibration)
+    of = objects(rows, survey, request.validation, request.calibration)
     found["file"], found["row"] = number, rows["source_row"]
     found["redshift"], found["survey"] = rows["redshift"], rows["survey"]
     found["number"], found["side"] = of.number, of.side

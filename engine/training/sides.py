@@ -1,9 +1,9 @@
 """Which side of a training an object is on: told by a hash of the object, for all releases alike.
 
-An object is what may have been observed more than once. DESI names it by TARGETID. SDSS names spectra, not
-objects, and the positions of repeated observations agree only roughly: there it is a cell of the sky, and
-spectra so close to a cell's border that another observation of their object may lie in a cell of another
-side are on no side.
+An object is what may have been observed more than once. Some surveys name it (``Survey.object_column``).
+Others name spectra, not objects, and the positions of repeated observations agree only roughly: there it is a
+cell of the sky, and spectra so close to a cell's border that another observation of their object may lie in a
+cell of another side are on no side.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.spectra.rows import Rows
+from engine.surveys.survey import Survey
 
 CELL = 5.0 / 60.0
 """Height, and width in the middle, of a cell of the sky, in degrees."""
@@ -49,7 +50,7 @@ class Objects:
     side: NDArray[np.int8]
 
 
-def objects(rows: Rows, validation: float, calibration: float) -> Objects:
+def objects(rows: Rows, survey: Survey, validation: float, calibration: float) -> Objects:
     """The object of every row and its side.
 
     Neither depends on the other rows, on a seed or on where the files lie: a release that grows keeps the
@@ -57,18 +58,23 @@ def objects(rows: Rows, validation: float, calibration: float) -> Objects:
 
     Parameters
     ----------
+    survey : of all rows.
     validation, calibration : shares of the objects on these sides, 0 to 1 together.
     """
     data = rows.data
+    column = survey.object_column
+    named = data[column] > 0 if column else np.zeros(len(data), dtype=bool)
     number = np.empty(len(data), dtype=np.uint64)
     side = np.empty(len(data), dtype=np.int8)
     cells = _cells(data["ra"], data["dec"])
-    desi = (data["plate"] < 0) & (data["target_id"] > 0)
     placed = np.isfinite(data["ra"]) & np.isfinite(data["dec"])
     keys = rows.keys()
     for row in range(len(data)):
-        names = [f"desi {data['target_id'][row]}"] if desi[row] else [f"sky {a} {b}" for a, b in cells[row]]
-        if not desi[row] and not placed[row]:
+        if named[row]:
+            names = [f"{survey.name} {data[column][row]}"]
+        elif placed[row]:
+            names = [f"sky {a} {b}" for a, b in cells[row]]
+        else:
             names = [f"spectrum {keys[row]}"]
         drawn = [_draw(name) for name in names]
         sides = {_side(share, validation, calibration) for share, _ in drawn}

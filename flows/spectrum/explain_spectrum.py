@@ -12,13 +12,13 @@ from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import Signature
 from engine.figures.explained_spectrum import ExplainedSpectrum
 from engine.spectra.normalisation import NormalisedSpectra, normalise
-from engine.spectra.rows import spectrum_key
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
+from engine.surveys.surveys import files_of_surveys
 from models.errors import ErrorKind, InputError, QuarantineError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
@@ -33,7 +33,7 @@ class SpectrumRequest:
 
     Attributes
     ----------
-    file : path or URL; a DESI coadd's redrock is looked for beside it.
+    file : path or URL; a file of redshifts is looked for beside it.
     target_id, row : one of them; neither for a file with one spectrum.
     model : name or directory; None for the one that ships for the file's grid and the spectrum's class,
         or where there is none for the class, the first for the grid.
@@ -74,7 +74,7 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
     )
     explanation = Explainer(model, request.occlusion, memory_bytes=request.memory_bytes).explain(selected)
     return ExplainedSpectrum(
-        key=spectrum_key(normalised.rows.data[0]),
+        key=normalised.rows.keys()[0],
         redshift=float(redshift[0]),
         spectype=str(normalised.rows["spectype"][0]),
         score=float(scores.score[0]),
@@ -108,7 +108,7 @@ def _only_file(url: str) -> SourceFile:
         "One file of spectra is wanted.",
         where=url,
         got=f"{len(listing.files)} files",
-        allowed="a DESI coadd or an SDSS spec file",
+        allowed=f"a file of spectra: {files_of_surveys()}",
         remedy="Name the file itself; for a whole release use `whyspec run`.",
         kind=ErrorKind.ONE_FILE,
     )
@@ -165,7 +165,7 @@ def _unscorable(file: SourceFile, normalised: NormalisedSpectra, status: RowStat
     row = normalised.rows.data[0]
     return InputError(
         f"The spectrum cannot be scored: {status.meaning}.",
-        where=f"{file.url}, row {int(row['source_row'])} ({spectrum_key(row)})",
+        where=f"{file.url}, row {int(row['source_row'])} ({row['key']})",
         got=f"{status.label}; redshift {float(row['redshift']):.5f}, class {row['spectype'] or 'unknown'}, "
         f"{float(row['good_fraction']):.0%} of the pixels good",
         allowed="a spectrum that the model can score",

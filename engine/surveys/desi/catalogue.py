@@ -19,8 +19,8 @@ from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import kind_of
 from models.errors import ErrorKind, QuarantineError
 
-SURVEYS = ("cmx", "main", "special", "sv1", "sv2", "sv3")
-PROGRAMS = ("backup", "bright", "dark", "other")
+SURVEY_NAMES = ("cmx", "main", "special", "sv1", "sv2", "sv3")
+PROGRAM_NAMES = ("backup", "bright", "dark", "other")
 
 _BASE = re.compile(r"^(.*/(?:healpix|spectra))(?:/([a-z0-9]+))?(?:/([a-z0-9]+))?$")
 _NAME = re.compile(r"[a-z0-9]+")
@@ -111,7 +111,7 @@ def uniqpix_catalogue(directory: str) -> PixelCatalogue | None:
 
         return read
 
-    pairs = product([survey] if survey else SURVEYS, [program] if program else PROGRAMS)
+    pairs = product([survey] if survey else SURVEY_NAMES, [program] if program else PROGRAM_NAMES)
     files = {f"{base}/{one}/{two}/uniqpix-{one}-{two}.fits": reader(one, two) for one, two in pairs}
     return _read_all(directory, base, files)
 

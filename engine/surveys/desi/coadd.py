@@ -37,12 +37,13 @@ from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
+from engine.surveys.reader import Description, Names
 from models.errors import ErrorKind, QuarantineError
 from models.grid import DESI_GRID
 from models.row_status import RowStatus
 
-READER = "desi-coadd"
-
+NAME = "desi-coadd"
+"""Of the reader."""
 
 RESTRICTED = 1 << 3
 _TARGETID_SKY = 1 << 59
@@ -57,6 +58,37 @@ _REDUX_PATH = re.compile(r"/redux/([^/]+)/")
 
 _CHUNK = 16
 """Spectra handled at once: their pixels of one arm stay in a core's cache."""
+
+
+def recognises(file: FitsFile) -> bool:
+    """Whether a file was written by DESI's pipeline: spectra by arm, a fibermap, or redshifts."""
+    names = file.names()
+    return any(name in names for name in ("FIBERMAP", "REDSHIFTS", "EXP_FIBERMAP")) or any(
+        f"{arm}_{kind}" in names for arm in ("B", "R", "Z", "BRZ") for kind in ("FLUX", "IVAR", "WAVELENGTH")
+    )
+
+
+def describe(file: FitsFile) -> Description:
+    """What a coadd holds, from its headers.
+
+    Raises
+    ------
+    QuarantineError : see :func:`check_is_coadd`.
+    """
+    check_is_coadd(file)
+    return Description(file.unit("FIBERMAP").rows, names_of(file.url, file.primary.header))
+
+
+def units(file: FitsFile) -> list[HeaderDataUnit]:
+    """The HDUs of a coadd that are read.
+
+    Raises
+    ------
+    QuarantineError : see :func:`arms_of`.
+    """
+    kinds = ("WAVELENGTH", "FLUX", "IVAR", "MASK")
+    names = ["FIBERMAP", *(f"{arm.name}_{kind}" for arm in arms_of(file) for kind in kinds)]
+    return [file.unit(name) for name in names if name in file]
 
 
 def arms_of(file: FitsFile) -> tuple[Arm, ...]:
@@ -118,18 +150,13 @@ def redshift_table(file: FitsFile) -> HeaderDataUnit:
     return unit
 
 
-def identity(file: FitsFile) -> tuple[str, str, str]:
+def names_of(url: str, header: Mapping[str, HeaderValue]) -> Names:
     """specprod, survey and program of a coadd, from its primary header, else from its path.
 
     A tile-based coadd belongs to one tile rather than to a survey and program; where its header
     names none it gets survey ``tiles`` and the TILEID as program, so that the spectra that several
     tiles have of one target keep different keys.
     """
-    return identity_of(file.url, file.primary.header)
-
-
-def identity_of(url: str, header: Mapping[str, HeaderValue]) -> tuple[str, str, str]:
-    """:func:`identity` of a coadd of which only the primary header is at hand."""
     path = "/" + url.replace("\\", "/").lstrip("/")
     specprod = _text(header, "SPECPROD")
     for keyword, value in header.items():
@@ -159,7 +186,7 @@ class CoaddSpectra:
     Parameters
     ----------
     file, redshifts : the open coadd and its redrock file; None where there is none.
-    names : specprod, survey and program, as :func:`identity` gives them.
+    names : specprod, survey and program, as :func:`names_of` gives them.
     start, stop : the rows that will be read, see :class:`engine.files.row_windows.RowWindows`.
 
     Raises
@@ -171,7 +198,7 @@ class CoaddSpectra:
         self,
         file: FitsFile,
         redshifts: RedshiftTable | None,
-        names: tuple[str, str, str],
+        names: Names,
         start: int,
         stop: int,
     ) -> None:
@@ -245,7 +272,7 @@ def _fill(
     redshifts: RedshiftTable | None,
     start: int,
     stop: int,
-    names: tuple[str, str, str],
+    names: Names,
 ) -> None:
     """Fill the columns that come from the fibermap and redrock, and the status that they imply."""
     fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)

@@ -1,4 +1,4 @@
-"""DESI coadds whose checksums are published: told by their first headers, without a look at the rest.
+"""The head of a DESI coadd: what its first headers say, for coadds whose checksums are published.
 
 The fingerprint of such a file needs no header (:mod:`engine.surveys.fingerprint`), so what is left to find
 out is what names its spectra and how many there are: the primary header and that of FIBERMAP, which DESI's
@@ -14,7 +14,7 @@ from engine.files.fits_headers import BLOCK, parse_header
 from engine.spectra.source_file import SourceFile
 from engine.surveys.desi import coadd as desi_coadd
 from engine.surveys.fingerprint import published_fingerprint
-from engine.surveys.scheme import Candidate
+from engine.surveys.layout import Candidate
 
 HEAD_BYTES = 16 * BLOCK
 """Bytes that hold both headers: 2 and 6 blocks in DR1, where FIBERMAP has a long comment per column."""
@@ -46,14 +46,14 @@ def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> Source
         return None
     if not set(_COLUMN.findall(cards)) >= _COADD_COLUMNS:
         return None
-    identity = desi_coadd.identity_of(candidate.url, primary)
+    names = desi_coadd.names_of(candidate.url, primary)
     return SourceFile(
         candidate.url,
         candidate.redshift_url,
-        desi_coadd.READER,
+        desi_coadd.NAME,
         int(rows),
-        published_fingerprint(sums, identity),
-        *identity,
+        published_fingerprint(sums, names),
+        *names,
     )
 
 

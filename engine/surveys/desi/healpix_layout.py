@@ -18,17 +18,18 @@ from functools import partial
 
 from engine.spectra.source_file import RefusedFile
 from engine.surveys.desi.catalogue import (
-    SURVEYS,
+    SURVEY_NAMES,
     Pixel,
     PixelCatalogue,
     decode_uniqpix,
     healpix_catalogue,
     uniqpix_catalogue,
 )
+from engine.surveys.desi.coadd_files import holds_all_coadds, redrock_urls
 from engine.surveys.directory import directory_of, kind_of, name_of, subdirectory
 from engine.surveys.fingerprint import PublishedChecksums
-from engine.surveys.pairing import pair, pair_listed, redshift_names
-from engine.surveys.scheme import Candidate, Found, Scheme
+from engine.surveys.layout import Candidate, Found, Layout
+from engine.surveys.pairing import pair, pair_listed
 from models.errors import ErrorKind, QuarantineError
 
 _PATH = re.compile(
@@ -38,15 +39,15 @@ _PATH = re.compile(
 _PROBES = 32
 
 
-def _select(read: Callable[[str], PixelCatalogue | None], base: str, urls: list[str]) -> Found:
-    candidates = pair_listed([url for url in urls if _PATH.search(url)])
+def _select(read: Callable[[str], PixelCatalogue | None], base: str, urls: Sequence[str]) -> Found:
+    candidates = pair_listed([url for url in urls if _PATH.search(url)], redrock_urls)
     catalogue = read(base)
     if catalogue is None:
         return Found(candidates)
     return _compared(catalogue, candidates, PublishedChecksums())
 
 
-def _foresee(read: Callable[[str], PixelCatalogue | None], base: str) -> Found | None:
+def _from_catalogue(read: Callable[[str], PixelCatalogue | None], base: str) -> Found | None:
     catalogue = read(base)
     if catalogue is None or not catalogue.pixels:
         return None
@@ -65,10 +66,10 @@ def _foresee(read: Callable[[str], PixelCatalogue | None], base: str) -> Found |
         listed = published.names(directory)
         if listed is None:  # cannot be read now: to be quarantined when it is looked into
             coadd = f"{catalogue.base}/{pixel.coadd}"
-            candidates.append(Candidate(coadd, redshift_names(coadd)[0]))
+            candidates.append(Candidate(coadd, redrock_urls(coadd)[0]))
         else:
             urls = (f"{directory}/{name}" for name in listed)
-            candidates += pair_listed([url for url in urls if _PATH.search(url)])
+            candidates += pair_listed([url for url in urls if _PATH.search(url)], redrock_urls)
     published.load((), without_sums)
     coadds = [f"{catalogue.base}/{directories[directory].coadd}" for directory in sorted(without_sums)]
     with ThreadPoolExecutor(_PROBES, thread_name_prefix="probing") as pool:
@@ -80,7 +81,7 @@ def _foresee(read: Callable[[str], PixelCatalogue | None], base: str) -> Found |
 def _probe(coadd: str) -> tuple[Candidate, ...]:
     """A coadd asked for by its name, compressed or not; with its redshifts."""
     there = next((url for url in (coadd, f"{coadd}.gz") if kind_of(url) == "file"), "")
-    return pair([there]) if there else ()
+    return pair([there], redrock_urls) if there else ()
 
 
 def _compared(
@@ -124,24 +125,26 @@ def _healpix_base(root: str) -> str:
 
 def _uniqpix_base(root: str) -> str:
     """``spectra`` where it is DESI's: SDSS reductions have a directory of that name too."""
-    return directory_of(subdirectory(root, *(f"spectra/{survey}" for survey in SURVEYS)))
+    return directory_of(subdirectory(root, *(f"spectra/{survey}" for survey in SURVEY_NAMES)))
 
 
 _LEVELS = 4  # survey, program, group, pixel
 
-DESI_HEALPIX = Scheme(
+DESI_HEALPIX = Layout(
     "desi-healpix",
     "healpix/<survey>/<program>/<pixel//100>/<pixel>/coadd-<survey>-<program>-<pixel>.fits",
     _healpix_base,
     partial(_select, healpix_catalogue),
     _LEVELS,
-    foresee=partial(_foresee, healpix_catalogue),
+    holds_all_coadds,
+    from_catalogue=partial(_from_catalogue, healpix_catalogue),
 )
-DESI_UNIQPIX = Scheme(
+DESI_UNIQPIX = Layout(
     "desi-uniqpix",
     "spectra/<survey>/<program>/<uniqpix//100>/<uniqpix>/coadd-<survey>-<program>-<uniqpix>.fits",
     _uniqpix_base,
     partial(_select, uniqpix_catalogue),
     _LEVELS,
-    foresee=partial(_foresee, uniqpix_catalogue),
+    holds_all_coadds,
+    from_catalogue=partial(_from_catalogue, uniqpix_catalogue),
 )

@@ -6,11 +6,13 @@ Paths after https://desidatamodel.readthedocs.io (DESI_SPECTRO_REDUX/SPECPROD/ti
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from engine.spectra.source_file import RefusedFile
+from engine.surveys.desi.coadd_files import holds_all_coadds, redrock_urls
 from engine.surveys.directory import subdirectory
+from engine.surveys.layout import Candidate, Found, Layout
 from engine.surveys.pairing import pair_listed
-from engine.surveys.scheme import Candidate, Found, Scheme
 from models.errors import ErrorKind, QuarantineError
 
 _PATH = re.compile(r"/\d+/(?:\d{8}|exp\d{8})/(?:coadd|redrock)-\d-\d+-(?:thru|exp)?\d{8}\.fits(?:\.gz)?$")
@@ -21,9 +23,9 @@ def _base(root: str) -> str:
     return subdirectory(root, "tiles/cumulative", "cumulative")
 
 
-def _select(_base: str, urls: list[str]) -> Found:
+def _select(_base: str, urls: Sequence[str]) -> Found:
     """Of a tile and petal coadded through several nights only the last counts: it contains the others."""
-    candidates = pair_listed([url for url in urls if _PATH.search(url)])
+    candidates = pair_listed([url for url in urls if _PATH.search(url)], redrock_urls)
     last: dict[tuple[str, str], Candidate] = {}
     for candidate in candidates:  # ascending, so a later night comes later
         if match := _THROUGH.match(candidate.url):
@@ -51,10 +53,11 @@ def _superseded(candidate: Candidate, latest: Candidate) -> RefusedFile:
     return RefusedFile(candidate.url, reason.kind, str(reason))
 
 
-DESI_TILES = Scheme(
+DESI_TILES = Layout(
     "desi-tiles",
     "tiles/cumulative/<tile>/<night>/coadd-<petal>-<tile>-thru<night>.fits",
     _base,
     _select,
     depth=2,
+    fits=holds_all_coadds,
 )

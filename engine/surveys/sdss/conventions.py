@@ -40,6 +40,18 @@ _BLUE_ALONE = slice(0, int(SDSS_GRID.pixel(5600.0)))
 _RED_ALONE = slice(int(SDSS_GRID.pixel(6350.0)) + 1, None)
 
 
+SDSS_SPECTROGRAPH, BOSS_SPECTROGRAPH = (3830.0, 9180.0), (3620.0, 10300.0)
+"""Wavelengths in Angstrom that every spectrum of these has; the grid that they share is wider."""
+
+_OF_FIRST_SPECTROGRAPH = ("sdss", "segue1", "segue2")
+"""Surveys, as rows name them, with the first spectrograph; all later ones used that of BOSS."""
+
+
+def coverage(survey: str) -> tuple[float, float]:
+    """Least and largest wavelength, in Angstrom, of every spectrum of a survey, as rows name it."""
+    return SDSS_SPECTROGRAPH if survey in _OF_FIRST_SPECTROGRAPH else BOSS_SPECTROGRAPH
+
+
 def first_pixel(url: str, loglam: NDArray[np.float32] | NDArray[np.float64]) -> int:
     """Where on the grid a spectrum begins, from its log10 wavelengths.
 

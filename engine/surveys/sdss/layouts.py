@@ -9,12 +9,12 @@ directory per thousand fields (``112XXX/112360/60000/``). Plates are ``{run2d}/{
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import directory_of, name_of, subdirectory
-from engine.surveys.scheme import Candidate, Found, Scheme
+from engine.surveys.layout import Candidate, Found, Layout
 from models.errors import ErrorKind, QuarantineError
 
 _SPEC = re.compile(r"/spec-[^/]+\.fits(?:\.gz)?$")
@@ -36,11 +36,32 @@ def is_plate(url: str) -> bool:
     return _PLATE.match(url) is not None
 
 
+def best_fit_urls(url: str) -> tuple[str, ...]:
+    """Where the redshifts of a plate or field may be.
+
+    ``spZbest-*`` beside it, or in a directory named after the reduction (RUN1D), which without a listing is
+    taken to be that of the plate (RUN2D). A file of one spectrum holds its own.
+    """
+    directory, name = directory_of(url), name_of(url)
+    if not name.startswith(("spPlate-", "spField-")):
+        return ()
+    best = f"spZbest-{name.split('-', 1)[1]}"
+    run2d = name_of(directory_of(directory))
+    return f"{directory}/{run2d}/{best}", f"{directory}/{best}"
+
+
+def of_reduction(root: str) -> tuple[Layout, ...]:
+    """The layouts of a reduction, known by its directories of spectra: plates go before single spectra,
+    which are the same spectra in a thousand times as many files.
+    """
+    return (SDSS_PLATE, SDSS_SPEC) if SDSS_SPEC.base(root) else ()
+
+
 def _below(*names: str) -> Callable[[str], str]:
     return lambda root: subdirectory(root, *names)
 
 
-def _select_spectra(_base: str, urls: list[str]) -> Found:
+def _select_spectra(_base: str, urls: Sequence[str]) -> Found:
     """Every spectrum once: of one that is there lite and full the lite file."""
     spectra = [url for url in urls if _SPEC.search(url)]
     given = set(spectra)
@@ -64,7 +85,7 @@ def _same_spectrum(url: str, lite: str) -> RefusedFile:
     return RefusedFile(url, reason.kind, str(reason))
 
 
-def _select_plates(_base: str, urls: list[str]) -> Found:
+def _select_plates(_base: str, urls: Sequence[str]) -> Found:
     """Each plate with its redshifts: of several reductions in one dimension (RUN1D) the one of the same
     name as that of the spectra (RUN2D), else the highest, else a file beside the plate.
     """
@@ -95,29 +116,32 @@ def _rank(plate: str, best: str) -> tuple[bool, bool, tuple[int, ...], str]:
 _SKIPPED = frozenset({"spectra", "extra", "flat", "images", "logs"})
 _SPEC_LEVELS = 3  # thousand fields, field, MJD
 
-SDSS_PLATE = Scheme(
+SDSS_PLATE = Layout(
     "sdss-plate",
     "<run2d>/<plate>/spPlate-<plate>-<mjd>.fits with <run1d>/spZbest-<plate>-<mjd>.fits, or spField",
     lambda _root: "",
     _select_plates,
     depth=5,  # run2d, daily, thousand fields, field, run1d
+    fits=lambda found, _urls: bool(found.candidates),
     skip=_SKIPPED,
 )
-SDSS_SPEC = Scheme(
+SDSS_SPEC = Layout(
     "sdss-spec",
     "spectra/lite/<plate>/spec-<plate>-<mjd>-<fiber>.fits (daily from DR20 on), or these in one directory",
+    # Of one spectrum in several files: lite before full, daily before epoch.
     _below(*_LITE, *_FULL, *_EPOCH),
     _select_spectra,
     _SPEC_LEVELS,
+    fits=lambda _found, urls: all(map(is_spectrum, urls)),
 )
-SDSS_FULL = Scheme(
+SDSS_FULL = Layout(
     "sdss-spec-full",
     "spectra/full/<plate>/spec-<plate>-<mjd>-<fiber>.fits",
     _below(*_FULL),
     _select_spectra,
     _SPEC_LEVELS,
 )
-SDSS_EPOCH = Scheme(
+SDSS_EPOCH = Layout(
     "sdss-spec-epoch",
     "spectra/epoch/lite/<thousand>/<field>/<mjd>/spec-<field>-<mjd>-<catalogid>.fits",
     _below(*_EPOCH),

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from engine.files.byte_ranges import Range
 from engine.files.fits_file import FitsFile
-from engine.files.fits_headers import BLOCK, HEADER_READ, Foresight, HeaderDataUnit, padded, row_range
+from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import RowWindows, window_rows
 from engine.spectra.pixels import is_zero, keep, new_pair
 from engine.spectra.rows import ROW_DTYPE, Rows
 from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
+from engine.surveys.reader import Description, Names
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     arm_labels,
@@ -40,7 +41,8 @@ from engine.surveys.sdss.conventions import (
 from models.errors import ErrorKind, QuarantineError
 from models.grid import SDSS_GRID
 
-READER = "sdss-plate"
+NAME = "sdss-plate"
+"""Of the reader."""
 
 _IVAR, _AND_MASK, _PLUGMAP = ("IVAR", 1), ("ANDMASK", 2), ("PLUGMAP", 5)
 _PLUGMAP_COLUMNS = (
@@ -55,12 +57,38 @@ _CHUNK = 16
 """Spectra handled at once: their pixels stay in a core's cache."""
 
 
-def is_plate(file: FitsFile) -> bool:
+def recognises(file: FitsFile) -> bool:
     """Whether a file is an image of spectra with a table of their fibres or targets."""
     if len(file.primary.shape) != 2 or "COEFF0" not in file.primary.header:
         return False
     table = _find(file, *_PLUGMAP)
     return table is not None and any(name in table.columns for name in _JOINED_BY)
+
+
+def describe(file: FitsFile) -> Description:
+    """What a plate or field holds, from its headers.
+
+    Its primary header, where idlspec2d notes when and by what the spectra were coadded, stands for the images
+    in the fingerprint: they carry no DATASUM, and are too large to be read for a listing.
+
+    Raises
+    ------
+    QuarantineError : see :class:`PlateUnits`.
+    """
+    header = hashlib.sha256(file.primary.raw_header).hexdigest()
+    return Description(PlateUnits.of(file).flux.rows, _names(file), (header,))
+
+
+def units(file: FitsFile) -> list[HeaderDataUnit]:
+    """The HDUs that are read and that the fingerprint covers: the images only where they carry a DATASUM.
+
+    Raises
+    ------
+    QuarantineError : see :class:`PlateUnits`.
+    """
+    plate = PlateUnits.of(file)
+    images = [unit for unit in (plate.flux, plate.ivar, plate.and_mask) if unit.text("DATASUM")]
+    return [*images, plate.plugmap]
 
 
 @dataclass(frozen=True)
@@ -104,13 +132,13 @@ class PlateUnits:
         return cls(flux, ivar, and_mask, plugmap, first_pixel(file.url, start + step * np.arange(pixels)))
 
 
-def foresee_plate(start: int, stop: int) -> Foresight:
-    """Foresight for a reader of rows ``start`` to ``stop`` of a plate or field.
+def prefetch_plate(start: int, stop: int) -> PrefetchPlan:
+    """The plan for a reader of rows ``start`` to ``stop`` of a plate or field.
 
-    Images follow each other, each under a header of one block; see :mod:`engine.surveys.desi.coadd_places`.
+    Images follow each other, each under a header of one block; see :mod:`engine.surveys.desi.coadd_prefetch`.
     """
 
-    def foresee(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
+    def plan(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
         flux, last = units[0], units[-1]
         if len(flux.shape) != 2 or "COEFF0" not in flux.header or size is None:
             return []
@@ -130,24 +158,15 @@ def foresee_plate(start: int, stop: int) -> Foresight:
             return [row_range(last, start, end), (last.end, HEADER_READ), (behind, HEADER_READ)]
         return []
 
-    return foresee
+    return plan
 
 
-def identity(file: FitsFile) -> tuple[str, str, str]:
+def _names(file: FitsFile) -> Names:
     """run2d, survey and (always empty) program of a plate or field."""
     run2d = file.primary.text("RUN2D")
     if _is_field(file):
         return run2d, "sdssv", ""
     return run2d, survey_of(run2d, file.primary.integer("MJD")), ""
-
-
-def header_digest(file: FitsFile) -> str:
-    """SHA-256 of the primary header, where idlspec2d notes when and by what the spectra were coadded.
-
-    It stands for the images in the fingerprint: they carry no DATASUM, and are too large to be read for
-    a listing.
-    """
-    return hashlib.sha256(file.primary.raw_header).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -202,7 +221,7 @@ class PlateSpectra:
     ----------
     file : the open spPlate or spField file.
     fits : of its spZbest file; None where there is none.
-    names : specprod, survey and program, as :func:`identity` gives them.
+    names : run2d, survey and (always empty) program.
     start, stop : the rows that will be read, see :class:`engine.files.row_windows.RowWindows`.
 
     Raises
@@ -210,9 +229,7 @@ class PlateSpectra:
     QuarantineError : see :class:`PlateUnits`.
     """
 
-    def __init__(
-        self, file: FitsFile, fits: BestFits | None, names: tuple[str, str, str], start: int, stop: int
-    ) -> None:
+    def __init__(self, file: FitsFile, fits: BestFits | None, names: Names, start: int, stop: int) -> None:
         self.file, self._fits, self._names = file, fits, names
         self._units = units = PlateUnits.of(file)
         self.count = units.flux.rows

@@ -23,6 +23,7 @@ from engine.spectra.rows import Rows
 from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
+from engine.surveys.reader import Description
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     arm_labels,
@@ -35,7 +36,8 @@ from engine.surveys.sdss.conventions import (
 from models.errors import ErrorKind, QuarantineError
 from models.grid import SDSS_GRID
 
-READER = "sdss-spec"
+NAME = "sdss-spec"
+"""Of the reader."""
 
 _PIXEL_COLUMNS = ("FLUX", "LOGLAM", "IVAR", "AND_MASK")
 _OBJECT_COLUMNS = (
@@ -43,6 +45,13 @@ _OBJECT_COLUMNS = (
     "PLUG_RA", "PLUG_DEC", "RA", "DEC", "RACAT", "DECCAT",
     "Z", "Z_ERR", "ZWARNING", "CLASS", "SUBCLASS", "RCHI2DIFF",
 )  # fmt: skip
+
+
+def recognises(file: FitsFile) -> bool:
+    """Whether a file is a spectrum of SDSS, also in the older spSpec format, which is then refused."""
+    if {"COADD", "SPECOBJ", "SPALL"} & set(file.names()) or _is_image_of_spectra(file):
+        return True
+    return len(file.units) > 1 and {"FLUX", "LOGLAM"} <= file.units[1].columns.keys()
 
 
 def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
@@ -81,17 +90,17 @@ def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
     return pixels, rows
 
 
-def check_grid(file: FitsFile) -> None:
-    """Raise QuarantineError unless the file is a spectrum that :func:`read` can place on the grid."""
-    pixels, _ = tables(file)
+def describe(file: FitsFile) -> Description:
+    """What a spec file holds: one spectrum, whose row says run2d and survey.
+
+    Raises
+    ------
+    QuarantineError : see :func:`tables`; or its pixels are not on the grid (``wrong-grid``).
+    """
+    pixels, unit = tables(file)
     first_pixel(file.url, file.columns(pixels, ("LOGLAM",), 0, pixels.rows)["LOGLAM"])
-
-
-def identity(file: FitsFile) -> tuple[str, str, str]:
-    """run2d, survey and (always empty) program of a spectrum."""
-    _, unit = tables(file)
     row = _object_row(file, unit)
-    return _run2d(file, row), _survey(file, row), ""
+    return Description(1, (_run2d(file, row), _survey(file, row), ""))
 
 
 class OneSpectrum:
@@ -183,8 +192,12 @@ def _survey(file: FitsFile, row: dict[str, Any]) -> str:
     return survey_of(_run2d(file, row), int(row.get("MJD", file.primary.integer("MJD"))))
 
 
+def _is_image_of_spectra(file: FitsFile) -> bool:
+    return bool(file.primary.shape) and "COEFF0" in file.primary.header
+
+
 def _what_it_is(file: FitsFile) -> str:
-    if file.primary.shape and "COEFF0" in file.primary.header:
+    if _is_image_of_spectra(file):
         return "spectra as rows of the primary image (the spSpec or spPlate format)"
     names = ", ".join(name for name in file.names() if name)
     return f"HDUs {names}" if names else f"{len(file.units)} HDUs without names"

@@ -17,6 +17,7 @@ from engine.report.viewers import public_url, short_name, viewer_links
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
+from models.grid import DESI_GRID, SDSS_GRID
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 HOSTILE = '<script>alert("x")</script>&<img src=x onerror=alert(1)>'
@@ -175,10 +176,10 @@ def test_errors_say_what_to_do(store: SyntheticStore, tmp_path: Path) -> None:
 
 
 def test_viewers_by_position_and_by_plate() -> None:
-    desi = viewer_links("iron/main/bright/39627787712826532", 150.1, -2.25)
+    desi = viewer_links(DESI_GRID, "iron/main/bright/39627787712826532", 150.1, -2.25)
     place = "ra=150.100000&dec=-2.250000&layer=ls-dr10&zoom=15&mark=150.100000,-2.250000"
     assert [link.url for link in desi] == [f"https://www.legacysurvey.org/viewer?{place}"]
-    sdss = viewer_links("26/0266-51602-0009", float("nan"), float("nan"))
+    sdss = viewer_links(SDSS_GRID, "26/0266-51602-0009", float("nan"), float("nan"))
     assert [link.url for link in sdss] == [
         "https://skyserver.sdss.org/dr18/VisualTools/explore/summary?plate=266&mjd=51602&fiber=9"
     ]

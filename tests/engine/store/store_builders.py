@@ -21,6 +21,7 @@ from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock, Writt
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, ModelReference
 from engine.store.store import Store
+from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 
@@ -88,6 +89,7 @@ def scored_block(block: ScoreBlock, settings: RunConfiguration) -> ScoredSpectra
             data["redshift"] = 0.1 + numbers * 0.01
             data["spectype"], data["arms"] = "GALAXY", "brz"
             data["status"] = np.where(numbers % 7 == 6, RowStatus.SKY_FIBRE, RowStatus.SCORED)
+        data["key"] = DESI.keys(data)
         rows.append(chunk)
         sources += [part.file.url] * part.spectra
         seeds += [f"{part.file.fingerprint}/{number}" for number in numbers.tolist()]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.surveys.scheme import Found
-from engine.surveys.schemes import SCHEMES, find, recognise
+from engine.surveys.layout import Found
+from engine.surveys.recognition import find, layouts, recognise
 from tests.engine.surveys.trees import touch
 
-SCHEME = {scheme.name: scheme for scheme in SCHEMES}
+LAYOUT = {layout.name: layout for layout in layouts()}
 
 
 def paths(found: Found, root: Path) -> list[str]:
@@ -58,7 +58,7 @@ def test_lite_before_full_and_daily_before_epoch_unless_asked(tmp_path: Path) ->
         "sdss-spec-epoch": f"spectra/epoch/lite/{name}",
     }
     for layout, path in chosen.items():
-        found = find(SCHEME[layout], str(tmp_path)) if layout else recognise(str(tmp_path))[1]
+        found = find(LAYOUT[layout], str(tmp_path)) if layout else recognise(str(tmp_path))[1]
         assert paths(found, tmp_path) == [path]
 
 
@@ -82,7 +82,7 @@ def test_plates_before_single_spectra_unless_asked(tmp_path: Path) -> None:
     touch(tmp_path, "3606/spPlate-3606-55182.fits", "3606/spFlux.txt", spectrum)
     scheme, found = recognise(str(tmp_path))
     assert (scheme.name, paths(found, tmp_path)) == ("sdss-plate", ["3606/spPlate-3606-55182.fits"])
-    assert paths(find(SCHEME["sdss-spec"], str(tmp_path)), tmp_path) == [spectrum]
+    assert paths(find(LAYOUT["sdss-spec"], str(tmp_path)), tmp_path) == [spectrum]
 
 
 def test_each_mjd_of_a_plate_goes_with_its_own_redshifts(tmp_path: Path) -> None:

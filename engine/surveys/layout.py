@@ -1,15 +1,12 @@
-"""What a layout is made of: files to look into, files skipped, and how a tree is searched for them."""
+"""A layout: how a release's files lie in directories, and what is found by it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine.spectra.source_file import RefusedFile
 from engine.surveys.fingerprint import PublishedChecksums
-
-SUMS = ".sha256sum"
-"""How names of files of published checksums end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +34,27 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Scheme:
-    """A layout.
+class Layout:
+    """How a release's files lie in directories.
 
     Attributes
     ----------
     name : as ``--layout`` takes it; shape : for people.
     base : the subdirectory of a production's root that has this layout, or empty text.
-    select : what there is among files found below a directory; called with the directory and their URLs.
+    select : what there is among files below a directory; called with the directory and their URLs.
     depth : how many directories deep files lie below ``base``.
+    fits : whether a directory has this layout; called with what ``select`` took of the FITS files below
+        it, and with their URLs. ``None`` for a layout that only ``--layout`` chooses.
     skip : names of directories that are not looked into.
-    foresee : what a catalogue says without listing anything, for trees that are not on this machine;
-        ``None`` where there is no catalogue.
+    from_catalogue : what the release's catalogue says without a listing, for trees that are not on this
+        machine; ``None`` where there is no catalogue.
     """
 
     name: str
     shape: str
     base: Callable[[str], str]
-    select: Callable[[str, list[str]], Found]
+    select: Callable[[str, Sequence[str]], Found]
     depth: int
+    fits: Callable[[Found, Sequence[str]], bool] | None = None
     skip: frozenset[str] = frozenset()
-    foresee: Callable[[str], Found | None] = lambda _base: None
+    from_catalogue: Callable[[str], Found | None] = lambda _base: None

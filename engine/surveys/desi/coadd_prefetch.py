@@ -1,4 +1,4 @@
-"""Where things lie in a DESI coadd, told from its size and its first headers.
+"""Prefetch plan of a DESI coadd: where things lie in it, by its size and its first headers.
 
 Over a network every look takes tens of milliseconds, and a coadd has nineteen headers, each of which says
 where the next one is. But DESI's pipeline writes them in one order (desispec.io.write_spectra), and how
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from engine.files.byte_ranges import Range
-from engine.files.fits_headers import BLOCK, HEADER_READ, Foresight, HeaderDataUnit, padded, row_range
+from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import window_rows
 from engine.surveys.desi.arms import ARMS, Arm
 
@@ -22,13 +22,13 @@ _IMAGES = ("FLUX", "IVAR", "MASK")
 _TABLE_HEADER = 6 * BLOCK
 
 
-def foresee_coadd(start: int, stop: int) -> Foresight:
-    """Foresight for a reader of rows ``start`` to ``stop`` of a coadd; none of them for the headers alone.
+def prefetch_coadd(start: int, stop: int) -> PrefetchPlan:
+    """The plan for a reader of rows ``start`` to ``stop`` of a coadd; none of them for the headers alone.
 
-    Of more rows than a window of :mod:`engine.files.row_windows` holds, the first window is foreseen.
+    Of more rows than a window of :mod:`engine.files.row_windows` holds, the first window is prefetched.
     """
 
-    def foresee(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
+    def plan(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
         last, names = units[-1], [unit.name for unit in units]
         if "FIBERMAP" not in names or size is None:
             return []
@@ -40,7 +40,7 @@ def foresee_coadd(start: int, stop: int) -> Foresight:
             return _arms(last.end, targets, size, start, stop)
         return []
 
-    return foresee
+    return plan
 
 
 def _window(targets: HeaderDataUnit, arms: Sequence[Arm]) -> int:

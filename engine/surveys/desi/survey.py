@@ -1,0 +1,57 @@
+"""DESI as one value."""
+
+from __future__ import annotations
+
+from engine.surveys.desi import coadd, coadd_head
+from engine.surveys.desi.coadd_files import is_coadd, redrock_urls
+from engine.surveys.desi.coadd_prefetch import prefetch_coadd
+from engine.surveys.desi.healpix_layout import DESI_HEALPIX, DESI_UNIQPIX
+from engine.surveys.desi.tiles_layout import DESI_TILES
+from engine.surveys.layout import Layout
+from engine.surveys.reader import Reader, RedshiftFile
+from engine.surveys.survey import FirstBytes, ObservedMark, Survey, target_key
+from models.grid import DESI_GRID
+
+COADD = Reader(
+    name=coadd.NAME,
+    grid=DESI_GRID,
+    recognises=coadd.recognises,
+    describe=coadd.describe,
+    units=coadd.units,
+    open=coadd.CoaddSpectra,
+    redshifts=RedshiftFile(
+        coadd.redshift_table, coadd.RedshiftTable.of, lambda unit: unit.name == "REDSHIFTS"
+    ),
+    prefetch=prefetch_coadd,
+)
+
+# Coadds by pixel before those by tile, which hold the same spectra more than once.
+_LAYOUTS = (DESI_HEALPIX, DESI_UNIQPIX, DESI_TILES)
+
+
+def _of_production(root: str) -> tuple[Layout, ...]:
+    """The first layout whose subdirectory a production has."""
+    found = next((layout for layout in _LAYOUTS if layout.base(root)), None)
+    return (found,) if found is not None else ()
+
+
+DESI = Survey(
+    name="desi",
+    title="DESI",
+    files="coadd-*.fits (with redrock-*.fits)",
+    file_noun="coadd files",
+    readers=(COADD,),
+    is_spectra_file=is_coadd,
+    redshift_urls=redrock_urls,
+    layouts=_LAYOUTS,
+    production_layouts=_of_production,
+    first_bytes=FirstBytes(coadd_head.HEAD_BYTES, coadd_head.describe),
+    key_columns=("specprod", "survey", "program", "target_id", "source_row"),
+    key=target_key,
+    object_column="target_id",
+    # Where the arms overlap: DESI Collaboration (2022, AJ 164, 207).
+    observed_marks=(
+        ObservedMark("b–r overlap", 5760.0, 5800.0, "instrument"),
+        ObservedMark("r–z overlap", 7520.0, 7620.0, "instrument"),
+    ),
+)

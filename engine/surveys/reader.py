@@ -1,0 +1,100 @@
+"""A reader: what decodes one kind of a survey's files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from engine.files.fits_file import FitsFile
+from engine.files.fits_headers import HeaderDataUnit, Last, PrefetchPlan
+from engine.spectra.rows import Rows
+from engine.spectra.spectra import Spectra
+from models.grid import WavelengthGrid
+
+T = TypeVar("T")
+
+Names = tuple[str, str, str]
+"""specprod, survey and program of a file, as a row has them; empty text where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a file holds, from its headers and small tables.
+
+    Attributes
+    ----------
+    spectra : their number.
+    names : what all of them are called.
+    content : what else tells one version of the file from another, where no DATASUM does.
+    """
+
+    spectra: int
+    names: Names
+    content: tuple[str, ...] = ()
+
+
+class SpectraFile(Protocol):
+    """An open file of spectra. Several threads may read of it at the same time."""
+
+    @property
+    def file(self) -> FitsFile:
+        """The file that holds the spectra."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of its spectra."""
+        ...
+
+    def read(self, start: int, stop: int) -> Spectra:
+        """Spectra ``start`` to ``stop`` on the reader's grid; the column ``key`` may be left empty."""
+        ...
+
+    def rows(self, start: int, stop: int) -> Rows:
+        """What the tables say of them; columns that follow from pixels may be missing."""
+        ...
+
+
+@dataclass(frozen=True)
+class RedshiftFile(Generic[T]):
+    """How a file of redshifts is read, for surveys that keep them apart from the spectra.
+
+    Attributes
+    ----------
+    table : the HDU that is read; raises QuarantineError where it is missing or lacks a column.
+    read : its content.
+    last : whether an HDU is the last of interest.
+    """
+
+    table: Callable[[FitsFile], HeaderDataUnit]
+    read: Callable[[FitsFile], T]
+    last: Last
+
+
+@dataclass(frozen=True)
+class Reader(Generic[T]):
+    """How one kind of file is recognised and read. All functions may raise QuarantineError.
+
+    Attributes
+    ----------
+    name : as source files name it; stores keep it.
+    grid : the grid on which it puts its spectra.
+    recognises : whether a file is of this kind, or meant to be: the first reader of all surveys that says
+        so reads it, or says what is wrong with it.
+    describe : what a file holds; refuses what :attr:`open` could not read.
+    units : the HDUs of the spectra that are read and that the file's fingerprint therefore covers.
+    open : an open file, with its redshifts or None, its names, and the rows that will be read, start and
+        stop.
+    redshifts : how the file beside it is read; None where redshifts are in the file itself.
+    prefetch : plan of what a reader of rows start to stop will read; of no rows: of the headers alone.
+    """
+
+    name: str
+    grid: WavelengthGrid
+    recognises: Callable[[FitsFile], bool]
+    describe: Callable[[FitsFile], Description]
+    units: Callable[[FitsFile], Sequence[HeaderDataUnit]]
+    open: Callable[[FitsFile, T | None, Names, int, int], SpectraFile]
+    redshifts: RedshiftFile[T] | None = None
+    prefetch: Callable[[int, int], PrefetchPlan] = lambda _start, _stop: lambda _units, _size: []

@@ -1,0 +1,126 @@
+"""A survey: one value that holds all that the program knows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.spectra.source_file import SourceFile
+from engine.surveys.layout import Candidate, Layout
+from engine.surveys.reader import Reader
+from models.grid import WavelengthGrid
+
+Range = tuple[float, float]
+
+CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"galaxy": ("GALAXY",), "quasar": ("QSO",), "star": ("STAR",)}
+)
+"""Spectral classes by population, as redrock and idlspec2d call them."""
+
+
+def target_key(specprod: str, survey: str, program: str, target_id: int, source_row: int) -> str:
+    """``specprod/survey/program/target_id``; without a target its place in the file, ``#source_row``, too."""
+    key = f"{specprod}/{survey}/{program}/{target_id}"
+    return key if target_id > 0 else f"{key}#{source_row}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMark:
+    """A range of observed vacuum wavelengths in Angstrom where something else than the object may be odd.
+
+    ``name`` says what is there; ``source`` whether sky and air or the instrument put it there.
+    """
+
+    name: str
+    first: float
+    last: float
+    source: Literal["sky", "instrument"]
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerLink:
+    """A link to a public viewer of sky or spectrum."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class FirstBytes:
+    """How files whose checksums are published are described without a scan of their headers.
+
+    Attributes
+    ----------
+    size : so many bytes are read of the beginning of a file.
+    describe : called with the file, its first bytes and the published SHA-256 of it and, if there is one,
+        of its redshift file; None where they do not suffice.
+    """
+
+    size: int
+    describe: Callable[[Candidate, bytes, tuple[str, ...]], SourceFile | None]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A survey.
+
+    Attributes
+    ----------
+    name : short; title : for people.
+    files : names of its files, for people; file_noun : what they are called in a count of them.
+    readers : of its files, in the order in which they are asked whether a file is theirs.
+    is_spectra_file : whether a path or URL is by its name that of a file of spectra.
+    redshift_urls : where the redshifts of a file of spectra may be, the likeliest first; nowhere where it
+        holds its own.
+    layouts : in the order in which they are preferred.
+    production_layouts : the layouts to try in a production's root, known by its subdirectories alone; none
+        where it is no production of this survey. Without this all files below a directory are listed.
+    first_bytes : see :class:`FirstBytes`; None where the survey publishes no checksums.
+    key_columns : the columns of a row that name its spectrum.
+    key : the spectrum key, made of their values. A key with a ``#`` names a place in a file, of which there
+        is no object: several may have it.
+    object_column : the column that is positive and equal in all spectra of an object; empty where only
+        their positions tell.
+    classes : what the survey's pipeline calls the spectral classes, by population.
+    coverage : least and largest wavelength, in Angstrom, of every spectrum whose row names this survey in
+        its column ``survey``; None for all of the grid.
+    observed_marks : where its instrument, not the object, tends to make spectra odd.
+    viewer_links : pages of the spectrum of a key.
+    """
+
+    name: str
+    title: str
+    files: str
+    readers: tuple[Reader[Any], ...]
+    is_spectra_file: Callable[[str], bool]
+    key_columns: tuple[str, ...]
+    key: Callable[..., str]
+    file_noun: str = "files"
+    redshift_urls: Callable[[str], tuple[str, ...]] = lambda _url: ()
+    layouts: tuple[Layout, ...] = ()
+    production_layouts: Callable[[str], tuple[Layout, ...]] = lambda _root: ()
+    first_bytes: FirstBytes | None = None
+    object_column: str = ""
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
+    coverage: Callable[[str], Range] | None = None
+    observed_marks: tuple[ObservedMark, ...] = ()
+    viewer_links: Callable[[str], Sequence[ViewerLink]] = lambda _key: ()
+
+    @property
+    def grids(self) -> tuple[WavelengthGrid, ...]:
+        """The grids of its readers, each once."""
+        return tuple(dict.fromkeys(reader.grid for reader in self.readers))
+
+    def classes_of(self, population: str) -> tuple[str, ...]:
+        """What its pipeline calls the spectral classes of a population; empty for all classes."""
+        return self.classes.get(population, ())
+
+    def keys(self, rows: NDArray[np.void]) -> list[str]:
+        """The spectrum key of every row, from its key columns."""
+        columns = [rows[name].tolist() for name in self.key_columns]
+        return [self.key(*values) for values in zip(*columns, strict=True)]
