@@ -165,9 +165,9 @@ def test_the_same_spectrum_twice(tmp_path):
     for block in plan.blocks:
         if block.index == 1:
             scored = scored_block(block, store.configuration)
-            scored.rows.data["target_id"][:2] = scored_block(plan.blocks[0], store.configuration).rows[
-                "target_id"
-            ][3:5]
+            earlier = scored_block(plan.blocks[0], store.configuration).rows
+            for name in ("target_id", "key"):
+                scored.rows.data[name][:2] = earlier[name][3:5]
             result = write_block(store, block)
             written = {each.path: each for each in result.objects}
             written |= {each.path: each for each in store.write_scores(block, scored)}
