@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.evaluation.held_out_spectra import HeldOutSpectrum, joined
+from engine.evaluation.held_out_spectra import HeldOutSpectrum
 from engine.simulation.anomalies import AnomalyKind
+from engine.simulation.common_grid import joined
 from engine.simulation.detector_anomalies import Exposure, change_exposure
 from engine.simulation.light_anomalies import Light, change_light
 from models.grid import WavelengthGrid

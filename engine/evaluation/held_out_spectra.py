@@ -7,28 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.simulation.broad_spectrum import spectrum_maker
-from engine.simulation.settings import PopulationName, ReleaseName, SimulationSettings, SurveyName
+from engine.simulation.common_grid import joined, simulated_survey
+from engine.simulation.settings import PopulationName, SimulationSettings
 from engine.simulation.spectrum import SimulatedSpectrum
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
 from engine.spectra.signal_to_noise import median_snr
 from engine.spectra.spectra import Spectra
-from engine.surveys.desi.arms import ARMS, ArmPixels, JoinedArms, join_arms
 from models.errors import ConfigurationError, ErrorKind
-from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.row_status import RowStatus
 
 Progress = Callable[[int, int], None]
 
 CLASSES = ("GALAXY", "QSO", "STAR")
-_INSTRUMENTS: dict[WavelengthGrid, tuple[SurveyName, tuple[ReleaseName, ...]]] = {
-    DESI_GRID: ("desi", ("dr1",)),
-    SDSS_GRID: ("sdss", ("legacy", "boss")),
-}
 _TRIES = 20
 """Spectra drawn for each that is wanted, before it is said that the model's redshifts are out of reach."""
 _EVALUATION = 0x65766174
@@ -86,7 +81,7 @@ def held_out_spectra(
     """Spectra that the model of ``card`` may score, ``settings.spectra`` of them, in order of index.
 
     Those outside the model's redshifts, or otherwise not to be scored, are skipped. A model of several
-    classes gets spectra of each in turn, an SDSS model spectra of both spectrographs in turn.
+    classes gets spectra of each in turn, one of several spectrographs spectra of each in turn.
 
     Raises
     ------
@@ -131,32 +126,6 @@ def on_grid(simulated: SimulatedSpectrum, grid: WavelengthGrid, spectype: str) -
     return Spectra(grid, flux, ivar, rows)
 
 
-def joined(
-    simulated: SimulatedSpectrum, grid: WavelengthGrid, values: tuple[NDArray[np.floating], ...]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """``values`` per arm on the grid of all arms, weighted as flux is, and their ivar; both (1, N).
-
-    Masked pixels are 0 in both.
-    """
-    arms = simulated.arms
-    if len(arms) > 1:
-        whole = JoinedArms.empty(1)
-        pixels = [
-            ArmPixels(place, np.asarray(value, np.float32)[None], arm.ivar[None], None)
-            for place, value, arm in zip(ARMS, values, arms, strict=True)
-        ]
-        join_arms(pixels, whole)
-        return whole.flux, whole.ivar
-    (arm,), (value,) = arms, values
-    first = round(float(grid.pixel(float(simulated.instrument.arms[0].wavelength[0]))))
-    flux = np.zeros((1, grid.size), dtype=np.float32)
-    ivar = np.zeros_like(flux)
-    place = slice(first, first + len(arm.ivar))
-    flux[0, place] = np.where(arm.ivar > 0, value, 0)
-    ivar[0, place] = arm.ivar
-    return flux, ivar
-
-
 def _classes(card: ModelCard) -> tuple[str, ...]:
     unknown = [name for name in card.classes if name not in CLASSES]
     if unknown:
@@ -172,20 +141,11 @@ def _classes(card: ModelCard) -> tuple[str, ...]:
 
 
 def _simulations(card: ModelCard, settings: HeldOutSettings) -> list[SimulationSettings]:
-    if card.grid not in _INSTRUMENTS:
-        raise ConfigurationError(
-            "There is no simulator of the model's instrument.",
-            where=f"model {card.name}",
-            got=f"grid {card.grid.name}",
-            allowed=", ".join(grid.name for grid in _INSTRUMENTS),
-            remedy="Evaluate a model of one of these grids.",
-            kind=ErrorKind.EVALUATION_POPULATION,
-        )
-    survey, releases = _INSTRUMENTS[card.grid]
+    simulated = simulated_survey(card)
     seed = int(np.random.SeedSequence((settings.seed, _EVALUATION)).generate_state(1, np.uint64)[0] >> 1)
     return [
         SimulationSettings(
-            survey,
+            simulated.name,
             settings.spectra,
             outlier_fraction=0.0,
             seed=seed,
@@ -198,7 +158,7 @@ def _simulations(card: ModelCard, settings: HeldOutSettings) -> list[SimulationS
             sky=settings.sky,
             sky_share="proof",
         )
-        for release in releases
+        for release in simulated.spectrographs
     ]
 
 

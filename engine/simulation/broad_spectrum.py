@@ -14,7 +14,7 @@ from engine.simulation.detector_anomalies import Exposure, change_exposure
 from engine.simulation.emission import EmissionLine
 from engine.simulation.flux_flaws import Flaws, draw_flaws
 from engine.simulation.galaxies import Source, SourceKind, flux_of_magnitude
-from engine.simulation.instrument import Instrument, instrument
+from engine.simulation.instrument import Instrument, drawn_instrument
 from engine.simulation.light_anomalies import Light, change_light
 from engine.simulation.observed_night import Night, draw_night
 from engine.simulation.point_templates import PointTemplates, load_point_templates
@@ -100,8 +100,7 @@ def simulate_broad(
     random = generator(settings.seed, Stream.SOURCE, index)
     row_kind, source_kind, from_templates, carries = roles(settings, random)
     observing = generator(settings.seed, Stream.INSTRUMENT, index)
-    shift = int(observing.integers(-4, 5)) if settings.survey == "sdss" else 0
-    camera = instrument(settings.release_name, shift)
+    camera = drawn_instrument(settings, observing)
     night = draw_night(generator(settings.seed, Stream.NIGHT, index), camera, ingredients.fibres)
     flaws = draw_flaws(generator(settings.seed, Stream.FLAWS, index), camera)
     if row_kind in (RowKind.SKY_FIBRE, RowKind.STUCK):

@@ -59,14 +59,14 @@ def draw_flaws(random: np.random.Generator, camera: Instrument) -> Flaws:
         side = step if centre is None else step / (1.0 + np.exp(-np.clip((w - centre) / width, -50.0, 50.0)))
         calibration.append(np.asarray(curve * (1.0 + side) * (w / 6300.0) ** tilt))
         scatter.append(stated * (1.0 + 0.03 * wave(w)))
-    neighbour = random.uniform(0.02, 0.08) if camera.name != "desi" else 0.0
+    neighbour = random.uniform(0.02, 0.08) if camera.name in _JOINT else 0.0
     masked = tuple(_masked(random, arm) for arm in camera.arms)
     return Flaws(tuple(calibration), tuple(scatter), neighbour, masked)
 
 
 def _steps(random: np.random.Generator, camera: Instrument) -> tuple[tuple[float, ...], float | None, float]:
     """Relative mismatch of each arm; for joined arms also where and over how many Angstrom it sets in."""
-    if camera.name == "desi":
+    if camera.name not in _JOINT:
         steps = np.clip(0.005 * random.standard_normal(len(camera.arms)), -_LARGEST_STEP, _LARGEST_STEP)
         return tuple(steps.tolist()), None, 0.0
     step = float(np.clip(0.008 * random.standard_normal(), -_LARGEST_STEP, _LARGEST_STEP))

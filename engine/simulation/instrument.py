@@ -13,7 +13,7 @@ import numpy as np
 from engine.simulation.arms import Arm
 from engine.simulation.night_sky import Sky
 from engine.simulation.rest_frame import Floats
-from engine.simulation.settings import ReleaseName
+from engine.simulation.settings import SIMULATED, ReleaseName, SimulationSettings
 from models.grid import WavelengthGrid
 
 _DESI_THROUGHPUT = {
@@ -100,3 +100,9 @@ def instrument(release: ReleaseName, first_pixel: int = 0) -> Instrument:
     if release == "legacy":
         return Instrument("legacy", (arm,), 24.0, 90.0, 2.3, 16.4, 19.9)
     return Instrument("boss", (arm,), 60.0, 120.0, 1.1, 17.0, 21.3)
+
+
+def drawn_instrument(settings: SimulationSettings, random: np.random.Generator) -> Instrument:
+    """The instrument of a spectrum, which begins where ``random`` says if the survey's do not begin alike."""
+    reach = SIMULATED[settings.survey].shift
+    return instrument(settings.release_name, int(random.integers(-reach, reach + 1)) if reach else 0)

@@ -14,7 +14,7 @@ from engine.simulation.broad_spectrum import SpectrumMaker, spectrum_maker
 from engine.simulation.desi_release import healpix_pixels, write_desi_file
 from engine.simulation.sdss_plates import write_plate
 from engine.simulation.sdss_release import FIBRES, RUN2D, write_sdss_file
-from engine.simulation.settings import SimulationSettings
+from engine.simulation.settings import SimulationSettings, SurveyName
 from engine.simulation.truth import TRUTH_NAME, TruthRow, read_truth, write_truth
 from models.errors import ConfigurationError, ErrorKind, InputError
 
@@ -63,15 +63,11 @@ def simulate_release(
     ConfigurationError : more files are asked for than the sky has pixels.
     """
     make = spectrum_maker(settings)
-    pixels = _pixels(settings)
+    write = _WRITERS[settings.survey](settings)
     _prepare(out)
     description = _description(settings)
     (out / MARKER_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    report = progress or _silent
-    if settings.survey == "desi":
-        rows = _write_desi(settings, out, pixels, make, report)
-    else:
-        rows = _write_sdss(settings, out, make, report)
+    rows = write(out, make, progress or _silent)
     write_truth(out / TRUTH_NAME, rows, description)
     targets = [row for row in rows if row.row_kind == "target"]
     return SimulatedRelease(
@@ -84,10 +80,53 @@ def simulate_release(
     )
 
 
+Writer = Callable[[Path, SpectrumMaker, Progress], list[TruthRow]]
+"""Writes the files of a release into a directory; returns the truth of all rows."""
+
+
+def _desi_writer(settings: SimulationSettings) -> Writer:
+    """One file after the other, each of a healpix pixel of its own."""
+    size = settings.spectra_per_file
+    pixels = _pixels(settings)
+
+    def write(out: Path, make: SpectrumMaker, progress: Progress) -> list[TruthRow]:
+        rows: list[TruthRow] = []
+        for number, pixel in enumerate(pixels):
+            indices = range(number * size, min((number + 1) * size, settings.spectra))
+            rows += write_desi_file(settings, out, number, pixel, [make(index) for index in indices])
+            progress(len(rows), settings.spectra)
+        return rows
+
+    return write
+
+
+def _sdss_writer(settings: SimulationSettings) -> Writer:
+    """Plate after plate, or a file for each spectrum."""
+    plates = settings.form_name == "plate"
+    size = FIBRES[settings.release_name] if plates else 1
+
+    def write(out: Path, make: SpectrumMaker, progress: Progress) -> list[TruthRow]:
+        rows: list[TruthRow] = []
+        for first in range(0, settings.spectra, size):
+            spectra = [make(index) for index in range(first, min(first + size, settings.spectra))]
+            if plates:
+                rows += write_plate(settings, out, spectra)
+            else:
+                rows.append(write_sdss_file(settings, out, spectra[0]))
+            progress(len(rows), settings.spectra)
+        return rows
+
+    return write
+
+
+_WRITERS: dict[SurveyName, Callable[[SimulationSettings], Writer]] = {
+    "desi": _desi_writer,
+    "sdss": _sdss_writer,
+}
+
+
 def _pixels(settings: SimulationSettings) -> list[int]:
-    """The healpix pixels of a DESI release's files; none for SDSS."""
-    if settings.survey == "sdss":
-        return []
+    """The healpix pixels of a DESI release's files."""
     files = -(-settings.spectra // settings.spectra_per_file)
     pixels = list(islice(healpix_pixels(settings.seed), files))
     if len(pixels) < files:
@@ -100,41 +139,6 @@ def _pixels(settings: SimulationSettings) -> list[int]:
             kind=ErrorKind.SIMULATION_SETTING,
         )
     return pixels
-
-
-def _write_desi(
-    settings: SimulationSettings,
-    out: Path,
-    pixels: list[int],
-    make: SpectrumMaker,
-    progress: Progress,
-) -> list[TruthRow]:
-    size = settings.spectra_per_file
-    rows: list[TruthRow] = []
-    for number, pixel in enumerate(pixels):
-        indices = range(number * size, min((number + 1) * size, settings.spectra))
-        spectra = [make(index) for index in indices]
-        rows += write_desi_file(settings, out, number, pixel, spectra)
-        progress(len(rows), settings.spectra)
-    return rows
-
-
-def _write_sdss(
-    settings: SimulationSettings, out: Path, make: SpectrumMaker, progress: Progress
-) -> list[TruthRow]:
-    rows: list[TruthRow] = []
-    if settings.form_name == "plate":
-        size = FIBRES[settings.release_name]
-        for first in range(0, settings.spectra, size):
-            indices = range(first, min(first + size, settings.spectra))
-            spectra = [make(index) for index in indices]
-            rows += write_plate(settings, out, spectra)
-            progress(len(rows), settings.spectra)
-        return rows
-    for index in range(settings.spectra):
-        rows.append(write_sdss_file(settings, out, make(index)))
-        progress(len(rows), settings.spectra)
-    return rows
 
 
 def _prepare(out: Path) -> None:

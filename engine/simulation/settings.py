@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from models.errors import ConfigurationError, ErrorKind
@@ -14,11 +16,41 @@ FormName = Literal["coadd", "spec", "plate"]
 PopulationName = Literal["plain", "broad"]
 SkyShare = Literal["training", "proof"]
 
-_RELEASES: dict[SurveyName, tuple[ReleaseName, ...]] = {
-    "desi": ("dr1", "edr"),
-    "sdss": ("legacy", "boss", "sdssv"),
-}
-_FORMS: dict[SurveyName, tuple[FormName, ...]] = {"desi": ("coadd",), "sdss": ("spec", "plate")}
+
+@dataclass(frozen=True, slots=True)
+class SimulatedSurvey:
+    """What can be simulated of a survey.
+
+    Attributes
+    ----------
+    name : the survey's, as in ``engine.surveys``.
+    releases, forms : see :class:`SimulationSettings`; the first of each is taken where none is named.
+    spectrographs : a release of each spectrograph whose spectra a model of this survey scores.
+    bulk_form : the form that holds most spectra in a file, hence is the quickest to write and read.
+    shift : spectra begin up to so many pixels before or after the usual one.
+    """
+
+    name: SurveyName
+    releases: tuple[ReleaseName, ...]
+    forms: tuple[FormName, ...]
+    spectrographs: tuple[ReleaseName, ...]
+    bulk_form: FormName
+    shift: int
+
+
+SIMULATED: Mapping[SurveyName, SimulatedSurvey] = MappingProxyType(
+    {
+        each.name: each
+        for each in (
+            SimulatedSurvey("desi", ("dr1", "edr"), ("coadd",), ("dr1",), "coadd", 0),
+            SimulatedSurvey(
+                "sdss", ("legacy", "boss", "sdssv"), ("spec", "plate"), ("legacy", "boss"), "plate", 4
+            ),
+        )
+    }
+)
+"""The surveys that can be simulated, by their names."""
+
 _POPULATIONS: tuple[PopulationName, ...] = ("plain", "broad")
 _SKY_SHARES: tuple[SkyShare, ...] = ("training", "proof")
 _LARGEST = 5_000_000
@@ -79,12 +111,13 @@ class SimulationSettings:
     quasar_redshifts: tuple[float, float] = (0.05, 4.0)
 
     def __post_init__(self) -> None:
-        if self.survey not in _RELEASES:
-            raise _out_of_range("survey", self.survey, "desi or sdss")
-        if self.release is not None and self.release not in _RELEASES[self.survey]:
-            raise _out_of_range("release", self.release, " or ".join(_RELEASES[self.survey]))
-        if self.form is not None and self.form not in _FORMS[self.survey]:
-            raise _out_of_range("form", self.form, " or ".join(_FORMS[self.survey]))
+        if self.survey not in SIMULATED:
+            raise _out_of_range("survey", self.survey, " or ".join(SIMULATED))
+        known = SIMULATED[self.survey]
+        if self.release is not None and self.release not in known.releases:
+            raise _out_of_range("release", self.release, " or ".join(known.releases))
+        if self.form is not None and self.form not in known.forms:
+            raise _out_of_range("form", self.form, " or ".join(known.forms))
         if not 1 <= self.spectra <= _LARGEST:
             raise _out_of_range("spectra", self.spectra, f"1 to {_LARGEST}")
         if not 1 <= self.spectra_per_file <= 10_000:
@@ -115,12 +148,12 @@ class SimulationSettings:
     @property
     def release_name(self) -> ReleaseName:
         """``release``, or the survey's first where it is None."""
-        return self.release or _RELEASES[self.survey][0]
+        return self.release or SIMULATED[self.survey].releases[0]
 
     @property
     def form_name(self) -> FormName:
         """``form``, or the survey's first where it is None."""
-        return self.form or _FORMS[self.survey][0]
+        return self.form or SIMULATED[self.survey].forms[0]
 
 
 def _out_of_range(name: str, got: object, allowed: str) -> ConfigurationError:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.simulation.anomalies import Anomaly, AnomalyKind
 from engine.simulation.detector_anomalies import Exposure, change_exposure
 from engine.simulation.galaxies import Source, SourceKind, draw_galaxy
-from engine.simulation.instrument import Instrument, instrument
+from engine.simulation.instrument import Instrument, drawn_instrument
 from engine.simulation.light_anomalies import Light, change_light
 from engine.simulation.point_sources import draw_quasar, draw_star
 from engine.simulation.randomness import Stream, generator
@@ -87,8 +87,7 @@ def simulate_spectrum(
     random = generator(settings.seed, Stream.SOURCE, index)
     row_kind, source_kind, from_templates, carries = roles(settings, random)
     observing = generator(settings.seed, Stream.INSTRUMENT, index)
-    shift = int(observing.integers(-4, 5)) if settings.survey == "sdss" else 0
-    camera = instrument(settings.release_name, shift)
+    camera = drawn_instrument(settings, observing)
     source = _source(random, camera, row_kind, source_kind, templates if from_templates else None)
     kind = None
     odd = generator(settings.seed, Stream.ANOMALY, index)

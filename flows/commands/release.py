@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
+from engine.simulation.settings import FormName, ReleaseName, SurveyName
 from flows import option_types
 
 _MODEL = Group("Model and selection", sort_key=1)
@@ -24,13 +25,13 @@ def simulate(
     out: Path,
     /,
     *,
-    survey: Literal["desi", "sdss"] = "desi",
-    form: Literal["coadd", "spec", "plate"] | None = None,
+    survey: SurveyName = "desi",
+    form: FormName | None = None,
     spectra: int = 2000,
     outliers: float = 0.03,
     seed: int = 0,
     templates: Annotated[Path | None, Parameter(env_var="RR_TEMPLATE_DIR")] = None,
-    release: Literal["dr1", "edr", "legacy", "boss", "sdssv"] | None = None,
+    release: ReleaseName | None = None,
     population: Annotated[Literal["plain", "broad"], Parameter(group=_SOURCES)] = "plain",
     sky: Annotated[Path | None, Parameter(group=_SOURCES)] = None,
     sky_share: Annotated[Literal["training", "proof"], Parameter(group=_SOURCES)] = "training",

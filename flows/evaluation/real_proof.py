@@ -22,19 +22,18 @@ from rich.table import Table
 from engine.evaluation.labelled_spectra import ScoredSpectra, read_labelled, score_all
 from engine.evaluation.real_comparison import ORDINARY, Distance, Group, distance, groups, repeats
 from engine.evaluation.real_figure import real_figure
+from engine.simulation.common_grid import simulated_survey
 from engine.simulation.release import SimulationSettings, simulate_release
-from engine.simulation.settings import ReleaseName
+from engine.simulation.settings import ReleaseName, SimulatedSurvey
 from engine.spectra.spectra import Spectra
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from flows.console import counting
-from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model
 
 RESULTS, FIGURE = "real.json", "real.png"
 _SEED = 20_261_128
-_RELEASES: dict[str, tuple[ReleaseName, ...]] = {"desi": ("dr1",), "sdss": ("legacy", "boss")}
 
 
 def simulated_like(
@@ -46,34 +45,34 @@ def simulated_like(
     ------
     WhyspecError : as simulation and reading do.
     """
+    simulated = simulated_survey(model.card)
     parts: list[Spectra] = []
     with tempfile.TemporaryDirectory(prefix="whyspec-real-proof-") as work:
-        for number, release in enumerate(_RELEASES[model.card.grid.name]):
+        for number, release in enumerate(simulated.spectrographs):
             out = Path(work) / release
             with counting(console, f"simulate {release}") as progress:
                 simulate_release(
-                    _settings(model.card, release, number, templates, sky, spectra), out, progress
+                    _settings(simulated, release, number, templates, sky, spectra), out, progress
                 )
             parts += [read_spectra(file, 0, file.spectra) for file in list_release([str(out)]).files]
     return score_all(model, Spectra.concatenate(model.card.grid, parts))
 
 
 def _settings(
-    card: ModelCard,
+    simulated: SimulatedSurvey,
     release: ReleaseName,
     number: int,
     templates: Path | None,
     sky: Path | None,
     spectra: int,
 ) -> SimulationSettings:
-    desi = card.grid.name == "desi"
     return SimulationSettings(
-        "desi" if desi else "sdss",
-        spectra // len(_RELEASES[card.grid.name]),
+        simulated.name,
+        spectra // len(simulated.spectrographs),
         outlier_fraction=0.0,
         seed=_SEED + number,
         release=release,
-        form="coadd" if desi else "plate",
+        form=simulated.bulk_form,
         templates=templates,
         template_fraction=0.65,
         sky_fraction=0.0,

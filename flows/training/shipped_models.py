@@ -20,7 +20,7 @@ from cyclopts import App, Parameter
 from rich.console import Console
 
 from engine.simulation.release import SimulationSettings, simulate_release
-from engine.simulation.settings import ReleaseName
+from engine.simulation.settings import SIMULATED, ReleaseName, SurveyName
 from engine.surveys.listing import list_release
 from engine.training.populations import PopulationName
 from engine.training.reading import read_training_set
@@ -55,7 +55,7 @@ class Recipe:
     """
 
     name: str
-    survey: Literal["desi", "sdss"]
+    survey: SurveyName
     releases: tuple[ReleaseName, ...]
     spectral_class: Literal["GALAXY", "QSO", "STAR"]
     redshifts: tuple[float, float]
@@ -71,7 +71,7 @@ class Recipe:
             seed=seed + number,
             release=self.releases[number],
             # One file for many spectra: written in two thirds of the time, read in a tenth of it.
-            form="plate" if self.survey == "sdss" else "coadd",
+            form=SIMULATED[self.survey].bulk_form,
             templates=templates,
             template_fraction=FROM_TEMPLATES,
             quasar_fraction=float(self.spectral_class == "QSO"),
@@ -135,7 +135,7 @@ def training_set(
         out = work / recipe.name / release
         with counting(console, f"simulate {release}") as progress:
             simulate_release(settings, out, progress)
-        files += sorted(str(path) for pattern in _FILES for path in out.rglob(pattern))
+        files += [file.url for file in list_release([str(out)]).files]
     request = TrainingRequest(
         release=tuple(files),
         directory="",
@@ -154,7 +154,6 @@ def training_set(
     )
 
 
-_FILES = ("coadd-*.fits", "spPlate-*.fits")
 _POPULATIONS: dict[str, PopulationName] = {"GALAXY": "galaxy", "QSO": "quasar", "STAR": "star"}
 _PLURALS = {"GALAXY": "galaxies", "QSO": "quasars", "STAR": "stars"}
 

@@ -15,12 +15,13 @@ from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
 from engine.evaluation.detectors import DETECTORS, SCAN, TAIL, detector_values
 from engine.evaluation.figure import detection_figure
-from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra, joined
+from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra
 from engine.evaluation.ideal_observer import known_place
 from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
 from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
+from engine.simulation.common_grid import joined
 from models.errors import InputError
 from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import ModelOutputs
