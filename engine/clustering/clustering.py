@@ -53,11 +53,6 @@ class Partition:
         """Number of clusters."""
         return len(self.centroids)
 
-    @property
-    def silhouette(self) -> float:
-        """Mean silhouette of these centroids; NaN for one cluster."""
-        return dict(self.silhouettes).get(self.clusters, float("nan"))
-
 
 STABLE_JACCARD = 0.6
 """Clusters below are not to be trusted (Hennig 2007, Comput. Stat. Data Anal. 52, 258)."""

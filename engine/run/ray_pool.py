@@ -166,11 +166,6 @@ class RayPoolExecutor:
             kind=ErrorKind.WORKER_DIED,
         )
 
-    def processes(self) -> list[int]:
-        """Process ids of the actors."""
-        pids: list[int] = ray.get([actor.ready.remote() for actor in self._all])
-        return pids
-
     def _take(self) -> Any:
         """An actor that is ready.
 

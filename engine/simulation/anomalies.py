@@ -77,10 +77,6 @@ class Anomaly:
         """The regions as text, ``5000.1:5020.3;6500.0:6530.0``."""
         return ";".join(f"{low:.2f}:{high:.2f}" for low, high in self.regions)
 
-    def mask(self, wavelength: Floats) -> NDArray[np.bool_]:
-        """Which of ``wavelength`` (observed Angstrom) lie in a region."""
-        return inside(wavelength, self.regions)
-
 
 def parse_regions(text: str) -> tuple[Region, ...]:
     """The inverse of :meth:`Anomaly.regions_text`; empty text has no regions."""

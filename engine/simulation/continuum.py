@@ -17,7 +17,6 @@ from engine.simulation.rest_frame import RestFrameBasis
 Floats = NDArray[np.float64]
 
 START, STOP, STEP = 1500.0, 10_700.0, 0.4
-POPULATIONS = ("old", "intermediate", "young", "ionising")
 _BALMER = (6564.61, 4862.68, 4341.68, 4102.89, 3971.20, 3890.15, 3836.47, 3798.98, 3771.70, 3751.22, 3735.43)
 _PASCHEN = (9548.59, 9231.55, 9017.38, 8865.22, 8752.88, 8667.40, 8600.75)
 
@@ -76,7 +75,7 @@ _TIO_BANDS = ((4956.0, 0.07, 60.0), (5450.0, 0.06, 70.0), (5850.0, 0.07, 70.0), 
 
 @lru_cache(maxsize=1)
 def stellar_basis() -> RestFrameBasis:
-    """The four populations, each with mean flux 1 in 5000-6000 Angstrom, in the order of ``POPULATIONS``."""
+    """Old, intermediate, young and ionising stars, each with mean flux 1 in 5000-6000 Angstrom."""
     wavelength = np.arange(START, STOP, STEP)
     blanketing = _blanketing(wavelength)
     old = (

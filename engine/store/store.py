@@ -52,7 +52,7 @@ _EXPLANATION_FIELDS = (
 
 
 class Store:
-    """A store that can be written. Make one with :meth:`create`, :meth:`open` or :func:`open_or_create`.
+    """A store that can be written. Make one with :meth:`create` or :meth:`open`.
 
     Attributes
     ----------
@@ -410,20 +410,6 @@ def check_place(objects: ObjectTree, configuration: RunConfiguration) -> None:
             remedy="Choose another --store, or empty the directory yourself.",
             kind=ErrorKind.NOT_A_STORE,
         )
-
-
-def open_or_create(url: str, configuration: RunConfiguration) -> Store:
-    """The store at ``url``, made if there is none.
-
-    Raises
-    ------
-    ConfigurationError : the store that is there was made with another configuration.
-    """
-    if not Store.exists(url):
-        return Store.create(url, configuration)
-    store = Store.open(url)
-    check_configuration(store, configuration)
-    return store
 
 
 def check_configuration(store: Store, configuration: RunConfiguration) -> None:

@@ -19,11 +19,6 @@ from models.errors import ErrorKind, InputError, RetryError
 from models.grid import WavelengthGrid
 
 
-def layout_names() -> tuple[str, ...]:
-    """Names of the layouts there are."""
-    return tuple(each.name for each in layouts())
-
-
 def list_release(
     release: Sequence[str],
     layout: str = "",

@@ -34,12 +34,6 @@ class Tail:
     probability: NDArray[np.float32]
     relative_uncertainty: NDArray[np.float32]
 
-    def interval(self, deviations: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Lower and upper bound that many standard deviations away."""
-        factor = np.exp(deviations * self.relative_uncertainty.astype(np.float64))
-        low = np.maximum(self.probability / factor, _SMALLEST)
-        return low.astype(np.float32), np.minimum(self.probability * factor, 1).astype(np.float32)
-
 
 class Calibration(nn.Module):
     """The tail of scores among spectra of the same signal-to-noise and redshift.

@@ -105,14 +105,6 @@ class SmoothTail(nn.Module):
         deeper = torch.clamp_min(self(score) / self.depth[-1], 1)
         return spread * deeper
 
-    def log_tail(self, score: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Natural log of the tail of scores of any shape."""
-        depth: NDArray[np.float64] = self(self._tensor(score)).cpu().numpy()
-        return -depth
-
-    def _tensor(self, values: NDArray[np.floating]) -> Tensor:
-        return torch.as_tensor(values, dtype=self.knots.dtype, device=self.knots.device)
-
     def _place(self, score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The interval between knots, its width, and where in it (0 to 1) the score lies."""
         place = torch.searchsorted(self.knots, score.detach().contiguous()).sub_(1)

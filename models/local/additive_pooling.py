@@ -72,27 +72,6 @@ class PoolingRule:
         """Pooled features at sums + change minus those at sums; both broadcast."""
 
 
-class MeanPooling(AdditivePooling):
-    """The mean over positions."""
-
-    def __init__(self, positions: int) -> None:
-        super().__init__()
-        self.positions = positions
-
-    def size(self, channels: int) -> int:
-        """The channels themselves."""
-        return channels
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(B, C, P) to (B, C)."""
-        return hidden.sum(dim=-1) / self.positions
-
-    def rule(self, channels: int) -> PoolingRule:
-        """See :class:`AdditivePooling`."""
-        del channels
-        return _MeanRule(self.positions)
-
-
 class AttentionPooling(AdditivePooling):
     """Attention-weighted means, ``sum(h e^a) / sum(e^a)``, one weight per head and position.
 
@@ -178,32 +157,6 @@ class JointPooling(AdditivePooling):
 
     def _poolings(self) -> list[AdditivePooling]:
         return [part for part in self.parts if isinstance(part, AdditivePooling)]
-
-
-class _MeanRule(PoolingRule):
-    def __init__(self, positions: int) -> None:
-        self._positions = positions
-
-    @property
-    def multiply_adds(self) -> int:
-        return 0
-
-    def contributions(self, hidden: Tensor) -> Tensor:
-        return hidden
-
-    def terms(self, hidden: Tensor, dtype: torch.dtype) -> Terms:  # noqa: ARG002
-        return ()
-
-    def change(self, change: Tensor, terms: Terms, parts: Sequence[Part], sums: Sequence[Tensor]) -> None:
-        del terms
-        for part, into in zip(parts, sums, strict=True):
-            _add_up(change, part, into)
-
-    def pooled(self, sums: Tensor) -> Tensor:
-        return sums / self._positions
-
-    def pooled_change(self, change: Tensor, sums: Tensor) -> Tensor:  # noqa: ARG002
-        return change / self._positions
 
 
 class _AttentionRule(PoolingRule):

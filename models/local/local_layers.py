@@ -1,21 +1,20 @@
-"""What a layer must be for occlusion to be cheap and exact: local. The contract and its check.
+"""Local layers: what occlusion at the cost of seams asks of an encoder's layers, and its check.
 
-A layer is **local** if each of its positions depends on a bounded stretch of its input's positions, in
-the same way wherever it is. Two kinds are:
+A layer is **local** if each output position depends on a bounded interval of input positions, in the same
+way at every position. Two kinds are:
 
 - *mixing* layers look at neighbouring positions: ``Conv1d``, ``AvgPool1d``, ``MaxPool1d``, with any
   kernel, stride, padding (with zeros) and, for convolutions, dilation and groups;
 - *pointwise* layers look at one position's channels only: element-by-element activations, batch
-  normalisation with its stored statistics, :class:`ChannelNorm`, :class:`PositionBias`,
-  :class:`PositionScale`, and any :class:`PointwiseLayer`, by which an own module declares itself to be one.
+  normalisation with its stored statistics, :class:`PositionBias`, :class:`Bounded`, and any other
+  :class:`PointwiseLayer`: a user's module declares itself pointwise by deriving from it.
 
-Everything else is refused, with the layer's name and what it couples. A model with such layers can
-still be explained, by full forward passes.
+:func:`check_local` refuses everything else, with the layer's name and what it couples. Full forward passes
+can still explain a model with such layers.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
@@ -29,26 +28,9 @@ from models.local.differences import Difference
 class PointwiseLayer(nn.Module):
     """Declares a module to be pointwise: every position's outputs depend on that position's channels only.
 
-    ``forward`` maps (B, C, P) to (B, C', P). Subclass it, or wrap a module by :class:`Pointwise`.
+    ``forward`` maps (B, C, P) to (B, C', P). A subclass may bring a rule, ``difference``, that keeps small
+    differences in float32; without one it is evaluated in float64.
     """
-
-
-class Pointwise(PointwiseLayer):
-    """Wraps a module or function that is pointwise, elementwise on (B, C, P)."""
-
-    def __init__(self, function: nn.Module) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(B, C, P) to (B, C', P)."""
-        moved: Tensor = self.function(hidden)
-        return moved
-
-    def difference(self) -> Difference:
-        """Evaluated in float64."""
-        double = _double_copy(self.function)
-        return differences.evaluated(lambda base: _channels_first(double, base))
 
 
 class PositionBias(PointwiseLayer):
@@ -74,24 +56,6 @@ class PositionBias(PointwiseLayer):
         return differences.shift(self.bias.transpose(-1, -2))
 
 
-class PositionScale(PointwiseLayer):
-    """Multiplies by a constant per position, (P,): e.g. one over how many pixels a position averages."""
-
-    factor: Tensor
-
-    def __init__(self, factor: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("factor", factor, persistent=False)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(B, C, P) to (B, C, P)."""
-        return hidden * self.factor
-
-    def difference(self) -> Difference:
-        """Differences are scaled alike."""
-        return differences.scale(self.factor[:, None])
-
-
 class Bounded(PointwiseLayer):
     """Squashes to within +-bound: ``bound * tanh(a / bound)``."""
 
@@ -108,23 +72,6 @@ class Bounded(PointwiseLayer):
         return differences.bounded(self.bound)
 
 
-class ChannelNorm(PointwiseLayer):
-    """Layer normalisation over the channels of each position by itself (Ba et al., arXiv 1607.06450)."""
-
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(channels, eps)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """(B, C, P) to (B, C, P)."""
-        normed: Tensor = self.norm(hidden.transpose(-1, -2)).transpose(-1, -2)
-        return normed
-
-    def difference(self) -> Difference:
-        """Evaluated in float64."""
-        return differences.evaluated(_double_copy(self.norm))
-
-
 _ELEMENTWISE = (
     nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.RReLU, nn.ReLU6, nn.ELU, nn.CELU, nn.SELU,
     nn.GELU, nn.SiLU, nn.Mish, nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Softplus, nn.Softsign, nn.Tanhshrink,
@@ -136,17 +83,17 @@ _WHY: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], str, str], ...]
     (
         (nn.InstanceNorm1d, nn.LazyInstanceNorm1d, nn.LocalResponseNorm),
         "it normalises by statistics taken over all positions of the spectrum",
-        "Use BatchNorm1d, ChannelNorm, or no normalisation.",
+        "Use BatchNorm1d, a PointwiseLayer over each position's channels, or no normalisation.",
     ),
     (
         (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm),
         "it normalises over channels and positions together",
-        "Use ChannelNorm, which normalises each position's channels by themselves.",
+        "Normalise each position's channels by themselves, in a PointwiseLayer.",
     ),
     (
         (nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
-        "it pools over stretches that grow with the spectrum",
-        "Pool with a fixed kernel, and leave the last pooling to AttentionPooling or MeanPooling.",
+        "it pools over intervals that grow with the spectrum",
+        "Pool with a fixed kernel, and leave the last pooling to AttentionPooling.",
     ),
     (
         (nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d),
@@ -183,8 +130,7 @@ def check_local(layers: Sequence[nn.Module], where: str) -> None:
             "A layer of the encoder is not local, so occlusion cannot be had at the cost of its seams.",
             where=f"{where}, layer {number}: {layer}",
             got=why,
-            allowed="Conv1d, AvgPool1d, MaxPool1d, activations, BatchNorm1d, ChannelNorm, PositionBias, "
-            "PointwiseLayer",
+            allowed="Conv1d, AvgPool1d, MaxPool1d, activations, BatchNorm1d, PositionBias, PointwiseLayer",
             remedy=f"{remedy} Or explain the model by full forward passes (DenseOccluder).",
             kind=ErrorKind.LAYER_NOT_LOCAL,
         )
@@ -259,13 +205,3 @@ def _problem(layer: nn.Module) -> tuple[str, str] | None:
 
 def _is_one_pixel(layer: nn.Conv1d) -> bool:
     return layer.kernel_size == (1,) and layer.stride == (1,) and layer.padding == (0,)
-
-
-def _double_copy(module: nn.Module) -> nn.Module:
-    return copy.deepcopy(module).double()
-
-
-def _channels_first(function: nn.Module, base: Tensor) -> Tensor:
-    flat = base.reshape(1, -1, base.shape[-1]).transpose(1, 2)
-    moved: Tensor = function(flat).transpose(1, 2)
-    return moved.reshape(*base.shape[:-1], moved.shape[-1])

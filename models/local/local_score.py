@@ -62,11 +62,3 @@ class LocalScore(nn.Module):
         if self.readout is not None:
             outputs = self.readout(outputs, self.readout.of_flux(flux))
         return outputs
-
-
-class AddChannel(nn.Module):
-    """The plainest lift: (B, N) to (B, 1, N)."""
-
-    def forward(self, flux: Tensor) -> Tensor:
-        """(B, N) to (B, 1, N)."""
-        return flux[:, None]

@@ -105,10 +105,6 @@ class ScoringModel(CalibratedModel):
         )
         return modes
 
-    def log_prob(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
-        """Minus the score, (B,)."""
-        return -self.outputs(flux, ivar, redshift).score
-
     def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
         """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N); novelty plays no part."""
         spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from models.grid import WavelengthGrid
 
-HIDDEN = (64, 256, 1024)
-
 ActivationName = Literal["leaky-relu", "speculator"]
 
 

@@ -6,9 +6,17 @@ from dataclasses import replace
 import pytest
 
 from engine.store.objects import ObjectTree
-from engine.store.store import Store, open_or_create
+from engine.store.store import Store, check_configuration
 from models.errors import ConfigurationError, InputError, StoreError
 from tests.engine.store.store_builders import configuration, tree_of
+
+
+def open_or_create(url, bound_to):
+    if not Store.exists(url):
+        return Store.create(url, bound_to)
+    store = Store.open(url)
+    check_configuration(store, bound_to)
+    return store
 
 
 def test_a_store_is_made_in_a_new_place_or_an_empty_directory(tmp_path):

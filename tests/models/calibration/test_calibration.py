@@ -147,14 +147,6 @@ def test_gradients_are_finite_and_right() -> None:
     torch.testing.assert_close(slope, differences, rtol=1e-4, atol=1e-7)
 
 
-def test_an_interval_is_so_many_deviations_wide() -> None:
-    tail = Calibration.fit(*spectra("normal", 400, 2)).tail(np.array([2.0]), np.array([5.0]), np.array([0.1]))
-    low, high = tail.interval(2.0)
-    factor = np.exp(2 * tail.relative_uncertainty[0])
-    assert low[0] == pytest.approx(tail.probability[0] / factor, rel=1e-5)
-    assert high[0] == pytest.approx(tail.probability[0] * factor, rel=1e-5)
-
-
 def test_quantiles_are_pairs_in_order() -> None:
     pairs = quantiles(np.arange(1001.0))
     assert dict(pairs)[0.5] == 500.0

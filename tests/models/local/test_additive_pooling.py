@@ -13,11 +13,11 @@ from models.local.additive_pooling import (
     AttentionPooling,
     JointPooling,
     LogSumExpPooling,
-    MeanPooling,
     Part,
 )
 from models.local.differences import map_terms
 from models.local.local_layers import Bounded, PositionBias
+from tests.models.local.own_layers import MeanPooling
 
 CHANNELS, POSITIONS, BATCH = 6, 9, 3
 NAMES = ("mean", "attention", "one head", "log-sum-exp", "joint", "joint of joints")

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from models.local.differences import Chain, Difference, difference, evaluated, linear, map_terms, scale, shift
-from models.local.local_layers import Bounded, ChannelNorm, Pointwise, PositionBias, PositionScale
+from models.local.local_layers import Bounded, PositionBias
 from models.scoring.density import ConditionedDensity, LatentDensity
 from models.scoring.encoder import EncoderHead, EncoderSettings
+from tests.models.local.own_layers import ChannelNorm, Pointwise, PositionScale
 
 CHANNELS, POSITIONS = 4, 50
 

@@ -7,17 +7,15 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ConfigurationError
-from models.local.additive_pooling import AttentionPooling, JointPooling, LogSumExpPooling, MeanPooling
+from models.local.additive_pooling import AttentionPooling, JointPooling, LogSumExpPooling
 from models.local.local_layers import (
     Bounded,
-    ChannelNorm,
-    Pointwise,
     PointwiseLayer,
     PositionBias,
-    PositionScale,
     is_mixing,
 )
-from models.local.local_score import AddChannel, LocalScore
+from models.local.local_score import LocalScore
+from tests.models.local.own_layers import AddChannel, ChannelNorm, MeanPooling, Pointwise, PositionScale
 
 
 class Reversed(nn.Module):
@@ -48,8 +46,8 @@ REFUSED = [
     (nn.LayerNorm(8), "over channels and positions together"),
     (nn.GroupNorm(2, 4), "over channels and positions together"),
     (nn.RMSNorm(8), "over channels and positions together"),
-    (nn.AdaptiveAvgPool1d(4), "stretches that grow with the spectrum"),
-    (nn.AdaptiveMaxPool1d(4), "stretches that grow with the spectrum"),
+    (nn.AdaptiveAvgPool1d(4), "intervals that grow with the spectrum"),
+    (nn.AdaptiveMaxPool1d(4), "intervals that grow with the spectrum"),
     (nn.Softmax(dim=-1), "over positions or channels"),
     (nn.LogSoftmax(dim=1), "over positions or channels"),
     (nn.MultiheadAttention(4, 2), "every position looks at every other"),

@@ -15,10 +15,10 @@ def spectra(model: ScoringModel, count: int) -> tuple[torch.Tensor, torch.Tensor
     return flux, ivar
 
 
-def test_conditioned_equals_log_prob(tiny_model: ScoringModel) -> None:
+def test_conditioned_is_minus_the_score(tiny_model: ScoringModel) -> None:
     flux, ivar = spectra(tiny_model, 4)
     redshift = torch.full((4,), 0.234, dtype=torch.float64)
-    direct = tiny_model.log_prob(flux, ivar.expand_as(flux), redshift)
+    direct = -tiny_model.outputs(flux, ivar.expand_as(flux), redshift).score
     torch.testing.assert_close(tiny_model.conditioned(ivar, 0.234)(flux), direct, rtol=0, atol=1e-5)
 
 

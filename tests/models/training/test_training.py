@@ -113,9 +113,9 @@ def test_too_few_spectra() -> None:
 def test_scores_of_the_population_are_calibrated() -> None:
     model, _ = train(toy(600))
     fresh = toy(300, seed=9)
-    score = -model.log_prob(
+    score = model.outputs(
         torch.from_numpy(fresh.flux), torch.from_numpy(fresh.ivar), torch.from_numpy(fresh.redshift)
-    ).numpy()
+    ).score.numpy()
     tail = model.tail_probability(score, score, score)
     assert 0.3 < np.median(tail) < 0.7
 

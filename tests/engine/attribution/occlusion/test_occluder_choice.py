@@ -11,8 +11,8 @@ from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder, occluder_of
 from models.errors import ConfigurationError
-from models.local.additive_pooling import MeanPooling
-from models.local.local_score import AddChannel, LocalScore
+from models.local.local_score import LocalScore
+from tests.models.local.own_layers import AddChannel, MeanPooling
 
 MEMORY = 2**27
 

@@ -27,14 +27,14 @@ from models.local.additive_pooling import (
     AttentionPooling,
     JointPooling,
     LogSumExpPooling,
-    MeanPooling,
 )
-from models.local.local_layers import Bounded, ChannelNorm, Pointwise, PositionBias, PositionScale
-from models.local.local_score import AddChannel, LocalScore
+from models.local.local_layers import Bounded, PositionBias
+from models.local.local_score import LocalScore
 from models.scoring.density import ConditionedDensity, LatentDensity
 from models.scoring.joint_score import JointScore
 from models.scoring.scan_readout import ScanReadout
 from models.weights import load_model
+from tests.models.local.own_layers import AddChannel, ChannelNorm, MeanPooling, Pointwise, PositionScale
 
 MEMORY = 2**26
 
