@@ -13,7 +13,6 @@ of an answer. How long a whole answer takes is not limited, because a file may b
 from __future__ import annotations
 
 import random
-import re
 import time
 from collections.abc import Callable
 from functools import cache
@@ -21,6 +20,7 @@ from typing import Any, Literal, TypeVar
 
 import fsspec
 
+from models.credentials import refuse_credentials
 from models.errors import ErrorKind, InputError
 
 CONNECT_SECONDS = 10.0
@@ -35,8 +35,6 @@ FIRST_PAUSE = 0.5
 Fault = Literal["missing", "refused", "passing", "other"]
 
 _BACK_ENDS = {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec", "urllib3"}
-# The password before a host; the signature of a presigned URL.
-_SECRETS = re.compile(r"(?<=://)[^/@:]*:[^/@]*(?=@)|(?<=Signature=)[^&]+|(?<=X-Amz-Credential=)[^&]+")
 _S3 = ("s3", "s3a")
 _PASSING_STATUS = {408, 421, 425, 429}
 
@@ -48,18 +46,10 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
     Raises
     ------
-    InputError : the URL holds a password or a signature, which would end up in stores and logs.
+    InputError : the URL holds credentials, which would end up in stores and logs.
     ValueError, ImportError : there is no such protocol, or its package is not installed.
     """
-    if _SECRETS.search(url):
-        raise InputError(
-            "A URL holds credentials, which would be written into the store and into logs.",
-            where=_SECRETS.sub("...", url),
-            allowed="a URL without password or signature",
-            remedy="Give them by the usual files or variables (~/.netrc and ~/.config/fsspec for http, "
-            "~/.aws and AWS_* for s3).",
-            kind=ErrorKind.CREDENTIALS_IN_URL,
-        )
+    refuse_credentials(url)
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
     if _protocol(url) in _S3:
         # Calls are repeated here, with longer pauses; five times that is twenty minutes of a silent file.

@@ -6,7 +6,9 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import PurePath
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
+
+from models.secrets import HIDDEN, redacted_url
 
 _PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
 
@@ -36,11 +38,9 @@ def viewer_links(key: str, ra: float, dec: float) -> tuple[ViewerLink, ...]:
 
 
 def public_url(url: str) -> str:
-    """``url`` without user, password, query and fragment, which may hold credentials."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """``url`` without user, query, fragment and secrets, which a store of an earlier version may hold."""
+    shown = redacted_url(url)
+    return re.split("[?#]", shown)[0].replace(f"{HIDDEN}@", "") if "://" in shown else shown
 
 
 def short_name(url: str) -> str:
