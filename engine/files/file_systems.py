@@ -12,14 +12,13 @@ of an answer. How long a whole answer takes is not limited, because a file may b
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 import fsspec
 
+from engine.files.retries import growing_pauses, with_retries
 from models.credentials import refuse_credentials
 from models.errors import ErrorKind, InputError
 
@@ -107,18 +106,18 @@ def description_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def patiently(call: Callable[[], _T]) -> _T:
-    """The value of ``call``, made again with growing pauses while it fails in a way that may pass."""
-    pause = FIRST_PAUSE
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return call()
-        except Exception as error:
-            if fault_of(error) != "passing":
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, protects nothing
-        pause *= 2
-    return call()
+def retried(call: Callable[[], _T]) -> _T:
+    """The value of a file system's ``call``, made again with growing pauses while its fault may pass.
+
+    Raises
+    ------
+    Exception : a fault that does not pass, or the last of :data:`ATTEMPTS`.
+    """
+    return with_retries(
+        call,
+        growing_pauses(FIRST_PAUSE, ATTEMPTS - 1),
+        retry_on=lambda error: fault_of(error) == "passing",
+    )
 
 
 def _protocol(url: str) -> str:

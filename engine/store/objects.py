@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-from engine.files.file_systems import description_of, fault_of, open_file_system, patiently, storage_options
+from engine.files.file_systems import description_of, fault_of, open_file_system, retried, storage_options
 from engine.store.blocks import WrittenObject
 from models.errors import ErrorKind, InputError, RetryError
 
@@ -86,7 +86,7 @@ class ObjectTree:
             if self._local:
                 _put_durably(Path(self._root), path, data)
             else:
-                patiently(lambda: self._fs.pipe_file(f"{self._root}/{path}", data))
+                retried(lambda: self._fs.pipe_file(f"{self._root}/{path}", data))
         return WrittenObject(path, len(data), digest_of(data))
 
     def create(self, path: str, data: bytes) -> bool:
@@ -141,7 +141,7 @@ class ObjectTree:
         with self._reading(f"{paths[0]} and {len(paths) - 1} more"):
             if self._local:
                 return {path: Path(name).read_bytes() for name, path in whole.items()}
-            found: dict[str, bytes] = patiently(lambda: self._fs.cat(list(whole)))
+            found: dict[str, bytes] = retried(lambda: self._fs.cat(list(whole)))
             # Some file systems answer one path without, and all with, a leading slash.
             stripped = {name.lstrip("/"): data for name, data in found.items()}
             return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
@@ -186,7 +186,7 @@ class ObjectTree:
 
     def _remotely(self, call: Callable[[], _T]) -> _T:
         """The value of ``call``; a network is given several chances, a disk that fails is not."""
-        return call() if self._local else patiently(call)
+        return call() if self._local else retried(call)
 
     @contextlib.contextmanager
     def _writing(self, path: str) -> Iterator[None]:

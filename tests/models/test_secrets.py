@@ -187,7 +187,8 @@ def test_hiding_twice_is_hiding_once(url: str) -> None:
 NAMES = (
     "token", "access_token", "auth_token", "id_token", "auth", "authorization", "sig", "signature", "api_key",
     "apiKey", "access_key", "secret", "client_secret", "secret_access_key", "AWSAccessKeyId", "key",
-    "password", "passwd", "passphrase", "pwd", "credential", "jwt", "X-Amz-Security-Token", "X-Goog-Credential",
+    "password", "passwd", "passphrase", "pwd", "credential", "jwt", "X-Amz-Security-Token",
+    "X-Goog-Credential",
 )  # fmt: skip
 
 
