@@ -21,7 +21,9 @@ from infra.log_output import LogOutput, set_up_logging
 from infra.prefect_environment import prepare_prefect
 from infra.processor_sharing import share_processors
 from infra.settings import load_settings
+from models.credentials import refuse_credentials
 from models.errors import BugError, WhyspecError
+from models.secrets import redacted
 
 INTERRUPTED = 130
 USAGE = 64
@@ -98,12 +100,14 @@ def run_command(tokens: list[str]) -> int:
     share_processors()
     try:
         set_up_logging(LogOutput.of(load_settings()))
+        # Here for all commands: what they open, hand to Prefect, write to or print.
+        refuse_credentials(*(_value(token) for token in tokens))
         status = app(tokens)
         return status if isinstance(status, int) else 0
     except WhyspecError as error:
         return _fail(error, tokens, show_traceback)
     except CycloptsError as error:
-        notes().print(error)
+        notes().print(redacted(str(error)), markup=False)
         notes().print("See whyspec --help.")
         return USAGE
     except KeyboardInterrupt:
@@ -123,11 +127,16 @@ def run_command(tokens: list[str]) -> int:
         return _fail(bug, tokens, show_traceback)
 
 
+def _value(token: str) -> str:
+    return token.partition("=")[2] if token.startswith("--") else token
+
+
 def _fail(error: WhyspecError, tokens: list[str], show_traceback: bool) -> int:
     if show_traceback:
         import traceback
 
-        traceback.print_exception(error)
+        # With all that led to it, also what other libraries raised.
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
     if "--json" in tokens:
         parts = {name: text for name, text in error.details() if text}
         write_json({"error": {"kind": error.kind, "what": error.what, **parts}})

@@ -21,7 +21,7 @@ from infra.run_identity import current_run_id
 from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind
 from models.log_events import ATTRIBUTE, current_log_fields, log_event
-from models.redaction import redacted
+from models.secrets import redacted, redacted_values
 
 _LAYERS = ("flows", "tasks", "engine", "models", "infra")
 _LOUD_LIBRARIES = ("distributed", "dask", "prefect", "ray", "fsspec", "botocore", "matplotlib", "asyncio")
@@ -219,15 +219,9 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             values["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(_redacted(values), ensure_ascii=False, default=str)
+        # Value by value: a pattern must not eat the quotes that hold the line together.
+        return json.dumps(redacted_values(values), ensure_ascii=False, default=_text)
 
 
-def _redacted(value: object) -> object:
-    # Value by value: a pattern must not eat the quotes that hold the line together.
-    if isinstance(value, str):
-        return redacted(value)
-    if isinstance(value, dict):
-        return {str(name): _redacted(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_redacted(part) for part in value]
-    return value
+def _text(value: object) -> str:
+    return redacted(str(value))

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 from pydantic.fields import FieldInfo
 
 from infra.settings import Settings, settings_file
-from models.redaction import redacted
+from models.secrets import redacted
 
 Origin = Literal["default", "file", "variable"]
 

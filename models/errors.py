@@ -8,7 +8,7 @@ what went wrong, where, what was found, what is allowed, and what to do.
 from __future__ import annotations
 
 from models.error_kinds import ErrorKind
-from models.redaction import redacted
+from models.secrets import redacted
 
 __all__ = [
     "BugError",
@@ -33,7 +33,7 @@ class WhyspecError(Exception):
     remedy : what the reader can do now.
     kind : short stable code, of the kinds of this class; the class's default when not given.
 
-    Credentials in URLs and in what other libraries say are taken out.
+    Secrets in URLs and in texts of other libraries are hidden (:mod:`models.secrets`).
     """
 
     exit_code = 1
@@ -50,13 +50,13 @@ class WhyspecError(Exception):
         kind: ErrorKind | None = None,
     ) -> None:
         # Here and not where they are shown: texts of errors also go to the ledger and to Prefect.
-        self.what = what = redacted(what)
-        self.where = where = redacted(where)
+        self.what = redacted(what)
+        self.where = redacted(where)
         self.got = redacted(str(got))
-        self.allowed = str(allowed)
-        self.remedy = remedy
+        self.allowed = redacted(str(allowed))
+        self.remedy = redacted(remedy)
         self.kind = kind or self.default_kind
-        super().__init__(what, where, self.got, self.allowed, remedy, self.kind)
+        super().__init__(self.what, self.where, self.got, self.allowed, self.remedy, self.kind)
 
     def __str__(self) -> str:
         parts = [self.what]

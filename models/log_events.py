@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from models.redaction import redacted
+from models.secrets import redacted, redacted_values
 
 _fields: ContextVar[Mapping[str, object]] = ContextVar("whyspec_log_fields")
 
@@ -25,8 +25,8 @@ def log_event(logger: logging.Logger, level: int, event: str, message: str, **fi
     fields : strings, numbers, lists and dicts of them.
     """
     if logger.isEnabledFor(level):
-        # A text made beforehand, so a % in a URL is no placeholder; redacted for others' handlers too.
-        values = {"event": event, **fields}
+        # The message is no format: a URL may hold a %. Handlers of others redact nothing, so it is done here.
+        values = redacted_values({"event": event, **fields})
         logger.log(level, "%s", redacted(message), extra={ATTRIBUTE: values}, stacklevel=2)
 
 

@@ -13,6 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
 from models.scoring.scoring_model import ScoringModel
@@ -98,8 +99,8 @@ def save_model(model: SpectrumModel, directory: Path) -> ModelCard:
     weights = save_tensors(state)
     card = model.card.with_digest(digest(model.card, weights))
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / WEIGHTS).write_bytes(weights)
-    (directory / CARD).write_text(json.dumps(card.to_dict(), indent=2) + "\n")
+    write_durably(directory / WEIGHTS, weights)
+    write_durably(directory / CARD, (json.dumps(card.to_dict(), indent=2) + "\n").encode())
     model.card = card
     return card
 

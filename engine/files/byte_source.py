@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from engine.files.byte_ranges import ByteSource, Range
-from engine.files.file_systems import description_of, fault_of, open_file_system, patiently
+from engine.files.file_systems import description_of, fault_of, open_file_system, retried
 from engine.files.gzip_source import GzipBytes
 from engine.files.held_ranges import FIRST_READ, SMALL_FILE, HeldRanges
 from models.errors import ErrorKind, QuarantineError, RetryError
@@ -81,7 +81,7 @@ class _RemoteBytes:
 
     def __init__(self, url: str) -> None:
         self._filesystem, self._path = open_file_system(url)
-        size = patiently(lambda: self._filesystem.info(self._path)).get("size")
+        size = retried(lambda: self._filesystem.info(self._path)).get("size")
         self.size: int | None = None if size is None else int(size)
         self._whole: bytes | None = None
 
@@ -118,7 +118,7 @@ class _RemoteBytes:
                 raise failures[0]
 
         if wanted:
-            patiently(ask)
+            retried(ask)
         return [found[part] for part in wanted]
 
     def close(self) -> None:

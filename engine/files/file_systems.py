@@ -12,15 +12,14 @@ of an answer. How long a whole answer takes is not limited, because a file may b
 
 from __future__ import annotations
 
-import random
-import re
-import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 import fsspec
 
+from engine.files.retries import growing_pauses, with_retries
+from models.credentials import refuse_credentials
 from models.errors import ErrorKind, InputError
 
 CONNECT_SECONDS = 10.0
@@ -35,8 +34,6 @@ FIRST_PAUSE = 0.5
 Fault = Literal["missing", "refused", "passing", "other"]
 
 _BACK_ENDS = {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec", "urllib3"}
-# The password before a host; the signature of a presigned URL.
-_SECRETS = re.compile(r"(?<=://)[^/@:]*:[^/@]*(?=@)|(?<=Signature=)[^&]+|(?<=X-Amz-Credential=)[^&]+")
 _S3 = ("s3", "s3a")
 _PASSING_STATUS = {408, 421, 425, 429}
 
@@ -48,18 +45,10 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
     Raises
     ------
-    InputError : the URL holds a password or a signature, which would end up in stores and logs.
+    InputError : the URL holds credentials, which would end up in stores and logs.
     ValueError, ImportError : there is no such protocol, or its package is not installed.
     """
-    if _SECRETS.search(url):
-        raise InputError(
-            "A URL holds credentials, which would be written into the store and into logs.",
-            where=_SECRETS.sub("...", url),
-            allowed="a URL without password or signature",
-            remedy="Give them by the usual files or variables (~/.netrc and ~/.config/fsspec for http, "
-            "~/.aws and AWS_* for s3).",
-            kind=ErrorKind.CREDENTIALS_IN_URL,
-        )
+    refuse_credentials(url)
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
     if _protocol(url) in _S3:
         # Calls are repeated here, with longer pauses; five times that is twenty minutes of a silent file.
@@ -117,18 +106,18 @@ def description_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def patiently(call: Callable[[], _T]) -> _T:
-    """The value of ``call``, made again with growing pauses while it fails in a way that may pass."""
-    pause = FIRST_PAUSE
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return call()
-        except Exception as error:
-            if fault_of(error) != "passing":
-                raise
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, protects nothing
-        pause *= 2
-    return call()
+def retried(call: Callable[[], _T]) -> _T:
+    """The value of a file system's ``call``, made again with growing pauses while its fault may pass.
+
+    Raises
+    ------
+    Exception : a fault that does not pass, or the last of :data:`ATTEMPTS`.
+    """
+    return with_retries(
+        call,
+        growing_pauses(FIRST_PAUSE, ATTEMPTS - 1),
+        retry_on=lambda error: fault_of(error) == "passing",
+    )
 
 
 def _protocol(url: str) -> str:

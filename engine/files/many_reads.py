@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import random
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from engine.files.byte_source import is_local, local_path
 from engine.files.file_systems import ATTEMPTS, FIRST_PAUSE, fault_of, open_file_system
+from engine.files.retries import growing_pauses, with_retries
 
 BATCH = 512
 """Files asked for together: their answers are in memory at the same time."""
@@ -45,21 +45,30 @@ def _read_local(url: str, length: int) -> bytes | Exception:
 
 def _read_remote(filesystem: Any, urls: Sequence[str], length: int) -> list[bytes | Exception]:
     paths = [str(filesystem._strip_protocol(url)) for url in urls]
-    answers: dict[int, bytes | Exception] = {}
-    open_places = list(range(len(urls)))
-    pause = FIRST_PAUSE
-    for attempt in range(ATTEMPTS):
-        asked = [paths[place] for place in open_places]
+    answers: list[bytes | Exception] = [_UnansweredError()] * len(urls)
+
+    def ask() -> None:
+        """Ask for the files without an answer that lasts."""
+        places = [place for place, answer in enumerate(answers) if _may_pass(answer)]
+        asked = [paths[place] for place in places]
         found = filesystem.cat_ranges(asked, [0] * len(asked), [length] * len(asked), on_error="return")
-        for place, answer in zip(open_places, found, strict=True):
+        for place, answer in zip(places, found, strict=True):
             # A server without range support sends the whole file.
             answers[place] = answer if isinstance(answer, Exception) else bytes(answer[:length])
-        open_places = [place for place in open_places if _may_pass(answers[place])]
-        if not open_places or attempt == ATTEMPTS - 1:
-            break
-        time.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - spreads clients, protects nothing
-        pause *= 2
-    return [answers[place] for place in range(len(urls))]
+        if any(map(_may_pass, answers)):
+            raise _UnansweredError
+
+    with contextlib.suppress(_UnansweredError):  # the faults that did not pass are among the answers
+        with_retries(
+            ask,
+            growing_pauses(FIRST_PAUSE, ATTEMPTS - 1),
+            retry_on=lambda error: isinstance(error, _UnansweredError),
+        )
+    return answers
+
+
+class _UnansweredError(OSError):
+    """Some files of a batch have no answer that lasts."""
 
 
 def _may_pass(answer: bytes | Exception) -> bool:

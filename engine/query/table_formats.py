@@ -15,6 +15,7 @@ import pyarrow.parquet
 from rich.console import Console
 from rich.table import Table
 
+from models.atomic_files import atomic_file
 from models.errors import ConfigurationError, ErrorKind
 
 TableFormat = Literal["table", "csv", "json", "parquet"]
@@ -84,10 +85,11 @@ def write_table(frame: pd.DataFrame, table_format: str, target: Path | IO[str] |
                 remedy="Add -o FILE.parquet, or choose csv or json.",
                 kind=ErrorKind.TABLE_FORMAT,
             )
-        pa.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), target)
+        with atomic_file(target) as partial:
+            pa.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), partial)
         return
     if isinstance(target, Path):
-        with target.open("w", encoding="utf-8", newline="") as stream:
+        with atomic_file(target) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
             _write_text(frame, table_format, stream)
     else:
         _write_text(frame, table_format, target or sys.stdout)

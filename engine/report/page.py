@@ -14,6 +14,7 @@ from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
 from engine.report.overview import notices, settings, signature_note, signatures, statuses, tiles
 from engine.report.viewers import short_name
 from engine.store.root import code_version
+from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
 
 
@@ -43,7 +44,7 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
         )
     page = render(gather(url), top)
     try:
-        path.write_text(page, encoding="utf-8")
+        write_durably(path, page.encode())
     except OSError as error:
         raise InputError(
             "The report cannot be written where it is asked for.",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import PurePath
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from engine.surveys.survey import ViewerLink
 from engine.surveys.surveys import survey_on
 from models.grid import WavelengthGrid
+from models.secrets import HIDDEN, redacted_url
 
 
 def viewer_links(grid: WavelengthGrid, key: str, ra: float, dec: float) -> tuple[ViewerLink, ...]:
@@ -23,11 +25,9 @@ def viewer_links(grid: WavelengthGrid, key: str, ra: float, dec: float) -> tuple
 
 
 def public_url(url: str) -> str:
-    """``url`` without user, password, query and fragment, which may hold credentials."""
-    if "://" not in url:
-        return url
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """``url`` without user, query, fragment and secrets, which a store of an earlier version may hold."""
+    shown = redacted_url(url)
+    return re.split("[?#]", shown)[0].replace(f"{HIDDEN}@", "") if "://" in shown else shown
 
 
 def short_name(url: str) -> str:

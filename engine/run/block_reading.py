@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.files.lasting_faults import given_up
+from engine.files.retries import growing_pauses, with_retries
 from engine.files.source_health import SourceHealth
 from engine.spectra.source_file import RefusedFile
 from engine.spectra.spectra import Spectra
@@ -192,22 +193,26 @@ class _SliceReader:
                 self.close()
 
     def _read(self, piece: _Piece) -> Spectra:
-        for attempt in range(1, _ATTEMPTS + 1):
-            if self._error is not None:
-                raise self._error
-            try:
-                if self._open is None:
-                    self._open = self._stack.enter_context(
-                        open_spectra(self._part.file, self._part.start, self._part.stop)
-                    )
-                return self._open.read(piece.first, piece.stop)
-            except QuarantineError as error:
-                self._error = error
-            except RetryError as error:
-                self.close()
-                if attempt == _ATTEMPTS or self._stopped.wait(_PAUSE):
-                    self._error = error
-        raise self._error or AssertionError("the last attempt keeps its error")
+        if self._error is not None:
+            raise self._error
+        try:
+            return with_retries(
+                lambda: self._read_once(piece),
+                growing_pauses(_PAUSE, _ATTEMPTS - 1),
+                on_retry=lambda _: self.close(),
+                wait=self._stopped.wait,
+            )
+        except (QuarantineError, RetryError) as error:
+            self._error = error
+            self.close()
+            raise
+
+    def _read_once(self, piece: _Piece) -> Spectra:
+        if self._open is None:
+            self._open = self._stack.enter_context(
+                open_spectra(self._part.file, self._part.start, self._part.stop)
+            )
+        return self._open.read(piece.first, piece.stop)
 
 
 def _pieces(block: ScoreBlock) -> Iterator[_Piece]:

@@ -27,6 +27,7 @@ from engine.simulation.randomness import Stream, generator
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import RowKind, SimulatedSpectrum
 from engine.simulation.truth import TruthRow
+from models.atomic_files import atomic_file
 
 SPECPRODS = {"dr1": "iron", "edr": "fuji"}
 _SURVEYS = {"dr1": "main", "edr": "sv3"}
@@ -82,7 +83,8 @@ def write_desi_file(
     sums = [write_fits(folder / name, hdus) for name, hdus in zip(names, (coadd, redrock), strict=True)]
     listing = f"redux_{specprod}_healpix_{survey}_{program}_{pixel // 100}_{pixel}.sha256sum"
     text = "".join(f"{digest}  {name}\n" for digest, name in zip(sums, names, strict=True))
-    (folder / listing).write_text(text, encoding="ascii")
+    with atomic_file(folder / listing) as partial:
+        partial.write_text(text, encoding="ascii")
     relative = (folder / names[0]).relative_to(out).as_posix()
     return [_truth(item, row, relative, specprod, survey, program) for row, item in enumerate(placed)]
 

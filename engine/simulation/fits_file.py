@@ -13,6 +13,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from models.atomic_files import atomic_file
+
 _BLOCK = 2880
 _CODES = {"i2": "I", "i4": "J", "i8": "K", "f4": "E", "f8": "D", "u1": "B", "b1": "L"}
 
@@ -108,7 +110,7 @@ def _named(name: str) -> list[Card]:
 def write_fits(path: Path, hdus: Sequence[list[bytes]]) -> str:
     """Write HDUs to ``path``, whose directory must exist; returns the sha256 of the file as hex."""
     digest = hashlib.sha256()
-    with path.open("wb") as file:
+    with atomic_file(path) as partial, partial.open("wb") as file:
         for hdu in hdus:
             for piece in hdu:
                 file.write(piece)

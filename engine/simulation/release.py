@@ -16,6 +16,7 @@ from engine.simulation.sdss_plates import write_plate
 from engine.simulation.sdss_release import FIBRES, RUN2D, write_sdss_file
 from engine.simulation.settings import SimulationSettings, SurveyName
 from engine.simulation.truth import TRUTH_NAME, TruthRow, read_truth, write_truth
+from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
 
 __all__ = ["SimulatedRelease", "SimulationSettings", "read_truth", "simulate_release"]
@@ -66,7 +67,7 @@ def simulate_release(
     write = _WRITERS[settings.survey](settings)
     _prepare(out)
     description = _description(settings)
-    (out / MARKER_NAME).write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    write_durably(out / MARKER_NAME, (json.dumps(description, indent=1) + "\n").encode())
     rows = write(out, make, progress or _silent)
     write_truth(out / TRUTH_NAME, rows, description)
     targets = [row for row in rows if row.row_kind == "target"]

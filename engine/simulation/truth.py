@@ -9,6 +9,7 @@ from typing import Any
 from astropy.table import Table
 
 from engine.simulation.spectrum import SimulatedSpectrum
+from models.atomic_files import atomic_file
 
 TRUTH_NAME = "truth.ecsv"
 
@@ -136,7 +137,8 @@ def write_truth(path: Path, rows: list[TruthRow], meta: dict[str, Any]) -> None:
     table = Table({name: [getattr(row, name) for row in rows] for name in names}, meta=meta)
     for name, unit in _UNITS.items():
         table[name].unit = unit
-    table.write(path, format="ascii.ecsv", overwrite=True)
+    with atomic_file(path) as partial:
+        table.write(partial, format="ascii.ecsv")
 
 
 def read_truth(path: Path) -> Table:

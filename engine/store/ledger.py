@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
 from engine.store.checksummed import checksummed, read_checksummed
-from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.objects import ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.schema import FLAGS, FlagName
+from models.atomic_files import PARTIAL
 from models.errors import ErrorKind, StoreError
 
 Entry = TypeVar("Entry")

@@ -6,8 +6,6 @@ import contextlib
 import errno
 import functools
 import hashlib
-import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -16,12 +14,10 @@ from typing import Any, TypeVar
 
 from fsspec.implementations.local import LocalFileSystem
 
-from engine.files.file_systems import description_of, fault_of, open_file_system, patiently, storage_options
+from engine.files.file_systems import description_of, fault_of, open_file_system, retried, storage_options
 from engine.store.blocks import WrittenObject
+from models.atomic_files import create_durably, make_directories, write_durably
 from models.errors import ErrorKind, InputError, RetryError
-
-PARTIAL = ".partial"
-"""Ends the names of temporary files; what a killed writer leaves behind, never read."""
 
 _WRITERS = 8
 """Objects written at once: hides the time that a disk takes to sync, and a bucket to answer."""
@@ -29,8 +25,6 @@ _WRITERS = 8
 _T = TypeVar("_T")
 
 _REFUSED = {errno.EROFS, errno.ENAMETOOLONG}
-_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-"""What file systems without hard links say to one."""
 
 
 def digest_of(data: bytes) -> str:
@@ -84,9 +78,9 @@ class ObjectTree:
         """
         with self._writing(path):
             if self._local:
-                _put_durably(Path(self._root), path, data)
+                write_durably(self._place(path), data)
             else:
-                patiently(lambda: self._fs.pipe_file(f"{self._root}/{path}", data))
+                retried(lambda: self._fs.pipe_file(f"{self._root}/{path}", data))
         return WrittenObject(path, len(data), digest_of(data))
 
     def create(self, path: str, data: bytes) -> bool:
@@ -103,7 +97,7 @@ class ObjectTree:
         """
         with self._writing(path):
             if self._local:
-                return _create_durably(Path(self._root), path, data)
+                return create_durably(self._place(path), data)
             try:
                 self._fs.pipe_file(f"{self._root}/{path}", data, mode="create")
             except Exception as error:
@@ -141,7 +135,7 @@ class ObjectTree:
         with self._reading(f"{paths[0]} and {len(paths) - 1} more"):
             if self._local:
                 return {path: Path(name).read_bytes() for name, path in whole.items()}
-            found: dict[str, bytes] = patiently(lambda: self._fs.cat(list(whole)))
+            found: dict[str, bytes] = retried(lambda: self._fs.cat(list(whole)))
             # Some file systems answer one path without, and all with, a leading slash.
             stripped = {name.lstrip("/"): data for name, data in found.items()}
             return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
@@ -184,9 +178,15 @@ class ObjectTree:
             with self._writing(path), contextlib.suppress(FileNotFoundError):
                 self._remotely(functools.partial(self._fs.rm_file, f"{self._root}/{path}"))
 
+    def _place(self, path: str) -> Path:
+        """Where a local object goes; its directory is made if it is missing."""
+        target = Path(self._root) / path
+        make_directories(target.parent)
+        return target
+
     def _remotely(self, call: Callable[[], _T]) -> _T:
         """The value of ``call``; a network is given several chances, a disk that fails is not."""
-        return call() if self._local else patiently(call)
+        return call() if self._local else retried(call)
 
     @contextlib.contextmanager
     def _writing(self, path: str) -> Iterator[None]:
@@ -247,76 +247,8 @@ def _passing(what: str, where: str, error: Exception) -> RetryError:
     )
 
 
-def _put_durably(root: Path, path: str, data: bytes) -> None:
-    target = root / path
-    with _written_beside(target, data) as partial:
-        partial.replace(target)
-    _sync_directory(target.parent)
-
-
-def _create_durably(root: Path, path: str, data: bytes) -> bool:
-    target = root / path
-    with _written_beside(target, data) as partial:
-        try:
-            os.link(partial, target)
-        except FileExistsError:
-            return False
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            try:
-                with target.open("xb") as stream:
-                    stream.write(data)
-            except FileExistsError:
-                return False
-        finally:
-            partial.unlink()
-    _sync_directory(target.parent)
-    return True
-
-
-@contextlib.contextmanager
-def _written_beside(target: Path, data: bytes) -> Iterator[Path]:
-    """A synced temporary file in the target's directory; it is deleted if the block fails."""
-    _make_directories(target.parent)
-    # A name of its own per attempt: two writers of one block never share a temporary file.
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(8)}{PARTIAL}")
-    try:
-        with partial.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield partial
-    except BaseException:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise
-
-
 def _is_conflict(error: Exception) -> bool:
     """Whether S3 says that a conditional write lost: 412, or 409 while another one is under way."""
     codes = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
     response = getattr(error.__cause__ or error, "response", None)
     return isinstance(response, dict) and str(response.get("Error", {}).get("Code", "")) in codes
-
-
-def _make_directories(directory: Path) -> None:
-    missing = []
-    while not directory.exists():
-        missing.append(directory)
-        directory = directory.parent
-    for each in reversed(missing):
-        each.mkdir(exist_ok=True)
-        _sync_directory(each.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        # Some network file systems cannot sync a directory and say so; they order it themselves.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(descriptor)

@@ -25,8 +25,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine.store.lock_holder import LockHolder, LockRecord
-from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.objects import ObjectTree
 from engine.store.run_state import RunState
+from models.atomic_files import PARTIAL
 from models.errors import ConfigurationError, ErrorKind, RetryError, StoreError, WhyspecError
 
 LOCKS = "ledger/lock"

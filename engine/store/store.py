@@ -21,11 +21,12 @@ from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, Written
 from engine.store.configuration import RunConfiguration
 from engine.store.hierarchy import array_document, encode_block, group_document, new_documents, open_array
 from engine.store.ledger import FlaggedRows, Ledger, ranges_of
-from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.objects import ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
 from engine.store.schema import ARRAYS, FLAGS, ArraySpec, FlagName, arrays_of
 from engine.store.staging import staged_bytes, staging_path, unstaged
+from models.atomic_files import PARTIAL
 from models.errors import BugError, ConfigurationError, ErrorKind, InputError, StoreError
 
 _SCORE_FIELDS = (

@@ -19,9 +19,10 @@ from engine.store.object_checks import (
     uncommitted_blocks,
     unexpected_faults,
 )
-from engine.store.objects import PARTIAL, ObjectTree
+from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.run_lock import FoundLock, found_lock
+from models.atomic_files import PARTIAL
 
 
 @dataclass(frozen=True, slots=True)

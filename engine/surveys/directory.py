@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.files.byte_source import is_local, local_path, reading
-from engine.files.file_systems import description_of, fault_of, open_file_system, patiently
+from engine.files.file_systems import description_of, fault_of, open_file_system, retried
 from models.errors import ErrorKind, InputError
 
 SUFFIXES = (".fits", ".fits.gz", ".fit", ".fits.fz")
@@ -41,7 +41,7 @@ def kind_of(url: str) -> str:
     is_file = name_of(url).endswith(SUFFIXES)
     with _listing(url):
         try:
-            kind = patiently(lambda: filesystem.info(path_in))["type"]
+            kind = retried(lambda: filesystem.info(path_in))["type"]
         except Exception as error:
             if isinstance(error, FileNotFoundError) and fault_of(error) == "missing":
                 return ""
@@ -104,7 +104,7 @@ def _walk_remote(url: str, depth: int, skip: frozenset[str]) -> Iterator[tuple[s
     def entries(folder: str) -> tuple[str, list[str], list[str]]:
         path = str(filesystem._strip_protocol(folder))
         with _listing(folder):
-            found = patiently(lambda: filesystem.ls(path, detail=True))
+            found = retried(lambda: filesystem.ls(path, detail=True))
         inside = [entry for entry in found if str(entry["name"]).rstrip("/") != path.rstrip("/")]
         parts: dict[bool, list[str]] = {True: [], False: []}
         for entry in inside:

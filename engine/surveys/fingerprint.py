@@ -24,7 +24,7 @@ import threading
 from collections.abc import Iterable, Sequence
 
 from engine.files.byte_source import is_local, local_path, reading
-from engine.files.file_systems import fault_of, open_file_system, patiently
+from engine.files.file_systems import fault_of, open_file_system, retried
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
 from engine.files.many_reads import first_bytes
@@ -121,7 +121,7 @@ def _entries(directory: str) -> list[str]:
     """What a remote directory lists; nothing where the server lets files be read but not listed."""
     filesystem, root = open_file_system(directory)
     try:
-        return [str(entry) for entry in patiently(lambda: filesystem.ls(root, detail=False))]
+        return [str(entry) for entry in retried(lambda: filesystem.ls(root, detail=False))]
     except Exception as error:
         if fault_of(error) in ("missing", "refused"):
             return []

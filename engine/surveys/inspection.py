@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.files.many_reads import first_bytes
+from engine.files.retries import growing_pauses, with_retries
 from engine.spectra.source_file import RefusedFile, SourceFile
 from engine.surveys.fingerprint import PublishedChecksums, published_fingerprint
 from engine.surveys.layout import Candidate
@@ -24,7 +24,7 @@ Answer = SourceFile | RefusedFile
 _THREADS = 8
 _CHUNK = 16  # files that a thread takes at once: to hand over each by itself costs as much as to look at it
 _ATTEMPTS = 3
-_FIRST_PAUSE = 0.5  # seconds, doubled at each further attempt
+_FIRST_PAUSE = 0.5  # seconds
 
 
 def inspect_all(
@@ -99,18 +99,13 @@ def _is_unchanged(before: SourceFile, candidate: Candidate, sums: Sequence[str])
 
 
 def _inspect(candidate: Candidate, published: PublishedChecksums) -> Answer:
-    pause = _FIRST_PAUSE
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return inspect(candidate.url, candidate.redshift_url, published)
-        except QuarantineError as error:
-            return _refused(candidate, error)
-        except RetryError as error:
-            if attempt == _ATTEMPTS:
-                return _refused(candidate, error)
-            time.sleep(pause)
-            pause *= 2
-    raise AssertionError("the last attempt returns")
+    try:
+        return with_retries(
+            lambda: inspect(candidate.url, candidate.redshift_url, published),
+            growing_pauses(_FIRST_PAUSE, _ATTEMPTS - 1),
+        )
+    except (QuarantineError, RetryError) as error:
+        return _refused(candidate, error)
 
 
 def _refused(candidate: Candidate, error: QuarantineError | RetryError) -> RefusedFile:

@@ -6,17 +6,20 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from engine.files.byte_source import is_local
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
 from engine.surveys.directory import absolute, directory_of, files_below, kind_of
 from engine.surveys.inspection import Progress, inspect_all
-from engine.surveys.layout import Found
+from engine.surveys.layout import Candidate, Found
 from engine.surveys.pairing import pair
 from engine.surveys.recognition import FILES, find, layouts, recognise, several_surveys
 from engine.surveys.surveys import files_of_surveys, reader_of, redshift_urls
+from models.credentials import refuse_credentials
 from models.errors import ErrorKind, InputError, RetryError
 from models.grid import WavelengthGrid
+from models.secrets import redacted_url
 
 
 def list_release(
@@ -41,12 +44,16 @@ def list_release(
 
     Raises
     ------
-    InputError : nothing given, a path that does not exist, an unknown layout, or nothing to read there.
+    InputError : nothing given, a URL with credentials, a path that does not exist, an unknown layout, or
+        nothing to read there.
     ConfigurationError : files of two surveys: one store has one grid.
     RetryError : the disk or network failed for every file.
     """
+    refuse_credentials(*release)
     root, name, found = _find(release, layout)
-    files, refused = inspect_all(found.candidates, found.published, known or {}, progress)
+    candidates, with_credentials = _without_credentials(found.candidates)
+    files, refused = inspect_all(candidates, found.published, known or {}, progress)
+    refused += with_credentials
     if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
         raise RetryError(
             "No file of the release could be read.",
@@ -65,7 +72,8 @@ def list_release(
             kind=ErrorKind.NOTHING_USABLE,
         )
     grid = _one_grid(files, root)
-    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), found.skipped)
+    skipped = tuple(replace(file, url=redacted_url(file.url)) for file in found.skipped)
+    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), skipped)
 
 
 def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
@@ -128,6 +136,20 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
         + (", or leave the layout out." if layout else "."),
         kind=ErrorKind.NOTHING_FOUND,
     )
+
+
+def _without_credentials(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RefusedFile]]:
+    """Candidates whose URLs may be stored, and the others: a server's index may hold signed links."""
+    kept: list[Candidate] = []
+    refused: list[RefusedFile] = []
+    for candidate in candidates:
+        try:
+            refuse_credentials(candidate.url, candidate.redshift_url)
+        except InputError as error:
+            refused.append(RefusedFile(redacted_url(candidate.url), error.kind, str(error)))
+        else:
+            kept.append(candidate)
+    return kept, refused
 
 
 def _one_grid(files: Sequence[SourceFile], root: str) -> WavelengthGrid:

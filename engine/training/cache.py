@@ -28,6 +28,7 @@ from engine.training.populations import Frame
 from engine.training.request import TrainingRequest
 from engine.training.sample import TrainingSample
 from engine.training.sides import Side
+from models.atomic_files import PARTIAL, write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
 from models.training.spectra import TrainingSpectra, TrainingSplit
@@ -142,7 +143,9 @@ def held(directory: Path) -> Iterator[Path]:
     """
     if directory.exists() and (
         not directory.is_dir()
-        or not {path.name for path in directory.iterdir()} <= {ARRAYS, MARKER, f"{MARKER}.partial", LOCK}
+        or not all(
+            path.name in (ARRAYS, MARKER, LOCK) or path.suffix == PARTIAL for path in directory.iterdir()
+        )
     ):
         raise InputError(
             "The directory for the cache holds something else.",
@@ -187,7 +190,8 @@ def begin(directory: Path, sample: TrainingSample, grid: WavelengthGrid) -> Arra
     ConfigurationError : the disk has not enough room.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / MARKER).unlink(missing_ok=True)
+    for path in (directory / MARKER, *directory.glob(f"*{PARTIAL}")):
+        path.unlink(missing_ok=True)
     if (directory / ARRAYS).exists():
         shutil.rmtree(directory / ARRAYS)
     count = len(sample)
@@ -259,12 +263,7 @@ def finish(
         "redshifts": list(sample.frame.redshifts),
         "window": list(sample.frame.window),
     }
-    partial = directory / f"{MARKER}.partial"
-    with partial.open("w") as stream:
-        stream.write(json.dumps(marker, indent=2) + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, directory / MARKER)  # noqa: PTH105 - one step on every system
+    write_durably(directory / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
     return _mapped_set(directory, sample.redshift, side, pixels, sample.frame, wanted)
 
 

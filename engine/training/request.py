@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.training.populations import PopulationName
+from models.credentials import refuse_credentials
 
 KindName = Literal["local", "variational", "variational-published"]
 """Kinds of models that can be trained."""
@@ -28,6 +29,10 @@ class TrainingRequest:
     cache_bytes : what they may take there.
     kind : of the model, see ``flows.training.kinds``.
     epochs, seed, threads : of the fit; everything else as in ``models.training.fit``.
+
+    Raises
+    ------
+    InputError : a path or URL holds credentials, which Prefect would show.
     """
 
     release: tuple[str, ...]
@@ -45,3 +50,6 @@ class TrainingRequest:
     epochs: int = 40
     seed: int = 0
     threads: int = 2
+
+    def __post_init__(self) -> None:
+        refuse_credentials(*self.release, self.directory, self.cache)

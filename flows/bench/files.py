@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.bench.curves import curves_figure
 from flows.bench.results import OcclusionBench
+from models.atomic_files import atomic_file, write_durably
 from models.errors import ErrorKind, InputError
 
 _FIGURES = (".png", ".pdf", ".svg")
@@ -35,7 +36,7 @@ def save_json(found: dict[str, Any], path: Path) -> None:
     InputError : it cannot be written.
     """
     try:
-        path.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_durably(path, (json.dumps(found, indent=2, allow_nan=False) + "\n").encode())
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -48,7 +49,8 @@ def save_curves(bench: OcclusionBench, path: Path) -> None:
     InputError : it cannot be written.
     """
     try:
-        curves_figure(bench).savefig(path, dpi=150)
+        with atomic_file(path) as partial:
+            curves_figure(bench).savefig(partial, format=path.suffix[1:].lower(), dpi=150)
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -19,6 +19,7 @@ from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.results import DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
 from flows.console import counting
+from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
@@ -128,7 +129,7 @@ def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]
     }
     try:
         for name, content in contents.items():
-            (directory / name).write_bytes(content)
+            write_durably(directory / name, content)
     except OSError as error:
         raise _unwritable(directory, error) from error
     return tuple(directory / name for name in contents)

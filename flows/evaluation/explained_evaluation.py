@@ -14,6 +14,7 @@ from engine.evaluation.explanation_tables import TextTable, all_tables, cost_tab
 from engine.evaluation.injected_spectra import PlantingGround
 from engine.evaluation.judged_spectra import Judgement
 from flows.console import counting, show_whole
+from models.atomic_files import atomic_file, write_durably
 from models.errors import ErrorKind, InputError
 from models.spectrum_model import SpectrumModel
 
@@ -61,9 +62,10 @@ def save_judgement(judgement: Judgement, directory: Path) -> tuple[Path, Path, P
     tables = "\n".join(table.markdown() for table in all_tables(judgement))
     paths = directory / JUDGEMENT, directory / TABLES, directory / FIGURE
     try:
-        paths[0].write_text(text, encoding="utf-8")
-        paths[1].write_text(tables, encoding="utf-8")
-        explanation_figure(judgement).savefig(paths[2], dpi=110)
+        write_durably(paths[0], text.encode())
+        write_durably(paths[1], tables.encode())
+        with atomic_file(paths[2]) as partial:
+            explanation_figure(judgement).savefig(partial, format="png", dpi=110)
     except OSError as error:
         raise InputError(
             "The explanations of an evaluation cannot be written.",

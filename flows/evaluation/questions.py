@@ -40,6 +40,7 @@ from flows import option_types
 from flows.console import counting
 from flows.evaluation.evaluate import THRESHOLD
 from flows.evaluation.explained_evaluation import explain_evaluation
+from models.atomic_files import atomic_file, write_durably
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model
 
@@ -92,7 +93,8 @@ def main(
         with counting(console, "headline") as progress:
             found = _headlines(scoring, ground, rows, progress)
         clearest = max(found, key=lambda each: min(each.ranked(each.rivals[NEAREST + RIVAL])))
-        two_oddities_figure(clearest, NEAREST + RIVAL).savefig(out / "two-oddities.png", dpi=110)
+        with atomic_file(out / "two-oddities.png") as partial:
+            two_oddities_figure(clearest, NEAREST + RIVAL).savefig(partial, format="png", dpi=110)
         described = {"rows": rows, "spectra": [_described(each) for each in found]}
         _write_json(out / "headline.json", scoring, described)
         _write_tables(out / "headline.md", [headline_table(found)])
@@ -154,11 +156,11 @@ def _ranked(found: TwoOddities, maps: NDArray[np.float32]) -> dict[str, tuple[fl
 
 def _write_json(path: Path, model: SpectrumModel, answer: dict[str, Any]) -> None:
     whole = {"model": model.card.name, "digest": model.card.digest, **answer}
-    path.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    write_durably(path, (json.dumps(whole, indent=1) + "\n").encode())
 
 
 def _write_tables(path: Path, tables: Sequence[TextTable]) -> None:
-    path.write_text("\n".join(table.markdown() for table in tables), encoding="utf-8")
+    write_durably(path, "\n".join(table.markdown() for table in tables).encode())
 
 
 if __name__ == "__main__":

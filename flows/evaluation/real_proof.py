@@ -29,6 +29,7 @@ from engine.spectra.spectra import Spectra
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from flows.console import counting
+from models.atomic_files import atomic_file, write_durably
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model
 
@@ -142,8 +143,9 @@ def main(
     }
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(_plain(result), indent=1, allow_nan=False)
-    (out / RESULTS).write_text(text + "\n", encoding="utf-8")
-    real_figure(labelled, scored, found, apart).savefig(out / FIGURE, dpi=110)
+    write_durably(out / RESULTS, f"{text}\n".encode())
+    with atomic_file(out / FIGURE) as partial:
+        real_figure(labelled, scored, found, apart).savefig(partial, format="png", dpi=110)
     console.print(group_table(found))
     if apart:
         console.print(

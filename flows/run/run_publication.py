@@ -13,8 +13,8 @@ from flows.console import count, duration
 from flows.run.run_request import RunSummary
 from infra.prefect_environment import prepare_prefect
 from infra.run_identity import current_run_id
-from models.redaction import redacted
 from models.row_status import RowStatus
+from models.secrets import redacted
 from tasks.run_listener import ListenerGroup, current_listener, listening
 
 _LONGEST_LIST = 50

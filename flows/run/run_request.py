@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from engine.spectra.source_file import RefusedFile
 from flows.run.class_summary import ClassSummary, RunWarning
+from models.credentials import refuse_credentials
 
 ExecutorName = Literal["ray", "serial"]
 
@@ -30,6 +31,10 @@ class RunRequest:
     workers : processes; 0 as in the settings.
     check_data : whether new files are compared with their DATASUMs before anything else is done.
     wait : seconds to wait for another run on the store to end.
+
+    Raises
+    ------
+    InputError : a path or URL holds credentials, which Prefect would show.
     """
 
     release: tuple[str, ...]
@@ -50,6 +55,7 @@ class RunRequest:
     wait: float = 0.0
 
     def __post_init__(self) -> None:
+        refuse_credentials(*self.release, self.store, *(self.models or ()))
         # Workers may run in another directory than the one this path was typed in.
         if "://" not in self.store:
             object.__setattr__(self, "store", str(Path(self.store).absolute()))

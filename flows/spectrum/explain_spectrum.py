@@ -19,6 +19,7 @@ from engine.spectra.spectra import Spectra
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.surveys.surveys import files_of_surveys
+from models.credentials import refuse_credentials
 from models.errors import ErrorKind, InputError, QuarantineError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
@@ -46,6 +47,9 @@ class SpectrumRequest:
     model: str | None
     occlusion: OcclusionSettings
     memory_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        refuse_credentials(self.file, self.model or "")
 
 
 def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectrum:

@@ -12,6 +12,7 @@ from engine.attribution.signatures import signatures_in
 from engine.figures.explained_spectrum import ExplainedSpectrum
 from engine.figures.explanation import explanation_figure
 from flows.console import facts
+from models.atomic_files import atomic_file
 from models.errors import ErrorKind, InputError
 
 _FIGURES = (".png", ".pdf", ".svg")
@@ -76,7 +77,8 @@ def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
             kind=ErrorKind.FIGURE_NAME,
         )
     try:
-        explanation_figure(spectrum).savefig(path, dpi=150)
+        with atomic_file(path) as partial:
+            explanation_figure(spectrum).savefig(partial, format=path.suffix[1:].lower(), dpi=150)
     except OSError as error:
         raise InputError(
             "The figure cannot be written.",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from flows.training.figure import curves_png
+from models.atomic_files import write_durably
 from models.training.fit import TrainingProgress
 
 HISTORY, PICTURE = "training.json", "training.png"
@@ -69,7 +69,8 @@ class TrainingHistory:
         )
         self.epochs = [*self.epochs[:place], record]
         content = {"training": self._identity, "epochs": [asdict(epoch) for epoch in self.epochs]}
-        _replace(self._directory / HISTORY, (json.dumps(content, indent=1) + "\n").encode())
+        self._directory.mkdir(parents=True, exist_ok=True)
+        write_durably(self._directory / HISTORY, (json.dumps(content, indent=1) + "\n").encode())
         if now - self._drawn >= _DRAWN_EVERY:
             self.draw()
             self._drawn = self._clock()
@@ -77,7 +78,7 @@ class TrainingHistory:
 
     def draw(self) -> None:
         """Draw the picture."""
-        _replace(self._directory / PICTURE, curves_png(self.epochs))
+        write_durably(self._directory / PICTURE, curves_png(self.epochs))
 
 
 def _read(path: Path, identity: str) -> list[EpochRecord]:
@@ -88,11 +89,3 @@ def _read(path: Path, identity: str) -> list[EpochRecord]:
         return [EpochRecord(**epoch) for epoch in content["epochs"]]
     except (FileNotFoundError, json.JSONDecodeError, KeyError, TypeError):
         return []
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file so that it is always whole, the old one or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    os.replace(partial, path)  # noqa: PTH105 - one step on every system

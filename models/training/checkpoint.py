@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from models.atomic_files import write_durably
 from models.model_card import ModelCard
 
 NAME = "checkpoint.safetensors"
@@ -58,9 +58,7 @@ def write_checkpoint(
     }
     content = save_tensors({k: v.detach().clone() for k, v in tensors.items()}, {"state": json.dumps(facts)})
     directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / f"{NAME}.partial"
-    partial.write_bytes(content)
-    os.replace(partial, directory / NAME)  # noqa: PTH105 - one step on every system
+    write_durably(directory / NAME, content)
 
 
 def read_checkpoint(

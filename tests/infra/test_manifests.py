@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from infra.settings import Settings
-from models.redaction import redacted
+from models.secrets import redacted
 from tests.small_run import REPOSITORY
 
 INFRA = REPOSITORY / "infra"

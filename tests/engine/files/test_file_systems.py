@@ -10,7 +10,7 @@ import fsspec
 import pytest
 
 from engine.files import file_systems
-from engine.files.file_systems import fault_of, open_file_system, patiently, storage_options
+from engine.files.file_systems import fault_of, open_file_system, retried, storage_options
 from models.errors import InputError
 from tests.servers.http_ranges import Fault, RangeServer
 from tests.servers.s3 import BUCKET, S3Server, s3, s3_user, s3_visitor
@@ -95,7 +95,7 @@ def test_a_silent_server_is_not_waited_for(
     web.misbehave("x", Fault("hang", seconds=30))
     filesystem, path = open_file_system(f"{web.url}/x")
     begun = time.monotonic()
-    failure(patiently, lambda: filesystem.cat_file(path))
+    failure(retried, lambda: filesystem.cat_file(path))
     assert time.monotonic() - begun < 5
     assert len(web.requests("x")) == file_systems.ATTEMPTS
 
@@ -105,18 +105,18 @@ def test_a_silent_bucket_is_not_waited_for(s3_user: S3Server, hasty: None) -> No
     s3_user.misbehave("GET", "*silent/x", seconds=1)
     filesystem, path = open_file_system(f"s3://{BUCKET}/silent/x")
     begun = time.monotonic()
-    assert fault_of(failure(patiently, lambda: filesystem.cat_file(path))) == "passing"
+    assert fault_of(failure(retried, lambda: filesystem.cat_file(path))) == "passing"
     assert time.monotonic() - begun < 15
 
 
 def test_patience_ends_with_success_or_with_a_fault_that_lasts(web: RangeServer, hasty: None) -> None:
     filesystem, path = open_file_system(f"{web.url}/x")
     web.misbehave("x", Fault("status", 503), times=2)
-    assert patiently(lambda: filesystem.cat_file(path)) == bytes(1000)
+    assert retried(lambda: filesystem.cat_file(path)) == bytes(1000)
     assert [request.status for request in web.requests("x")] == [503, 503, 200]
     web.forget()
     web.misbehave("x", Fault("status", 403))
-    failure(patiently, lambda: filesystem.cat_file(path))
+    failure(retried, lambda: filesystem.cat_file(path))
     assert len(web.requests("x")) == 1
 
 
