@@ -107,7 +107,7 @@ def bench_plan(
         prepared = _prepare(request)
         progress("fill the ledger")
         store = Store.create(request.store, prepared.configuration)
-        begin(store, prepared.plan)
+        begin(store, prepared.plan, prepared.snapshot)
         for block in prepared.plan.blocks:
             store.ledger.commit(finished(block))
         cases.append(measured("all in the store"))
