@@ -12,7 +12,7 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from engine.run.executor import Executor
-from engine.run.plan import attribution_blocks, begin, gone_rows, superseded_rows
+from engine.run.plan import begin, begin_attribution, gone_rows
 from engine.store.blocks import BlockResult
 from engine.store.store import Store
 from flows.run.locked_run import locked_run
@@ -52,20 +52,22 @@ def process(request: RunRequest) -> RunSummary:
         log_plan(prepared)
         if not prepared.has_work:
             return summary_of_nothing(prepared, time.monotonic() - begun)
-        begin(store, prepared.plan)
+        snapshot = begin(store, prepared.plan, prepared.snapshot)
         with ExitStack() as stack:
             executor = run_executor(prepared, stack)
             current_listener().ready(executor.workers, prepared.listing.refused)
             scored = _run_stage("scoring", prepared.plan.blocks, store, executor)
-            superseded = superseded_rows(store)
-            store.mark_superseded(superseded)
+            snapshot = snapshot.with_results(scored)
+            superseded = snapshot.newly_superseded
+            snapshot = store.mark_superseded(snapshot, superseded)
             log_marks("superseded", len(superseded))
-            gone = gone_rows(store, prepared.plan, prepared.listing)
-            store.mark_gone(gone)
+            gone = gone_rows(snapshot, prepared.plan, prepared.listing)
+            snapshot = store.mark_gone(snapshot, gone)
             log_marks("gone", len(gone))
-            explained = _run_stage("explaining", attribution_blocks(store), store, executor)
+            snapshot = begin_attribution(store, snapshot)
+            explained = _run_stage("explaining", snapshot.unexplained_blocks, store, executor)
         store.clear_staging()
-        return summary_of(prepared, store, scored, explained, time.monotonic() - begun)
+        return summary_of(prepared, snapshot, scored, explained, time.monotonic() - begun)
 
 
 def _run_stage(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.peak_filter import PeakFilter, line_at_peak, parse_peak
 from engine.attribution.signatures import SignatureFilter, labels_of, parse_signatures
-from engine.clustering.stored import read_store_clustering
+from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.query.table_formats import TableFormat, write_table
 from engine.store.reading import StoreView
 from models.errors import ConfigurationError, ErrorKind, InputError
@@ -176,9 +176,19 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     StoreError : the store is damaged.
     """
     view = StoreView.open(url)
+    return find(view, settings, _chosen_clustering(view, settings))
+
+
+def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> pd.DataFrame:
+    """What :func:`query` answers, from a view and the clustering asked for; ``None`` where there is none.
+
+    Raises
+    ------
+    InputError : there is no such cluster.
+    """
     by_identity = bool(settings.target_ids or settings.keys)
     rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing())
-    frame, signatures = _described(view, rows, settings)
+    frame, signatures = _described(view, rows, settings, clustering)
     frame = frame[_fulfilled(frame, signatures, settings)]
     by = ["tail_probability"] if len(view.configuration.models) > 1 else []
     order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
@@ -215,7 +225,7 @@ def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.in
 
 
 def _described(
-    view: StoreView, rows: NDArray[np.int64], settings: QuerySettings
+    view: StoreView, rows: NDArray[np.int64], settings: QuerySettings, clustering: ReadClustering | None
 ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """An answer's columns for these store rows, indexed by store row, and their failure signatures.
 
@@ -241,27 +251,35 @@ def _described(
     frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
     signatures = explained["signatures"].fillna(-1).to_numpy(np.int64)
     frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
-    frame["cluster"] = _cluster_column(view, explained["outlier"], settings).set_axis(frame.index)
+    frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
     return frame[list(COLUMNS)].astype(_TYPES), signatures
 
 
-def _cluster_column(view: StoreView, outlier: pd.Series, settings: QuerySettings) -> pd.Series:
+def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
+    """The clustering asked for; ``None`` where nothing was clustered and nothing is asked of it."""
     names = view.clusterings()
-    if settings.clustering not in names:
-        if settings.cluster is not None or settings.clustering != _DEFAULT_CLUSTERING:
-            raise InputError(
-                "The store has no clustering of that name."
-                if names
-                else "The explanations of this store have not been clustered.",
-                where=view.url,
-                got=settings.clustering,
-                allowed=", ".join(names) or "none yet",
-                remedy=f"Run 'whyspec cluster {view.url}' first"
-                + (", or choose an allowed clustering." if names else "."),
-                kind=ErrorKind.NO_CLUSTERING,
-            )
+    if settings.clustering in names:
+        return read_store_clustering(view, settings.clustering)
+    if settings.cluster is None and settings.clustering == _DEFAULT_CLUSTERING:
+        return None
+    raise InputError(
+        "The store has no clustering of that name."
+        if names
+        else "The explanations of this store have not been clustered.",
+        where=view.url,
+        got=settings.clustering,
+        allowed=", ".join(names) or "none yet",
+        remedy=f"Run 'whyspec cluster {view.url}' first"
+        + (", or choose an allowed clustering." if names else "."),
+        kind=ErrorKind.NO_CLUSTERING,
+    )
+
+
+def _cluster_column(
+    view: StoreView, outlier: pd.Series, settings: QuerySettings, clustering: ReadClustering | None
+) -> pd.Series:
+    if clustering is None:
         return pd.Series(pd.NA, index=outlier.index, dtype="Int32")
-    clustering = read_store_clustering(view, settings.clustering)
     numbers = [cluster.label for cluster in clustering.summary.clusters]
     if settings.cluster is not None and settings.cluster not in numbers:
         raise InputError(

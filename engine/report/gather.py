@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.figures.explained_spectrum import ExplainedSpectrum
-from engine.query.query import QuerySettings, query
+from engine.query.query import QuerySettings, find
 from engine.report.viewers import public_url
 from engine.spectra.source_file import RefusedFile
 from engine.store.ledger import Ledger
 from engine.store.reading import StoreView
 from engine.store.routing import summed, unmodelled
+from engine.store.saved_plans import ScorePlan
 from models.row_status import RowStatus
 
 
@@ -31,7 +33,7 @@ class StoreFacts:
     superseded : number of rows that newer rows replace.
     gone : number of the other rows whose file has vanished from the release; they are not left out.
     unmodelled : classes that no model was for, with their rows, as text; rows superseded since are counted.
-    outliers : all outliers, oddest first, as :func:`engine.query.query.query` gives them.
+    outliers : all outliers, oddest first, as :func:`engine.query.query.find` gives them.
     refused : files quarantined by the listings and by the blocks.
     clustering : the clustering shown; ``None`` if there is none.
     """
@@ -66,12 +68,12 @@ def gather(url: str) -> StoreFacts:
     StoreError : the store is damaged.
     """
     view = StoreView.open(url)
-    ledger = Ledger(view.objects)
     table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded", "gone"])
     current = table[~table["superseded"]]
-    plans = ledger.plans()
+    plans = Ledger(view.objects).plans()
     names = view.clusterings()
     shown = "default" if "default" in names else next(iter(names), "")
+    clustering = read_store_clustering(view, shown) if shown else None
     return StoreFacts(
         view=view,
         store=public_url(url),
@@ -84,15 +86,14 @@ def gather(url: str) -> StoreFacts:
         superseded=len(table) - len(current),
         gone=int(current["gone"].sum()),
         unmodelled=unmodelled(summed(count for result in view.scored.values() for count in result.classes)),
-        outliers=query(url, QuerySettings(clustering=shown) if shown else QuerySettings()),
-        refused=_refused(view, ledger),
-        clustering=read_store_clustering(view, shown) if shown else None,
+        outliers=find(view, QuerySettings(), clustering),
+        refused=_refused(view, plans),
+        clustering=clustering,
     )
 
 
-def _refused(view: StoreView, ledger: Ledger) -> tuple[RefusedFile, ...]:
+def _refused(view: StoreView, plans: Sequence[ScorePlan]) -> tuple[RefusedFile, ...]:
     """Files quarantined, each once: as the latest listing or block that met it says."""
-    plans = ledger.plans()
     # A file that a later plan read is no longer quarantined.
     latest: dict[str, RefusedFile] = {}
     for plan in plans:

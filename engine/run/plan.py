@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
-from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.blocks import ScoreBlock
 from engine.store.checksummed import canonical
 from engine.store.configuration import RunConfiguration
-from engine.store.file_versions import (
-    FileVersion,
-    rows_of_vanished,
-    rows_to_mark,
-    stored_versions,
-    versions_by_url,
-)
+from engine.store.file_versions import FileVersion, rows_of_vanished, rows_to_mark
 from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
-from engine.store.store import Store, check_configuration
+from engine.store.snapshot import Snapshot
+from engine.store.store import Store
 from models.errors import ConfigurationError, ErrorKind, InputError
 
 FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "skipped"]
@@ -117,8 +115,8 @@ class Plan:
         }
 
 
-def make_plan(listing: ReleaseListing, store: Store | None, configuration: RunConfiguration) -> Plan:
-    """Compare a release with a store (``None``: there is none yet) and plan what is missing.
+def make_plan(listing: ReleaseListing, snapshot: Snapshot, configuration: RunConfiguration) -> Plan:
+    """Compare a release with a store's ledger (empty where there is no store) and plan what is missing.
 
     Blocks of earlier plans that were not finished keep their place and content. Spectra of files
     that are new, have changed or could not be read before fill the blocks after the last planned
@@ -126,20 +124,12 @@ def make_plan(listing: ReleaseListing, store: Store | None, configuration: RunCo
 
     Raises
     ------
-    ConfigurationError : the store was made with another configuration, or the release's grid is not
-        the configuration's.
+    ConfigurationError : the release's grid is not the configuration's.
     InputError : a file is listed twice.
-    StoreError : the ledger is damaged.
     """
     _check_grid(listing, configuration)
-    plans: tuple[ScorePlan, ...] = ()
-    results: dict[int, BlockResult] = {}
-    if store is not None:
-        check_configuration(store, configuration)
-        plans, results = store.ledger.plans(), store.ledger.results("score")
-    versions = versions_by_url(plans, results)
-    files, wanted = _compare(listing, plans, versions)
-    stop = max([plan.stop_block for plan in plans] + [index + 1 for index in results], default=0)
+    files, wanted = _compare(listing, snapshot)
+    stop = snapshot.score_stop
     addition = None
     if wanted:
         addition = ScorePlan(
@@ -149,16 +139,15 @@ def make_plan(listing: ReleaseListing, store: Store | None, configuration: RunCo
             capacity=configuration.block_rows,
             files=tuple(wanted),
             refused=listing.refused,
-            number=len(plans),
+            number=len(snapshot.plans),
         )
         stop = addition.stop_block
     added = addition.blocks if addition else ()
-    unfinished = tuple(block for plan in plans for block in plan.blocks if block.index not in results)
     return Plan(
         files=tuple(files),
         addition=addition,
-        blocks=unfinished + added,
-        superseded=_count_superseded(store, versions, addition),
+        blocks=snapshot.unscored_blocks + added,
+        superseded=_count_superseded(snapshot, wanted),
         score_blocks=stop,
         refused=listing.refused,
         skipped=listing.skipped,
@@ -166,91 +155,68 @@ def make_plan(listing: ReleaseListing, store: Store | None, configuration: RunCo
     )
 
 
-def known_files(store: Store) -> dict[str, SourceFile]:
-    """The files of a store's plans by URL, each as it was when it was last planned.
-
-    For :func:`engine.surveys.listing.list_release`, which need not open what has not changed since.
-
-    Raises
-    ------
-    StoreError : the ledger is damaged.
-    """
-    return {file.url: file for plan in store.ledger.plans() for file in plan.files}
-
-
-def begin(store: Store, plan: Plan) -> None:
+def begin(store: Store, plan: Plan, snapshot: Snapshot) -> Snapshot:
     """Save what a plan adds and make room for it; for the coordinator, before work starts.
 
     From here on the blocks are fixed: a run that is killed is continued by :func:`make_plan`.
+
+    Returns
+    -------
+    The snapshot of which the plan was made, with what it adds.
 
     Raises
     ------
     ConfigurationError : another run started on the store in the meantime.
     """
     if plan.addition is not None:
-        store.ledger.save_plan(plan.addition)
-        _refuse_overlap(store, plan.addition)
+        snapshot = _save_plan(store, plan.addition, snapshot)
     store.grow(plan.score_blocks, 0)
+    return snapshot
 
 
-def superseded_rows(store: Store) -> tuple[int, ...]:
-    """Committed rows that newer rows replace and that are not marked yet, ascending.
-
-    For :meth:`engine.store.store.Store.mark_superseded` once the blocks of a run are committed.
-    """
-    versions = stored_versions(store.ledger)
-    return tuple(rows_to_mark(versions, store.ledger.superseded()).tolist())
-
-
-def gone_rows(store: Store, plan: Plan, listing: ReleaseListing) -> tuple[int, ...]:
+def gone_rows(snapshot: Snapshot, plan: Plan, listing: ReleaseListing) -> NDArray[np.int64]:
     """Committed rows, ascending, of files that have vanished from their release, superseded ones left out.
 
     Of files that neither the plan calls gone nor the listing has, what the store says stays true.
 
     For :meth:`engine.store.store.Store.mark_gone` once the blocks of a run are committed.
     """
-    versions = stored_versions(store.ledger)
+    versions = snapshot.versions
     urls = {file.url for file in listing.files} | {file.url for file in listing.refused}
     fingerprints = {file.fingerprint for file in listing.files}
     gone = set(plan.gone_files)
     there = {
         url for url, each in versions.items() if url in urls or each[-1].fingerprint in fingerprints
     } - gone
-    return tuple(rows_of_vanished(versions, gone, there, store.ledger.flagged("gone")).tolist())
+    return rows_of_vanished(versions, gone, there, snapshot.flagged["gone"])
 
 
-def gone_changes(store: Store, plan: Plan, listing: ReleaseListing) -> int:
+def gone_changes(snapshot: Snapshot, plan: Plan, listing: ReleaseListing) -> int:
     """Number of committed rows that a run would flag as gone, or take that flag from."""
-    flagged = {row for entry in store.ledger.flagged("gone").values() for row in entry.rows.tolist()}
-    return len(flagged.symmetric_difference(gone_rows(store, plan, listing)))
+    return len(np.setxor1d(snapshot.rows_flagged("gone"), gone_rows(snapshot, plan, listing)))
 
 
-def attribution_blocks(store: Store) -> tuple[AttributionBlock, ...]:
-    """Attribution blocks still to do: outliers of committed score blocks without an explanation.
+def begin_attribution(store: Store, snapshot: Snapshot) -> Snapshot:
+    """Assign the outliers that no saved plan has to attribution blocks; for the coordinator.
 
-    Outliers that no saved plan has yet, ascending and without superseded ones, fill new blocks after
-    the last planned one. The assignment is saved in the ledger, and room is made for it, before this
-    returns: after a kill the same blocks come back.
+    They fill new blocks after the last planned one, ascending and without superseded ones. The assignment
+    is saved in the ledger, and room is made for it, before this returns: after a kill the same blocks
+    come back.
+
+    Returns
+    -------
+    The snapshot with the assignment; its ``unexplained_blocks`` are to be run.
 
     Raises
     ------
     ConfigurationError : another run started on the store in the meantime.
-    StoreError : the ledger is damaged.
     """
-    ledger = store.ledger
-    plans, explained = ledger.attribution_plans(), ledger.results("attribution")
-    planned = {row for plan in plans for row in plan.rows}
-    planned.update(row for entry in ledger.superseded().values() for row in entry.rows.tolist())
-    outliers = (row for result in ledger.results("score").values() for row in result.outliers)
-    rows = tuple(sorted(row for row in outliers if row not in planned))
+    rows = tuple(snapshot.unplanned_outliers.tolist())
     if rows:
-        first = max([plan.stop_block for plan in plans] + [index + 1 for index in explained], default=0)
-        addition = AttributionPlan(first, store.configuration.outlier_block_rows, rows)
-        ledger.save_plan(addition)
-        _refuse_overlap(store, addition)
-        plans = (*plans, addition)
-    store.grow(0, max((plan.stop_block for plan in plans), default=0))
-    return tuple(block for plan in plans for block in plan.blocks if block.index not in explained)
+        capacity = store.configuration.outlier_block_rows
+        snapshot = _save_plan(store, AttributionPlan(snapshot.attribution_stop, capacity, rows), snapshot)
+    store.grow(0, snapshot.attribution_stop)
+    return snapshot
 
 
 def choose_block_rows(spectra: int) -> int:
@@ -274,12 +240,9 @@ def _power_of_two(wanted: float, least: int, most: int) -> int:
     return power
 
 
-def _compare(
-    listing: ReleaseListing,
-    plans: tuple[ScorePlan, ...],
-    versions: Mapping[str, list[FileVersion]],
-) -> tuple[list[PlannedFile], list[SourceFile]]:
+def _compare(listing: ReleaseListing, snapshot: Snapshot) -> tuple[list[PlannedFile], list[SourceFile]]:
     """State of every file, and the files that need rows."""
+    plans, versions = snapshot.plans, snapshot.versions
     listed = Counter(file.url for file in listing.files)
     for url, count in listed.items():
         if count > 1:
@@ -337,30 +300,29 @@ def _state(file: SourceFile, latest: FileVersion) -> FileState:
     return states[latest.state]
 
 
-def _count_superseded(
-    store: Store | None, versions: Mapping[str, list[FileVersion]], addition: ScorePlan | None
-) -> int:
+def _count_superseded(snapshot: Snapshot, wanted: Sequence[SourceFile]) -> int:
     """Rows that will be replaced if every file can be read."""
-    if store is None:
-        return 0
-    after = {url: [_read(version) for version in each] for url, each in versions.items()}
-    for file in addition.files if addition else ():
+    after = {url: [_read(version) for version in each] for url, each in snapshot.versions.items()}
+    for file in wanted:
         after.setdefault(file.url, []).append(FileVersion(file, 0, 0, "readable"))
-    return len(rows_to_mark(after, store.ledger.superseded()))
+    return len(rows_to_mark(after, snapshot.flagged["superseded"]))
 
 
 def _read(version: FileVersion) -> FileVersion:
     return replace(version, state="readable") if version.state == "unfinished" else version
 
 
-def _refuse_overlap(store: Store, addition: ScorePlan | AttributionPlan) -> None:
-    """Withdraw a plan if another run planned the same blocks at the same time."""
-    saved: tuple[ScorePlan | AttributionPlan, ...] = (
-        store.ledger.plans() if isinstance(addition, ScorePlan) else store.ledger.attribution_plans()
-    )
-    others = [plan for plan in saved if plan.digest != addition.digest]
+def _save_plan(store: Store, addition: ScorePlan | AttributionPlan, snapshot: Snapshot) -> Snapshot:
+    """Save a plan, or withdraw it if another run planned the same blocks at the same time."""
+    store.ledger.save_plan(addition)
+    known: list[ScorePlan | AttributionPlan] = [*snapshot.plans, *snapshot.attribution_plans]
+    others = [*known, *store.ledger.plans_besides([*known, addition])]
     if any(
-        plan.first_block < addition.stop_block and addition.first_block < plan.stop_block for plan in others
+        type(plan) is type(addition)
+        and plan.digest != addition.digest
+        and plan.first_block < addition.stop_block
+        and addition.first_block < plan.stop_block
+        for plan in others
     ):
         store.ledger.withdraw_plan(addition)
         raise ConfigurationError(
@@ -371,6 +333,7 @@ def _refuse_overlap(store: Store, addition: ScorePlan | AttributionPlan) -> None
             remedy="Wait for the other run to end, then run again.",
             kind=ErrorKind.CONCURRENT_RUN,
         )
+    return snapshot.with_plan(addition)
 
 
 def _check_grid(listing: ReleaseListing, configuration: RunConfiguration) -> None:

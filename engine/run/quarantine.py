@@ -13,25 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
-from engine.store.file_versions import versions_by_url
-from engine.store.store import Store
+from engine.store.snapshot import Snapshot
 from engine.surveys.reading import read_spectra, verify
 from models.errors import QuarantineError, RetryError
 
 _THREADS = 4
 
 
-def without_unreadable(listing: ReleaseListing, store: Store) -> ReleaseListing:
+def without_unreadable(listing: ReleaseListing, snapshot: Snapshot) -> ReleaseListing:
     """The listing with those files refused that are in the store as unreadable and still are.
 
     Costs nothing where there are none; such files are read whole.
     """
-    results = store.ledger.results("score")
-    if not any(result.unreadable for result in results.values()):
-        return listing
-    latest = [versions[-1] for versions in versions_by_url(store.ledger.plans(), results).values()]
-    failed = {version.fingerprint for version in latest if version.state == "unreadable"}
-    return quarantined(listing, [file for file in listing.files if file.fingerprint in failed], read_spectra)
+    unreadable = snapshot.unreadable_files
+    failed = [file for file in listing.files if file.fingerprint in unreadable]
+    return quarantined(listing, failed, read_spectra) if failed else listing
 
 
 def quarantined(

@@ -89,19 +89,20 @@ def read_clustering(objects: ObjectTree, name: str) -> StoredClustering:
     ------
     InputError : there is none of that name.
     """
-    entries = Ledger(objects).clusterings()
-    if name not in entries:
+    ledger = Ledger(objects)
+    entry = ledger.clustering(name)
+    if entry is None:
         raise InputError(
             "The store has no clustering of that name.",
             where=objects.url,
             got=name,
-            allowed=", ".join(sorted(entries)) or "none: no clustering was made yet",
+            allowed=", ".join(ledger.clustering_names()) or "none: no clustering was made yet",
             remedy="Make one with 'whyspec cluster', or choose an allowed name.",
             kind=ErrorKind.NO_CLUSTERING,
         )
     group = f"clusters/{name}"
     arrays = {}
-    for written in entries[name].objects:
+    for written in entry.objects:
         path = written.path.removesuffix("/zarr.json")
         if path in (written.path, group):
             continue

@@ -15,7 +15,6 @@ from engine.store.blocks import BlockResult
 from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import open_array
 from engine.store.ledger import plan_path, result_path
-from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import BY_PATH
 from models.row_status import RowStatus
 
@@ -30,7 +29,7 @@ def content_faults(evidence: Evidence, bad: set[str]) -> Iterator[Fault]:
     """Counts and keys in the arrays against the entries; arrays with a bad object are left out."""
     hashes: list[NDArray[np.uint64]] = []
     rows: list[NDArray[np.int64]] = []
-    for result in evidence.scored.values():
+    for result in evidence.snapshot.scored.values():
         faults, seen = _score_content(evidence, result, bad)
         yield from faults
         if seen is not None:
@@ -38,7 +37,7 @@ def content_faults(evidence: Evidence, bad: set[str]) -> Iterator[Fault]:
             rows.append(seen[1])
     if hashes:
         yield from _duplicates(evidence, np.concatenate(hashes), np.concatenate(rows))
-    for result in evidence.explained.values():
+    for result in evidence.snapshot.explained.values():
         yield from _attribution_content(evidence, result, bad)
     yield from _explained_twice(evidence)
 
@@ -64,8 +63,9 @@ def _score_content(
         what = f"{len(flagged)} rows are flagged as outliers, recorded are {len(result.outliers)}"
         faults.append(Fault("outlier-mismatch", entry, what, AGAIN))
     superseded = np.zeros(len(status), dtype=np.bool_)
-    if ("superseded", result.index) in evidence.flagged:
-        superseded[evidence.flagged["superseded", result.index].rows - first] = True
+    replaced = evidence.snapshot.flagged["superseded"].get(result.index)
+    if replaced is not None:
+        superseded[replaced.rows - first] = True
     read = ~np.isin(status, [RowStatus.PADDING, RowStatus.FILE_UNREADABLE, RowStatus.REPEATED_TARGET])
     # A place in a file, which has a #, is no spectrum of anything: several files may have the same.
     placed = np.array(["#" in each for each in key.tolist()], dtype=np.bool_)
@@ -115,8 +115,8 @@ def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str])
     if rows != evidence.planned_rows.get((result.plan, result.index), rows):
         yield Fault("outlier-mismatch", entry, "explains other rows than were planned", AGAIN)
     per_block = evidence.configuration.block_rows
-    blocks = {row // per_block for row in rows} & set(evidence.scored)
-    outliers = {row for block in blocks for row in evidence.scored[block].outliers}
+    blocks = {row // per_block for row in rows} & set(evidence.snapshot.scored)
+    outliers = {row for block in blocks for row in evidence.snapshot.scored[block].outliers}
     lost = [row for row in rows if row not in outliers]
     if lost:
         what = f"{len(lost)} explained rows are not outliers of a finished score block, e.g. {some(lost)}"
@@ -125,12 +125,11 @@ def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str])
 
 
 def _explained_twice(evidence: Evidence) -> Iterator[Fault]:
-    counts = Counter(
-        row for plan in evidence.audit.plans if isinstance(plan, AttributionPlan) for row in plan.rows
-    )
+    plans = evidence.snapshot.attribution_plans
+    counts = Counter(row for plan in plans for row in plan.rows)
     twice = [row for row, count in counts.items() if count > 1]
     if twice:
-        path = min(plan_path(plan) for plan in evidence.audit.plans if isinstance(plan, AttributionPlan))
+        path = min(map(plan_path, plans))
         what = f"{len(twice)} rows are planned to be explained more than once, e.g. {some(twice)}"
         yield Fault("duplicate-explanation", path, what, "Restore ledger/plans from a copy of the store.")
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from engine.store.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
 from engine.store.configuration import RunConfiguration
-from engine.store.ledger import FlaggedRows, LedgerAudit
+from engine.store.ledger import ClusteringEntry
 from engine.store.objects import ObjectTree
 from engine.store.run_lock import FoundLock
-from engine.store.schema import FlagName
+from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.snapshot import Snapshot
+from models.errors import StoreError
 
 AGAIN = "Run 'whyspec verify --repair': the block is computed anew, with the same values."
 """Remedy for a finished block whose data are not as recorded."""
@@ -42,31 +44,28 @@ class Evidence:
     Attributes
     ----------
     objects, configuration : the store.
-    audit : its ledger.
+    snapshot, clusterings : its ledger, without damaged entries; damaged : the errors of these.
     sizes : path and size of every object.
     lock : of the process that writes to the store, or was killed doing so.
     """
 
     objects: ObjectTree
     configuration: RunConfiguration
-    audit: LedgerAudit
+    snapshot: Snapshot
+    clusterings: Mapping[str, ClusteringEntry]
+    damaged: tuple[StoreError, ...]
     sizes: dict[str, int]
     lock: FoundLock | None
 
-    @cached_property
-    def scored(self) -> dict[int, BlockResult]:
-        """Finished score blocks."""
-        return {result.index: result for result in self.audit.results if result.kind == "score"}
+    @property
+    def plans(self) -> tuple[ScorePlan | AttributionPlan, ...]:
+        """Saved plans of both kinds."""
+        return (*self.snapshot.plans, *self.snapshot.attribution_plans)
 
-    @cached_property
-    def explained(self) -> dict[int, BlockResult]:
-        """Finished attribution blocks."""
-        return {result.index: result for result in self.audit.results if result.kind == "attribution"}
-
-    @cached_property
-    def flagged(self) -> dict[tuple[FlagName, int], FlaggedRows]:
-        """Flagged rows by flag and score block."""
-        return {(entry.flag, entry.block): entry for entry in (*self.audit.superseded, *self.audit.gone)}
+    @property
+    def results(self) -> tuple[BlockResult, ...]:
+        """Finished blocks of both kinds."""
+        return (*self.snapshot.scored.values(), *self.snapshot.explained.values())
 
     @cached_property
     def planned_rows(self) -> dict[tuple[str, int], tuple[int, ...]]:
@@ -80,7 +79,7 @@ class Evidence:
     @cached_property
     def planned_blocks(self) -> dict[tuple[BlockKind, int], ScoreBlock | AttributionBlock]:
         """Every block of a saved plan, by kind and index."""
-        return {(block.kind, block.index): block for plan in self.audit.plans for block in plan.blocks}
+        return {(block.kind, block.index): block for plan in self.plans for block in plan.blocks}
 
     @property
     def is_under_way(self) -> bool:

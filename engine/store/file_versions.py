@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockResult
-from engine.store.ledger import FlaggedRows, Ledger
+from engine.store.ledger import FlaggedRows, joined_rows
 from engine.store.saved_plans import ScorePlan
 
 VersionState = Literal["unfinished", "readable", "unreadable"]
@@ -66,16 +66,6 @@ def versions_by_url(
     return versions
 
 
-def stored_versions(ledger: Ledger) -> dict[str, list[FileVersion]]:
-    """All versions of every file of a store, oldest first.
-
-    Raises
-    ------
-    StoreError : the ledger is damaged.
-    """
-    return versions_by_url(ledger.plans(), ledger.results("score"))
-
-
 def replaced(versions: list[FileVersion]) -> list[FileVersion]:
     """The versions of one file whose rows newer rows replace.
 
@@ -99,10 +89,9 @@ def rows_to_mark(
 ) -> NDArray[np.int64]:
     """Store rows, ascending, that newer rows replace and that are not marked superseded yet."""
     parts = [np.arange(old.start, old.stop) for each in versions.values() for old in replaced(each)]
-    done = [entry.rows for entry in marked.values()]
     # No row is of two versions. (np.setdiff1d finds that out by hashing, a second per million rows.)
     rows = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
-    return rows[~np.isin(rows, np.concatenate([np.empty(0, np.int64), *done]))]
+    return rows[~np.isin(rows, joined_rows(marked.values()))]
 
 
 def rows_of_vanished(
@@ -120,16 +109,22 @@ def rows_of_vanished(
     gone, there : URLs of files that have vanished, and that are there (again).
     marked : rows that were flagged as gone before; of files that are in neither they stay so.
     """
-    empty = np.empty(0, np.int64)
     current = [
-        version
-        for url, each in versions.items()
-        if url in gone
-        for version in each
-        if version.state != "unfinished" and version not in replaced(each)
+        np.arange(version.start, version.stop)
+        for url in gone
+        for version in versions.get(url, ())
+        if version.state != "unfinished" and version not in replaced(versions[url])
     ]
-    back = [np.arange(each.start, each.stop) for url in there for each in versions.get(url, [])]
-    settled = [np.arange(each.start, each.stop) for url in gone for each in versions.get(url, [])]
-    before = np.concatenate([empty, *(entry.rows for entry in marked.values())])
-    kept = before[~np.isin(before, np.concatenate([empty, *back, *settled]))]
-    return np.sort(np.concatenate([kept, *(np.arange(each.start, each.stop) for each in current)]))
+    listed = [version for url in (*gone, *there) for version in versions.get(url, ())]
+    before = joined_rows(marked.values())
+    return np.sort(np.concatenate([before[~_are_of(listed, before)], *current]))
+
+
+def _are_of(versions: list[FileVersion], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each row is one of a version's, found without an array of all of their rows."""
+    ranges = sorted((each.start, each.stop) for each in versions if each.start < each.stop)
+    starts, stops = np.array(ranges, np.int64).reshape(-1, 2).T
+    place = np.searchsorted(starts, rows, side="right") - 1
+    found = place >= 0
+    found[found] = rows[found] < stops[place[found]]
+    return found

@@ -8,7 +8,7 @@ floats.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -19,12 +19,17 @@ from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
 from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.objects import ObjectTree
-from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.saved_plans import AttributionPlan, ScorePlan, in_order
 from engine.store.schema import FLAGS, FlagName
 from models.atomic_files import PARTIAL
 from models.errors import ErrorKind, StoreError
 
 Entry = TypeVar("Entry")
+OnDamage = Callable[[StoreError], None]
+"""What is done about a damaged entry."""
+
+_TOGETHER = 1024
+"""Entries whose bytes are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,13 @@ class FlaggedRows:
     @property
     def rows(self) -> NDArray[np.int64]:
         """The rows, ascending."""
-        return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in self.ranges)])
+        return joined_rows([self])
+
+
+def joined_rows(entries: Iterable[FlaggedRows]) -> NDArray[np.int64]:
+    """The rows of several entries, in their order."""
+    ranges = [each for entry in entries for each in entry.ranges]
+    return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +64,17 @@ class ClusteringEntry:
     objects: tuple[WrittenObject, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerAudit:
-    """The entries of a ledger that are whole, and the errors of those that are not."""
-
-    results: tuple[BlockResult, ...]
-    plans: tuple[ScorePlan | AttributionPlan, ...]
-    superseded: tuple[FlaggedRows, ...]
-    gone: tuple[FlaggedRows, ...]
-    clusterings: tuple[ClusteringEntry, ...]
-    errors: tuple[StoreError, ...]
+def raised(error: StoreError) -> None:
+    """A damaged entry ends the reading."""
+    raise error
 
 
 class Ledger:
     """The ledger of one store. Only the coordinator writes to it.
+
+    Every method that reads many entries lists one folder and reads each of its entries anew. A command
+    does so once, see :class:`engine.store.snapshot.Snapshot` and :class:`engine.store.reading.StoreView`.
+    ``on_damage`` is called with the error of each damaged entry; if it returns, the entry is left out.
 
     Attributes
     ----------
@@ -107,14 +115,14 @@ class Ledger:
         self.guard()
         self._objects.put(result_path(result.kind, result.index), checksummed(asdict(result)))
 
-    def results(self, kind: BlockKind) -> dict[int, BlockResult]:
+    def results(self, kind: BlockKind, on_damage: OnDamage = raised) -> dict[int, BlockResult]:
         """All finished blocks of a kind by index, ascending, from one listing.
 
         Raises
         ------
         StoreError : an entry is damaged; the text names it.
         """
-        return {result.index: result for result in self._read(f"ledger/{kind}", _to_result)}
+        return {result.index: result for result in self._read(f"ledger/{kind}", _to_result, on_damage)}
 
     def save_plan(self, plan: ScorePlan | AttributionPlan) -> None:
         """Record a plan before its work starts; saving it again changes nothing."""
@@ -126,47 +134,42 @@ class Ledger:
         self.guard()
         self._objects.delete([plan_path(plan)])
 
-    def plans(self) -> tuple[ScorePlan, ...]:
+    def plans(self, on_damage: OnDamage = raised) -> tuple[ScorePlan, ...]:
         """All score plans in the order in which they were made, which is that of their blocks."""
-        plans = self._read("ledger/plans", ScorePlan.from_dict, chosen=lambda path: not _of_rows(path))
-        return tuple(sorted(plans, key=lambda plan: (plan.number, plan.first_block)))
+        plans = self._read("ledger/plans", _to_plan, on_damage, lambda path: not _is_attribution_plan(path))
+        return in_order(plan for plan in plans if isinstance(plan, ScorePlan))
 
-    def attribution_plans(self) -> tuple[AttributionPlan, ...]:
+    def attribution_plans(self, on_damage: OnDamage = raised) -> tuple[AttributionPlan, ...]:
         """All attribution plans in the order of their blocks."""
-        plans = self._read("ledger/plans", AttributionPlan.from_dict, chosen=_of_rows)
-        return tuple(sorted(plans, key=lambda plan: plan.first_block))
+        plans = self._read("ledger/plans", _to_plan, on_damage, _is_attribution_plan)
+        return in_order(plan for plan in plans if isinstance(plan, AttributionPlan))
+
+    def plans_besides(
+        self, known: Iterable[ScorePlan | AttributionPlan]
+    ) -> tuple[ScorePlan | AttributionPlan, ...]:
+        """The saved plans that are none of ``known``, whose entries are not read again."""
+        paths = set(map(plan_path, known))
+        return tuple(self._read("ledger/plans", _to_plan, raised, lambda path: path not in paths))
 
     def save_flags(self, entry: FlaggedRows) -> None:
-        """Record which rows of a block carry a flag; replaces the block's earlier entry."""
+        """Record which rows of a block carry a flag, in place of the block's earlier entry."""
         self.guard()
-        body = {
-            "block": entry.block,
-            "ranges": [list(each) for each in entry.ranges],
-            "flags": asdict(entry.flags),
-        }
-        self._objects.put(flags_path(entry.flag, entry.block), checksummed(body))
+        path = flags_path(entry.flag, entry.block)
+        if not entry.ranges:
+            self._objects.delete([path])
+            return
+        ranges = [list(each) for each in entry.ranges]
+        self._objects.put(
+            path, checksummed({"block": entry.block, "ranges": ranges, "flags": asdict(entry.flags)})
+        )
 
-    def drop_flags(self, flag: FlagName, block: int) -> None:
-        """Record that no row of a block carries a flag."""
-        self.guard()
-        self._objects.delete([flags_path(flag, block)])
-
-    def flagged(self, flag: FlagName) -> dict[int, FlaggedRows]:
-        """Rows that carry a flag, by score block."""
-        return {entry.block: entry for entry in self._read(f"ledger/{flag}", _FLAG_DECODERS[flag])}
-
-    def superseded(self) -> dict[int, FlaggedRows]:
-        """Rows that newer rows replace, by score block."""
-        return self.flagged("superseded")
+    def flagged(self, flag: FlagName, on_damage: OnDamage = raised) -> dict[int, FlaggedRows]:
+        """Rows that carry a flag, by score block, ascending."""
+        return {entry.block: entry for entry in self._read(f"ledger/{flag}", _FLAG_DECODERS[flag], on_damage)}
 
     def flagged_in(self, flag: FlagName, block: int) -> FlaggedRows | None:
         """Rows of one score block that carry a flag; ``None`` if none does."""
-        path = flags_path(flag, block)
-        try:
-            data = self._objects.get(path)
-        except FileNotFoundError:
-            return None
-        return self._decoded(path, data, _FLAG_DECODERS[flag])
+        return self._read_one(flags_path(flag, block), _FLAG_DECODERS[flag])
 
     def save_clustering(self, entry: ClusteringEntry) -> None:
         """Record that a clustering is complete."""
@@ -178,48 +181,46 @@ class Ledger:
         self.guard()
         self._objects.delete([clustering_path(name)])
 
-    def clusterings(self) -> dict[str, ClusteringEntry]:
+    def clusterings(self, on_damage: OnDamage = raised) -> dict[str, ClusteringEntry]:
         """Complete clusterings by name."""
-        return {entry.name: entry for entry in self._read("ledger/clusters", _to_clustering)}
+        return {entry.name: entry for entry in self._read("ledger/clusters", _to_clustering, on_damage)}
 
-    def audit(self) -> LedgerAudit:
-        """Everything that can be read, and an error for each entry that cannot."""
-        errors: list[StoreError] = []
-        score = self._read("ledger/score", _to_result, errors)
-        attribution = self._read("ledger/attribution", _to_result, errors)
-        plans = self._read("ledger/plans", _to_plan, errors)
-        superseded = self._read("ledger/superseded", _FLAG_DECODERS["superseded"], errors)
-        gone = self._read("ledger/gone", _FLAG_DECODERS["gone"], errors)
-        clusterings = self._read("ledger/clusters", _to_clustering, errors)
-        return LedgerAudit(
-            results=(*score, *attribution),
-            plans=tuple(plans),
-            superseded=tuple(superseded),
-            gone=tuple(gone),
-            clusterings=tuple(clusterings),
-            errors=tuple(errors),
-        )
+    def clustering_names(self) -> tuple[str, ...]:
+        """Names of the complete clusterings, sorted, from one listing; no entry is read."""
+        paths = self._paths("ledger/clusters")
+        return tuple(path.removeprefix("ledger/clusters/").removesuffix(".json") for path in paths)
+
+    def clustering(self, name: str) -> ClusteringEntry | None:
+        """A complete clustering; ``None`` if there is none of that name."""
+        return self._read_one(clustering_path(name), _to_clustering)
 
     def _read(
         self,
         folder: str,
         decode: Callable[[dict[str, Any]], Entry],
-        errors: list[StoreError] | None = None,
+        on_damage: OnDamage = raised,
         chosen: Callable[[str], bool] = lambda _: True,
     ) -> list[Entry]:
-        """The chosen entries of a folder; a damaged one is raised, or added to ``errors`` where given."""
-        every = self._objects.sizes(folder)
-        paths = [path for path in every if not path.endswith(PARTIAL) and chosen(path)]
-        found = self._objects.get_all(paths)
+        """The chosen entries of a folder, sorted by path."""
+        paths = [path for path in self._paths(folder) if chosen(path)]
         entries = []
-        for path in paths:
-            try:
-                entries.append(self._decoded(path, found[path], decode))
-            except StoreError as error:
-                if errors is None:
-                    raise
-                errors.append(error)
+        for start in range(0, len(paths), _TOGETHER):
+            for path, data in self._objects.get_all(paths[start : start + _TOGETHER]).items():
+                try:
+                    entries.append(self._decoded(path, data, decode))
+                except StoreError as error:
+                    on_damage(error)
         return entries
+
+    def _paths(self, folder: str) -> list[str]:
+        return [path for path in self._objects.sizes(folder) if not path.endswith(PARTIAL)]
+
+    def _read_one(self, path: str, decode: Callable[[dict[str, Any]], Entry]) -> Entry | None:
+        try:
+            data = self._objects.get(path)
+        except FileNotFoundError:
+            return None
+        return self._decoded(path, data, decode)
 
     def _decoded(self, path: str, data: bytes, decode: Callable[[dict[str, Any]], Entry]) -> Entry:
         body = read_checksummed(data, f"{self._objects.url}/{path}", _remedy(path))
@@ -241,7 +242,7 @@ def result_path(kind: BlockKind, index: int) -> str:
     return f"ledger/{kind}/{index:08d}.json"
 
 
-def _of_rows(path: str) -> bool:
+def _is_attribution_plan(path: str) -> bool:
     """Whether a saved plan's path is that of an attribution plan."""
     return path.startswith("ledger/plans/attribution-")
 

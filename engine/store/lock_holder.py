@@ -81,7 +81,7 @@ class LockRecord:
     state: RunState
 
     def to_bytes(self) -> bytes:
-        """Sealed JSON; :meth:`from_bytes` is its inverse."""
+        """Checksummed JSON; :meth:`from_bytes` is its inverse."""
         return checksummed({"holder": asdict(self.holder), "beat": self.beat, "state": self.state.to_dict()})
 
     @classmethod

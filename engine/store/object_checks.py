@@ -29,7 +29,10 @@ def document_faults(evidence: Evidence) -> Iterator[Fault]:
     fresh = new_documents(evidence.configuration, {})
     for path in sorted(set(fresh) - set(evidence.sizes)):
         yield Fault("missing-object", path, "there is no such object", DOCUMENT)
-    blocks = {"score": max(evidence.scored, default=-1), "attribution": max(evidence.explained, default=-1)}
+    blocks = {
+        "score": max(evidence.snapshot.scored, default=-1),
+        "attribution": max(evidence.snapshot.explained, default=-1),
+    }
     arrays = {f"{spec.path}/zarr.json": spec for spec in ARRAYS}
     for path, data in evidence.objects.get_all([path for path in fresh if path in evidence.sizes]).items():
         if not path.endswith("zarr.json"):
@@ -75,7 +78,7 @@ def _difference(data: bytes, fresh: bytes) -> str:
 
 def entry_faults(evidence: Evidence) -> Iterator[Fault]:
     """Entries of blocks against the saved plans and the schema."""
-    for result in evidence.audit.results:
+    for result in evidence.results:
         path = result_path(result.kind, result.index)
         block = evidence.planned_blocks.get((result.kind, result.index))
         if block is None or block.plan != result.plan:
@@ -94,16 +97,17 @@ def entry_faults(evidence: Evidence) -> Iterator[Fault]:
 def expected_objects(evidence: Evidence) -> dict[str, WrittenObject]:
     """Every object that has a recorded digest, by path; staging is another matter."""
     expected: dict[str, WrittenObject] = {}
-    for result in evidence.audit.results:
+    for result in evidence.results:
         if evidence.has_no_data(result):
             continue  # told once for the whole block, with its content
         for each in result.objects:
             if not each.path.startswith("staging/"):
                 expected[each.path] = each
-    for entry in evidence.flagged.values():
-        if entry.block in evidence.scored:
-            expected[entry.flags.path] = entry.flags
-    for clustering in evidence.audit.clusterings:
+    for entries in evidence.snapshot.flagged.values():
+        for entry in entries.values():
+            if entry.block in evidence.snapshot.scored:
+                expected[entry.flags.path] = entry.flags
+    for clustering in evidence.clusterings.values():
         expected |= {each.path: each for each in clustering.objects}
     return expected
 
@@ -202,15 +206,9 @@ def _foreign(path: str) -> Fault:
 
 def staging_faults(evidence: Evidence) -> Iterator[Fault]:
     """Staging objects, needed until every outlier of their block is explained."""
-    explained = {
-        row
-        for (_, index), rows in evidence.planned_rows.items()
-        if index in evidence.explained
-        for row in rows
-    }
-    explained.update(row for entry in evidence.audit.superseded for row in entry.rows.tolist())
-    for result in evidence.scored.values():
-        waiting = [row for row in result.outliers if row not in explained]
+    unexplained = set(evidence.snapshot.waiting_outliers.tolist())
+    for result in evidence.snapshot.scored.values():
+        waiting = unexplained.intersection(result.outliers)
         recorded = {each.path: each for each in result.objects}
         path = staging_path(result.index)
         if path in evidence.sizes and path in recorded:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,10 +16,10 @@ from engine.store.blocks import BlockKind, BlockResult
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.configuration import RunConfiguration
 from engine.store.hierarchy import open_array
-from engine.store.ledger import Ledger
+from engine.store.ledger import Ledger, joined_rows
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
-from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
+from engine.store.schema import ARRAYS, BY_PATH, FLAGS
 from models.errors import ErrorKind, InputError
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
@@ -74,12 +74,14 @@ class StoreView:
     objects : the store's objects.
     configuration : what the store is bound to.
     scored, explained : committed blocks of either kind by index, ascending.
+    flagged : rows that carry a flag, ascending, by flag.
     """
 
     objects: ObjectTree
     configuration: RunConfiguration
     scored: dict[int, BlockResult]
     explained: dict[int, BlockResult]
+    flagged: Mapping[str, NDArray[np.int64]]
 
     @classmethod
     def open(cls, url: str) -> StoreView:
@@ -93,9 +95,12 @@ class StoreView:
         objects = ObjectTree(url)
         configuration = read_configuration(objects)
         ledger = Ledger(objects)
-        # Explanations first: every row that they point to is then among the scored ones.
+        # What refers to rows first: every row that is explained, or replaces another, is then a scored one.
+        flagged: dict[str, NDArray[np.int64]] = {
+            flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS
+        }
         explained = ledger.results("attribution")
-        return cls(objects, configuration, ledger.results("score"), explained)
+        return cls(objects, configuration, ledger.results("score"), explained, flagged)
 
     @property
     def url(self) -> str:
@@ -149,8 +154,9 @@ class StoreView:
         data: dict[str, NDArray[Any]] = {}
         reconstruction: NDArray[Any] | None = None
         for name in self.columns if columns is None else columns:
-            if name in FLAGS:
-                data[name] = self._flagged(name, self._numbers("score"))
+            if name in self.flagged:
+                # From the ledger: the array may be a moment behind or ahead of it.
+                data[name] = np.isin(self._numbers("score"), self.flagged[name])
             elif name in _ROW_SCALARS:
                 data[name] = self.read(_ROW_SCALARS[name])
             elif name in self.configuration.reconstruction_scores:
@@ -173,7 +179,7 @@ class StoreView:
         """
         data: dict[str, NDArray[Any]] = {name: self.read(path) for name, path in _OUTLIER_SCALARS.items()}
         rows = data["row"].astype(np.int64)
-        data |= {flag: self._flagged(flag, rows) for flag in FLAGS}
+        data |= {flag: np.isin(rows, flagged) for flag, flagged in self.flagged.items()}
         frame = _frame(data, pd.Index(self._numbers("attribution"), name="outlier"))
         wanted = [name for name in columns if name not in frame.columns]
         if wanted:
@@ -239,7 +245,7 @@ class StoreView:
 
     def clusterings(self) -> tuple[str, ...]:
         """Names of the complete clusterings, sorted."""
-        return tuple(sorted(Ledger(self.objects).clusterings()))
+        return Ledger(self.objects).clustering_names()
 
     def clustering(self, name: str) -> StoredClustering:
         """A complete clustering.
@@ -256,11 +262,6 @@ class StoreView:
     def _numbers(self, kind: BlockKind) -> NDArray[np.int64]:
         ranges = self.row_ranges if kind == "score" else self.outlier_ranges
         return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
-
-    def _flagged(self, flag: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        # From the ledger: the array may be a moment behind or ahead of it.
-        entries = Ledger(self.objects).flagged(cast("FlagName", flag)).values()
-        return np.isin(rows, np.concatenate([np.empty(0, np.int64), *(entry.rows for entry in entries)]))
 
     def _no_column(self, name: str, allowed: tuple[str, ...]) -> InputError:
         return InputError(

@@ -185,9 +185,9 @@ def _recovered_flags(evidence: Evidence, flag: FlagName, block: int, bad: set[st
 
 def _recovered_plans(evidence: Evidence, bad: set[str]) -> tuple[AttributionPlan, ...]:
     """Lost attribution plans for which the rows that their blocks explain give one of the same digest."""
-    known = {plan.digest for plan in evidence.audit.plans}
+    known = {plan.digest for plan in evidence.plans}
     lost: dict[str, list[int]] = {}
-    for result in evidence.explained.values():
+    for result in evidence.snapshot.explained.values():
         if result.plan not in known:
             lost.setdefault(result.plan, []).append(result.index)
     spec, capacity = BY_PATH["outliers/row"], evidence.configuration.outlier_block_rows
@@ -207,14 +207,14 @@ def _is_of(fault: Fault, plans: tuple[AttributionPlan, ...], evidence: Evidence)
     """Whether a fault is that of a lost plan that was recovered."""
     digests = {plan.digest for plan in plans}
     block = block_of(fault.where)
-    if block is not None and block[0] == "attribution" and block[1] in evidence.explained:
-        return evidence.explained[block[1]].plan in digests
+    if block is not None and block[0] == "attribution" and block[1] in evidence.snapshot.explained:
+        return evidence.snapshot.explained[block[1]].plan in digests
     return fault.where.removeprefix("ledger/plans/attribution-").removesuffix(".json") in digests
 
 
 def _has_own_spectra(evidence: Evidence, block: AttributionBlock, bad: set[str]) -> bool:
     """Whether the objects that hold the block's spectra are whole, as far as its entry can say."""
-    result = evidence.explained.get(block.index)
+    result = evidence.snapshot.explained.get(block.index)
     if result is None:
         return False
     objects = {BY_PATH[f"outliers/{name}"].object_path(block.index) for name in _SPECTRA}

@@ -15,6 +15,7 @@ from engine.store.root import read_configuration
 from engine.store.routing import ModelReference, summed
 from engine.store.run_lock import TIMING, LockTiming, found_lock
 from engine.store.run_state import RunState
+from engine.store.snapshot import Snapshot
 from models.row_status import RowStatus
 
 
@@ -99,21 +100,21 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
     """
     objects = ObjectTree(url)
     configuration = read_configuration(objects)
-    ledger = Ledger(objects)
-    score, attribution = ledger.results("score").values(), ledger.results("attribution").values()
-    plans, attribution_plans = ledger.plans(), ledger.attribution_plans()
+    snapshot = Snapshot.read(Ledger(objects))
+    score, attribution = snapshot.scored.values(), snapshot.explained.values()
+    plans, attribution_plans = snapshot.plans, snapshot.attribution_plans
     return StoreStatus(
         url=url,
         running=_running(objects, timing),
-        files=len({file.url for plan in plans for file in plan.files}),
-        spectra=sum(result.spectra for result in score),
+        files=len(snapshot.files),
+        spectra=snapshot.spectra,
         scored=sum(dict(result.status_counts).get(RowStatus.SCORED.label, 0) for result in score),
-        outliers=sum(len(result.outliers) for result in score),
+        outliers=snapshot.outliers,
         explained=sum(result.spectra for result in attribution),
         models=configuration.models,
         classes=summed(count for result in score for count in result.classes),
-        superseded=sum(len(entry.rows) for entry in ledger.superseded().values()),
-        gone=sum(len(entry.rows) for entry in ledger.flagged("gone").values()),
+        superseded=len(snapshot.rows_flagged("superseded")),
+        gone=len(snapshot.rows_flagged("gone")),
         score_blocks=len(score),
         score_blocks_planned=sum(plan.stop_block - plan.first_block for plan in plans),
         attribution_blocks=len(attribution),

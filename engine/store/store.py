@@ -8,7 +8,7 @@ blocks; only the coordinator grows arrays, flags superseded rows and writes the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from engine.store.objects import ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
 from engine.store.schema import ARRAYS, FLAGS, ArraySpec, FlagName, arrays_of
+from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from models.atomic_files import PARTIAL
 from models.errors import BugError, ConfigurationError, ErrorKind, InputError, StoreError
@@ -241,35 +242,46 @@ class Store:
         # Staging last: while any of it is there, a run that has nothing else to do clears the rest.
         self.objects.delete([*left, *self._staging_objects()])
 
-    def mark_superseded(self, rows: Iterable[int]) -> None:
+    def mark_superseded(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """Flag committed rows as replaced by newer ones, beside those that are; for the coordinator.
 
         The flags are written first and recorded last: if it is killed in between, the rows are still
         waiting to be marked, and marking them again heals it.
 
+        Returns
+        -------
+        The snapshot of the ledger with these flags.
+
         Raises
         ------
         BugError : a row is of a block that is not committed.
         """
-        earlier = self.ledger.superseded()
-        for block, new in self._by_block(rows).items():
-            old = earlier[block].rows if block in earlier else np.empty(0, np.int64)
-            self._flag("superseded", block, np.union1d(old, new))
+        earlier = snapshot.flagged["superseded"]
+        return snapshot.with_flags(
+            self._flag("superseded", block, np.union1d(earlier[block].rows, new) if block in earlier else new)
+            for block, new in self._by_block(snapshot, rows).items()
+        )
 
-    def mark_gone(self, rows: Iterable[int]) -> None:
+    def mark_gone(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """Flag these committed rows, and no others, as of files that have vanished; for the coordinator.
 
         Written in the order of :meth:`mark_superseded`. Where a file came back, its rows lose the flag.
 
+        Returns
+        -------
+        The snapshot of the ledger with these flags.
+
         Raises
         ------
         BugError : a row is of a block that is not committed.
         """
-        earlier, wanted = self.ledger.flagged("gone"), self._by_block(rows)
-        for block in sorted(set(earlier) | set(wanted)):
-            new = wanted.get(block, np.empty(0, np.int64))
-            if block not in earlier or not np.array_equal(earlier[block].rows, new):
-                self._flag("gone", block, new)
+        earlier, wanted = snapshot.flagged["gone"], self._by_block(snapshot, rows)
+        none = np.empty(0, np.int64)
+        return snapshot.with_flags(
+            self._flag("gone", block, wanted.get(block, none))
+            for block in sorted(set(earlier) | set(wanted))
+            if block not in earlier or not np.array_equal(earlier[block].rows, wanted.get(block, none))
+        )
 
     def write_flags(self, flag: FlagName, block: int) -> None:
         """Write the flags of a score block's rows anew, as the ledger has them."""
@@ -277,25 +289,24 @@ class Store:
         rows = entry.rows if entry is not None else np.empty(0, np.int64)
         self.objects.put(FLAGS[flag].object_path(block), self._flags(flag, block, rows))
 
-    def _flag(self, flag: FlagName, block: int, rows: NDArray[np.int64]) -> None:
+    def _flag(self, flag: FlagName, block: int, rows: NDArray[np.int64]) -> FlaggedRows:
         self.ledger.guard()
         written = self.objects.put(FLAGS[flag].object_path(block), self._flags(flag, block, rows))
-        if len(rows):
-            self.ledger.save_flags(FlaggedRows(flag, block, ranges_of(rows), written))
-        else:
-            self.ledger.drop_flags(flag, block)
+        entry = FlaggedRows(flag, block, ranges_of(rows), written)
+        self.ledger.save_flags(entry)
+        return entry
 
     def _flags(self, flag: FlagName, block: int, rows: NDArray[np.int64]) -> bytes:
         values = np.zeros(self.configuration.block_rows, dtype=np.bool_)
         values[rows - block * self.configuration.block_rows] = True
         return encode_block(FLAGS[flag], values, self.configuration)
 
-    def _by_block(self, rows: Iterable[int]) -> dict[int, NDArray[np.int64]]:
+    def _by_block(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
         """Committed rows by their score block, both ascending."""
-        every = np.unique(np.fromiter(rows, dtype=np.int64))
+        every = np.unique(rows)
         blocks, starts = np.unique(every // self.configuration.block_rows, return_index=True)
         parts = dict(zip(blocks.tolist(), np.split(every, starts[1:]), strict=False))
-        uncommitted = sorted(set(parts) - set(self.ledger.results("score"))) if parts else []
+        uncommitted = sorted(set(parts) - set(snapshot.scored))
         if uncommitted:
             raise BugError(
                 "Only rows of committed blocks can be flagged.",

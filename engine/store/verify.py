@@ -22,7 +22,9 @@ from engine.store.object_checks import (
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.run_lock import FoundLock, found_lock
+from engine.store.snapshot import Snapshot
 from models.atomic_files import PARTIAL
+from models.errors import StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +90,13 @@ def examine(
     InputError, StoreError : see :func:`verify`.
     """
     configuration = read_configuration(objects)
-    evidence = Evidence(objects, configuration, Ledger(objects).audit(), objects.sizes(), lock)
+    ledger = Ledger(objects)
+    damaged: list[StoreError] = []
+    snapshot, clusterings = Snapshot.read(ledger, damaged.append), ledger.clusterings(damaged.append)
+    evidence = Evidence(objects, configuration, snapshot, clusterings, tuple(damaged), objects.sizes(), lock)
     faults = [
         Fault("ledger-damaged", error.where.removeprefix(f"{objects.url}/"), error.got, error.remedy)
-        for error in evidence.audit.errors
+        for error in evidence.damaged
     ]
     expected = expected_objects(evidence)
     faults += lock_faults(evidence)
@@ -110,8 +115,8 @@ def report_of(url: str, evidence: Evidence, faults: tuple[Fault, ...]) -> Verify
     expected = expected_objects(evidence)
     return VerifyReport(
         url=url,
-        score_blocks=len(evidence.scored),
-        attribution_blocks=len(evidence.explained),
+        score_blocks=len(evidence.snapshot.scored),
+        attribution_blocks=len(evidence.snapshot.explained),
         objects=sum(path in evidence.sizes for path in expected),
         bytes=sum(evidence.sizes.get(path, 0) for path in expected),
         faults=faults,

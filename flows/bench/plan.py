@@ -1,9 +1,9 @@
-"""What the plan benchmark found, and the JSON that it is written as."""
+"""Benchmark of planning: a release of many files against the ledger of its store."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,33 +11,52 @@ from typing import Any
 
 import torch
 
-from engine.run.plan import begin
+from engine.run.plan import begin, begin_attribution
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.reading import StoreView
+from engine.store.status import status_of
 from engine.store.store import Store
 from flows.bench.devices import Machine, describe_machine, load_average
+from flows.bench.ledger_reads import LedgerReads
 from flows.bench.memory import PeakMemory
 from flows.bench.plan_tree import finished, publish_sums, withdraw_sums, write_plan_tree
-from flows.run.preparation import PreparedRun, prepare
+from flows.run.preparation import prepare
 from flows.run.run_request import RunRequest
+from flows.run_release import run_release
 from infra.settings import load_settings
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
-class PlanCase:
-    """One way to plan the same release.
+class TimedCommand:
+    """One command over the release and its store.
 
     Attributes
     ----------
-    name : what was planned; counts : files by state.
-    seconds : of the quickest run: listing, looking into files, reading the ledger, comparing.
-    peak_bytes : peak memory of an uncounted run above what was in use before; None if unknown.
+    name : what was done.
+    seconds : of the quickest run, without the start of the program.
+    peak_bytes : peak memory of an untimed run above what was in use before; None if unknown.
+    ledger_reads : how often that run opened an object of the ledger; ledger_objects : how many it opened.
     """
 
     name: str
-    counts: dict[str, int]
     seconds: float
     peak_bytes: int | None
+    ledger_reads: int
+    ledger_objects: int
+
+
+@dataclass(frozen=True)
+class PlanCase(TimedCommand):
+    """One way to plan the same release: list, look into files, read the ledger, compare.
+
+    Attributes
+    ----------
+    counts : files by state.
+    """
+
+    counts: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -46,17 +65,20 @@ class PlanBench:
 
     Attributes
     ----------
-    files, spectra : of the release; blocks : of the store.
+    files, spectra : of the release; score_blocks, attribution_blocks : of the store, all finished.
     repeats : timed runs of each case, of which the quickest counts.
-    ledger_bytes : size of the saved plan.
+    ledger_bytes : size of the saved plans.
+    cases : plans; commands : other commands that read the ledger, where all of the release is in the store.
     """
 
     files: int
     spectra: int
-    blocks: int
+    score_blocks: int
+    attribution_blocks: int
     repeats: int
     ledger_bytes: int
     cases: tuple[PlanCase, ...]
+    commands: tuple[TimedCommand, ...]
     machine: Machine
 
     def to_dict(self) -> dict[str, Any]:
@@ -79,6 +101,8 @@ def bench_plan(
 ) -> PlanBench:
     """Plan a release that is new, in the store already, partly changed, and without published checksums.
 
+    Where all of it is in the store, other commands that read the ledger are measured, too.
+
     Parameters
     ----------
     directory : where the release and the store are made, and deleted afterwards; None for the system's.
@@ -88,49 +112,67 @@ def bench_plan(
         place = Path(made)
         progress(f"write {files:,} files")
         folders = write_plan_tree(place, files, max(1, files // _GONE))
-        request = RunRequest((str(place / "iron"),), str(place / "store.zarr"), block_rows=_BLOCK_ROWS)
+        url, settings = str(place / "store.zarr"), load_settings()
+        request = RunRequest((str(place / "iron"),), url, block_rows=_BLOCK_ROWS, outlier_block_rows=8)
 
-        def measured(name: str) -> PlanCase:
-            progress(f"{name}: memory")
-            with PeakMemory(torch.device("cpu")) as memory:
-                prepared = _prepare(request)
+        def measured(name: str, command: Callable[[], object]) -> TimedCommand:
+            progress(f"{name}: memory and readings")
+            with PeakMemory(torch.device("cpu")) as memory, LedgerReads(place / "store.zarr") as reads:
+                command()
             seconds = []
             for repeat in range(repeats):
                 progress(f"{name}: run {repeat + 1} of {repeats}")
                 begun = time.perf_counter()
-                _prepare(request)
+                command()
                 seconds.append(time.perf_counter() - begun)
-            counts: dict[str, int] = {state: count for state, count in prepared.plan.counts.items() if count}
-            return PlanCase(name, counts, min(seconds), memory.bytes)
+            return TimedCommand(name, min(seconds), memory.bytes, reads.counts.total(), len(reads.counts))
 
-        cases = [measured("all new")]
-        prepared = _prepare(request)
+        def planned(name: str) -> PlanCase:
+            measurement = measured(name, lambda: prepare(request, settings))
+            counts = prepare(request, settings).plan.counts
+            return PlanCase(
+                **asdict(measurement), counts={state: count for state, count in counts.items() if count}
+            )
+
+        cases = [planned("all new")]
+        prepared = prepare(request, settings)
         progress("fill the ledger")
-        store = Store.create(request.store, prepared.configuration)
-        begin(store, prepared.plan)
-        for block in prepared.plan.blocks:
-            store.ledger.commit(finished(block))
-        cases.append(measured("all in the store"))
+        store = Store.create(url, prepared.configuration)
+        snapshot = begin(store, prepared.plan, prepared.snapshot)
+        snapshot = snapshot.with_results(_committed(store, snapshot.unscored_blocks))
+        snapshot = begin_attribution(store, snapshot)
+        snapshot = snapshot.with_results(_committed(store, snapshot.unexplained_blocks))
+        cases.append(planned("all in the store"))
+        commands = (
+            measured("run with nothing to do", lambda: run_release(request, settings)),
+            measured("status", lambda: status_of(url)),
+            measured("query, before its first array", lambda: StoreView.open(url)),
+        )
         for folder in folders[::_CHANGED]:
             publish_sums(folder, "2")
         for folder in folders[1::_GONE]:
             for path in folder.iterdir():
                 path.unlink()
-        cases.append(measured("some changed, some gone"))
+        cases.append(planned("some changed, some gone"))
         for folder in folders:
             withdraw_sums(folder)
-        cases.append(measured("no checksums published"))
+        cases.append(planned("no checksums published"))
         saved = sum(path.stat().st_size for path in (place / "store.zarr" / "ledger" / "plans").iterdir())
         return PlanBench(
             files=files,
             spectra=prepared.listing.spectra,
-            blocks=len(prepared.plan.blocks),
+            score_blocks=len(snapshot.scored),
+            attribution_blocks=len(snapshot.explained),
             repeats=repeats,
             ledger_bytes=saved,
             cases=tuple(cases),
+            commands=commands,
             machine=describe_machine(torch.device("cpu"), load_before),
         )
 
 
-def _prepare(request: RunRequest) -> PreparedRun:
-    return prepare(request, load_settings())
+def _committed(store: Store, blocks: Sequence[ScoreBlock | AttributionBlock]) -> list[BlockResult]:
+    results = [finished(block) for block in blocks]
+    for result in results:
+        store.ledger.commit(result)
+    return results

@@ -17,7 +17,9 @@ from engine.simulation.desi_release import healpix_pixels, write_desi_file
 from engine.simulation.fits_file import Column, empty_table, primary_hdu, table_hdu, write_fits
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import simulate_spectrum
-from engine.store.blocks import BlockResult, ScoreBlock
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
+from engine.store.objects import digest_of
+from engine.store.schema import arrays_of
 
 SPECTRA_PER_FILE = 4
 _PRODUCTION, _SURVEY, _PROGRAMS = "iron", "main", ("dark", "bright")
@@ -77,11 +79,23 @@ def withdraw_sums(folder: Path) -> None:
         path.unlink()
 
 
-def finished(block: ScoreBlock) -> BlockResult:
-    """The ledger's entry of a finished block with one outlier in a hundred spectra; without its data."""
-    rows = tuple(range(block.first_row, block.first_row + block.spectra, 100))
-    scored = (("scored", block.spectra),)
-    return BlockResult("score", block.index, block.plan, block.spectra, scored, rows, (), ())
+def finished(block: ScoreBlock | AttributionBlock) -> BlockResult:
+    """The ledger's entry of a finished block as long as a real one; without its data.
+
+    One in a hundred of a score block's spectra is an outlier.
+    """
+    outliers = range(block.first_row, block.first_row + block.spectra, 100) if block.kind == "score" else ()
+    paths = sorted(spec.object_path(block.index) for spec in arrays_of(block.kind))
+    return BlockResult(
+        kind=block.kind,
+        index=block.index,
+        plan=block.plan,
+        spectra=block.spectra,
+        status_counts=(("scored", block.spectra),),
+        outliers=tuple(outliers),
+        unreadable=(),
+        objects=tuple(WrittenObject(path, 0, digest_of(path.encode())) for path in paths),
+    )
 
 
 def _link(source: Path, target: Path) -> None:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
-from flows.bench.plan import PlanBench, PlanCase
+from flows.bench.plan import PlanBench, TimedCommand
 from flows.bench.read_ahead import ReadAhead
 from flows.bench.reading import ReadingBench, ReadingCase
 from flows.bench.results import Case, Measurement, OcclusionBench
@@ -214,27 +214,31 @@ def show_plan_bench(console: Console, bench: PlanBench) -> None:
     )
     console.print(
         facts(
-            f"Plan: {bench.files:,} files, {bench.spectra:,} spectra, {bench.blocks:,} blocks",
+            f"Plan: {bench.files:,} files, {bench.spectra:,} spectra, "
+            f"{bench.score_blocks + bench.attribution_blocks:,} blocks",
             [
                 ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
-                ("saved plan", f"{bench.ledger_bytes / _MIB:.1f} MiB"),
+                ("saved plans", f"{bench.ledger_bytes / _MIB:.1f} MiB"),
                 ("seconds", f"of the quickest of {bench.repeats} runs"),
             ],
         )
     )
     console.print()
     table = Table(box=None, pad_edge=False)
-    for name in ("release", "seconds", "files/s", "peak MiB", "files"):
+    for name in ("release", "seconds", "files/s", "peak MiB", "ledger reads", "files"):
         table.add_column(name, justify="left" if name in ("release", "files") else "right")
     for case in bench.cases:
-        table.add_row(*_row(case, bench.files))
+        states = ", ".join(f"{number:,} {state.replace('-', ' ')}" for state, number in case.counts.items())
+        table.add_row(*_row(case, f"{bench.files / case.seconds:,.0f}"), states)
+    for command in bench.commands:
+        table.add_row(*_row(command, ""), "")
     console.print(table)
 
 
-def _row(case: PlanCase, files: int) -> tuple[str, ...]:
-    peak = "-" if case.peak_bytes is None else f"{case.peak_bytes / _MIB:,.0f}"
-    states = ", ".join(f"{number:,} {state.replace('-', ' ')}" for state, number in case.counts.items())
-    return case.name, f"{case.seconds:.2f}", f"{files / case.seconds:,.0f}", peak, states
+def _row(measured: TimedCommand, rate: str) -> tuple[str, ...]:
+    peak = "-" if measured.peak_bytes is None else f"{measured.peak_bytes / _MIB:,.0f}"
+    reads = f"{measured.ledger_reads:,} of {measured.ledger_objects:,}"
+    return measured.name, f"{measured.seconds:.2f}", rate, peak, reads
 
 
 _MEGABYTE = 1e6

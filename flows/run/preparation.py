@@ -16,15 +16,14 @@ from engine.run.plan import (
     choose_block_rows,
     choose_outlier_block_rows,
     gone_changes,
-    known_files,
     make_plan,
-    superseded_rows,
 )
 from engine.run.quarantine import without_corrupt, without_unreadable
 from engine.run.worker import worker_bytes
 from engine.spectra.source_file import ReleaseListing
 from engine.store.configuration import RunConfiguration
-from engine.store.store import Store
+from engine.store.snapshot import Snapshot
+from engine.store.store import Store, check_configuration
 from engine.surveys.listing import list_release
 from flows.run.model_choice import ChosenModels, choose_models
 from flows.run.run_request import RunRequest
@@ -51,7 +50,7 @@ class PreparedRun:
     models : name or absolute directory of each model, for workers; cards : theirs. Both in the order of
         the configuration.
     listing : the release.
-    store : the store, or None where there is none yet.
+    store : the store, or None where there is none yet; snapshot : its ledger.
     configuration : the store's, or that of the store to be made.
     plan : score blocks to do.
     waiting_outliers : outliers of earlier runs without an explanation.
@@ -65,6 +64,7 @@ class PreparedRun:
     cards: tuple[ModelCard, ...]
     listing: ReleaseListing
     store: Store | None
+    snapshot: Snapshot
     configuration: RunConfiguration
     plan: Plan
     waiting_outliers: int
@@ -93,21 +93,20 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     """
     # The store first: finding it damaged after an hour of listing would be unkind.
     store = Store.open(request.store) if Store.exists(request.store) else None
-    known = known_files(store) if store is not None else {}
-    listing = list_release(request.release, request.layout, current_listener().listing, known)
-    if store is not None:
-        listing = without_unreadable(listing, store)
+    snapshot = Snapshot.read(store.ledger) if store is not None else Snapshot()
+    listing = list_release(request.release, request.layout, current_listener().listing, snapshot.files)
+    listing = without_unreadable(listing, snapshot)
     chosen = choose_models(request, store, listing.grid)
     configuration = configure(request, chosen, store, listing.spectra)
     _check_memory(configuration, chosen, listing, request, settings)
-    plan = make_plan(listing, store, configuration)
+    if store is not None:
+        check_configuration(store, configuration)
+    plan = make_plan(listing, snapshot, configuration)
     if request.check_data and plan.addition is not None:
         current_listener().waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs")
         listing = without_corrupt(listing, plan.addition.files)
         current_listener().waiting("")
-        plan = make_plan(listing, store, configuration)
-    waiting = waiting_outliers(store) if store is not None else 0
-    stale = len(superseded_rows(store)) + gone_changes(store, plan, listing) if store is not None else 0
+        plan = make_plan(listing, snapshot, configuration)
     return PreparedRun(
         request=request,
         settings=settings,
@@ -115,10 +114,11 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
         cards=tuple(model.card for model in chosen.models),
         listing=listing,
         store=store,
+        snapshot=snapshot,
         configuration=configuration,
         plan=plan,
-        waiting_outliers=waiting,
-        stale_rows=stale,
+        waiting_outliers=len(snapshot.waiting_outliers),
+        stale_rows=len(snapshot.newly_superseded) + gone_changes(snapshot, plan, listing),
     )
 
 
@@ -213,21 +213,6 @@ def _check_memory(
             remedy="Use fewer --workers or smaller --outlier-block-rows (new stores only).",
             kind=ErrorKind.MEMORY,
         )
-
-
-def waiting_outliers(store: Store) -> int:
-    """Outliers of committed blocks, not superseded, whose explanation is not committed."""
-    ledger = store.ledger
-    explained = ledger.results("attribution")
-    done = {
-        row
-        for plan in ledger.attribution_plans()
-        for block in plan.blocks
-        if block.index in explained
-        for row in block.rows
-    }
-    done.update(row for entry in ledger.superseded().values() for row in entry.rows.tolist())
-    return sum(row not in done for result in ledger.results("score").values() for row in result.outliers)
 
 
 def _first(*values: _T | None) -> _T:

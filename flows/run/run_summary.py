@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from engine.store.blocks import BlockResult
 from engine.store.routing import summed
-from engine.store.store import Store
+from engine.store.snapshot import Snapshot
 from flows.run.class_summary import class_summaries, class_warnings
 from flows.run.preparation import PreparedRun
 from flows.run.run_request import RunSummary
@@ -17,17 +17,17 @@ def summary_of_nothing(prepared: PreparedRun, seconds: float) -> RunSummary:
     """The summary of a run that has nothing to do but what a killed one left: its staging."""
     if prepared.open_store.has_staging():
         prepared.open_store.clear_staging()
-    return summary_of(prepared, prepared.open_store, (), (), seconds)
+    return summary_of(prepared, prepared.snapshot, (), (), seconds)
 
 
 def summary_of(
     prepared: PreparedRun,
-    store: Store,
+    snapshot: Snapshot,
     scored: Sequence[BlockResult],
     explained: Sequence[BlockResult],
     seconds: float,
 ) -> RunSummary:
-    """Count what the receipts of a run's blocks and the store's ledger tell."""
+    """Counts of what a run's blocks did and of what the store's ledger holds after it."""
     states = prepared.plan.counts
     statuses: Counter[str] = Counter()
     for result in scored:
@@ -37,10 +37,9 @@ def summary_of(
     signatures: Counter[str] = Counter()
     for result in explained:
         signatures.update(dict(result.signature_counts))
-    everything = store.ledger.results("score").values()
     classes = summed(count for result in scored for count in result.classes)
     return RunSummary(
-        store=store.url,
+        store=prepared.open_store.url,
         files_new=states["new"] + states["retry"],
         files_changed=states["changed"],
         files_unchanged=states["unchanged"],
@@ -56,7 +55,7 @@ def summary_of(
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),
         signature_counts=tuple(sorted(signatures.items())),
-        store_spectra=sum(result.spectra for result in everything),
-        store_outliers=sum(len(result.outliers) for result in everything),
+        store_spectra=snapshot.spectra,
+        store_outliers=snapshot.outliers,
         seconds=seconds,
     )

@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 
 from engine.run.executor import Executor, WorkerRecipe
-from engine.run.plan import superseded_rows
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.evidence import Evidence, Fault
 from engine.store.repair import Repair, own_spectra, plan_repair
 from engine.store.run_lock import run_lock
+from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from engine.store.store import Store
 from engine.store.verify import VerifyReport, examine, report_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.reading import inspect
 from flows.run.model_choice import model_location
-from flows.run.preparation import waiting_outliers
 from flows.run.run_executor import start_executor
 from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError, RetryError
@@ -172,25 +171,25 @@ class _Work:
 
     def repair(self, plan: Repair, evidence: Evidence) -> None:
         """Do what a plan says, in its order."""
-        store, ledger = self._store, self._store.ledger
+        store, ledger, snapshot = self._store, self._store.ledger, evidence.snapshot
         store.objects.put_all(sorted(plan.documents.items()))
         for lost in plan.plans:
             ledger.save_plan(lost)
+            snapshot = snapshot.with_plan(lost)
         for entry in plan.flag_entries:
-            if entry.ranges:
-                ledger.save_flags(entry)
-            else:
-                ledger.drop_flags(entry.flag, entry.block)
+            ledger.save_flags(entry)
+            if not entry.ranges:
                 store.write_flags(entry.flag, entry.block)
+        snapshot = snapshot.with_flags(plan.flag_entries)
         for flag, block in plan.flags:
             store.write_flags(flag, block)
         store.objects.delete(plan.orphans)
         self.restored += len(plan.documents) + len(plan.plans) + len(plan.flag_entries) + len(plan.flags)
         if plan.score_blocks or plan.attribution_blocks:
-            self._run(plan, evidence)
-        store.mark_superseded(superseded_rows(store))
+            snapshot = self._run(plan, evidence, snapshot)
+        store.mark_superseded(snapshot, snapshot.newly_superseded)
 
-    def _run(self, plan: Repair, evidence: Evidence) -> None:
+    def _run(self, plan: Repair, evidence: Evidence, snapshot: Snapshot) -> Snapshot:
         store, listener = self._store, current_listener()
         with ExitStack() as stack:
             few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
@@ -198,28 +197,34 @@ class _Work:
                 "serial" if few else "ray", self._recipe, self._settings, self._workers, stack
             )
             listener.stage("scoring", len(plan.score_blocks), sum(each.spectra for each in plan.score_blocks))
-            self.scored += self._run_all(plan.score_blocks, executor)
+            snapshot = self._run_all(plan.score_blocks, executor, snapshot)
+            self.scored += len(plan.score_blocks)
             made = [
                 path for block in plan.own_spectra for path in _stage(store, own_spectra(evidence, block))
             ]
             spectra = sum(block.spectra for block in plan.attribution_blocks)
             listener.stage("explaining", len(plan.attribution_blocks), spectra)
-            self.explained += self._run_all(plan.attribution_blocks, executor)
+            snapshot = self._run_all(plan.attribution_blocks, executor, snapshot)
+            self.explained += len(plan.attribution_blocks)
         store.objects.delete(made)
-        if not waiting_outliers(store):
+        if not len(snapshot.waiting_outliers):
             store.clear_staging()
+        return snapshot
 
-    def _run_all(self, blocks: Sequence[ScoreBlock | AttributionBlock], executor: Executor) -> int:
+    def _run_all(
+        self, blocks: Sequence[ScoreBlock | AttributionBlock], executor: Executor, snapshot: Snapshot
+    ) -> Snapshot:
         """Run blocks on as many threads as the executor has slots, and record what came out."""
         ledger, listener = self._store.ledger, current_listener()
-        kinds = {block.kind for block in blocks}
-        recorded = {(kind, index): each for kind in kinds for index, each in self._recorded(kind).items()}
+        recorded = {"score": snapshot.scored, "attribution": snapshot.explained}
+        results = []
         with ThreadPoolExecutor(executor.slots) as pool:
             running = [pool.submit(_run_patiently, block, executor, listener) for block in blocks]
             try:
                 for done in as_completed(running):
                     result = done.result()
-                    earlier = recorded.get((result.kind, result.index))
+                    results.append(result)
+                    earlier = recorded[result.kind].get(result.index)
                     if result != earlier:
                         ledger.replace(result)
                     if earlier is not None and _values(result) != _values(earlier):
@@ -228,10 +233,7 @@ class _Work:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-        return len(blocks)
-
-    def _recorded(self, kind: Any) -> dict[int, BlockResult]:
-        return {each.index: each for each in self._store.ledger.audit().results if each.kind == kind}
+        return snapshot.with_results(results)
 
 
 def _possible(plan: Repair) -> Repair:

@@ -13,6 +13,7 @@ from engine.clustering.stored import ClusteringSummary, read_store_clustering
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import InputError, StoreError
+from tests.engine.store.store_builders import mark_superseded
 from tests.synthetic_store import SyntheticStore, synthetic_store
 
 FAST = ClusteringSettings(resamples=5, maximum=8)
@@ -57,7 +58,7 @@ def test_clustering_again_replaces_and_other_names_stay(store: SyntheticStore) -
 def test_superseded_explanations_are_left_out(tmp_path: Path) -> None:
     store = synthetic_store(tmp_path / "odd.zarr")
     gone = np.flatnonzero(store.outlier)[[0, 3]]
-    Store.open(store.url).mark_superseded(int(row) for row in gone)
+    mark_superseded(Store.open(store.url), gone.tolist())
     summary = cluster_store(store.url, FAST)
     labels = read_store_clustering(StoreView.open(store.url), "default").labels
     assert summary.explanations == summary.clustered == int(store.outlier.sum()) - 2

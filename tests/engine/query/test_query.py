@@ -12,6 +12,7 @@ from engine.query.query import COLUMNS, NOT_IN_STORE, QuerySettings, parse_redsh
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from models.row_status import RowStatus
+from tests.engine.store.store_builders import mark_superseded
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 
@@ -189,7 +190,7 @@ def test_without_clustering_the_column_is_unknown(store: SyntheticStore) -> None
 
 def test_superseded_rows_are_not_found(tmp_path: Path) -> None:
     store = synthetic_store(tmp_path / "odd.zarr")
-    Store.open(store.url).mark_superseded([1, 2])
+    mark_superseded(Store.open(store.url), [1, 2])
     assert f"iron/main/bright/{FIRST_TARGET + 1}" not in keys(query(store.url, QuerySettings()))
     answer = query(store.url, QuerySettings(target_ids=(FIRST_TARGET + 1, FIRST_TARGET + 2)))
     assert answer["status"].tolist() == [NOT_IN_STORE, NOT_IN_STORE]

@@ -18,6 +18,7 @@ from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from models.grid import DESI_GRID, SDSS_GRID
+from tests.engine.store.store_builders import mark_gone, mark_superseded
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 HOSTILE = '<script>alert("x")</script>&<img src=x onerror=alert(1)>'
@@ -159,7 +160,7 @@ def test_a_store_without_clusters_or_outliers_is_told_as_such(tmp_path: Path) ->
 def test_stale_clusters_are_told(tmp_path: Path) -> None:
     store = synthetic_store(tmp_path / "odd.zarr", spectra=60)
     cluster_store(store.url, ClusteringSettings(resamples=2, maximum=3))
-    Store.open(store.url).mark_superseded([1])
+    mark_superseded(Store.open(store.url), [1])
     write_report(store.url, tmp_path / "odd.html", top=0)
     text = Page((tmp_path / "odd.html").read_text(encoding="utf-8")).text
     assert "The clusters were made from 15 explanations, the store now has 14" in text
@@ -218,7 +219,7 @@ def test_rows_of_vanished_files_are_counted_and_marked(tmp_path: Path) -> None:
     store = synthetic_store(tmp_path / "odd.zarr", spectra=20)
     key = query(store.url, QuerySettings(top=1))["key"].item()
     table = StoreView.open(store.url).table(["key"])
-    Store.open(store.url).mark_gone(table.index[table["key"] == key].tolist())
+    mark_gone(Store.open(store.url), table.index[table["key"] == key].tolist())
     write_report(store.url, tmp_path / "odd.html", top=0)
     text = Page((tmp_path / "odd.html").read_text(encoding="utf-8")).text
     assert f"{key} (gone)" in text

@@ -15,7 +15,7 @@ import zarr
 from engine.attribution.explainer import Explainer
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.run.executor import WorkerRecipe
-from engine.run.plan import attribution_blocks, begin
+from engine.run.plan import begin
 from engine.run.serial import SerialExecutor
 from engine.run.worker import BlockWorker, worker_bytes
 from engine.spectra.normalisation import normalise
@@ -30,6 +30,7 @@ from models.errors import BugError, ConfigurationError
 from models.local.local_score import LocalScore
 from models.row_status import RowStatus
 from models.weights import load_model, save_model
+from tests.engine.store.store_builders import attribution_blocks
 from tests.small_run import BLOCK_ROWS, OUTLIER_BLOCK_ROWS, SPECTRA, THRESHOLD, small_request
 
 
@@ -37,7 +38,7 @@ def begun(release: Path, store: Path, model: Path) -> tuple[Store, tuple[ScoreBl
     """An empty store and the score blocks to fill it with."""
     prepared = prepare(small_request(release, store, model), Settings())
     made = Store.create(str(store), prepared.configuration)
-    begin(made, prepared.plan)
+    begin(made, prepared.plan, prepared.snapshot)
     return made, prepared.plan.blocks
 
 

@@ -11,29 +11,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.run.plan import (
-    attribution_blocks,
     begin,
     choose_block_rows,
     choose_outlier_block_rows,
-    known_files,
     make_plan,
-    superseded_rows,
 )
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing
 from engine.store.blocks import BlockResult, ScoreBlock
 from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.saved_plans import AttributionPlan, ScorePlan
-from engine.store.store import Store
+from engine.store.snapshot import Snapshot
+from engine.store.store import Store, check_configuration
 from engine.store.verify import verify
 from models.errors import ConfigurationError, InputError
 from models.grid import DESI_GRID
 from tests.engine.store.store_builders import (
     UNREADABLE,
+    attribution_blocks,
+    begin_plan,
     configuration,
     listing,
+    plan_of,
     run,
+    snapshot_of,
     source_file,
+    superseded_rows,
     write_block,
 )
 
@@ -61,7 +64,7 @@ def receipt(block: ScoreBlock) -> BlockResult:
 
 def pretend(store: Store, release: ReleaseListing, finished: int | None = None):
     """A run that is killed after so many blocks, or ends; blocks leave nothing but their entry."""
-    plan = make_plan(release, store, store.configuration)
+    plan = plan_of(store, release)
     if plan.addition is not None:
         store.ledger.save_plan(plan.addition)
     for block in plan.blocks[:finished]:
@@ -91,7 +94,7 @@ FILES = st.lists(st.integers(0, 30), min_size=1, max_size=6)
 @given(FILES, st.integers(1, 12))
 def test_every_spectrum_has_one_row_and_rows_have_no_gaps(sizes, block_rows):
     release = listing(*(source_file(f"f{number}", size) for number, size in enumerate(sizes)))
-    plan = make_plan(release, None, configuration(block_rows))
+    plan = make_plan(release, Snapshot(), configuration(block_rows))
     assert plan.addition is not None
     rows = contents([plan.addition])
     assert sorted(rows.values()) == list(range(sum(sizes)))
@@ -106,18 +109,18 @@ def test_every_spectrum_has_one_row_and_rows_have_no_gaps(sizes, block_rows):
 def test_a_killed_run_is_continued_with_exactly_the_rest(sizes, block_rows, data):
     release = listing(*(source_file(f"f{number}", size) for number, size in enumerate(sizes)))
     store = bare_store(block_rows)
-    first = make_plan(release, store, store.configuration)
+    first = plan_of(store, release)
     done = data.draw(st.integers(0, len(first.blocks)))
     assert pretend(store, release, done).digest == first.digest
-    second = make_plan(release, store, store.configuration)
+    second = plan_of(store, release)
     assert second.blocks == first.blocks[done:]
     assert second.addition is None
     pretend(store, release)
-    third = make_plan(release, store, store.configuration)
+    third = plan_of(store, release)
     assert third.blocks == ()
     assert third.addition is None
     assert third.counts["unchanged"] == len(sizes)
-    assert third.digest == make_plan(release, store, store.configuration).digest
+    assert third.digest == plan_of(store, release).digest
 
 
 STEPS = st.lists(
@@ -178,7 +181,7 @@ def test_rows_never_move_and_the_last_good_version_of_every_file_is_the_one_not_
 def test_new_changed_gone_and_unchanged_files_are_told_apart(store):
     run(store, listing(source_file("a", 5), source_file("b", 6), source_file("c", 7)))
     release = listing(source_file("a", 5), source_file("b", 9, "2"), source_file("d", 3))
-    plan = make_plan(release, store, store.configuration)
+    plan = plan_of(store, release)
     assert {file.url: file.state for file in plan.files} == {
         "/release/a.fits": "unchanged",
         "/release/b.fits": "changed",
@@ -208,10 +211,10 @@ def test_rows_are_superseded_only_when_their_successors_are_committed(store):
     run(store, old)
     run(store, new, score_blocks=2)
     assert superseded_rows(store) == ()
-    assert make_plan(new, store, store.configuration).superseded == 6
+    assert plan_of(store, new).superseded == 6
     run(store, new, score_blocks=1)
     assert superseded_rows(store) == tuple(range(6))
-    assert make_plan(new, store, store.configuration).blocks == ()
+    assert plan_of(store, new).blocks == ()
 
 
 def test_old_and_new_in_two_runs_hold_the_same_spectra_as_one_run_over_both(store, tmp_path):
@@ -232,7 +235,7 @@ def test_old_and_new_in_two_runs_hold_the_same_spectra_as_one_run_over_both(stor
 def test_an_unreadable_file_is_tried_again_and_healed(store):
     torn, healed = source_file("b", 6, UNREADABLE), source_file("b", 6, "2")
     run(store, listing(source_file("a", 5), torn))
-    again = make_plan(listing(source_file("a", 5), torn), store, store.configuration)
+    again = plan_of(store, listing(source_file("a", 5), torn))
     assert again.counts["retry"] == 1
     assert again.spectra == 6
     run(store, listing(source_file("a", 5), torn))
@@ -257,9 +260,9 @@ def test_a_file_that_was_refused_when_listed_is_tried_again(store):
     first = run(store, listing(source_file("a", 5), refused=[refused]))
     assert first.counts["refused"] == 1
     assert first.refused == (refused,)
-    plan = make_plan(listing(source_file("a", 5), source_file("b", 6)), store, store.configuration)
+    plan = plan_of(store, listing(source_file("a", 5), source_file("b", 6)))
     assert {file.url: file.state for file in plan.files}["/release/b.fits"] == "retry"
-    still = make_plan(listing(source_file("a", 5), refused=[refused]), store, store.configuration)
+    still = plan_of(store, listing(source_file("a", 5), refused=[refused]))
     assert still.blocks == ()
     assert still.counts == {**dict.fromkeys(still.counts, 0), "unchanged": 1, "refused": 1}
 
@@ -268,7 +271,7 @@ def test_a_release_that_was_moved_is_known_again(store):
     files = [source_file("a", 5), source_file("b", 6)]
     run(store, listing(*files))
     moved = [replace(file, url=file.url.replace("/release", "s3://bucket")) for file in files]
-    plan = make_plan(listing(*moved, root="s3://bucket"), store, store.configuration)
+    plan = plan_of(store, listing(*moved, root="s3://bucket"))
     assert plan.blocks == ()
     assert plan.counts["unchanged"] == 2
     assert plan.counts["gone"] == 0
@@ -277,14 +280,14 @@ def test_a_release_that_was_moved_is_known_again(store):
 def test_another_release_does_not_make_the_first_one_gone(store):
     run(store, listing(source_file("a", 5)))
     other = replace(source_file("z", 5), url="/second/z.fits")
-    plan = make_plan(listing(other, root="/second"), store, store.configuration)
+    plan = plan_of(store, listing(other, root="/second"))
     assert plan.counts == {**dict.fromkeys(plan.counts, 0), "new": 1}
 
 
 def test_a_change_during_an_unfinished_run_leaves_its_blocks_as_they_were(store):
     files = [source_file("a", 13), source_file("b", 9)]
     first = run(store, listing(*files), score_blocks=1)
-    plan = make_plan(listing(files[0], source_file("b", 4, "2")), store, store.configuration)
+    plan = plan_of(store, listing(files[0], source_file("b", 4, "2")))
     assert plan.blocks[:2] == first.blocks[1:]
     assert {file.url: file.state for file in plan.files} == {
         "/release/a.fits": "unfinished",
@@ -331,42 +334,43 @@ def test_superseded_rows_are_not_explained(store):
 
 
 def test_two_runs_at_once_on_one_store_are_refused_and_leave_no_trace(store):
-    mine = make_plan(listing(source_file("a", 13)), store, store.configuration)
-    theirs = make_plan(listing(source_file("b", 30)), store, store.configuration)
-    begin(store, theirs)
+    before = snapshot_of(store)
+    mine = plan_of(store, listing(source_file("a", 13)))
+    theirs = plan_of(store, listing(source_file("b", 30)))
+    begin(store, theirs, before)
     with pytest.raises(ConfigurationError, match=r"Another run started[\s\S]*blocks 0 to 1"):
-        begin(store, mine)
+        begin(store, mine, before)
     assert store.ledger.plans() == (theirs.addition,)
-    begin(store, theirs)
+    begin_plan(store, theirs)
 
 
 def test_a_plan_is_refused_where_grid_or_configuration_do_not_fit(store):
     release = listing(source_file("a", 5))
     with pytest.raises(ConfigurationError, match=r"another wavelength grid[\s\S]*one store, one grid"):
-        make_plan(replace(release, grid=DESI_GRID), store, store.configuration)
+        plan_of(store, replace(release, grid=DESI_GRID))
     with pytest.raises(ConfigurationError, match=r"threshold: 0.5 here, 0.25 there"):
-        make_plan(release, store, configuration(threshold=0.5))
+        check_configuration(store, configuration(threshold=0.5))
 
 
 def test_a_file_listed_twice_is_refused():
     with pytest.raises(InputError, match=r"listed more than once[\s\S]*got: 2 times"):
-        make_plan(listing(source_file("a", 5), source_file("a", 5)), None, configuration())
+        make_plan(listing(source_file("a", 5), source_file("a", 5)), Snapshot(), configuration())
 
 
 def test_only_a_listing_of_the_same_directory_by_the_same_layout_says_what_is_gone(store):
     run(store, listing(source_file("a", 5), source_file("b", 9)))
     less = listing(source_file("a", 5))
-    plan = make_plan(less, store, store.configuration)
+    plan = plan_of(store, less)
     assert (plan.counts["gone"], plan.gone_files) == (1, ("/release/b.fits",))
     for other in (
         replace(less, layout=FILE_LIST),
         replace(less, layout="desi-tiles"),
         replace(less, root="/release/main"),
     ):
-        assert make_plan(other, store, store.configuration).gone_files == ()
+        assert plan_of(store, other).gone_files == ()
     # Files that were given one by one are not missed by a listing of the directory around them.
     run(store, replace(listing(source_file("c", 3)), layout=FILE_LIST))
-    assert make_plan(less, store, store.configuration).gone_files == ("/release/b.fits",)
+    assert plan_of(store, less).gone_files == ("/release/b.fits",)
 
 
 def test_files_skipped_are_counted_and_told_but_are_no_work(store):
@@ -376,7 +380,7 @@ def test_files_skipped_are_counted_and_told_but_are_no_work(store):
     run(store, listing(source_file("a", 5), source_file("b", 9)))
     over = (passed("b", "superseded"), passed("c", "not-on-disk"))
     release = replace(listing(source_file("a", 5)), skipped=over)
-    plan = make_plan(release, store, store.configuration)
+    plan = plan_of(store, release)
     # What the store has of a file that another one has replaced is gone from the release.
     assert {state: number for state, number in plan.counts.items() if number} == {
         "unchanged": 1, "gone": 1, "skipped": 2,
@@ -390,12 +394,14 @@ def test_files_skipped_are_counted_and_told_but_are_no_work(store):
 def test_known_files_are_the_last_versions_that_were_planned(store):
     run(store, listing(source_file("a", 5), source_file("b", 9)))
     run(store, listing(source_file("a", 6, "2"), source_file("b", 9)))
-    assert known_files(store) == {file.url: file for file in (source_file("a", 6, "2"), source_file("b", 9))}
+    assert snapshot_of(store).files == {
+        file.url: file for file in (source_file("a", 6, "2"), source_file("b", 9))
+    }
 
 
 def test_a_plan_is_described_in_json(store):
     run(store, listing(source_file("a", 5)))
-    plan = make_plan(listing(source_file("a", 5), source_file("b", 30)), store, store.configuration)
+    plan = plan_of(store, listing(source_file("a", 5), source_file("b", 30)))
     described = json.loads(json.dumps(plan.to_dict()))
     assert described["files"]["new"] == described["files"]["unchanged"] == 1
     assert described["changes"] == [{"url": "/release/b.fits", "state": "new", "spectra": 30}]
@@ -406,9 +412,9 @@ def test_a_plan_is_described_in_json(store):
 def test_a_file_without_spectra_is_known_the_next_time(store):
     release = listing(source_file("empty", 0), source_file("a", 5))
     run(store, listing(source_file("empty", 0)))
-    assert make_plan(release, store, store.configuration).counts["unchanged"] == 1
+    assert plan_of(store, release).counts["unchanged"] == 1
     run(store, release)
-    assert make_plan(release, store, store.configuration).counts["unchanged"] == 2
+    assert plan_of(store, release).counts["unchanged"] == 2
     assert verify(store.url).ok
 
 

@@ -33,7 +33,7 @@ def prepared(release: Path, model: Path, tmp_path: Path) -> PreparedRun:
     """A run whose store exists and has room."""
     planned = prepare(small_request(release, tmp_path / "ray.zarr", model), Settings())
     store = Store.create(planned.request.store, planned.configuration)
-    begin(store, planned.plan)
+    begin(store, planned.plan, planned.snapshot)
     return replace(planned, store=store)
 
 
@@ -46,7 +46,7 @@ def test_ray_writes_the_serial_executors_bytes(
     prepared: PreparedRun, recipe: WorkerRecipe, tmp_path: Path
 ) -> None:
     serial = Store.create(str(tmp_path / "serial.zarr"), prepared.configuration)
-    begin(serial, prepared.plan)
+    begin(serial, prepared.plan, prepared.snapshot)
     with SerialExecutor(replace(recipe, store=serial.url)) as one:
         expected = [one.run(block) for block in prepared.plan.blocks]
     with RayPoolExecutor(recipe, 2) as pool, ThreadPoolExecutor(pool.slots) as threads:

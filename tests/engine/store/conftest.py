@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.run.plan import Plan, begin, make_plan
+from engine.run.plan import Plan
 from engine.store.store import Store
-from tests.engine.store.store_builders import RELEASE, configuration, run
+from tests.engine.store.store_builders import RELEASE, begin_plan, configuration, plan_of, run
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +38,6 @@ def planned_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def planned(planned_template: Path, tmp_path: Path) -> tuple[Store, Plan]:
     """A copy of the store without blocks, and the plan to fill it."""
     store = Store.open(str(shutil.copytree(planned_template, tmp_path / "store.zarr")))
-    plan = make_plan(RELEASE, store, store.configuration)
-    begin(store, plan)
+    plan = plan_of(store, RELEASE)
+    begin_plan(store, plan)
     return store, plan

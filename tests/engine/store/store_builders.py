@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from engine.attribution.explanations import Explanations
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import counted
-from engine.run.plan import Plan, attribution_blocks, begin, make_plan, superseded_rows
+from engine.run.plan import Plan, begin, begin_attribution, make_plan
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, ModelReference
+from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
@@ -159,21 +160,70 @@ def write_block(store: Store, block: ScoreBlock | AttributionBlock) -> BlockResu
     return _result(block, status, tuple(selected.row.tolist()), unreadable, written)
 
 
+def write_blocks(
+    store: Store, blocks: Sequence[ScoreBlock | AttributionBlock], snapshot: Snapshot
+) -> Snapshot:
+    """Write and commit blocks; the snapshot with them."""
+    results = []
+    for block in blocks:
+        results.append(write_block(store, block))
+        store.ledger.commit(results[-1])
+    return snapshot.with_results(results)
+
+
 def run(
     store: Store, release: ReleaseListing, *, score_blocks: int | None = None, explain: bool = True
 ) -> Plan:
     """A whole run, or one that is killed after so many score blocks."""
-    plan = make_plan(release, store, store.configuration)
-    begin(store, plan)
-    for block in plan.blocks[:score_blocks]:
-        store.ledger.commit(write_block(store, block))
+    snapshot = snapshot_of(store)
+    plan = make_plan(release, snapshot, store.configuration)
+    snapshot = begin(store, plan, snapshot)
+    snapshot = write_blocks(store, plan.blocks[:score_blocks], snapshot)
     if score_blocks is None:
-        store.mark_superseded(superseded_rows(store))
+        snapshot = store.mark_superseded(snapshot, snapshot.newly_superseded)
         if explain:
-            for block in attribution_blocks(store):
-                store.ledger.commit(write_block(store, block))
+            snapshot = begin_attribution(store, snapshot)
+            write_blocks(store, snapshot.unexplained_blocks, snapshot)
             store.clear_staging()
     return plan
+
+
+# What a run does with one snapshot, each with the ledger read anew.
+
+
+def snapshot_of(store: Store) -> Snapshot:
+    """The store's ledger now."""
+    return Snapshot.read(store.ledger)
+
+
+def plan_of(store: Store, release: ReleaseListing) -> Plan:
+    """The plan of a run with the store's own configuration."""
+    return make_plan(release, snapshot_of(store), store.configuration)
+
+
+def begin_plan(store: Store, plan: Plan) -> None:
+    """Save a plan and make room for it."""
+    begin(store, plan, snapshot_of(store))
+
+
+def attribution_blocks(store: Store) -> tuple[AttributionBlock, ...]:
+    """Attribution blocks to run, saved in the ledger."""
+    return begin_attribution(store, snapshot_of(store)).unexplained_blocks
+
+
+def superseded_rows(store: Store) -> tuple[int, ...]:
+    """Rows that newer rows replace and that are not flagged yet."""
+    return tuple(snapshot_of(store).newly_superseded.tolist())
+
+
+def mark_superseded(store: Store, rows: Sequence[int]) -> None:
+    """Flag rows as replaced."""
+    store.mark_superseded(snapshot_of(store), np.array(rows, np.int64))
+
+
+def mark_gone(store: Store, rows: Sequence[int]) -> None:
+    """Flag rows as of files that have vanished."""
+    store.mark_gone(snapshot_of(store), np.array(rows, np.int64))
 
 
 def tree_of(directory: Path) -> dict[str, bytes]:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import pytest
 
-from engine.run.plan import attribution_blocks, begin, gone_changes, gone_rows, make_plan, superseded_rows
+from engine.run.plan import begin, begin_attribution, gone_changes, gone_rows, make_plan
 from engine.spectra.source_file import RefusedFile
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
-from tests.engine.store.store_builders import configuration, listing, source_file, tree_of, write_block
+from tests.engine.store.store_builders import (
+    configuration,
+    listing,
+    mark_superseded,
+    snapshot_of,
+    source_file,
+    tree_of,
+    write_block,
+    write_blocks,
+)
 
 A, B, C = source_file("a", 13), source_file("b", 9), source_file("c", 5)
 
 
 def run(store, release):
     """A run as the flow does it; returns what it would have changed of the flags."""
-    plan = make_plan(release, store, store.configuration)
-    changes = gone_changes(store, plan, release)
-    begin(store, plan)
-    for block in plan.blocks:
-        store.ledger.commit(write_block(store, block))
-    store.mark_superseded(superseded_rows(store))
-    store.mark_gone(gone_rows(store, plan, release))
-    for block in attribution_blocks(store):
-        store.ledger.commit(write_block(store, block))
+    snapshot = snapshot_of(store)
+    plan = make_plan(release, snapshot, store.configuration)
+    changes = gone_changes(snapshot, plan, release)
+    snapshot = write_blocks(store, plan.blocks, begin(store, plan, snapshot))
+    snapshot = store.mark_superseded(snapshot, snapshot.newly_superseded)
+    snapshot = store.mark_gone(snapshot, gone_rows(snapshot, plan, release))
+    snapshot = begin_attribution(store, snapshot)
+    assert write_blocks(store, snapshot.unexplained_blocks, snapshot) == snapshot_of(store)
     store.clear_staging()
     assert verify(store.url).ok
     return changes
@@ -93,7 +101,7 @@ def test_a_file_that_moved_to_another_root_is_back(store):
 
 def test_flags_of_a_block_that_is_written_again_are_kept_and_its_receipt_is_the_same(store):
     run(store, listing(A, C))
-    store.mark_superseded([20])
+    mark_superseded(store, [20])
     block = store.ledger.plans()[0].blocks[2]
     result = store.ledger.results("score")[2]
     assert write_block(store, block) == result

@@ -16,7 +16,7 @@ from engine.store.run_lock import LockTiming, RunLock, found_lock, lock_path, ru
 from engine.store.run_state import RunState
 from engine.store.verify import verify
 from models.errors import ConfigurationError, RetryError
-from tests.engine.store.store_builders import tree_of
+from tests.engine.store.store_builders import mark_superseded, tree_of
 
 QUICK = LockTiming(beat=0.1, stale=0.8)
 
@@ -187,13 +187,13 @@ def test_a_holder_that_was_taken_over_stops_before_it_commits(finished):
     place_lock(finished, elsewhere(), generation=2)
     finished.objects.delete([lock_path(1)])
     time.sleep(0.5)
-    for write in (lambda: finished.ledger.commit(result), lambda: finished.mark_superseded([3])):
+    for write in (lambda: finished.ledger.commit(result), lambda: mark_superseded(finished, [3])):
         with pytest.raises(ConfigurationError, match="Another process took this store over") as stopped:
             write()
         assert stopped.value.kind == "lock-lost"
     lock.release()
     assert list(finished.objects.sizes("ledger/lock")) == [lock_path(2)]
-    assert finished.ledger.superseded() == {}
+    assert finished.ledger.flagged("superseded") == {}
 
 
 def test_a_holder_that_slept_looks_before_it_commits_though_its_heartbeat_did_not(finished):

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import zarr
 
-from engine.run.plan import attribution_blocks, make_plan
 from engine.store.blocks import AttributionBlock, ScoreBlock
 from engine.store.objects import digest_of
 from engine.store.reading import StoreView
@@ -18,8 +17,11 @@ from engine.store.verify import verify
 from models.errors import BugError, StoreError
 from tests.engine.store.store_builders import (
     RELEASE,
+    attribution_blocks,
     configuration,
     explanations_of,
+    mark_superseded,
+    plan_of,
     run,
     scored_block,
     selected_of,
@@ -205,7 +207,7 @@ def test_a_store_in_memory_is_the_same_as_one_on_disk(tmp_path):
     try:
         for store in (memory, disk):
             run(store, RELEASE)
-            assert make_plan(RELEASE, Store.open(store.url), configuration()).blocks == ()
+            assert plan_of(Store.open(store.url), RELEASE).blocks == ()
             assert verify(store.url).ok
         assert {path: memory.objects.get(path) for path in memory.objects.sizes()} == tree_of(
             tmp_path / "store.zarr"
@@ -222,8 +224,8 @@ def test_a_store_in_memory_is_the_same_as_one_on_disk(tmp_path):
 def test_superseded_rows_are_flagged_in_ledger_and_array(planned):
     store, _ = planned
     run(store, RELEASE)
-    store.mark_superseded([3, 9])
-    store.mark_superseded([9, 4])
+    mark_superseded(store, [3, 9])
+    mark_superseded(store, [9, 4])
     view = StoreView.open(store.url)
     assert view.table(["superseded"]).query("superseded").index.tolist() == [3, 4, 9]
     assert np.flatnonzero(view.read("spectra/superseded")).tolist() == [3, 4, 9]
@@ -232,4 +234,4 @@ def test_superseded_rows_are_flagged_in_ledger_and_array(planned):
     store.write_scores(block, scored_block(block, store.configuration))
     assert verify(store.url).ok
     with pytest.raises(BugError, match=r"committed blocks[\s\S]*\[11\]"):
-        store.mark_superseded([95])
+        mark_superseded(store, [95])

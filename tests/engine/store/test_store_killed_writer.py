@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.run.plan import make_plan
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
-from tests.engine.store.store_builders import configuration, listing, run, source_file, tree_of
+from tests.engine.store.store_builders import configuration, listing, plan_of, run, source_file, tree_of
 
 FILES = [("a", 130), ("b", 97), ("c", 61)]
 RELEASE = listing(*(source_file(name, spectra) for name, spectra in FILES))
@@ -64,7 +63,7 @@ def test_a_killed_writer_leaves_nothing_half_visible_and_a_rerun_makes_the_same_
     allowed = {"uncommitted-objects"}
     assert {fault.kind for fault in verify(store.url).faults} <= allowed
 
-    remaining = make_plan(RELEASE, store, store.configuration).blocks
+    remaining = plan_of(store, RELEASE).blocks
     assert {block.index for block in remaining} == set(range(9)) - set(committed)
     run(store, RELEASE)
     assert verify(store.url).ok

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import BlockResult, WrittenObject
+from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.saved_plans import AttributionPlan, ScorePlan
@@ -67,7 +70,30 @@ def test_a_damaged_entry_is_named(tree, damage):
     tree.put(path, damage(tree.get(path)))
     with pytest.raises(StoreError, match=rf"damaged[\s\S]*{path}[\s\S]*{REMEDY}"):
         ledger.results("score")
-    assert [error.where.endswith(path) for error in ledger.audit().errors] == [True]
+    errors: list[StoreError] = []
+    assert ledger.results("score", errors.append) == {}
+    assert [error.where.endswith(path) for error in errors] == [True]
+
+
+@given(st.data())
+def test_a_changed_byte_is_found_or_changes_nothing(data):
+    body = asdict(RESULT)
+    entry = bytearray(checksummed(body))
+    entry[data.draw(st.integers(0, len(entry) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        found = read_checksummed(bytes(entry), "here", "")
+    except StoreError:
+        return
+    assert found == json.loads(json.dumps(body))
+
+
+def test_spaces_and_the_order_of_members_are_no_damage(tree):
+    ledger = Ledger(tree)
+    ledger.commit(RESULT)
+    path = "ledger/score/00000003.json"
+    members = json.loads(tree.get(path)).items()
+    tree.put(path, json.dumps(dict(reversed(members)), indent=2).encode())
+    assert ledger.results("score") == {3: RESULT}
 
 
 def test_an_entry_under_another_name_is_refused(tree):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.run.plan import begin, make_plan
 from engine.store.dask_arrays import dask_array
 from engine.store.reading import StoreView
 from engine.store.store import Store
@@ -11,8 +10,10 @@ from models.errors import InputError
 from tests.engine.store.store_builders import (
     GRID,
     RELEASE,
+    begin_plan,
     configuration,
     listing,
+    plan_of,
     run,
     source_file,
     write_block,
@@ -98,8 +99,8 @@ def test_dask_arrays_have_the_same_rows_in_chunks_of_blocks(store, path):
 
 def test_blocks_that_are_not_committed_are_not_seen(tmp_path):
     store = Store.create(str(tmp_path / "store.zarr"), configuration())
-    plan = make_plan(RELEASE, store, store.configuration)
-    begin(store, plan)
+    plan = plan_of(store, RELEASE)
+    begin_plan(store, plan)
     results = [write_block(store, block) for block in plan.blocks]
     view = StoreView.open(store.url)
     assert (view.spectra, view.outliers) == (0, 0)

@@ -10,14 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from engine.run.plan import begin, make_plan
 from engine.store.lock_holder import LockHolder, LockRecord
 from engine.store.run_lock import LockTiming, lock_path, run_lock
 from engine.store.run_state import RunState
 from engine.store.status import status_of
 from flows.store.status_table import status_table
 from models.errors import InputError
-from tests.engine.store.store_builders import RELEASE, write_block
+from tests.engine.store.store_builders import RELEASE, begin_plan, plan_of, write_block
 
 QUICK = LockTiming(beat=0.2, stale=1.0)
 STATE = RunState("score spectra", 2, 2, 1, 3, 8, 22, 4, 0, 1, 0, 2.0)
@@ -93,5 +92,5 @@ def test_where_there_is_no_store(tmp_path):
 
 def test_the_plan_of_a_run_under_way_is_counted(planned):
     store, _ = planned
-    begin(store, make_plan(RELEASE, store, store.configuration))
+    begin_plan(store, plan_of(store, RELEASE))
     assert status_of(store.url).score_blocks_planned == 3

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from engine.run.plan import begin, make_plan
 from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.run_lock import run_lock
 from engine.store.store import Store
@@ -15,7 +14,11 @@ from engine.store.verify import verify
 from models.errors import StoreError
 from tests.engine.store.store_builders import (
     RELEASE,
+    begin_plan,
     configuration,
+    mark_gone,
+    mark_superseded,
+    plan_of,
     run,
     scored_block,
     tree_of,
@@ -160,8 +163,8 @@ def test_an_entry_that_leaves_an_array_out(store):
 
 def test_the_same_spectrum_twice(tmp_path):
     store = Store.create(str(tmp_path / "store.zarr"), configuration())
-    plan = make_plan(RELEASE, store, store.configuration)
-    begin(store, plan)
+    plan = plan_of(store, RELEASE)
+    begin_plan(store, plan)
     for block in plan.blocks:
         if block.index == 1:
             scored = scored_block(block, store.configuration)
@@ -178,7 +181,7 @@ def test_the_same_spectrum_twice(tmp_path):
     assert fault.kind == "duplicate-key"
     assert "2 spectra are stored more than once" in fault.what
     assert "(rows 3 and 8)" in fault.what
-    store.mark_superseded([3, 4])
+    mark_superseded(store, [3, 4])
     assert verify(store.url).ok
 
 
@@ -217,10 +220,10 @@ def test_staging_that_is_still_needed(tmp_path):
 
 def test_superseded_flags_that_were_not_written(store):
     before = store.objects.get("spectra/superseded/c/1")
-    store.mark_superseded([9])
+    mark_superseded(store, [9])
     store.objects.put("spectra/superseded/c/1", before)
     assert [kind for kind, _ in faults(store)] in (["wrong-digest"], ["wrong-size"])
-    store.mark_superseded([9])
+    mark_superseded(store, [9])
     assert verify(store.url).ok
 
 
@@ -273,8 +276,8 @@ def test_a_damaged_lock(store):
 
 @pytest.mark.parametrize("flag", ["superseded", "gone"])
 def test_a_damaged_record_of_flags(store, flag):
-    store.mark_superseded([9])
-    store.mark_gone([10])
+    mark_superseded(store, [9])
+    mark_gone(store, [10])
     path = f"ledger/{flag}/00000001.json"
     store.objects.put(path, store.objects.get(path)[:-3])
     found = faults(store)

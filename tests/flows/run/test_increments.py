@@ -22,9 +22,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.run.executor import WorkerRecipe
-from engine.run.plan import Plan, attribution_blocks, begin, superseded_rows
+from engine.run.plan import Plan, begin, begin_attribution
 from engine.run.serial import SerialExecutor
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.reading import StoreView
+from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.verify import verify
 from flows.run.preparation import prepare
@@ -141,16 +143,24 @@ def run(request: RunRequest, stop_after: int | None = None) -> Plan:
     """What :func:`flows.process.process` does, in this thread; stopped after so many blocks."""
     prepared = prepare(request, Settings())
     store = prepared.store or Store.create(request.store, prepared.configuration)
-    begin(store, prepared.plan)
-    left = -1 if stop_after is None else stop_after
+    snapshot = begin(store, prepared.plan, prepared.snapshot)
     with SerialExecutor(WorkerRecipe(prepared.models, store.url)) as executor:
-        for blocks in (lambda: prepared.plan.blocks, lambda: attribution_blocks(store)):
-            for block in blocks():
-                if left == 0:
+
+        def run_all(blocks: Sequence[ScoreBlock | AttributionBlock], done: int) -> list[BlockResult]:
+            results = []
+            for number, block in enumerate(blocks, start=done):
+                if number == stop_after:
                     raise StoppedError
-                store.ledger.commit(executor.run(block))
-                left -= 1
-            store.mark_superseded(superseded_rows(store))
+                results.append(executor.run(block))
+                store.ledger.commit(results[-1])
+            return results
+
+        scored = run_all(prepared.plan.blocks, 0)
+        snapshot = snapshot.with_results(scored)
+        snapshot = store.mark_superseded(snapshot, snapshot.newly_superseded)
+        snapshot = begin_attribution(store, snapshot)
+        snapshot = snapshot.with_results(run_all(snapshot.unexplained_blocks, len(scored)))
+    assert snapshot == Snapshot.read(store.ledger)
     store.clear_staging()
     return prepared.plan
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from engine.run.executor import WorkerRecipe
-from engine.run.plan import attribution_blocks, begin, gone_rows, superseded_rows
+from engine.run.plan import begin, begin_attribution, gone_rows
+from engine.store.blocks import AttributionBlock, ScoreBlock
 from engine.store.ledger import result_path
 from engine.store.reading import StoreView
 from engine.store.run_lock import run_lock
 from engine.store.schema import ARRAYS
+from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.verify import verify
 from flows.command_line import run_command
@@ -45,14 +48,20 @@ def run_here(release: Path, store: Path, model: Path) -> None:
     """What the flow does, without Prefect."""
     prepared = prepare(small_request(release, store, model), Settings())
     made = prepared.store or Store.create(str(store), prepared.configuration)
-    begin(made, prepared.plan)
+    snapshot = begin(made, prepared.plan, prepared.snapshot)
     worker = WorkerRecipe((str(model),), made.url).make()
-    for block in prepared.plan.blocks:
-        made.ledger.commit(worker.run(block))
-    made.mark_superseded(superseded_rows(made))
-    made.mark_gone(gone_rows(made, prepared.plan, prepared.listing))
-    for explained in attribution_blocks(made):
-        made.ledger.commit(worker.run(explained))
+
+    def run_all(blocks: Sequence[ScoreBlock | AttributionBlock], snapshot: Snapshot) -> Snapshot:
+        results = [worker.run(block) for block in blocks]
+        for result in results:
+            made.ledger.commit(result)
+        return snapshot.with_results(results)
+
+    snapshot = run_all(prepared.plan.blocks, snapshot)
+    snapshot = made.mark_superseded(snapshot, snapshot.newly_superseded)
+    snapshot = made.mark_gone(snapshot, gone_rows(snapshot, prepared.plan, prepared.listing))
+    snapshot = begin_attribution(made, snapshot)
+    assert run_all(snapshot.unexplained_blocks, snapshot) == Snapshot.read(made.ledger)
     made.clear_staging()
 
 
@@ -104,7 +113,7 @@ def test_the_store_has_everything_that_a_repair_must_keep(patched: Patched) -> N
     explained = sum(len(plan.blocks) for plan in ledger.attribution_plans())
     assert explained >= 5
     assert (len(ledger.results("score")), len(ledger.results("attribution"))) == (4, explained)
-    assert sorted(ledger.superseded()) == [0]
+    assert sorted(ledger.flagged("superseded")) == [0]
     assert sorted(ledger.flagged("gone")) == [1, 2]
     assert len(ledger.plans()) == len(ledger.attribution_plans()) == 2
 
