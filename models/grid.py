@@ -17,7 +17,7 @@ class WavelengthGrid:
 
     Attributes
     ----------
-    name : short name, e.g. ``"desi"``.
+    name : short, that of the survey whose spectra are on it.
     spacing : ``"linear"`` (start and step in Angstrom) or ``"log10"`` (in log10 of Angstrom).
     start : first pixel centre, in the units of ``spacing``.
     step : distance between pixel centres, in the units of ``spacing``.
@@ -80,10 +80,3 @@ class WavelengthGrid:
                 remedy="The model card or store is damaged: take it anew from where it was made.",
                 kind=ErrorKind.GRID_DESCRIPTION,
             ) from error
-
-
-DESI_GRID = WavelengthGrid("desi", "linear", 3600.0, 0.8, 7781)
-"""DESI's common grid of the three arms, EDR to DR2: 3600 to 9824 Angstrom in steps of 0.8."""
-
-SDSS_GRID = WavelengthGrid("sdss", "log10", 3.54, 1e-4, 4801)
-"""Holds every SDSS, BOSS and eBOSS coadd: log10 wavelength 3.54 to 4.02 in steps of 1e-4."""

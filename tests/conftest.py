@@ -10,8 +10,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from engine.surveys.desi.grid import DESI_GRID
 from models.calibration.calibration import Calibration
-from models.grid import DESI_GRID
 from models.model_card import ModelCard
 from models.scoring.encoder import EncoderSettings
 from models.scoring.joint_score import depth_of

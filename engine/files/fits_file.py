@@ -23,6 +23,7 @@ from engine.files.fits_headers import (
     HeaderValue,
     Last,
     PrefetchPlan,
+    Unread,
     padded,
     row_range,
     scan,
@@ -44,6 +45,7 @@ class FitsFile:
     prefetch : what will be read, as far as it can be known from the first headers: over a network it is
         fetched together. It may be wrong.
     until : says of which HDU on the headers need not be read; all are read without it.
+    unread : says of which HDUs the data will not be read.
 
     Raises
     ------
@@ -51,13 +53,19 @@ class FitsFile:
     RetryError : the disk or network failed.
     """
 
-    def __init__(self, url: str, prefetch: PrefetchPlan | None = None, until: Last | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        prefetch: PrefetchPlan | None = None,
+        until: Last | None = None,
+        unread: Unread | None = None,
+    ) -> None:
         self.url = url
         self._sums = DataSums(url)
         self._source: ByteSource = open_bytes(url)
         try:
             with reading(url):
-                self.units = scan(self._source, url, prefetch, until)
+                self.units = scan(self._source, url, prefetch, until, unread)
         except BaseException:
             self._source.close()
             raise

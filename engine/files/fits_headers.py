@@ -19,7 +19,6 @@ from models.errors import ErrorKind, QuarantineError
 
 BLOCK = 2880
 _CARD = 80
-_UNREAD = "_RESOLUTION"  # images that nobody here reads: 78 % of a DESI coadd
 HEADER_READ = 4 * BLOCK
 """Bytes that are read at a header's place first: all of most headers."""
 
@@ -116,14 +115,21 @@ PrefetchPlan = Callable[[Sequence[HeaderDataUnit], int | None], list[Range]]
 Last = Callable[[HeaderDataUnit], bool]
 """Whether an HDU is the last that is of interest."""
 
+Unread = Callable[[HeaderDataUnit], bool]
+"""Whether the data of an HDU will not be read: of a compressed file they are not held in memory."""
+
 
 def scan(
-    source: ByteSource, url: str, prefetch: PrefetchPlan | None = None, until: Last | None = None
+    source: ByteSource,
+    url: str,
+    prefetch: PrefetchPlan | None = None,
+    until: Last | None = None,
+    unread: Unread | None = None,
 ) -> tuple[HeaderDataUnit, ...]:
     """All HDUs of a file, or those up to the first that ``until`` says is the last, from the headers alone.
 
     What ``prefetch`` names is fetched ahead where that pays. It may be wrong: then what is there is
-    fetched when it is come to.
+    fetched when it is come to. What is ``unread`` is not kept.
 
     Raises
     ------
@@ -140,7 +146,7 @@ def scan(
         if source.size is not None and position > source.size:
             raise truncated(url, f"{source.size} bytes", position)
         units.append(unit)
-        if unit.name.endswith(_UNREAD):
+        if unread is not None and unread(unit):
             source.skip(unit.data_offset, padded(unit.data_size) - BLOCK)  # its end shows a cut
         if until is not None and until(unit):
             return tuple(units)

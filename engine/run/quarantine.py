@@ -56,6 +56,6 @@ def _refusal(file: SourceFile, check: Callable[[SourceFile], object]) -> Refused
 def without_corrupt(listing: ReleaseListing, files: Sequence[SourceFile]) -> ReleaseListing:
     """The listing with those of ``files`` refused whose bytes are not those that were written.
 
-    Files without DATASUMs (of SDSS) pass.
+    Files without DATASUMs pass.
     """
     return quarantined(listing, files, verify)

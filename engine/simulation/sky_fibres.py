@@ -18,8 +18,8 @@ from engine.simulation.rest_frame import Floats
 from engine.simulation.settings import SkyShare
 from engine.simulation.smooth_curves import running_mean, running_median
 from engine.surveys.sdss.conventions import first_pixel
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, InputError
-from models.grid import SDSS_GRID
 
 _REMEDY = "Point --sky at a directory of SDSS sky fibres (spec-*.fits of run2d 26 or 103), or leave it out."
 _MASKED = 1 << 18 | 1 << 24

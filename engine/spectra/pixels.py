@@ -1,6 +1,6 @@
 """Memory for pixels, and masking them without looking at them one by one.
 
-Masks of real spectra are too irregular for a processor to foresee: assignment under a mask waits for every
+Masks of real spectra are too irregular for a processor to predict: assignment under a mask waits for every
 wrong guess, and costs several times what reading the pixels costs.
 """
 

@@ -16,10 +16,10 @@ class SourceFile:
 
     Attributes
     ----------
-    url : path or fsspec URL of the spectra (coadd, spec, spPlate, spField).
-    redshift_url : path or URL of the redshifts (redrock, spZbest); empty where they are in ``url``
-        itself or where there are none.
-    reader : name of the reader that decodes it: ``"desi-coadd"``, ``"sdss-spec"`` or ``"sdss-plate"``.
+    url : path or fsspec URL of the spectra.
+    redshift_url : path or URL of the redshifts; empty where they are in ``url`` itself or where there are
+        none.
+    reader : name of the survey's reader that decodes it.
     spectra : number of spectra, from the header.
     fingerprint : hex digest of the content that matters, from published checksums or from size
         and FITS DATASUMs; covers both files.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from engine.files.fits_file import FitsFile
-from engine.files.fits_headers import HeaderDataUnit, Last, PrefetchPlan
+from engine.files.fits_headers import HeaderDataUnit, Last, PrefetchPlan, Unread
 from engine.spectra.rows import Rows
 from engine.spectra.spectra import Spectra
 from models.grid import WavelengthGrid
@@ -88,6 +88,7 @@ class Reader(Generic[T]):
         stop.
     redshifts : how the file beside it is read; None where redshifts are in the file itself.
     prefetch : plan of what a reader of rows start to stop will read; of no rows: of the headers alone.
+    unread : whether the data of an HDU are never read, see :data:`engine.files.fits_headers.Unread`.
     """
 
     name: str
@@ -98,3 +99,4 @@ class Reader(Generic[T]):
     open: Callable[[FitsFile, T | None, Names, int, int], SpectraFile]
     redshifts: RedshiftFile[T] | None = None
     prefetch: Callable[[int, int], PrefetchPlan] = lambda _start, _stop: lambda _units, _size: []
+    unread: Unread = lambda _unit: False

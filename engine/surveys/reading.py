@@ -42,7 +42,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
     """
     published = published if published is not None else PublishedChecksums()
     with _decoding(url), ExitStack() as stack:
-        file = stack.enter_context(FitsFile(url, _prefetch_headers))
+        file = stack.enter_context(FitsFile(url, _prefetch_headers, unread=_unread))
         reader = _recognised(file)
         if reader.redshifts is None:
             redshift_url = ""
@@ -65,7 +65,7 @@ def verify(file: SourceFile) -> None:
         raise _changed(file, "another fingerprint", file.fingerprint)
     _, reader = reader_of(file.reader)
     with ExitStack() as stack:
-        spectra = stack.enter_context(FitsFile(file.url, reader.prefetch(0, file.spectra)))
+        spectra = stack.enter_context(_opened(reader, file, 0, file.spectra))
         redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
         for part, units in _parts(reader, spectra, redshifts):
             for unit in units:
@@ -140,8 +140,8 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
     ----------
     start, stop : the rows that will be read (all by default). Over a network they are fetched before they
         are asked for, in windows of at most 64 MiB, of which two are held: 128 MiB for an open file
-        whatever its size. A gzip-compressed file is decompressed once and held without its resolution
-        matrices, 100 kB per spectrum. Other rows may be read too.
+        whatever its size. A gzip-compressed file is decompressed once and held without what its reader
+        never reads: 100 kB per spectrum of a coadd. Other rows may be read too.
 
     Raises
     ------
@@ -183,10 +183,9 @@ def unreadable_rows(file: SourceFile, start: int, stop: int) -> Rows:
 
 
 def _recognised(file: FitsFile) -> Reader[Any]:
-    for survey in SURVEYS:
-        for reader in survey.readers:
-            if reader.recognises(file):
-                return reader
+    for reader in _readers():
+        if reader.recognises(file):
+            return reader
     names = ", ".join(name for name in file.names() if name)
     raise QuarantineError(
         "The file is not one of a survey that is known here.",
@@ -200,19 +199,30 @@ def _recognised(file: FitsFile) -> Reader[Any]:
 
 def _prefetch_headers(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
     """Plan for the headers of whatever the file turns out to be."""
-    readers = [reader for survey in SURVEYS for reader in survey.readers]
-    return [one for reader in readers for one in reader.prefetch(0, 0)(units, size)]
+    return [one for reader in _readers() for one in reader.prefetch(0, 0)(units, size)]
+
+
+def _unread(unit: HeaderDataUnit) -> bool:
+    return any(reader.unread(unit) for reader in _readers())
+
+
+def _readers() -> list[Reader[Any]]:
+    return [reader for survey in SURVEYS for reader in survey.readers]
 
 
 def _open(reader: Reader[Any], file: SourceFile, start: int, stop: int, stack: ExitStack) -> SpectraFile:
-    names, prefetch = (file.specprod, file.survey, file.program), reader.prefetch(start, stop)
+    names = (file.specprod, file.survey, file.program)
     if reader.redshifts is None or not file.redshift_url:
-        return reader.open(stack.enter_context(FitsFile(file.url, prefetch)), None, names, start, stop)
+        return reader.open(stack.enter_context(_opened(reader, file, start, stop)), None, names, start, stop)
     # The two files wait for the network together.
     with ThreadPoolExecutor(1) as pool:
         redshifts = pool.submit(_read_redshifts, reader.redshifts, file.redshift_url)
-        spectra = stack.enter_context(FitsFile(file.url, prefetch))
+        spectra = stack.enter_context(_opened(reader, file, start, stop))
         return reader.open(spectra, redshifts.result(), names, start, stop)
+
+
+def _opened(reader: Reader[Any], file: SourceFile, start: int, stop: int) -> FitsFile:
+    return FitsFile(file.url, reader.prefetch(start, stop), unread=reader.unread)
 
 
 def _read_redshifts(redshifts: RedshiftFile[T], url: str) -> T:

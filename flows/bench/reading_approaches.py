@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from engine.spectra.normalisation import normalise
 from engine.spectra.source_file import SourceFile
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.reading import open_spectra, read_spectra
 from engine.surveys.sdss.conventions import FATAL_MASK
 from flows.bench.approaches import Skipped
-from models.grid import DESI_GRID
 from models.model_card import ModelCard
 
 BATCH = 128

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from engine.attribution.occlusion.attribution import forward_passes
 from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from engine.surveys.desi.grid import DESI_GRID
 from flows.bench.approaches import Skipped, optional_module
 from flows.bench.devices import usable_device
 from flows.bench.published import one_window_at_a_time
 from flows.bench.timing import time_in_turn
 from models.errors import ConfigurationError, ErrorKind
-from models.grid import DESI_GRID
 from models.spectrum_model import LogProb
 from models.spender.encoder import SpenderEncoder
 from models.spender.files import SpenderFile, read_spender_file

@@ -27,12 +27,12 @@ def explain(
 
     whyspec explain coadd-main-dark-10000.fits --target-id 39627835576420141 -o why.png
 
-    Needs no store and starts no Ray. A DESI coadd's redrock file is looked for beside it.
+    Needs no store and starts no Ray. A file of redshifts is looked for beside it.
 
     Parameters
     ----------
     file
-        DESI coadd or SDSS spec file; path or URL.
+        A file of spectra of any survey; path or URL.
     target_id
         TARGETID of the spectrum.
     row

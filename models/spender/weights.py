@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import ErrorKind, InputError
-from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+from models.grid import WavelengthGrid
 from models.spender.decoder import SpenderDecoder
 from models.spender.encoder import CHANNELS, SpenderEncoder
 from models.spender.files import SpenderFile
@@ -43,10 +43,14 @@ class Instrument:
     pixels: int
 
 
+# Whatever grids surveys have here, these are what spender's released weights were trained on.
+_LINEAR = WavelengthGrid("desi", "linear", 3600.0, 0.8, 7781)
+_LOG10 = WavelengthGrid("sdss", "log10", 3.54, 1e-4, 4801)
+
 INSTRUMENTS = {
-    "desi": Instrument(DESI_GRID, 0, 7781),
-    "sdss": Instrument(SDSS_GRID, 380, 3921),
-    "boss": Instrument(SDSS_GRID, 90, 4686),
+    "desi": Instrument(_LINEAR, 0, 7781),
+    "sdss": Instrument(_LOG10, 380, 3921),
+    "boss": Instrument(_LOG10, 90, 4686),
 }
 """Spender's instruments, for files that do not say their wavelengths."""
 
@@ -217,7 +221,7 @@ def _instrument(file: SpenderFile, wave_obs: Tensor | None, name: str) -> Instru
             kind=ErrorKind.SPENDER_INSTRUMENT,
         )
     wavelength = wave_obs.double().flatten().numpy()
-    for grid in (DESI_GRID, SDSS_GRID):
+    for grid in (_LINEAR, _LOG10):
         if not len(wavelength) or not (wavelength > 0).all():
             break
         pixel = grid.pixel(wavelength)

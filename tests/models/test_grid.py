@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ConfigurationError
-from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+from models.grid import WavelengthGrid
 
 
 def test_desi_grid_is_the_published_one() -> None:

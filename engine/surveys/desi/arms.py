@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.spectra.pixels import is_zero, keep, new_pair
-from models.grid import DESI_GRID
+from engine.surveys.desi.grid import DESI_GRID
 
 _LARGEST = np.finfo(np.float32).max
 

@@ -37,9 +37,9 @@ from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.reader import Description, Names
 from models.errors import ErrorKind, QuarantineError
-from models.grid import DESI_GRID
 from models.row_status import RowStatus
 
 NAME = "desi-coadd"

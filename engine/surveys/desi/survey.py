@@ -5,12 +5,12 @@ from __future__ import annotations
 from engine.surveys.desi import coadd, coadd_head
 from engine.surveys.desi.coadd_files import is_coadd, redrock_urls
 from engine.surveys.desi.coadd_prefetch import prefetch_coadd
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.healpix_layout import DESI_HEALPIX, DESI_UNIQPIX
 from engine.surveys.desi.tiles_layout import DESI_TILES
 from engine.surveys.layout import Layout
 from engine.surveys.reader import Reader, RedshiftFile
 from engine.surveys.survey import FirstBytes, ObservedMark, Survey, target_key
-from models.grid import DESI_GRID
 
 COADD = Reader(
     name=coadd.NAME,
@@ -23,6 +23,7 @@ COADD = Reader(
         coadd.redshift_table, coadd.RedshiftTable.of, lambda unit: unit.name == "REDSHIFTS"
     ),
     prefetch=prefetch_coadd,
+    unread=lambda unit: unit.name.endswith("_RESOLUTION"),  # 78 % of a coadd
 )
 
 # Coadds by pixel before those by tile, which hold the same spectra more than once.

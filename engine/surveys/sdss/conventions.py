@@ -7,8 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
-from models.grid import SDSS_GRID
 from models.row_status import RowStatus
 
 FATAL_MASK = sum(

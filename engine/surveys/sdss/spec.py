@@ -33,8 +33,8 @@ from engine.surveys.sdss.conventions import (
     statuses,
     survey_of,
 )
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
-from models.grid import SDSS_GRID
 
 NAME = "sdss-spec"
 """Of the reader."""

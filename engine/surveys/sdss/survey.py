@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from engine.surveys.reader import Reader, RedshiftFile
 from engine.surveys.sdss import plate, spec
 from engine.surveys.sdss.conventions import coverage
+from engine.surveys.sdss.grid import SDSS_GRID
 from engine.surveys.sdss.layouts import (
     SDSS_EPOCH,
     SDSS_FULL,
@@ -19,7 +20,6 @@ from engine.surveys.sdss.layouts import (
     of_reduction,
 )
 from engine.surveys.survey import ObservedMark, Survey, ViewerLink, target_key
-from models.grid import SDSS_GRID
 
 _PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
 

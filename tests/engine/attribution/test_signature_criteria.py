@@ -12,7 +12,7 @@ from engine.attribution.occlusion.attribution import Attribution
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signature_criteria import SignatureCriteria
 from engine.attribution.signatures import NOTHING, Signature
-from models.grid import DESI_GRID
+from engine.surveys.desi.grid import DESI_GRID
 from models.model_card import ModelCard
 from models.sky_lines import near_bright_sky_line
 from models.weights import load_model

@@ -12,8 +12,9 @@ from engine.evaluation.injected_spectra import InjectedSpectra, PlantingGround, 
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.broad_spectrum import spectrum_maker
 from engine.simulation.settings import SimulationSettings
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ConfigurationError
-from models.grid import SDSS_GRID, WavelengthGrid
+from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from tests.conftest import random_model
 

@@ -15,8 +15,8 @@ from engine.evaluation.labelled_spectra import (
 from engine.evaluation.real_comparison import ORDINARY, distance, groups, repeats
 from engine.simulation.release import simulate_release
 from engine.simulation.settings import SimulationSettings
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import InputError
-from models.grid import SDSS_GRID
 from models.row_status import RowStatus
 from models.scoring.scoring_model import ScoringModel
 from tests.conftest import random_model

@@ -9,7 +9,9 @@ from PIL import Image
 
 from engine.figures.explained_spectrum import ExplainedSpectrum
 from engine.figures.explanation import HEIGHT, WIDTH, explanation_figure, image_columns, smoothed
-from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
+from models.grid import WavelengthGrid
 
 
 def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> ExplainedSpectrum:

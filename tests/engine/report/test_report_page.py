@@ -16,8 +16,9 @@ from engine.report.page import write_report
 from engine.report.viewers import public_url, short_name, viewer_links
 from engine.store.reading import StoreView
 from engine.store.store import Store
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ConfigurationError, InputError
-from models.grid import DESI_GRID, SDSS_GRID
 from tests.engine.store.store_builders import mark_gone, mark_superseded
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 

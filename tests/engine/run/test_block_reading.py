@@ -15,10 +15,10 @@ from engine.run.block_reading import BATCH_SPECTRA, READ_AHEAD, BlockBatch, Bloc
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import ScoreBlock, SourceSlice
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from models.errors import QuarantineError, RetryError
-from models.grid import DESI_GRID
 from tests.servers.http_ranges import Fault, RangeServer
 
 

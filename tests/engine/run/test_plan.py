@@ -24,8 +24,8 @@ from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, check_configuration
 from engine.store.verify import verify
+from engine.surveys.desi.grid import DESI_GRID
 from models.errors import ConfigurationError, InputError
-from models.grid import DESI_GRID
 from tests.engine.store.store_builders import (
     UNREADABLE,
     attribution_blocks,

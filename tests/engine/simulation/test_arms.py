@@ -9,7 +9,8 @@ from engine.simulation.arms import SPEED_OF_LIGHT, Arm
 from engine.simulation.emission import emission_lines, star_forming_gas
 from engine.simulation.instrument import DESI_ARMS, instrument
 from engine.simulation.rest_frame import RestFrameBasis
-from models.grid import DESI_GRID, SDSS_GRID
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
 
 ARMS = [*DESI_ARMS, instrument("legacy").arms[0], instrument("boss", 3).arms[0]]
 

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from engine.simulation.release import SimulatedRelease, SimulationSettings, read_truth, simulate_release
-from models.grid import SDSS_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
 
 COADD = [
     ("flux", "E"),

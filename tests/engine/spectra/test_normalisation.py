@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
 from engine.spectra.spectra import Spectra
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ConfigurationError
-from models.grid import DESI_GRID, SDSS_GRID
 from models.model_card import ModelCard
 from models.row_status import RowStatus
 from models.scoring.scoring_model import ScoringModel

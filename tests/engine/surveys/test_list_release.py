@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from engine.surveys import inspection
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ConfigurationError, InputError, RetryError
-from models.grid import DESI_GRID, SDSS_GRID
 from tests.engine.surveys.coadd_files import CoaddContent
 
 

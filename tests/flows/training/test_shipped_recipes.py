@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
 from flows.training.shipped_models import RECIPES, Recipe, training_set
-from models.grid import DESI_GRID, SDSS_GRID
 
 
 def test_there_is_a_recipe_for_every_class_on_every_grid() -> None:

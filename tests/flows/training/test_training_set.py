@@ -13,7 +13,9 @@ from astropy.io import fits
 
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.spectra.source_file import ReleaseListing
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.listing import list_release
+from engine.surveys.sdss.grid import SDSS_GRID
 from engine.training.cache import ARRAYS, MARKER, PreparedSet, bytes_of, capacity, held
 from engine.training.listener import SilentTraining, told_of_training
 from engine.training.populations import PopulationName, asked_frame, coverage, frame
@@ -23,7 +25,6 @@ from engine.training.request import TrainingRequest
 from engine.training.sample import draw_sample
 from engine.training.sides import Side
 from models.errors import ConfigurationError, InputError
-from models.grid import DESI_GRID, SDSS_GRID
 from models.training.fit import fit
 from models.training.spectra import SpectraSource, TrainingSpectra
 from models.weights import save_model

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.grid import DESI_GRID, SDSS_GRID, WavelengthGrid
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.sdss.grid import SDSS_GRID
+from models.grid import WavelengthGrid
 from models.variational.rest_frame import DOUBT, RestFrame
 
 SMALL = WavelengthGrid("small", "linear", 4000.0, 8.0, 120)

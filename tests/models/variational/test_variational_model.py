@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from engine.attribution.reconstruction_scores import ExplainableReconstructionScore
-from models.grid import DESI_GRID
+from engine.surveys.desi.grid import DESI_GRID
 from models.model_card import ModelCard
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
 from models.variational.model import VariationalArchitecture, VariationalModel

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
+from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.reading import inspect, read_spectra, verify
 from models.errors import BugError, QuarantineError
-from models.grid import DESI_GRID
 from models.row_status import RowStatus
 from tests.engine.surveys.coadd_files import FIRST_TARGETID, CoaddContent, slow_coadd
 

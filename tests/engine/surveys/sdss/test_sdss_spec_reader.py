@@ -13,8 +13,8 @@ from astropy.io import fits
 
 from engine.surveys.reading import inspect, read_spectra
 from engine.surveys.sdss.conventions import FATAL_MASK
+from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import QuarantineError
-from models.grid import SDSS_GRID
 from models.row_status import RowStatus
 
 NAME = "real/sdss/spec-8530-58016-0316.fits"  # eBOSS, upper-case columns, plate above 8191

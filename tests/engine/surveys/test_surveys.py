@@ -1,0 +1,77 @@
+"""The list of surveys: what its values may not share, and files and keys that belong to none of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.desi.survey import DESI
+from engine.surveys.reading import inspect, read_spectra, unreadable_rows
+from engine.surveys.recognition import layouts
+from engine.surveys.sdss.grid import SDSS_GRID
+from engine.surveys.sdss.survey import SDSS
+from engine.surveys.surveys import SURVEYS, reader_of, survey_on
+from models.errors import BugError, ConfigurationError, QuarantineError
+from models.grid import WavelengthGrid
+from models.row_status import RowStatus
+from models.spender.weights import INSTRUMENTS
+from tests.engine.surveys.coadd_files import CoaddContent
+
+
+def test_no_two_surveys_share_a_name_a_grid_a_reader_or_a_layout() -> None:
+    for names in (
+        [survey.name for survey in SURVEYS],
+        [grid.name for survey in SURVEYS for grid in survey.grids],
+        [reader.name for survey in SURVEYS for reader in survey.readers],
+        [layout.name for layout in layouts()],
+    ):
+        assert set(Counter(names).values()) == {1}
+
+
+def test_a_grid_and_a_reader_belong_to_one_survey() -> None:
+    assert (survey_on(DESI_GRID), survey_on(SDSS_GRID)) == (DESI, SDSS)
+    assert survey_on(WavelengthGrid("other", "linear", 4000.0, 1.0, 100)) is None
+    assert reader_of("sdss-plate")[0] is SDSS
+    with pytest.raises(ConfigurationError, match="There is no such reader") as caught:
+        reader_of("other")
+    assert caught.value.allowed == "desi-coadd, sdss-plate, sdss-spec"
+
+
+def test_spenders_instruments_are_on_the_surveys_grids() -> None:
+    assert {instrument.grid for instrument in INSTRUMENTS.values()} == {DESI_GRID, SDSS_GRID}
+
+
+def test_a_file_of_no_survey_is_refused_with_the_files_that_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "other.fits"
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.ones((3, 4)), name="SPECTRA")]).writeto(path)
+    with pytest.raises(QuarantineError) as caught:
+        inspect(str(path))
+    assert (caught.value.kind, caught.value.got) == ("not-a-spectrum", "HDUs SPECTRA")
+    assert "DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*" in caught.value.allowed
+
+
+def test_rows_of_an_unreadable_file_have_the_keys_of_its_survey(tmp_path: Path) -> None:
+    file = inspect(*CoaddContent(count=4).write(tmp_path))
+    name = f"{file.specprod}/{file.survey}/{file.program}"
+    rows = unreadable_rows(file, 2, 4)
+    assert rows.keys() == [f"{name}/-1#2", f"{name}/-1#3"]
+    assert (rows["status"] == RowStatus.FILE_UNREADABLE).all()
+    plate = unreadable_rows(replace(file, reader="sdss-plate", program=""), 0, 1)
+    assert plate.keys() == [f"{file.specprod}/{file.survey}//-1#0"]
+
+
+def test_a_key_that_does_not_fit_its_column_is_a_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = inspect(*CoaddContent(count=2).write(tmp_path))
+    long = replace(DESI, key=lambda *names: "/".join(map(str, names)).ljust(73, "x"))
+    monkeypatch.setattr("engine.surveys.surveys.SURVEYS", [long])
+    with pytest.raises(BugError, match="longer than its column") as caught:
+        read_spectra(file)
+    assert caught.value.allowed == "72 characters"
