@@ -82,13 +82,13 @@ class WrittenObject:
 
 @dataclass(frozen=True, slots=True)
 class ClassCount:
-    """How the spectra of one class fared in a block.
+    """Counts of the spectra of one class in a block.
 
     Attributes
     ----------
     spectype : the class, as the survey's pipeline names it.
     model : place of its model in the run's configuration; -1 if the run has none for it.
-    spectra : spectra of the class with which the reader found nothing wrong.
+    spectra : spectra of the class that the reader found good.
     scored : of these, those that were.
     redshift_outside : of these, those refused for a redshift outside the model's range.
     snr_outside : of the scored, those whose S/N is outside the range that the model was calibrated on.
@@ -104,17 +104,17 @@ class ClassCount:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What a finished block tells the coordinator, and the ledger for ever.
+    """The receipt of a finished block: for the coordinator now, and for the ledger for ever.
 
     Attributes
     ----------
     kind, index, plan : which block of which plan.
-    spectra : rows that hold a spectrum (the others are padding).
+    spectra : rows with a spectrum (the others are padding).
     status_counts : (RowStatus label, count) for every status that occurs, sorted by label.
     outliers : store rows at or below the threshold, ascending (score blocks).
-    unreadable : files that could not be read; their rows say so.
+    unreadable : files that could not be read; the status of their rows says so.
     objects : every object that the block wrote, sorted by path.
-    classes : how each class fared, sorted by name (score blocks).
+    classes : counts of each class, sorted by name (score blocks).
     signature_counts : (Signature label, explanations) for every failure signature that occurs, sorted by
         label (attribution blocks).
     """

@@ -1,4 +1,4 @@
-"""Clusterings in a store: small arrays of one writer, seen only when complete."""
+"""Clusterings in a store: small arrays of one writer, visible only when complete."""
 
 from __future__ import annotations
 

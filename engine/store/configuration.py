@@ -1,4 +1,4 @@
-"""What a store is bound to: everything that decides the values in it."""
+"""Configuration of a store: everything that decides the values in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks of what a store's arrays hold: counts, outliers and keys against the ledger."""
+"""Checks of the values in a store's arrays: counts, outliers and keys against the ledger."""
 
 from __future__ import annotations
 

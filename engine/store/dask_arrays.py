@@ -1,4 +1,4 @@
-"""Arrays of a store as Dask arrays, for skips all of it. The store's only use of Dask."""
+"""Arrays of a store as Dask arrays, for work on all of it. The store's only use of Dask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verification looks at, and the faults that it tells of."""
+"""Evidence of a verification: a store as it was found. Faults: what is wrong with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something in a store that is not as its ledger says.
+    """An object of a store that is not as the ledger records it.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class Evidence:
 
     @property
     def is_under_way(self) -> bool:
-        """Whether a run has the store or was killed with it, so that planned blocks may be half there."""
+        """Whether a run writes to the store or was killed doing so: planned blocks may be half written."""
         return self.lock is not None and self.lock.record is not None
 
     def has_no_data(self, result: BlockResult) -> bool:

@@ -1,4 +1,4 @@
-"""Versions of files in a store: which rows each holds, and which of them newer rows replace."""
+"""Versions of files in a store: the rows of each, and which of them newer rows replace."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FileVersion:
 
 
 def versions_of_plan(plan: ScorePlan, results: Mapping[int, BlockResult]) -> list[FileVersion]:
-    """The plan's files with their rows and what became of them."""
+    """The plan's files with their rows and states."""
     versions = []
     for file, start in zip(plan.files, plan.first_rows, strict=True):
         stop = start + file.spectra

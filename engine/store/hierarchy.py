@@ -1,4 +1,4 @@
-"""The Zarr side of a store: documents of groups and arrays, and blocks encoded as shards.
+"""Zarr hierarchy of a store: documents of groups and arrays, and blocks encoded as shards.
 
 Everything is encoded in memory, so that an object is put as a whole, its digest is known without
 reading it back, and its bytes do not depend on where the store is.
@@ -13,8 +13,8 @@ Strings. Data type ``string`` with codec ``vlen-utf8`` (zarr-extensions registry
 writes it without a warning and other implementations read it; fixed-length strings are warned of as
 unstable, and arrays of characters would need decoding by hand.
 
-No consolidated metadata: it goes stale when arrays grow and is outside the specification. So xarray
-is told not to look for it: ``xarray.open_zarr(url, group="outliers", consolidated=False)``.
+No consolidated metadata: it goes stale when arrays grow and is outside the specification. xarray needs
+``consolidated=False``: ``xarray.open_zarr(url, group="outliers", consolidated=False)``.
 
 Chunks equal to the fill value are stored like any other, so every array of a committed block has
 exactly one object.
@@ -44,12 +44,12 @@ LEAVES = {
     "ledger": "the run's ledger: JSON objects beside this document",
     "staging": "selected spectra on their way to being explained: safetensors objects beside this document",
 }
-"""Folders that hold no arrays. Each is declared a scalar array (its value is the schema version), so
+"""Folders without arrays. Each is declared a scalar array (its value is the schema version), so
 that readers which walk the hierarchy take it for a leaf instead of warning about it."""
 
 
 def encode_block(spec: ArraySpec, values: NDArray[Any], configuration: RunConfiguration) -> bytes:
-    """The bytes of the shard that holds ``values``, a whole block's part of the array.
+    """The bytes of the shard of ``values``, a whole block's part of the array.
 
     Raises
     ------

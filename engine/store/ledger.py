@@ -1,9 +1,8 @@
 """The ledger: one small immutable object per plan and per finished block.
 
-Plain objects, no database: they work on a laptop, on NFS and on S3. A block is finished when its
-entry is there, and its entry is written last. Entries hold no dates, so the same run writes the
-same ledger. Identifiers of 64 bits (TARGETID) never enter JSON, whose readers may take them for
-floats.
+There is no database: plain objects work on a laptop, on NFS and on S3. The entry of a block is written
+last: a block is finished if its entry is there. Entries have no dates, so the same run writes the same
+ledger. Identifiers of 64 bits (TARGETID) never enter JSON, because its readers may take them for floats.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ _TOGETHER = 1024
 
 @dataclass(frozen=True, slots=True)
 class FlaggedRows:
-    """Rows of one score block that carry a flag, and the object that holds the block's flags.
+    """Rows of one score block that carry a flag, and the object of the block's flags.
 
-    ``ranges`` are the rows as ``[start, stop)``, ascending; a replaced file's rows are one of them.
+    ``ranges`` are the rows as ``[start, stop)``, ascending; the rows of a replaced file are one range.
     """
 
     flag: FlagName
@@ -111,7 +110,7 @@ class Ledger:
             )
 
     def replace(self, result: BlockResult) -> None:
-        """Record a block's outcome in place of an earlier, damaged or mistaken one."""
+        """Record a block's outcome in place of a damaged or mistaken one."""
         self.guard()
         self._objects.put(result_path(result.kind, result.index), checksummed(asdict(result)))
 
@@ -130,7 +129,7 @@ class Ledger:
         self._objects.put(plan_path(plan), checksummed(plan.to_dict()))
 
     def withdraw_plan(self, plan: ScorePlan | AttributionPlan) -> None:
-        """Take back a plan of which no block was begun."""
+        """Delete a plan of which no block was begun."""
         self.guard()
         self._objects.delete([plan_path(plan)])
 
@@ -177,7 +176,7 @@ class Ledger:
         self._objects.put(clustering_path(entry.name), checksummed(asdict(entry)))
 
     def drop_clustering(self, name: str) -> None:
-        """Forget a clustering, before its objects are replaced."""
+        """Delete the entry of a clustering, before its objects are replaced."""
         self.guard()
         self._objects.delete([clustering_path(name)])
 
@@ -234,7 +233,7 @@ class Ledger:
 
 
 def _unguarded() -> None:
-    """Nobody else writes: the ledger of a reader, or of a store that nobody knows yet."""
+    """Nothing to check: for readers, and for a store that no other process knows yet."""
 
 
 def result_path(kind: BlockKind, index: int) -> str:
@@ -336,7 +335,7 @@ def _unfit(url: str, path: str, got: str) -> StoreError:
 
 
 def _remedy(path: str) -> str:
-    """What to do about a damaged entry: most can be made again, a plan cannot."""
+    """What to do about a damaged entry. Most can be made again; a plan cannot."""
     if path.startswith("ledger/plans/"):
         return "Restore this object from a copy of the store: it says which rows hold which spectra."
     if path.startswith("ledger/clusters/"):

@@ -1,4 +1,4 @@
-"""Who holds a store: a process, named so that others can tell whether it still lives."""
+"""Holder of a store's lock: a process, described so that others can find out whether it is alive."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class LockHolder:
     command : what it does: ``"run"``, ``"cluster"``, ``"repair"``.
     host, process, user : where and who, for people.
     since : when it took the store, UTC, ISO 8601, by its own clock.
-    place : the boot and the process namespace in which ``process`` means something; empty where the
-        system does not tell. A container shares its host's name with others, not its namespace.
-    started : when the process started, in clock ticks after the boot: a number that was given out
-        again belongs to a process that started later.
+    place : the boot and the process namespace to which ``process`` belongs; empty where the system
+        does not give them. Containers may share a host name, but not a namespace.
+    started : when the process started, in clock ticks after the boot. Numbers of processes are reused,
+        this pair is not.
     """
 
     run: str
@@ -45,7 +45,7 @@ class LockHolder:
 
     @classmethod
     def this_process(cls, command: str) -> LockHolder:
-        """The process that calls, with a new run id."""
+        """The current process, with a new run id."""
         return cls(
             run=secrets.token_hex(8),
             command=command,
@@ -59,7 +59,7 @@ class LockHolder:
 
     @property
     def life(self) -> Life:
-        """Whether the process lives, as far as this machine can tell: of others it cannot."""
+        """Whether the process is alive; unknown for a process of another machine."""
         if not self.place or self.place != _place():
             return "unknown"
         started = _started(self.process)
@@ -74,7 +74,7 @@ class LockHolder:
 
 @dataclass(frozen=True, slots=True)
 class LockRecord:
-    """The content of a lock: its holder, how often it was renewed, how far the holder is."""
+    """The content of a lock: its holder, how often it was renewed, and the state of the run."""
 
     holder: LockHolder
     beat: int
@@ -131,7 +131,7 @@ def _user() -> str:
 
 
 def _place() -> str:
-    """Of Linux; elsewhere empty, so that only the heartbeat is believed."""
+    """The boot and namespace on Linux; empty elsewhere, where only the heartbeat counts."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -140,7 +140,7 @@ def _place() -> str:
 
 
 def _is_hidden(process: int) -> bool:
-    """Whether a process is there and may not be looked at (``/proc`` mounted with ``hidepid``)."""
+    """Whether a process is there but hidden (``/proc`` mounted with ``hidepid``)."""
     try:
         os.kill(process, 0)
     except PermissionError:
@@ -153,8 +153,8 @@ def _is_hidden(process: int) -> bool:
 def _started(process: int) -> int | None:
     """Start time of a process of this machine in clock ticks after the boot; ``None`` if there is none.
 
-    Field 22 of ``/proc/PID/stat`` (man 5 proc); the command's name before it may hold anything. A
-    zombie (state Z) has ended: it only waits for its parent.
+    Field 22 of ``/proc/PID/stat`` (man 5 proc); the command's name before it may contain any character.
+    A zombie (state Z) has ended: it only waits for its parent.
     """
     try:
         text = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""Checks of a store's objects: are all there, and only those, with the bytes that were written?"""
+"""Checks of a store's objects: all are there, no others, and with the bytes that were written."""
 
 from __future__ import annotations
 
@@ -95,11 +95,11 @@ def entry_faults(evidence: Evidence) -> Iterator[Fault]:
 
 
 def expected_objects(evidence: Evidence) -> dict[str, WrittenObject]:
-    """Every object that has a recorded digest, by path; staging is another matter."""
+    """Every object with a recorded digest, by path; without staging, see :func:`staging_faults`."""
     expected: dict[str, WrittenObject] = {}
     for result in evidence.results:
         if evidence.has_no_data(result):
-            continue  # told once for the whole block, with its content
+            continue  # the check of its content gives one fault for the whole block
         for each in result.objects:
             if not each.path.startswith("staging/"):
                 expected[each.path] = each
@@ -147,7 +147,7 @@ def _compared(evidence: Evidence, recorded: WrittenObject) -> Fault | None:
 
 
 def unexpected_faults(evidence: Evidence, expected: dict[str, WrittenObject]) -> Iterator[Fault]:
-    """Data that the ledger does not know: of a block that was not finished, or put by others."""
+    """Objects that the ledger does not know: of a block that was not finished, or of others."""
     blocks = uncommitted_blocks(evidence, expected)
     for (kind, index), paths in blocks.items():
         if evidence.is_under_way and (kind, index) in evidence.planned_blocks:
@@ -190,7 +190,7 @@ def block_of(path: str) -> tuple[BlockKind, int] | None:
 
 
 def lock_faults(evidence: Evidence) -> Iterator[Fault]:
-    """A lock that does not say whose it is."""
+    """A lock whose holder cannot be read."""
     if evidence.lock is not None and evidence.lock.record is None:
         path = lock_path(evidence.lock.generation)
         yield Fault("lock-damaged", path, "not the record of a process that holds the store", DAMAGED)

@@ -156,7 +156,7 @@ class ObjectTree:
     def newest(self, below: str) -> datetime | None:
         """When the newest object below a folder was written, by the clock of what keeps it; ``None`` if none.
 
-        Unknown, and so ``None``, where the file system does not tell.
+        Unknown, and so ``None``, on file systems that keep no times.
         """
         with self._reading(below):
             self._fs.invalidate_cache()

@@ -1,4 +1,4 @@
-"""The readers' view of a store: complete blocks only, as tables and as single explanations."""
+"""Store for readers: complete blocks only, as tables and as single explanations."""
 
 from __future__ import annotations
 

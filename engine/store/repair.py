@@ -1,9 +1,9 @@
-"""What must be done to make a damaged store whole: decided from what a verification found.
+"""Plan of a repair: what must be done about the faults that a verification found.
 
-A block's objects are computed again from its source files, with the same values. What its ledger entry
-says is not needed for it: which spectra a block holds is in the saved plans. The spectra of a damaged
-attribution block, whose staging was cleared when the run was complete, are taken from the block itself
-where their objects are whole, else from scoring their blocks again.
+A block's objects are computed again from its source files, with the same values. This does not need the
+block's ledger entry: the saved plans say which spectra are in a block. A damaged attribution block needs
+its spectra, but staging was cleared when the run was complete. They are taken from the block itself where
+their objects are whole, else their score blocks are scored again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
 from engine.store.staging import staging_path
 
 _SPECTRA = ("row", "redshift", "flux", "ivar", "model")
-"""Arrays of an attribution block that hold its spectra as they were scored, every bit of them."""
+"""Arrays of an attribution block with its spectra exactly as they were scored."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class Repair:
     Attributes
     ----------
     documents : objects that follow from the configuration and the plans, by path.
-    plans : attribution plans whose object is lost, as the rows of the explained blocks tell them.
-    flag_entries : records of flagged rows that are lost, as the objects of the flags tell them.
+    plans : attribution plans whose object is lost, recovered from the rows of the explained blocks.
+    flag_entries : records of flagged rows that are lost, recovered from the objects of the flags.
     flags : flags of score blocks to be written again as they are recorded.
     orphans : objects of blocks that no plan has; to be deleted.
     score_blocks : blocks to score again.
-    own_spectra : damaged attribution blocks that hold the spectra they need themselves.
+    own_spectra : damaged attribution blocks in which the spectra that they need are whole.
     needs : other damaged attribution blocks, by index, and the score blocks that must be scored again
         before, for their spectra.
     attribution_blocks : blocks to explain again.
@@ -102,7 +102,7 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
     for fault in faults:
         block, flag = block_of(fault.where), _flag_of(fault.where)
         if fault.where in documents or fault.kind in ("lock-damaged", "not-an-outlier"):
-            continue  # restored; succeeded by the repair's own; of a score block that is told of itself
+            continue  # restored; replaced by the repair's own lock; the score block has a fault of its own
         if fault.kind == "uncommitted-objects" and block is not None and block not in evidence.planned_blocks:
             orphans += [path for path in evidence.sizes if block_of(path) == block]
         elif flag is not None and fault.kind == "ledger-damaged":
@@ -136,7 +136,7 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
 
 
 def own_spectra(evidence: Evidence, block: AttributionBlock) -> SelectedSpectra:
-    """The spectra of an attribution block as it holds them itself."""
+    """The spectra of an attribution block, from its own arrays."""
     start, stop = block.first_row, block.first_row + block.spectra
     return SelectedSpectra(
         **{
@@ -169,7 +169,7 @@ def _flag_of(path: str) -> tuple[FlagName, int] | None:
 
 
 def _recovered_flags(evidence: Evidence, flag: FlagName, block: int, bad: set[str]) -> FlaggedRows:
-    """A block's flagged rows as the object of the flags tells them; none where it is damaged, too."""
+    """A block's flagged rows from the object of the flags; none where that is damaged, too."""
     spec, rows = FLAGS[flag], evidence.configuration.block_rows
     path = spec.object_path(block)
     values, data = np.zeros(rows, dtype=np.bool_), b""
@@ -184,7 +184,7 @@ def _recovered_flags(evidence: Evidence, flag: FlagName, block: int, bad: set[st
 
 
 def _recovered_plans(evidence: Evidence, bad: set[str]) -> tuple[AttributionPlan, ...]:
-    """Lost attribution plans for which the rows that their blocks explain give one of the same digest."""
+    """Lost attribution plans whose rows, read from their blocks, give a plan of the same digest."""
     known = {plan.digest for plan in evidence.plans}
     lost: dict[str, list[int]] = {}
     for result in evidence.snapshot.explained.values():
@@ -213,7 +213,7 @@ def _is_of(fault: Fault, plans: tuple[AttributionPlan, ...], evidence: Evidence)
 
 
 def _has_own_spectra(evidence: Evidence, block: AttributionBlock, bad: set[str]) -> bool:
-    """Whether the objects that hold the block's spectra are whole, as far as its entry can say."""
+    """Whether the objects of the block's spectra are whole, judged by its entry."""
     result = evidence.snapshot.explained.get(block.index)
     if result is None:
         return False

@@ -1,4 +1,4 @@
-"""The root of a store: what it is bound to, in attributes that any reader shows."""
+"""Root of a store: its configuration, in attributes that any Zarr reader shows."""
 
 from __future__ import annotations
 

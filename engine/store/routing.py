@@ -1,4 +1,4 @@
-"""Routing: which model of a run scores which spectral class, and how the classes fared."""
+"""Routing: which model of a run scores which spectral class, and counts of the classes."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""The run lock: one writer at a time on a store, on any file system, and none that died for ever.
+"""Run lock: one writer at a time on a store, on any file system. A holder that died blocks nobody.
 
-A lock is an object ``ledger/lock/<generation>.json`` that its holder renews every few seconds; the
-highest generation counts. A store is taken by creating the next generation, which of several takers
-one can do: so a lock is never replaced, and the lock of a holder that died needs no deleting before
-it is succeeded. After creating it the taker looks again: what it took for dead must not have
-changed, and no higher generation may be there; else it withdraws.
+A lock is an object ``ledger/lock/<generation>.json`` that its holder renews every few seconds. The
+highest generation counts. A process takes the store by creating the next generation; of several
+processes, one succeeds. So a lock is never replaced, and the lock of a dead holder need not be deleted
+first. After creating it, the process looks again: the lock that it took for dead must not have changed,
+and no higher generation may be there; else it withdraws.
 
-A holder on this machine lives as long as its process does. Of one elsewhere only the heartbeat is
-known. It is watched by the clock of the one who waits, since clocks of machines differ: a lock that
+A holder on this machine is alive as long as its process is. Of a holder elsewhere only the heartbeat is
+known. The waiting process measures it by its own clock, because clocks of machines differ: a lock that
 has not changed for :attr:`LockTiming.stale` seconds is of a holder that died.
 
-A holder that was held up for longer than that (a machine that slept, a network that was gone) finds
-its own lock deleted or succeeded before it commits anything more, and stops.
+A holder may be delayed for longer than that (a machine that slept, a network that was gone). It then
+finds its own lock deleted or a higher one before it commits anything more, and stops.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LOCKS = "ledger/lock"
 
 @dataclass(frozen=True, slots=True)
 class LockTiming:
-    """Seconds between two renewals, and without one after which a holder elsewhere counts as dead."""
+    """Seconds between two renewals, and seconds without one after which a holder elsewhere is dead."""
 
     beat: float = 5.0
     stale: float = 60.0
@@ -60,7 +60,7 @@ class FoundLock:
 
     @property
     def is_gone(self) -> bool:
-        """Whether its holder was a process of this machine, and is no more."""
+        """Whether its holder was a process of this machine that has ended."""
         return self.record is not None and self.record.holder.life == "gone"
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class FoundLock:
 
 
 def found_lock(objects: ObjectTree) -> FoundLock | None:
-    """The lock that counts; ``None`` where nobody holds the store.
+    """The lock of the highest generation; ``None`` where nobody holds the store.
 
     Raises
     ------
@@ -145,7 +145,7 @@ class RunLock:
         self._thread.start()
 
     def check(self) -> None:
-        """Make sure, before anything is written, that the store is still this process's.
+        """Check, before anything is written, that this process still holds the store.
 
         Raises
         ------
@@ -158,7 +158,7 @@ class RunLock:
             self._renew()
 
     def release(self) -> None:
-        """Give the store back. If that cannot be written, others find the lock to be of a dead holder."""
+        """Give the store back. If the lock cannot be deleted, others find that its holder is dead."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -259,12 +259,12 @@ def _record(objects: ObjectTree, generation: int, data: bytes) -> LockRecord | N
 
 
 def _clock() -> float:
-    """Seconds that also count while the machine sleeps, where the system can tell."""
+    """Seconds that also count while the machine sleeps, where the system has such a clock."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _pause(timing: LockTiming) -> None:
-    """Takers that met try again at different times."""
+    """Processes that tried at the same time try again at different times."""
     time.sleep(random.uniform(0.0, timing.beat / 5))  # noqa: S311 - no secret
 
 

@@ -1,4 +1,4 @@
-"""How far a run is, as its lock tells it to whoever asks."""
+"""State of a run: how far it is. Its lock carries it, for other processes to read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Until the stage ends, at its speed so far; ``None`` where that cannot be said."""
+        """Seconds until the stage ends, at its speed so far; ``None`` if unknown."""
         if self.spectra_per_second <= 0 or not self.spectra:
             return None
         return (self.spectra - self.spectra_done) / self.spectra_per_second
@@ -53,7 +53,7 @@ class RunState:
 
         Raises
         ------
-        TypeError, ValueError : it does not describe one.
+        TypeError, ValueError : ``body`` does not describe one.
         """
         numbers = {field.name for field in fields(cls)} - {"stage"}
         if not numbers >= set(body) - {"stage"} or not all(

@@ -1,7 +1,7 @@
-"""Plans as the ledger keeps them: which rows hold what, fixed before any work starts.
+"""Saved plans: which spectra fill which rows, fixed before any work starts.
 
-A saved plan never changes. A run that was killed finds it and continues with the same blocks; a
-later run finds out from it which version of which file is in the store.
+A saved plan never changes. A run that was killed finds it and continues with the same blocks. A later run
+learns from it which version of which file is in the store.
 """
 
 from __future__ import annotations

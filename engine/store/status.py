@@ -1,4 +1,4 @@
-"""What a store holds and who works on it, told quickly: from its ledger and its lock, no array is read."""
+"""Status of a store: its contents and who writes to it, from its ledger and its lock alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from models.row_status import RowStatus
 
 @dataclass(frozen=True, slots=True)
 class RunningCommand:
-    """A command that holds a store.
+    """A command that holds a store's lock.
 
     Attributes
     ----------
@@ -39,14 +39,14 @@ class RunningCommand:
 
 @dataclass(frozen=True, slots=True)
 class StoreStatus:
-    """A store's contents as its ledger tells them, superseded rows included.
+    """A store's contents by its ledger, superseded rows included.
 
     Attributes
     ----------
     url : the store; running : who holds it, ``None`` if nobody.
     files : source files with rows; spectra : rows; scored : of these, those with a score; outliers : of
         these, those at or below the threshold; explained : outliers with an explanation.
-    models : of the store; classes : how the spectra of each class fared with them.
+    models : of the store; classes : counts of the spectra of each class.
     superseded, gone : rows that newer rows replace; rows of files that have vanished.
     score_blocks, score_blocks_planned, attribution_blocks, attribution_blocks_planned : finished, and
         in a saved plan.
@@ -88,10 +88,10 @@ class StoreStatus:
 
 
 def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
-    """What a store holds and who works on it.
+    """The status of a store.
 
-    Where a process of another machine holds it, its lock is watched for a sign of life: at most one and
-    a half heartbeats.
+    If a process of another machine holds it, its lock is watched for a renewal: for at most one and a half
+    heartbeats.
 
     Raises
     ------

@@ -1,8 +1,8 @@
-"""The store's writing side: whole blocks, and nothing else.
+"""Store for writers: they write whole blocks, and nothing else.
 
-One block is one object of every array of its kind. Objects are encoded in memory and put whole, so
-nothing half-written is ever visible, and writing a block twice gives the same bytes. Workers write
-blocks; only the coordinator grows arrays, flags superseded rows and writes the ledger.
+One block is one object of every array of its kind. Objects are encoded in memory and put whole. So nothing
+half-written is ever visible, and writing a block twice gives the same bytes. Workers write blocks; only the
+coordinator grows arrays, flags rows and writes the ledger.
 """
 
 from __future__ import annotations
@@ -245,8 +245,8 @@ class Store:
     def mark_superseded(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """Flag committed rows as replaced by newer ones, beside those that are; for the coordinator.
 
-        The flags are written first and recorded last: if it is killed in between, the rows are still
-        waiting to be marked, and marking them again heals it.
+        The flags are written first and recorded last. If the process is killed in between, the next run
+        finds the rows not flagged yet and flags them again.
 
         Returns
         -------

@@ -37,7 +37,7 @@ class VerifyReport:
     score_blocks, attribution_blocks : entries of finished blocks that were checked.
     objects, bytes : objects that were read and compared with their digest.
     faults : sorted by place.
-    leftovers : temporary files of killed writers; harmless, the end of the next run deletes them.
+    leftovers : temporary files of killed writers; harmless: the next run deletes them at its end.
     run : who writes to the store, or was killed doing so; empty if nobody.
     unfinished : blocks of that run of which objects are there and no entry yet; no faults.
     """
@@ -81,9 +81,9 @@ def verify(url: str, progress: Callable[[int, int], None] | None = None) -> Veri
 def examine(
     objects: ObjectTree, lock: FoundLock | None, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Evidence, tuple[Fault, ...]]:
-    """What :func:`verify` looks at, and the faults it finds, sorted by place.
+    """The evidence of a store, and its faults, sorted by place.
 
-    ``lock`` is that of the process that may be writing blocks meanwhile, or was when it was killed.
+    ``lock`` is of the process that may be writing blocks meanwhile, or was killed doing so.
 
     Raises
     ------

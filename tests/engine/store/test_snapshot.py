@@ -191,9 +191,7 @@ def test_a_run_reads_what_was_there_once_and_nothing_that_it_wrote(tmp_path):
     made = entries(path, "plans", "score", "attribution", "superseded")
     # A commit looks whether its entry is there, the writer of a score block whether it has flags.
     looked = {path for path in made if path.startswith(("ledger/score", "ledger/attribution"))}
-    flags = {
-        f"ledger/{flag}/{block.index:08d}.json" for flag in ("superseded", "gone") for block in plan.blocks
-    }
+    flags = {flags_path(flag, block.index) for flag in FLAGS for block in plan.blocks}
     assert reads.counts == before | dict.fromkeys(looked | flags, 1)
     assert plan_of(store, changed).blocks == ()
 
