@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from engine.training.reading import training_population
 from engine.training.request import TrainingRequest
 from flows.training.history import HISTORY, TrainingHistory
 from flows.training.kinds import TRAINERS
+from models.digests import digest_of
 from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
 from models.spectrum_model import SpectrumModel
@@ -80,7 +80,7 @@ def _fit(listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSe
 def _identity(request: TrainingRequest, prepared: PreparedSet) -> str:
     """Hex digest of a training: what is trained on, and how."""
     how = {name: asdict(request)[name] for name in ("name", "kind", "epochs", "seed")}
-    return hashlib.blake2b(json.dumps([prepared.digest, how]).encode(), digest_size=16).hexdigest()
+    return digest_of(json.dumps([prepared.digest, how]).encode())
 
 
 def _check_directory(directory: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bright lines of the night sky: observed wavelengths at which sky subtraction leaves residuals."""
+"""Lines of the night sky and bands of the air: observed vacuum wavelengths, not those of objects."""
 
 from __future__ import annotations
 
@@ -33,6 +33,18 @@ SKY_LINES = (
     (10106.2, 70.0), (10126.6, 200.0), (10155.5, 118.0), (10174.2, 250.0), (10192.3, 160.0),
     (10213.1, 250.0), (10228.8, 170.0), (10288.8, 550.0), (10349.6, 150.0), (10373.4, 330.0),
 )  # fmt: skip
+
+SKY_RANGES = (
+    ("Hg I sky", 4357.5, 4361.5),
+    ("[O I] sky", 5574.0, 5584.0),
+    ("Na I sky", 5886.0, 5902.0),
+    ("[O I] sky", 6298.0, 6306.0),
+    ("O₂ B band", 6866.0, 6946.0),
+    ("O₂ A band", 7592.0, 7702.0),
+    ("OH and H₂O", 9300.0, 9560.0),
+)
+"""The best known lines and absorption bands: name, first and last wavelength in Angstrom. Lines after
+Osterbrock et al. (1996, PASP 108, 277), bands after Hinkle et al. (2003)."""
 
 _BRIGHT = 40.0
 """Least area in Angstrom of the sky's continuum. One per cent of such a line, what sky subtraction leaves,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.atomic_files import write_durably
+from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
 from models.scoring.scoring_model import ScoringModel
@@ -89,8 +89,9 @@ def _in_code(name: str) -> str:
 
 def digest(card: ModelCard, weights: bytes) -> str:
     """Hex digest of a model: its weights' bytes and its card without the digest."""
+    # Not canonical_json, which refuses NaN: a training that diverged puts it into the card's metrics.
     text = json.dumps(card.with_digest("").to_dict(), sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode() + b"\0" + weights, digest_size=16).hexdigest()
+    return digest_of(text.encode() + b"\0" + weights)
 
 
 def save_model(model: SpectrumModel, directory: Path) -> ModelCard:

@@ -120,7 +120,7 @@ class SignatureCriteria:
         card = self._card
         if not card.redshift_min <= redshift <= card.redshift_max:
             found |= Signature.OUTSIDE_RANGE
-        ratio = float(signal_to_noise(torch.from_numpy(flux)[None], torch.from_numpy(ivar)[None]))
+        ratio = float(signal_to_noise(torch.from_numpy(flux)[None], torch.from_numpy(ivar)[None])[0])
         if not card.snr_min <= ratio <= card.snr_max:
             found |= Signature.OUTSIDE_RANGE
         return found

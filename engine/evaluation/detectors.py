@@ -84,7 +84,7 @@ def detector_values(
             outputs = model.outputs(x, weight, z)
             reconstruction = outputs.reconstruction
             rivals = reconstruction_scores(x, weight, weight > 0, reconstruction, z, wavelength)
-            snr = signal_to_noise(x, weight).numpy()
+            snr = signal_to_noise(x, weight)
         score = outputs.score.to(torch.float32).numpy()
         scan = residual_scan(flux[rows] - reconstruction.numpy(), ivar[rows])
         tail = model.tail_probability(score, snr, redshift[rows])

@@ -14,12 +14,12 @@ from engine.simulation.settings import PopulationName, SimulationSettings
 from engine.simulation.spectrum import SimulatedSpectrum
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
-from engine.spectra.signal_to_noise import median_snr
 from engine.spectra.spectra import Spectra
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
 from models.row_status import RowStatus
+from models.signal_to_noise import median_snr
 
 Progress = Callable[[int, int], None]
 

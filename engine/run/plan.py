@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
 from engine.store.blocks import ScoreBlock
-from engine.store.checksummed import canonical
 from engine.store.configuration import RunConfiguration
 from engine.store.file_versions import FileVersion, rows_of_vanished, rows_to_mark
-from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
+from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 
 FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "skipped"]
@@ -85,7 +84,7 @@ class Plan:
     def digest(self) -> str:
         """Hex digest of what is to be done with which configuration."""
         return digest_of(
-            canonical(
+            canonical_json(
                 {
                     "configuration": self.configuration_digest,
                     "addition": self.addition.digest if self.addition else "",

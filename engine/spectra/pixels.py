@@ -1,4 +1,4 @@
-"""Memory for pixels, and masking them without looking at them one by one.
+"""Pixels: their memory, their masks, and the share of good ones.
 
 Masks of real spectra are too irregular for a processor to predict: assignment under a mask waits for every
 wrong guess, and costs several times what reading the pixels costs.
@@ -30,3 +30,10 @@ def keep(values: NDArray[np.float32], good: NDArray[np.bool_]) -> None:
 def is_zero(mask: NDArray[Any]) -> NDArray[np.bool_]:
     """Where an integer mask is 0, which does not depend on its byte order."""
     return np.asarray(mask.view(mask.dtype.newbyteorder("=")) == 0)
+
+
+def good_fraction(ivar: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of a row's pixels with ivar > 0. Shape (n,) for ``ivar`` of shape (n, pixels)."""
+    good = [np.count_nonzero(row > 0) for row in ivar]
+    share: NDArray[np.float64] = np.array(good, dtype=np.float64) / ivar.shape[1]
+    return share.astype(np.float32)

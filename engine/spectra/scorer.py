@@ -56,7 +56,7 @@ class Scorer:
             reconstruction = reconstruction_scores(
                 flux, ivar, good, outputs.reconstruction, redshift, self._wavelength
             )
-            snr = as_float32(signal_to_noise(flux, ivar))
+            snr = signal_to_noise(flux, ivar)
         values = as_float32(outputs.latents)
         # The tail is read off the score as stored, so that the two can never disagree.
         tail = self._model.tail(score, snr, spectra.rows["redshift"][chosen])

@@ -6,18 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from engine.store.objects import digest_of
+from models.digests import canonical_json, digest_of
 from models.errors import ErrorKind, StoreError
-
-
-def canonical(body: Mapping[str, Any]) -> bytes:
-    """JSON text that depends on the content only: sorted names, no spaces, no NaN."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
 def checksummed(body: Mapping[str, Any]) -> bytes:
     """``body`` as JSON with a checksum of the rest."""
-    return canonical({**body, "checksum": digest_of(canonical(body))})
+    return canonical_json({**body, "checksum": digest_of(canonical_json(body))})
 
 
 def read_checksummed(data: bytes, where: str, remedy: str) -> dict[str, Any]:
@@ -34,7 +29,7 @@ def read_checksummed(data: bytes, where: str, remedy: str) -> dict[str, Any]:
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise _damaged(where, remedy, f"not a checksummed JSON object ({error})") from error
     # As written, it needs no encoding anew. Other spaces or another order of members change nothing.
-    if digest_of(rest) != checksum and digest_of(canonical(body)) != checksum:
+    if digest_of(rest) != checksum and digest_of(canonical_json(body)) != checksum:
         raise _damaged(where, remedy, "its checksum does not match its content")
     return dict(body)
 

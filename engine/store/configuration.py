@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.store.routing import ModelReference
+from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
@@ -91,8 +90,7 @@ class RunConfiguration:
     @property
     def digest(self) -> str:
         """Hex digest of everything above."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        return digest_of(canonical_json(self.to_dict()))
 
     def differences(self, other: RunConfiguration) -> list[str]:
         """``name: ours, theirs`` for every entry in which two configurations differ."""

@@ -12,11 +12,11 @@ from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.hierarchy import new_documents
 from engine.store.ledger import result_path
 from engine.store.lock_holder import DAMAGED
-from engine.store.objects import digest_of
 from engine.store.run_lock import lock_path
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, arrays_of
 from engine.store.staging import staging_path
 from models.atomic_files import PARTIAL
+from models.digests import digest_of
 
 _READERS = 8
 _RUN = "Run again, or 'whyspec verify --repair': the block is then written anew."

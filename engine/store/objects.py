@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from engine.files.file_systems import description_of, fault_of, open_file_system, retried, storage_options
 from engine.store.blocks import WrittenObject
 from models.atomic_files import create_durably, make_directories, write_durably
+from models.digests import digest_of
 from models.errors import ErrorKind, InputError, RetryError
 
 _WRITERS = 8
@@ -25,11 +25,6 @@ _WRITERS = 8
 _T = TypeVar("_T")
 
 _REFUSED = {errno.EROFS, errno.ENAMETOOLONG}
-
-
-def digest_of(data: bytes) -> str:
-    """Hex blake2b (16 bytes) of an object's bytes, as the ledger records it."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 class ObjectTree:

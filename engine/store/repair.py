@@ -19,10 +19,10 @@ from engine.store.evidence import Evidence, Fault
 from engine.store.hierarchy import array_document, new_documents, open_array
 from engine.store.ledger import FlaggedRows, flags_path, ranges_of, result_path
 from engine.store.object_checks import block_of
-from engine.store.objects import digest_of
 from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
 from engine.store.staging import staging_path
+from models.digests import digest_of
 
 _SPECTRA = ("row", "redshift", "flux", "ivar", "model")
 """Arrays of an attribution block with its spectra exactly as they were scored."""

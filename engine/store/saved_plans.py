@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 from engine.spectra.source_file import RefusedFile, SourceFile
 from engine.store.blocks import AttributionBlock, ScoreBlock, SourceSlice
-from engine.store.checksummed import canonical
-from engine.store.objects import digest_of
+from models.digests import canonical_json, digest_of
 
 _FILE_FIELDS = tuple(field.name for field in fields(SourceFile))
 """All of them plain values: :func:`dataclasses.asdict` takes ten times as long, 1.2 s for DESI DR1."""
@@ -77,7 +76,7 @@ class ScorePlan:
     @cached_property
     def digest(self) -> str:
         """Hex digest of the plan's content: its name in the ledger."""
-        return digest_of(canonical(self.to_dict()))
+        return digest_of(canonical_json(self.to_dict()))
 
     @cached_property
     def blocks(self) -> tuple[ScoreBlock, ...]:
@@ -142,7 +141,7 @@ class AttributionPlan:
     @cached_property
     def digest(self) -> str:
         """Hex digest of the plan's content: part of its name in the ledger."""
-        return digest_of(canonical(self.to_dict()))
+        return digest_of(canonical_json(self.to_dict()))
 
     @cached_property
     def blocks(self) -> tuple[AttributionBlock, ...]:

@@ -9,7 +9,6 @@ compressed, so that a batch is copied from the mapped files row by row, with no 
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -29,6 +28,7 @@ from engine.training.request import TrainingRequest
 from engine.training.sample import TrainingSample
 from engine.training.sides import Side
 from models.atomic_files import PARTIAL, write_durably
+from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
 from models.training.spectra import TrainingSpectra, TrainingSplit
@@ -129,8 +129,7 @@ def digest(listing: ReleaseListing, request: TrainingRequest, limit: int) -> str
         (file.url.rpartition("/")[2], file.fingerprint, file.reader, file.spectra) for file in listing.files
     )
     asked = (request.population, request.redshift, limit, request.validation, request.calibration)
-    text = json.dumps([_VERSION, listing.grid.to_dict(), files, asked])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest_of(json.dumps([_VERSION, listing.grid.to_dict(), files, asked]).encode())
 
 
 @contextmanager

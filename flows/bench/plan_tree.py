@@ -18,8 +18,8 @@ from engine.simulation.fits_file import Column, empty_table, primary_hdu, table_
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import simulate_spectrum
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock, WrittenObject
-from engine.store.objects import digest_of
 from engine.store.schema import arrays_of
+from models.digests import digest_of
 
 SPECTRA_PER_FILE = 4
 _PRODUCTION, _SURVEY, _PROGRAMS = "iron", "main", ("dark", "bright")

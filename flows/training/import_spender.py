@@ -130,8 +130,7 @@ def _spectra(
 
 def _signal_to_noise(spectra: NormalisedSpectra, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     flux, ivar = (torch.from_numpy(part[chosen]) for part in (spectra.flux, spectra.ivar))
-    ratio: NDArray[np.float32] = signal_to_noise(flux, ivar).numpy()
-    return ratio
+    return signal_to_noise(flux, ivar)
 
 
 def _check_directory(directory: Path) -> None:

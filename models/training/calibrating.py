@@ -34,7 +34,8 @@ def calibrate(model: CalibratedModel, spectra: SpectraSource) -> None:
         scores.append(outputs.score.double())
         ratios.append(signal_to_noise(flux, ivar))
         redshifts.append(redshift)
-    score, ratio, at = (torch.cat(parts).numpy() for parts in (scores, ratios, redshifts))
+    score, at = (torch.cat(parts).numpy() for parts in (scores, redshifts))
+    ratio = np.concatenate(ratios)
     model.calibration = Calibration.fit(score, ratio, at)
     model.calibration_latents = torch.cat(latents)
     model.card = replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from models.atomic_files import write_durably
+from models.digests import digest_of
 from models.model_card import ModelCard
 
 NAME = "checkpoint.safetensors"
@@ -35,7 +35,7 @@ class Progress:
 
 def identity(card: ModelCard) -> str:
     """Hex digest of what a training was asked to do; a checkpoint of another one is not used."""
-    return hashlib.blake2b(json.dumps(card.to_dict(), sort_keys=True).encode(), digest_size=16).hexdigest()
+    return digest_of(json.dumps(card.to_dict(), sort_keys=True).encode())
 
 
 def write_checkpoint(

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit, HeaderValue
 from engine.files.row_windows import RowWindows
+from engine.spectra.pixels import good_fraction
 from engine.spectra.rows import ROW_DTYPE, Rows
-from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
@@ -41,6 +41,7 @@ from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.reader import Description, Names
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
+from models.signal_to_noise import median_snr
 
 NAME = "desi-coadd"
 """Of the reader."""

@@ -23,9 +23,8 @@ from engine.files.byte_ranges import Range
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import RowWindows, window_rows
-from engine.spectra.pixels import is_zero, keep, new_pair
+from engine.spectra.pixels import good_fraction, is_zero, keep, new_pair
 from engine.spectra.rows import ROW_DTYPE, Rows
-from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.reader import Description, Names
@@ -40,6 +39,7 @@ from engine.surveys.sdss.conventions import (
 )
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
+from models.signal_to_noise import median_snr
 
 NAME = "sdss-plate"
 """Of the reader."""

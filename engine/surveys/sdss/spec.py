@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
+from engine.spectra.pixels import good_fraction
 from engine.spectra.rows import Rows
-from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.reader import Description
@@ -35,6 +35,7 @@ from engine.surveys.sdss.conventions import (
 )
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
+from models.signal_to_noise import median_snr
 
 NAME = "sdss-spec"
 """Of the reader."""

@@ -9,11 +9,11 @@ import pytest
 import zarr
 
 from engine.store.blocks import AttributionBlock, ScoreBlock
-from engine.store.objects import digest_of
 from engine.store.reading import StoreView
 from engine.store.schema import ARRAYS, arrays_of
 from engine.store.store import Store
 from engine.store.verify import verify
+from models.digests import digest_of
 from models.errors import BugError, StoreError
 from tests.engine.store.store_builders import (
     RELEASE,

@@ -1,0 +1,23 @@
+"""Digests of bytes, and the JSON text of which they are taken."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def digest_of(data: bytes) -> str:
+    """Hex blake2b (16 bytes) of ``data``: 32 characters."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def canonical_json(body: Mapping[str, Any]) -> bytes:
+    """JSON text that depends on the content only: sorted names, no spaces.
+
+    Raises
+    ------
+    ValueError : a number is NaN or infinite.
+    """
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
