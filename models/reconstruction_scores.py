@@ -1,8 +1,8 @@
-"""How badly an autoencoder reconstructs a spectrum: the scores beside the probability density.
+"""Reconstruction scores: how badly an autoencoder reconstructs a spectrum.
 
 The eight scores of Ortiz Manrique & Boquien (A&A 703, A242, 2025), {MSE, chi2-like} x {all pixels,
 emission lines masked} x {100 %, 97 % of the pixels}, in two forms. All are deterministic functions of
-spectrum and reconstruction, and all can be differentiated with respect to both.
+spectrum and reconstruction, and differentiable with respect to both.
 
 ``ivar``, the default form: means, so that masked and trimmed scores are on the scale of the others.
 "mse" is the mean of d**2 weighted by inverse variance, "chi2" the mean of d**2 ivar, near 1 for a
@@ -26,7 +26,7 @@ part.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import product
 from typing import Literal, get_args
 
@@ -92,8 +92,70 @@ RECONSTRUCTION_SCORES: tuple[str, ...] = tuple(kind.name for kind in _KINDS)
 """Names of the 16 columns, in order."""
 
 
+@dataclass(frozen=True, eq=False)
+class ReconstructedSpectra:
+    """n spectra of N pixels with their reconstructions.
+
+    Attributes
+    ----------
+    flux, reconstruction : (n, N), both divided by the spectrum's normalisation (its median).
+    ivar : (n, N), inverse variance of ``flux`` in the same normalisation. Pixels that are not good or
+        have none do not take part.
+    good : (n, N) bool.
+    redshift : (n,).
+    wavelength : (N,) pixel centres, vacuum Angstrom, observed frame.
+
+    Raises
+    ------
+    BugError : shapes do not fit together.
+    """
+
+    flux: Tensor
+    ivar: Tensor
+    good: Tensor
+    reconstruction: Tensor
+    redshift: Tensor
+    wavelength: Tensor
+
+    def __post_init__(self) -> None:
+        shape = self.flux.shape
+        fits = (
+            len(shape) == 2
+            and shape == self.ivar.shape == self.good.shape == self.reconstruction.shape
+            and self.redshift.shape == shape[:1]
+            and self.wavelength.shape == shape[1:]
+            and self.good.dtype == torch.bool
+        )
+        if not fits:
+            shapes = ", ".join(
+                f"{part.name} {tuple(getattr(self, part.name).shape)}" for part in fields(self)
+            )
+            raise BugError(
+                "Spectra and reconstructions do not fit together.",
+                where="reconstruction scores",
+                got=f"{shapes}; good is {self.good.dtype}",
+                allowed="(n, N) four times, good bool, then (n,) and (N,)",
+                remedy="Pass spectra and reconstructions on one grid, one redshift per spectrum.",
+                kind=ErrorKind.RECONSTRUCTION_SCORES_SHAPE,
+            )
+
+    def __len__(self) -> int:
+        return len(self.flux)
+
+    def rows(self, rows: slice) -> ReconstructedSpectra:
+        """Some of the spectra."""
+        return ReconstructedSpectra(
+            self.flux[rows],
+            self.ivar[rows],
+            self.good[rows],
+            self.reconstruction[rows],
+            self.redshift[rows],
+            self.wavelength,
+        )
+
+
 class ReconstructionScore(nn.Module):
-    """One score of spectra whose reconstructions are known.
+    """One of the scores.
 
     A score is NaN where nothing is left to score, in a row whose flux, ivar or reconstruction is not
     finite at a pixel that takes part, and in the ``nolines`` scores of a row without redshift; in the
@@ -108,92 +170,47 @@ class ReconstructionScore(nn.Module):
         super().__init__()
         self.kind = ScoreKind.named(name)
 
-    def forward(
-        self,
-        flux: Tensor,
-        ivar: Tensor,
-        good: Tensor,
-        reconstruction: Tensor,
-        redshift: Tensor,
-        wavelength: Tensor,
-    ) -> Tensor:
-        """Scores, (n,) float64; see :func:`reconstruction_scores` for the arguments."""
-        return _Residuals(flux, ivar, good, reconstruction, redshift, wavelength).score(self.kind)
+    def forward(self, spectra: ReconstructedSpectra) -> Tensor:
+        """Scores, (n,) float64."""
+        return _Residuals(spectra).score(self.kind)
 
-    def contributions(
-        self,
-        flux: Tensor,
-        ivar: Tensor,
-        good: Tensor,
-        reconstruction: Tensor,
-        redshift: Tensor,
-        wavelength: Tensor,
-    ) -> Tensor:
+    def contributions(self, spectra: ReconstructedSpectra) -> Tensor:
         """What each pixel adds, (n, N) float64; 0 where a pixel is masked, trimmed or left out.
 
         In the ``ivar`` form a row's sum is its score. In the ``published`` form it is the square of the
         score: the root of a sum has no parts.
         """
-        return _Residuals(flux, ivar, good, reconstruction, redshift, wavelength).contributions(self.kind)
+        return _Residuals(spectra).contributions(self.kind)
 
 
-def reconstruction_scores(
-    flux: Tensor,
-    ivar: Tensor,
-    good: Tensor,
-    reconstruction: Tensor,
-    redshift: Tensor,
-    wavelength: Tensor,
-) -> Tensor:
+def reconstruction_scores(spectra: ReconstructedSpectra) -> Tensor:
     """The 16 scores of n spectra, (n, 16) float32, columns as in :data:`RECONSTRUCTION_SCORES`.
 
     The same as 16 :class:`ReconstructionScore`, at less cost.
-
-    Parameters
-    ----------
-    flux, reconstruction : (n, N), both divided by the spectrum's normalisation (its median).
-    ivar : (n, N), inverse variance of ``flux`` in the same normalisation. Pixels that are not good or
-        have none do not take part.
-    good : (n, N) bool.
-    redshift : (n,).
-    wavelength : (N,) pixel centres, vacuum Angstrom, observed frame.
-
-    Raises
-    ------
-    BugError : shapes do not fit together.
     """
-    scores = flux.new_empty((len(flux), len(_KINDS)), dtype=torch.float32)
-    for low in range(0, max(len(flux), 1), _ROWS_AT_ONCE):
+    count = len(spectra)
+    scores = spectra.flux.new_empty((count, len(_KINDS)), dtype=torch.float32)
+    for low in range(0, count, _ROWS_AT_ONCE):
         some = slice(low, low + _ROWS_AT_ONCE)
-        residuals = _Residuals(
-            flux[some], ivar[some], good[some], reconstruction[some], redshift[some], wavelength
-        )
+        residuals = _Residuals(spectra.rows(some))
         scores[some] = torch.stack([residuals.score(kind) for kind in _KINDS], dim=1)
     return scores
 
 
 class _Residuals:
-    """Residuals of n spectra, and what the scores share of them; arguments as above."""
+    """Residuals of n spectra, and what the scores share of them."""
 
-    def __init__(
-        self,
-        flux: Tensor,
-        ivar: Tensor,
-        good: Tensor,
-        reconstruction: Tensor,
-        redshift: Tensor,
-        wavelength: Tensor,
-    ) -> None:
-        _check_shapes(flux, ivar, good, reconstruction, redshift, wavelength)
+    def __init__(self, spectra: ReconstructedSpectra) -> None:
+        flux, ivar, reconstruction = spectra.flux, spectra.ivar, spectra.reconstruction
         finite = torch.isfinite(flux) & torch.isfinite(reconstruction) & torch.isfinite(ivar)
-        taken = good & ((ivar > 0) | torch.isnan(ivar))
+        taken = spectra.good & ((ivar > 0) | torch.isnan(ivar))
         whole = (taken & ~finite).sum(dim=1) == 0
         self._taken = taken & whole[:, None]
         # In double precision: squares of a wild pixel must neither overflow nor drown the others.
         self._residual = torch.where(self._taken, reconstruction.double() - flux, 0)
         self._weight = torch.where(self._taken, ivar, 0)
         self._flux = torch.where(self._taken, flux, 1)
-        self._redshift, self._wavelength = redshift, wavelength
+        self._redshift, self._wavelength = spectra.redshift, spectra.wavelength
         self._selections: dict[tuple[Form, Pixels, int], _Selection] = {}
         self._terms: dict[tuple[Form, Statistic], Tensor] = {}
 
@@ -274,31 +291,3 @@ def _root(total: Tensor) -> Tensor:
     positive = total > 0
     root = torch.where(positive, total, 1).sqrt()
     return torch.where(positive, root, torch.where(total == 0, 0.0, torch.nan))
-
-
-def _check_shapes(
-    flux: Tensor,
-    ivar: Tensor,
-    good: Tensor,
-    reconstruction: Tensor,
-    redshift: Tensor,
-    wavelength: Tensor,
-) -> None:
-    fits = (
-        flux.ndim == 2
-        and flux.shape == ivar.shape == good.shape == reconstruction.shape
-        and redshift.shape == flux.shape[:1]
-        and wavelength.shape == flux.shape[1:]
-        and good.dtype == torch.bool
-    )
-    if not fits:
-        raise BugError(
-            "Spectra and reconstructions do not fit together.",
-            where="reconstruction scores",
-            got=f"flux {tuple(flux.shape)}, ivar {tuple(ivar.shape)}, good {tuple(good.shape)} {good.dtype}, "
-            f"reconstruction {tuple(reconstruction.shape)}, redshift {tuple(redshift.shape)}, "
-            f"wavelength {tuple(wavelength.shape)}",
-            allowed="(n, N) four times, good bool, then (n,) and (N,)",
-            remedy="Pass spectra and reconstructions on one grid, one redshift per spectrum.",
-            kind=ErrorKind.RECONSTRUCTION_SCORES_SHAPE,
-        )

@@ -1,4 +1,4 @@
-"""What whyspec asks of any scoring model, whatever it is made of."""
+"""Spectrum models: what whyspec asks of any scoring model, whatever its parts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -103,6 +104,16 @@ class CalibratedModel(SpectrumModel):
     def calibration_size(self) -> int:
         """See :class:`SpectrumModel`."""
         return len(self.calibration_latents)
+
+    @abstractmethod
+    def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
+        """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N)."""
+
+    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
+        """See :class:`SpectrumModel`."""
+        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
+        redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
+        return self.decode(latents, redshifts)
 
     def tail(
         self,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.errors import BugError, ErrorKind
-from models.reconstruction_scores import ReconstructionScore
+from models.reconstruction_scores import ReconstructedSpectra, ReconstructionScore
 from models.spectrum_model import SpectrumModel
 
 
@@ -70,7 +70,7 @@ class ExplainableReconstructionScore(nn.Module):
 
     def forward(self, flux: Tensor) -> Tensor:
         """Scores (B,) float64 of flux (B, N)."""
-        scores: Tensor = self.score(*self._arguments(flux))
+        scores: Tensor = self.score(self._reconstructed(flux))
         return scores
 
     def residual_map(self, flux: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ class ExplainableReconstructionScore(nn.Module):
 
         A row's sum is the score in the ``ivar`` form, its square in the ``published`` form.
         """
-        return self.score.contributions(*self._arguments(flux))
+        return self.score.contributions(self._reconstructed(flux))
 
     def reconstruction(self, flux: Tensor) -> Tensor:
         """What the spectra (B, N) are compared with, (B, N)."""
@@ -87,7 +87,9 @@ class ExplainableReconstructionScore(nn.Module):
         ivar = self.ivar.to(flux.dtype).expand_as(flux)
         return self.model.outputs(flux, ivar, self.redshift.expand(len(flux))).reconstruction
 
-    def _arguments(self, flux: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def _reconstructed(self, flux: Tensor) -> ReconstructedSpectra:
         ivar = self.ivar.to(flux.dtype).expand_as(flux)
         redshift = self.redshift.expand(len(flux))
-        return flux, ivar, ivar > 0, self.reconstruction(flux), redshift, self.wavelength
+        return ReconstructedSpectra(
+            flux, ivar, ivar > 0, self.reconstruction(flux), redshift, self.wavelength
+        )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from engine.evaluation.injected_spectra import InjectedSpectra
 from engine.evaluation.residual_scan import SCAN_WIDTHS, residual_scan
 from engine.spectra.scorer import as_float32, device_tensor
-from models.reconstruction_scores import RECONSTRUCTION_SCORES, reconstruction_scores
+from models.reconstruction_scores import RECONSTRUCTION_SCORES, ReconstructedSpectra, reconstruction_scores
 from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
 
@@ -83,7 +83,9 @@ def detector_values(
         with torch.inference_mode():
             outputs = model.outputs(x, weight, z)
             reconstruction = outputs.reconstruction
-            rivals = reconstruction_scores(x, weight, weight > 0, reconstruction, z, wavelength)
+            rivals = reconstruction_scores(
+                ReconstructedSpectra(x, weight, weight > 0, reconstruction, z, wavelength)
+            )
             snr = signal_to_noise(x, weight)
         score = outputs.score.to(torch.float32).numpy()
         scan = residual_scan(flux[rows] - reconstruction.numpy(), ivar[rows])

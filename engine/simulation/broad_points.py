@@ -29,7 +29,7 @@ _BUMPS = ((2500.0, 110.0, 0.16), (2950.0, 420.0, 0.22), (4570.0, 90.0, 0.10), (5
 _HOST_FROM = 1.0
 """Redshift from which a quasar's galaxy is not seen."""
 _SPREAD = (0.22, 0.12, 0.10)
-"""How far quasars orphan along each component of their templates, relative to the mean quasar."""
+"""Scatter of quasars along each component of their templates, relative to the mean quasar."""
 _CLASSES = {"F": 0.34, "K": 0.34, "M": 0.2, "WD": 0.12}
 
 

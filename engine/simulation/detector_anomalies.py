@@ -141,7 +141,7 @@ def _cosmic_rays(random: np.random.Generator, exposure: Exposure) -> tuple[Anoma
 
 
 def _sky_residuals(random: np.random.Generator, exposure: Exposure) -> tuple[Anomaly, Exposure]:
-    """Badly subtracted airglow in one stretch of the spectrum: over, under, or shifted."""
+    """Badly subtracted airglow in one interval of the spectrum: over, under, or shifted."""
     last = float(exposure.arms[-1].wavelength[-1])
     while True:
         start = random.uniform(6900.0, last - 900.0) if random.random() < 0.85 else 5500.0
@@ -168,7 +168,7 @@ def _sky_residuals(random: np.random.Generator, exposure: Exposure) -> tuple[Ano
 def _residual(
     exposure: Exposure, change: list[Floats], wavelength: float, height: float, shift: float, sign: float
 ) -> list[Region]:
-    """Add what is left of one sky line, ``height`` in sigma, to ``change``; returns the regions it is in."""
+    """Add the residual of one sky line, ``height`` in sigma, to ``change``; returns the regions it is in."""
     regions: list[Region] = []
     for arm, ivar, truth, values in zip(exposure.arms, exposure.ivar, exposure.truth, change, strict=True):
         if not arm.wavelength[0] + 10.0 < wavelength < arm.wavelength[-1] - 10.0:
@@ -189,7 +189,7 @@ def _residual(
 
 
 def _dead_region(random: np.random.Generator, exposure: Exposure) -> tuple[Anomaly, Exposure]:
-    """A stretch in which the flux is lost but nobody flagged it: zero with the usual noise."""
+    """An interval without flux that no mask flags: zero with the usual noise."""
     first, last = float(exposure.arms[0].wavelength[0]), float(exposure.arms[-1].wavelength[-1])
     tries: list[tuple[float, list[Floats], Region, float]] = []
     for _ in range(12):

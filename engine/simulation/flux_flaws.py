@@ -1,4 +1,4 @@
-"""Small flaws that pipelines leave in every spectrum: what a model must not call odd."""
+"""Small flaws that pipelines leave in every spectrum and that a model must not call odd."""
 
 from __future__ import annotations
 
@@ -56,8 +56,10 @@ def draw_flaws(random: np.random.Generator, camera: Instrument) -> Flaws:
     for arm, step in zip(camera.arms, steps, strict=True):
         w = arm.wavelength
         curve = 1.0 + rms * wiggle(w) + blue * np.exp(-(w - 3600.0) / 180.0)
-        side = step if centre is None else step / (1.0 + np.exp(-np.clip((w - centre) / width, -50.0, 50.0)))
-        calibration.append(np.asarray(curve * (1.0 + side) * (w / 6300.0) ** tilt))
+        offset = (
+            step if centre is None else step / (1.0 + np.exp(-np.clip((w - centre) / width, -50.0, 50.0)))
+        )
+        calibration.append(np.asarray(curve * (1.0 + offset) * (w / 6300.0) ** tilt))
         scatter.append(stated * (1.0 + 0.03 * wave(w)))
     neighbour = random.uniform(0.02, 0.08) if camera.name in _JOINT else 0.0
     masked = tuple(_masked(random, arm) for arm in camera.arms)
@@ -74,7 +76,7 @@ def _steps(random: np.random.Generator, camera: Instrument) -> tuple[tuple[float
 
 
 def _masked(random: np.random.Generator, arm: Arm) -> NDArray[np.bool_]:
-    """Cosmic rays and bad columns that the pipeline took out; seldom a longer stretch."""
+    """Cosmic rays and bad columns that the pipeline took out; seldom a longer interval."""
     size = arm.grid.size
     masked = random.random(size) < 0.0007
     for longest, mean in ((6, 1.2), (40, 0.35), (150, 0.03)):

@@ -1,4 +1,4 @@
-"""What gas between the galaxies takes from quasars: the Lyman alpha forest, and metals' narrow doublets."""
+"""The Lyman alpha forest and narrow metal doublets: absorption of quasars' light between the galaxies."""
 
 from __future__ import annotations
 

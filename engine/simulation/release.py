@@ -180,4 +180,4 @@ def _description(settings: SimulationSettings) -> dict[str, Any]:
 
 
 def _silent(done: int, total: int) -> None:
-    """Progress that nobody asked for."""
+    """Progress without a display."""

@@ -45,28 +45,28 @@ def write_plate(settings: SimulationSettings, out: Path, spectra: list[Simulated
     for path in (spectra_path, redshift_path):
         path.parent.mkdir(parents=True, exist_ok=True)
     start = min(spectrum.instrument.arms[0].grid.start for spectrum in spectra)
-    frame = _Frame(start, spectra)
+    common = _CommonPixels(start, spectra)
     exposure = round(2700.0 * float(np.median([spectrum.depth for spectrum in spectra])), 2)
     cards = primary_cards(settings, places[0], exposure, start)
     cards += [("CRVAL1", round(start, 4)), ("CD1_1", 1e-4), ("CRPIX1", 1), ("CTYPE1", "LINEAR")]
     columns = sdss_columns.PLUGMAP_FIELD if field else sdss_columns.PLUGMAP
     plugmap = [_plugged(entry, place) for entry, place in zip(entries, places, strict=True)]
     data = [spectrum.arms[0] for spectrum in spectra]
-    flux = frame.pixels([one.flux for one in data], ">f4", 0)
+    flux = common.pixels([one.flux for one in data], ">f4", 0)
     sigma = [np.full(len(one.flux), spectrum.instrument.arms[0].lsf_sigma) for one, spectrum in
              zip(data, spectra, strict=True)]  # fmt: skip
     name: list[Card] = [("EXTNAME", "FLUX")] if field else []
     hdus = [
-        primary_hdu([*cards, *name], frame.shape, [flux]),
-        frame.image("IVAR", [one.ivar for one in data], "f4", 0),
-        frame.image("ANDMASK", [every for every, _ in masks], "i4", _NO_DATA),
-        frame.image("ORMASK", [some for _, some in masks], "i4", _NO_DATA),
-        frame.image("WAVEDISP", sigma, "f4", 0),
+        primary_hdu([*cards, *name], common.shape, [flux]),
+        common.image("IVAR", [one.ivar for one in data], "f4", 0),
+        common.image("ANDMASK", [every for every, _ in masks], "i4", _NO_DATA),
+        common.image("ORMASK", [some for _, some in masks], "i4", _NO_DATA),
+        common.image("WAVEDISP", sigma, "f4", 0),
         table_hdu("PLUGMAP", columns, rows_of(columns, plugmap)),
-        frame.image("SKY", [one.sky for one in data], "f4", 0),
+        common.image("SKY", [one.sky for one in data], "f4", 0),
     ]
     if field:
-        hdus.append(frame.image("SPECRESL", sigma, "f4", 0))
+        hdus.append(common.image("SPECRESL", sigma, "f4", 0))
     write_fits(spectra_path, hdus)
     best = sdss_columns.ZBEST_FIELD if field else sdss_columns.ZBEST
     models = [spectrum.source.flux[0] for spectrum in spectra]
@@ -75,7 +75,7 @@ def write_plate(settings: SimulationSettings, out: Path, spectra: list[Simulated
         [
             primary_hdu(cards),
             table_hdu("", best, rows_of(best, entries)),
-            frame.image("", models, "f4", 0),
+            common.image("", models, "f4", 0),
         ],
     )
     file = spectra_path.relative_to(out).as_posix()
@@ -85,7 +85,7 @@ def write_plate(settings: SimulationSettings, out: Path, spectra: list[Simulated
     ]
 
 
-class _Frame:
+class _CommonPixels:
     """The common pixels of a plate's spectra, which begin ``start`` (log10 Angstrom) and later."""
 
     def __init__(self, start: float, spectra: list[SimulatedSpectrum]) -> None:
@@ -118,7 +118,7 @@ def _paths(settings: SimulationSettings, place: PlugPlace) -> tuple[str, str]:
 
 
 def _plugged(entry: dict[str, Any], place: PlugPlace) -> dict[str, Any]:
-    """What the plugmap says of a fibre, or a field's target."""
+    """The plugmap's row of a fibre, or of a field's target."""
     plugged = {name: entry[name] for name in ("OBJTYPE", "SPECTROGRAPHID", "LAMBDA_EFF", "XFOCAL", "YFOCAL")}
     plugged |= {"RA": place.ra, "DEC": place.dec, "FIBERID": place.fiber, "HOLETYPE": "OBJECT"}
     plugged |= {"THROUGHPUT": 50_000, "SOURCETYPE": entry["SOURCETYPE"]}

@@ -1,4 +1,4 @@
-"""What a simulated release should hold."""
+"""Settings of a simulated release."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _LARGEST_REDSHIFT = 6.0
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """What a simulated release should hold.
+    """Settings of a simulated release.
 
     Attributes
     ----------

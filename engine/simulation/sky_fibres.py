@@ -1,7 +1,7 @@
-"""Real sky fibres: what nights, sky subtraction and detectors leave in spectra that hold no source.
+"""Real sky fibres: residuals of nights, sky subtraction and detectors in spectra without a source.
 
 The files are SDSS ``spec-*.fits`` of fibres that saw sky only. Half of them, by a hash of their names, are
-for training, the other half for proof, so that no residual is learnt by heart and then met again.
+for training, the other half (``proof``) is held out, so that no evaluation meets a residual of the training.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LARGEST_PULL = 10.0
 
 @dataclass(frozen=True)
 class SkyFibres:
-    """n sky fibres on one stretch of SDSS's grid.
+    """n sky fibres on one interval of SDSS's grid.
 
     Attributes
     ----------

@@ -85,14 +85,14 @@ def load_galaxy_templates(directory: Path) -> GalaxyTemplates:
 
 
 def _templates(start: float, step: float, vectors: Floats, rows: Floats) -> GalaxyTemplates:
-    # The published vectors end in one orphan pixel.
+    # The published vectors end in one stray pixel.
     vectors = vectors[:, :-2]
     wavelength = start + step * np.arange(vectors.shape[1])
     optical = (wavelength > 2200.0) & (wavelength < 9990.0)
     window = (wavelength > 5000.0) & (wavelength < 6000.0)
     level = rows @ vectors[:, window].mean(axis=1)
     rows = rows[level > 0] / level[level > 0, None]
-    # Compared in bins of ten samples: a template's orphan sample is no flaw of the galaxy.
+    # Compared in bins of ten samples: a template's stray sample is no flaw of the galaxy.
     optical_vectors = vectors[:, optical]
     whole = optical_vectors.shape[1] // 10 * 10
     binned = optical_vectors[:, :whole].reshape(len(vectors), -1, 10).mean(axis=2)

@@ -1,4 +1,4 @@
-"""What is true of every simulated spectrum: the table ``truth.ecsv`` beside a release."""
+"""Truth of every simulated spectrum: the table ``truth.ecsv`` beside a release."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.spectra.normalisation import NormalisedSpectra
-from models.reconstruction_scores import reconstruction_scores
+from models.reconstruction_scores import ReconstructedSpectra, reconstruction_scores
 from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
 
@@ -53,9 +53,10 @@ class Scorer:
         with torch.inference_mode():
             outputs = self._model.outputs(flux, ivar, redshift)
             score = as_float32(outputs.score)
-            reconstruction = reconstruction_scores(
+            reconstructed = ReconstructedSpectra(
                 flux, ivar, good, outputs.reconstruction, redshift, self._wavelength
             )
+            reconstruction = reconstruction_scores(reconstructed)
             snr = signal_to_noise(flux, ivar)
         values = as_float32(outputs.latents)
         # The tail is read off the score as stored, so that the two can never disagree.

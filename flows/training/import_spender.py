@@ -1,9 +1,9 @@
-"""Importing spender's weights: files in, a model's directory out, calibrated on spectra if there are any."""
+"""Import of spender's weights: files in, a model's directory out, calibrated on spectra if there are any."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineE
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
 from models.spender.files import read_spender_file
-from models.spender.importing import calibrated, import_spender
+from models.spender.importing import import_spender
 from models.spender.model import SpenderModel
+from models.training.calibrating import calibrate_on
 from models.weights import CARD, save_model
 
 LEAST_SPECTRA = 100
@@ -56,7 +57,7 @@ class SpenderRequest:
 
 
 def import_from(request: SpenderRequest, progress: Callable[[str], None]) -> ModelCard:
-    """Read, check, calibrate, save; returns the card of the saved model. ``progress`` is told what is done.
+    """Read, check, calibrate, save; returns the card of the saved model. ``progress`` takes a line of text.
 
     Raises
     ------
@@ -101,14 +102,15 @@ def _calibrate(model: SpenderModel, request: SpenderRequest, progress: Callable[
             remedy="Name a larger release, other --classes, or leave --calibrate out.",
             kind=ErrorKind.CALIBRATION_SMALL,
         )
-    calibrated(
+    calibrate_on(
         model,
         torch.from_numpy(np.concatenate(latents)),
         np.concatenate(score),
         np.concatenate(snr),
         np.concatenate(redshift),
-        what=f"{count:,} spectra of {listing.layout} files of {listing.root.rstrip('/').rpartition('/')[2]}",
     )
+    what = f"{count:,} spectra of {listing.layout} files of {listing.root.rstrip('/').rpartition('/')[2]}"
+    model.card = replace(model.card, training={**model.card.training, "calibration": what})
 
 
 def _spectra(

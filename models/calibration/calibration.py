@@ -1,4 +1,4 @@
-"""Tail probabilities: what a score means, independent of the model that gave it."""
+"""Calibration of scores: tail probabilities, which mean the same for every model."""
 
 from __future__ import annotations
 
@@ -38,14 +38,13 @@ class Tail:
 class Calibration(nn.Module):
     """The tail of scores among spectra of the same signal-to-noise and redshift.
 
-    Noise and redshift move and stretch the distribution of scores. So a score is compared in units of its
-    stratum: less the median, over the width of the upper half, both smooth additive functions of ln S/N and
-    redshift; one :class:`~models.calibration.smooth_tail.SmoothTail` serves all strata. For a fixed S/N and
-    redshift the tail falls strictly with the score. With fewer than ``STRATIFIED_FROM`` spectra all are one
-    stratum.
+    Noise and redshift move and widen the distribution of scores. So a score counts in units of its stratum:
+    less the median, over the width of the upper half, both smooth additive functions of ln S/N and redshift.
+    One :class:`~models.calibration.smooth_tail.SmoothTail` serves all strata. For a fixed S/N and redshift
+    the tail falls strictly with the score. With fewer than ``STRATIFIED_FROM`` spectra all are one stratum.
 
     The spectra that make the tail are standardised by surfaces fitted without them, in folds; otherwise
-    they would lie closer to the surfaces than fresh spectra do.
+    they would lie closer to the surfaces than held-out spectra do.
     """
 
     def __init__(self) -> None:
@@ -114,9 +113,9 @@ class Calibration(nn.Module):
         with torch.no_grad():
             signal_to_noise_, redshift_ = values[1:]
             shift = self.median.deviation(signal_to_noise_, redshift_)
-            stretch = self.log_width.deviation(signal_to_noise_, redshift_) * standard
+            widening = self.log_width.deviation(signal_to_noise_, redshift_) * standard
             spread = torch.sqrt(
-                self.tail_of_all.log_spread(standard) ** 2 + slope**2 * (shift**2 + stretch**2)
+                self.tail_of_all.log_spread(standard) ** 2 + slope**2 * (shift**2 + widening**2)
             )
             probability = torch.exp(-depth).clamp(_SMALLEST, 1)
             parts = [torch.where(bad, torch.nan, part) for part in (probability, spread)]

@@ -94,9 +94,9 @@ def _law(
     scaled = excess * np.exp(-log_scale)
     last = np.where(shape < 0, np.expm1(-shape * math.log(freeze)) / shape, np.inf)
     within = np.minimum(scaled, last)
-    stretched = np.log1p(shape * within)
+    log_growth = np.log1p(shape * within)
     beyond = np.where(scaled > last, scaled - last, 0.0)
-    return -stretched / shape - beyond * np.exp(-stretched), -stretched - log_scale
+    return -log_growth / shape - beyond * np.exp(-log_growth), -log_growth - log_scale
 
 
 def _around(

@@ -1,4 +1,4 @@
-"""How a quantile of the scores depends on signal-to-noise and redshift."""
+"""Quantiles of the scores as smooth functions of signal-to-noise and redshift."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NODES = (0.01, 0.25, 0.5, 0.75, 0.99)
 """Quantiles of ln S/N and of the redshift between which a surface is linear; constant outside."""
 LEAST_SIGNAL_TO_NOISE = 0.01
 _STIFFNESS = 10.0
-"""Second differences of nodes are held down as by so many spectra each."""
+"""Weight of the penalty on second differences of nodes, in spectra."""
 _ROUNDS = 60
 
 

@@ -1,8 +1,8 @@
-"""Poolings that are sums over positions: the one place where all positions of a spectrum meet.
+"""Additive poolings: sums over positions, the one place where all positions of a spectrum meet.
 
-Each position contributes K numbers; only their sums over positions go on. That is what lets an
-occlusion replace some positions' contributions and keep all others. Position-major tensors (..., P, C)
-in the methods below; :meth:`forward` takes the usual (B, C, P).
+Each position contributes K numbers, and only their sums over positions go on. So an occlusion can replace
+some positions' contributions and keep all others. Rules take position-major tensors (..., P, C);
+:meth:`forward` takes the usual (B, C, P).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Part:
 
 
 class AdditivePooling(nn.Module):
-    """Contributions per position, their sums, and what is made of the sums."""
+    """A pooling of features: contributions per position, their sums, and pooled features of the sums."""
 
     @abstractmethod
     def size(self, channels: int) -> int:
@@ -35,11 +35,11 @@ class AdditivePooling(nn.Module):
 
     @abstractmethod
     def rule(self, channels: int) -> PoolingRule:
-        """The pooling as sums and differences of sums, with its parameters as they are now."""
+        """The pooling in value and in difference, with its parameters as they are now."""
 
 
 class PoolingRule:
-    """How one pooling's contributions and pooled features follow, in value and in difference."""
+    """One pooling's contributions and pooled features, in value and in difference."""
 
     @abstractmethod
     def contributions(self, hidden: Tensor) -> Tensor:
@@ -75,8 +75,8 @@ class PoolingRule:
 class AttentionPooling(AdditivePooling):
     """Attention-weighted means, ``sum(h e^a) / sum(e^a)``, one weight per head and position.
 
-    Channel c belongs to head c % heads: side by side in memory lie channels of different heads, so that
-    weighting them needs no value more than once in a vector register.
+    Channel c belongs to head c % heads: neighbours in memory belong to different heads, so that a vector
+    register needs no weight twice.
 
     Parameters
     ----------

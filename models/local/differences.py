@@ -1,9 +1,8 @@
-"""How a module's output changes when its input changes, without subtracting two nearly equal numbers.
+"""Differences: the change of a module's output for a change of its input, without cancellation.
 
-``f(a + d) - f(a)`` computed as written loses what a small change ``d`` was about: in float32 nothing is
-left of a change a ten-millionth the size of ``a``. The rules here give the same number with a relative
-error of float32's rounding however small the change is. Whatever of a rule depends on ``a`` alone is
-computed once, as its *terms*.
+``f(a + d) - f(a)`` computed as written loses a small change ``d``: in float32 nothing is left of a change a
+ten-millionth the size of ``a``. The rules here give the same number with a relative error of float32's
+rounding, however small the change is. What a rule needs of ``a`` alone is computed once, as its *terms*.
 
 Tensors are position-major here: (..., C), channels last.
 """

@@ -1,6 +1,4 @@
-"""A score as a stack of local layers, one additive pooling, a head, and sums of pixels: what cheap exact
-occlusion needs.
-"""
+"""Local scores: local layers, one additive pooling, a head and sums of pixels, as exact occlusion needs."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ from models.local.pixel_readout import PixelReadout
 class LocalScore(nn.Module):
     """A function of flux, (B, N) to (B,), made of parts that occlusion can take apart.
 
-    Whatever else a model is told (inverse variance, redshift) is fixed here: one spectrum's occlusions
-    share it.
+    The model's other inputs (inverse variance, redshift) are fixed: all occlusions of a spectrum share them.
 
     Parameters
     ----------

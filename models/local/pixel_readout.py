@@ -1,7 +1,7 @@
-"""What a local score may do beside pooling: features linear in flux, and a last word on all.
+"""Readouts: from pooled features and features linear in flux to log p.
 
-A pooling sees activations; a residual needs the flux itself, and what the pooled features say it should be.
-Features that are sums over pixels can be had of any pasted window from running sums.
+A pooling sees activations only. A residual needs the flux itself and its reconstruction from the pooled
+features. Features that are sums over pixels follow for any pasted window from running sums.
 """
 
 from __future__ import annotations
@@ -67,5 +67,5 @@ class ReadoutRule(ABC):
     def change(self, outputs: Tensor, features: FeaturesOf, terms: Terms) -> Tensor:
         """Change of log p, (M, n), for changes of outputs (M, n, F) and of features (M, n, J).
 
-        Features are many: they are asked for some windows at a time, and may be overwritten.
+        Features are many: an implementation asks for some windows at a time, and may overwrite them.
         """

@@ -1,8 +1,7 @@
-"""The density of latents, given noise and redshift: a masked autoregressive flow (Papamakarios et al. 2017)
-from zuko.
+"""The density of latents, given noise and redshift: zuko's masked autoregressive flow.
 
-Latents of noisy spectra scatter more, and those of distant ones are read off other lines. A density that
-did not know would call every noisy or distant spectrum rare.
+(Papamakarios et al. 2017.) Latents of noisy spectra scatter more, and those of distant ones come from other
+lines. A density without noise and redshift would call every noisy or distant spectrum rare.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from models.local.differences import Chain, Difference, Terms, difference, linear
 
 CONTEXT = 2
-"""Numbers the density is given: natural log of the depth (``models.scoring.joint_score``), and redshift."""
+"""Numbers that condition it: natural log of the depth (``models.scoring.joint_score``), and redshift."""
 
 
 class LatentDensity(nn.Module):

@@ -1,6 +1,6 @@
 """The encoder: observed-frame spectrum to latents and novelty, through local layers and one additive pooling.
 
-Every activation before the pooling depends on a bounded stretch of pixels only, which makes
+Every activation before the pooling depends on a bounded interval of pixels only. That makes
 occlusion cheap and keeps a pasted piece from changing features elsewhere. The pooling is an
 attention-weighted mean, a ratio of two sums over positions (cf. the attention of spender, Melchior
 et al. 2023, AJ 166, 74, without its instance normalisation).
@@ -9,11 +9,11 @@ Novelty has a second way: each position's own novelty, pooled by the logarithm o
 exponentials, a smooth maximum (as in multiple-instance learning), because a cosmic ray is odd
 however ordinary the average position is. That too is a sum over positions.
 
-The encoder is told the redshift: an embedding of each position's *rest-frame* wavelength is added
-before the last non-linearity, so that a feature knows whether it sits at Hα or at [O III] although
-it sees only a few tens of Angstrom. It is also told the inverse variance: flux enters twice, as it
-is and in units of its noise, so that a spike can be told from a noisy pixel; a masked pixel enters
-as zero flux *and* zero validity, and positions without evidence get no weight in the pooling.
+Redshift is an input: an embedding of each position's *rest-frame* wavelength is added before the last
+non-linearity, so that a feature at Hα differs from one at [O III] although it sees only a few tens of
+Angstrom. Inverse variance is an input too: flux enters twice, as it is and in units of its noise, so
+that a spike differs from a noisy pixel. A masked pixel enters as zero flux *and* zero validity, and
+positions without evidence get no weight in the pooling.
 """
 
 from __future__ import annotations

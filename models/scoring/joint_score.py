@@ -1,9 +1,8 @@
-"""One score of four: how rare the latents are, how far the usual misfit goes, what else the residual holds,
-what local features say.
+"""The joint score of four parts: density of the latents, residual factors, residual scan, local novelty.
 
-Each is turned into minus the log of its tail among usual spectra of the same depth and redshift. The score
-is the log of the weighted mean of the inverse tails, that of the harmonic mean p-value (Wilson 2019, PNAS
-116, 1195) with its sign changed: near the largest of them, smooth, and never far below zero.
+Calibration turns each part into minus the log of its tail probability among usual spectra of the same depth
+and redshift. The score is the log of the weighted mean of the inverse tails: minus the log of the harmonic
+mean p-value (Wilson 2019, PNAS 116, 1195). It is near the largest part, smooth, and never far below zero.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from models.calibration.calibration import Calibration
 
 PARTS = ("density", "misfit", "residual", "novelty")
-"""The four, in the order in which they stand in tensors."""
+"""Names of the four, in the order of tensors."""
 SHARES = (0.05, 0.05, 0.85, 0.05)
 """Their weights in the mean. Most of what is injected shows in the residual: the others cost it little."""
 

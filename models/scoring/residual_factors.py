@@ -1,9 +1,9 @@
-"""What a reconstruction usually misses: a few modes in the rest frame, each as strong as it tends to be.
+"""Residual factors: the few rest-frame modes in which reconstructions of usual spectra are wrong.
 
-The decoder draws a spectrum from a handful of numbers; lines are a little stronger, bands a little deeper
-than it draws them. Factor analysis (Rubin & Thayer 1982, Psychometrika 47, 69) of residuals of differing
-noise, with gaps, finds the directions in which they do so: residual = U a + noise, a of unit variance. It
-is fitted by expectation maximisation, as Bailey (2012, PASP 124, 1015) does for principal components.
+The decoder draws a spectrum from a handful of numbers; real lines are a little stronger, bands a little
+deeper. Factor analysis (Rubin & Thayer 1982, Psychometrika 47, 69) of residuals with gaps and unequal noise
+finds the directions: residual = U a + noise, a of unit variance. Expectation maximisation fits it, as Bailey
+(2012, PASP 124, 1015) does for principal components.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _RIDGE = 1e-3
 
 
 class ResidualFactors(nn.Module):
-    """Modes U in the rest frame; no strength at all until fitted or loaded.
+    """Modes U in the rest frame; zero until fitted or loaded.
 
     Parameters
     ----------

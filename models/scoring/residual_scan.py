@@ -1,14 +1,13 @@
-"""Is there anything, anywhere, of whatever width, that the reconstruction does not draw?
+"""The residual scan: a likelihood ratio for an addition of unknown place, width and strength.
 
-What a reconstruction usually misses, the modes U of ``models.scoring.residual_factors``, is taken out of the
-residual as far as it may be explained by them: with noise W^-1 the residual's covariance is C = W^-1 + U U',
-and C^-1 r = W (r - U G U' W r) with G = (1 + U' W U)^-1 (Woodbury). That is averaged over overlapping cells
-of several widths and compared with what noise and the rest of the model's misfit leave there. If something
-of unknown place, width and strength were added to a spectrum, the ratio of its likelihood to that of
-nothing would be the mean over cells of exp(t^2/2 * v/(1+v)), with t the cell's significance and v the
-strength's prior variance: the best test there is for such an addition (Neyman & Pearson 1933, averaged
-over the prior). Far out the square is made a line (pseudo-Huber), because real residuals have longer tails
-than normal ones. How far the modes themselves are excited is half the square of U' W r, whitened.
+First it projects the modes U of ``models.scoring.residual_factors`` out of the residual r: with noise W^-1
+its covariance is C = W^-1 + U U', and C^-1 r = W (r - U G U' W r), G = (1 + U' W U)^-1 (Woodbury). Then it
+averages over overlapping cells of several widths, and compares each average with what noise and the rest of
+the model's misfit leave in the cell. The likelihood ratio of an addition to nothing is the mean over cells of
+exp(t^2/2 * v/(1+v)), with t the cell's significance and v the prior variance of the strength: the most
+powerful test for such an addition (Neyman & Pearson 1933, averaged over the prior). Far out a line replaces
+the square (pseudo-Huber), because real residuals have longer tails than normal ones. The excitation of the
+modes themselves is half the square of U' W r, whitened.
 """
 
 from __future__ import annotations
@@ -32,13 +31,13 @@ NODE_STEP = 0.002
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """What modes take out of residuals, for B spectra, C cells and K modes.
+    """The projection of K modes out of residuals, for B spectra and C cells.
 
     Attributes
     ----------
     weight : (B, N), the inverse variance; weighted_modes : (B, N, K), times the modes.
-    correction : (B, C, K), what cells' sums of weight * residual lose per unit of U' W r.
-    information : (B, C), inverse variance that is left in cells; 0 where no pixel is good.
+    correction : (B, C, K), loss of the cells' sums of weight * residual per unit of U' W r.
+    information : (B, C), inverse variance left in cells; 0 where no pixel is good.
     whitening : (B, K, K), makes U' W r of unit covariance.
     """
 
@@ -51,7 +50,7 @@ class Projection:
 
 @dataclass(frozen=True, eq=False)
 class ScanContext:
-    """What the scan needs beside the residual, for B spectra and C cells.
+    """The scan's inputs beside the residual, for B spectra and C cells.
 
     Attributes
     ----------
@@ -251,7 +250,7 @@ def cell_means(
 def fit_misfit(scan: ResidualScan, found: CellMeans, rounds: int = 300) -> None:
     """Set the rest of the misfit to its maximum-likelihood value for usual spectra.
 
-    Neighbouring nodes are held together, so that rarely seen rest wavelengths follow their neighbours.
+    A penalty ties neighbouring nodes together, so that rarely seen rest wavelengths follow their neighbours.
     """
     usable = (found.information > 1e-9).to(found.mean.dtype)
     nodes = scan.nodes(found.redshift)

@@ -1,4 +1,4 @@
-"""The last word on one spectrum: density of the latents, misfit, scan of the residual, novelty; joined."""
+"""The readout of the model that ships: density, residual factors, residual scan and novelty, joined."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ class ScanReadout(PixelReadout):
         return in_cells + explained - self.offset - nn.functional.linear(self.hidden(latents), self.drawn)
 
     def raw_parts(self, outputs: Tensor, significance: Tensor) -> Tensor:
-        """What the score is joined of, (..., S + 1) and (..., C + K) to (..., 4)."""
+        """The parts of the score, (..., S + 1) and (..., C + K) to (..., 4)."""
         latents, novelty = outputs[..., : self.latents], outputs[..., self.latents]
         scan = log_ratio(significance[..., : self.cells], self.log_prior)
         misfit = excitation(significance[..., self.cells :])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
@@ -80,7 +78,7 @@ class ScoringModel(CalibratedModel):
         redshift: Tensor,
         depth: Tensor,
     ) -> Tensor:
-        """What the score is joined of, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra.
+        """The parts of the score, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra.
 
         ``depth`` (B,) is that of ``ivar``, see :func:`models.scoring.joint_score.depth_of`.
         """
@@ -93,13 +91,13 @@ class ScoringModel(CalibratedModel):
         return torch.cat((density[:, None], torch.cat(found), latents[:, count:]), dim=-1)
 
     def _scanned(self, residual: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
-        """Excitation of the usual misfit and log ratio of the scan, (B, 2)."""
+        """Excitation of the residual factors and log ratio of the scan, (B, 2)."""
         context = self.scan.context(ivar, redshift, self.modes(redshift))
         found = self.scan(residual, context)
         return torch.stack((excitation(found.modes), log_ratio(found.cells, context.log_prior)), dim=-1)
 
     def modes(self, redshift: Tensor) -> Tensor:
-        """Usual misfit's modes on observed pixels, (B,) to (B, N, K)."""
+        """Residual factors on observed pixels, (B,) to (B, N, K)."""
         modes: Tensor = self.residual_factors(
             *self.decoder.places(redshift, self.residual_factors.modes.dtype)
         )
@@ -154,12 +152,6 @@ class ScoringModel(CalibratedModel):
             stops=self.scan.stops,
             profiles=profiles,
         )
-
-    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
-        """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
-        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
-        redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
-        return self.decode(latents, redshifts)
 
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""

@@ -82,13 +82,13 @@ class SpenderDecoder(nn.Module):
     def forward(self, latents: Tensor, redshift: Tensor) -> Tensor:
         """Observed-frame spectra, (B, S) and (B,) to (B, N); 0 where the rest-frame grid does not reach."""
         rest = self.rest(latents)
-        stretch = 1 + redshift.double()[:, None]
-        shifted = self.wavelength.double() / stretch
+        factor = 1 + redshift.double()[:, None]
+        shifted = self.wavelength.double() / factor
         wave_rest = self.wave_rest.double()
         left = torch.searchsorted(wave_rest, shifted).sub_(1).clamp_(0, len(wave_rest) - 2)
         fraction = ((shifted - wave_rest[left]) / (wave_rest[left + 1] - wave_rest[left])).to(rest.dtype)
         before, after = torch.gather(rest, 1, left), torch.gather(rest, 1, left + 1)
-        inside = (self.wavelength > wave_rest[0] * stretch) & (self.wavelength < wave_rest[-1] * stretch)
+        inside = (self.wavelength > wave_rest[0] * factor) & (self.wavelength < wave_rest[-1] * factor)
         spectrum = torch.where(inside, before + (after - before) * fraction, 0.0)
         if not len(self.line_spread):
             return spectrum

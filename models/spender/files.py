@@ -1,4 +1,4 @@
-"""Reading the weight files that spender publishes: archives of tensors, never of code."""
+"""Weight files as spender publishes them: archives of tensors, never of code."""
 
 from __future__ import annotations
 

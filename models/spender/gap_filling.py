@@ -1,4 +1,4 @@
-"""Filling masked pixels, for models that were made for spectra without any."""
+"""Gap filling: masked pixels interpolated, for models that were made for spectra without any."""
 
 from __future__ import annotations
 

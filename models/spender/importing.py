@@ -1,4 +1,4 @@
-"""A scoring model from spender's files."""
+"""Import of spender's files: a scoring model, calibrated on its own flow."""
 
 from __future__ import annotations
 
@@ -6,12 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
-
-from models.calibration.calibration import Calibration, quantiles
+from models.calibration.calibration import quantiles
 from models.calibration.smooth_tail import SmoothTail
 from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
@@ -28,7 +23,6 @@ SAMPLES = 20_000
 BASELINES = 4096
 """Of these, so many are kept to draw baselines from."""
 
-SNR_TAILS = (0.002, 0.998)
 _MIN_GOOD_FRACTION = 0.4
 _ANY_SNR = 1e6
 _SEED = 0
@@ -39,8 +33,8 @@ def import_spender(
 ) -> SpenderModel:
     """A model of an autoencoder's and a flow's file, calibrated on the flow itself.
 
-    Until it is calibrated on spectra (:func:`calibrated`), its tail probabilities are those of latents
-    drawn from the flow: right as far as the flow describes the spectra that are scored.
+    Until :func:`models.training.calibrating.calibrate_on` calibrates it on spectra, its tail probabilities
+    are those of latents drawn from the flow: right as far as the flow describes the spectra.
 
     Parameters
     ----------
@@ -103,34 +97,4 @@ def import_spender(
     model.calibration.tail_of_all = SmoothTail.fit(score)
     model.calibration_latents = drawn[:BASELINES].clone()
     model.card = replace(card, calibration_quantiles=quantiles(score))
-    return model
-
-
-def calibrated(
-    model: SpenderModel,
-    latents: Tensor,
-    score: NDArray[np.floating],
-    signal_to_noise: NDArray[np.floating],
-    redshift: NDArray[np.floating],
-    what: str,
-) -> SpenderModel:
-    """The model calibrated on n spectra that it scored; ``what`` they are is noted on its card.
-
-    Parameters
-    ----------
-    latents : (n, S) on the CPU; score, signal_to_noise, redshift : (n,), all finite.
-
-    Raises
-    ------
-    ConfigurationError : the spectra are too few.
-    """
-    model.calibration = Calibration.fit(score, signal_to_noise, redshift)
-    model.calibration_latents = latents.to(torch.float32).contiguous()
-    model.card = replace(
-        model.card,
-        snr_min=float(np.quantile(signal_to_noise, SNR_TAILS[0])),
-        snr_max=float(np.quantile(signal_to_noise, SNR_TAILS[1])),
-        training={**model.card.training, "calibration": what},
-        calibration_quantiles=quantiles(score),
-    )
     return model

@@ -6,9 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.calibration.calibration import Calibration
@@ -30,7 +28,7 @@ through it together, and a usual number of spectra in a batch, which share them.
 class SpenderModel(CalibratedModel):
     """Scores spectra by minus the log density of spender's latents.
 
-    The encoder was made for spectra without gaps and is told no inverse variance: masked pixels are
+    The encoder was made for spectra without gaps and takes no inverse variance: masked pixels are
     filled from their neighbours. It couples all pixels, so explanations take full forward passes.
     """
 
@@ -75,7 +73,7 @@ class SpenderModel(CalibratedModel):
         latents = self.encode(flux, ivar)
         return ModelOutputs(latents, -self.flow(latents), self.decode(latents, redshift))
 
-    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - spender is told none
+    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - spender takes none
         """Log density of the latents of (B, N) spectra that share one ivar (N,), in the spectra's own type.
 
         Explanations hold this model in float64 and ask for float32 where there are thousands of passes;
@@ -100,9 +98,3 @@ class SpenderModel(CalibratedModel):
         if flux.dtype == self.flow.scale.dtype:
             return self.encoder, self.flow
         return copy.deepcopy(self.encoder).to(flux.dtype), copy.deepcopy(self.flow).to(flux.dtype)
-
-    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
-        """Typical spectra at a redshift: decoded ``chosen`` calibration latents, (M, N)."""
-        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
-        redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
-        return self.decode(latents, redshifts)

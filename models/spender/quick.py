@@ -1,9 +1,9 @@
-"""Spender's encoder for the thousands of passes of an explanation: the same sums in fewer steps.
+"""Spender's encoder in fewer operations, for the thousands of passes of an explanation.
 
 Nearly all of the encoder's work is in two convolutions with wide kernels, 11 and 21 positions. Products
-of their Fourier transforms, block by block, take a quarter of the multiplications. What else costs time is
-moving the first convolution's output, 128 numbers per pixel; here only its largest value of every five is
-ever kept, and its mean and variance follow from the five by five covariance of the shifted spectrum.
+of their Fourier transforms, block by block, take a quarter of the multiplications. The other cost is moving
+the first convolution's output, 128 numbers per pixel. Here only its largest value of every five is kept; its
+mean and variance follow from the five by five covariance of the shifted spectrum.
 """
 
 from __future__ import annotations

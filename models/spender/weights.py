@@ -1,4 +1,4 @@
-"""From spender's state dicts to the weights of :class:`models.spender.model.SpenderModel`, strictly."""
+"""Spender's state dicts as weights of :class:`models.spender.model.SpenderModel`, strictly checked."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def sorted_files(files: Sequence[SpenderFile]) -> tuple[SpenderFile, SpenderFile
     autoencoders = [file for file in others if any(name.startswith("decoder.") for name in file.tensors)]
     if len(flows) == 1 and len(autoencoders) == 1 and len(files) == 2:
         return autoencoders[0], flows[0]
-    told = {
+    found = {
         file.path.name: "a flow" if file in flows else "an autoencoder" if file in autoencoders else "neither"
         for file in files
     }
     raise InputError(
         "An autoencoder's file and its flow's are needed.",
         where="FILES",
-        got="; ".join(f"{name}: {what}" for name, what in told.items()) or "none",
+        got="; ".join(f"{name}: {what}" for name, what in found.items()) or "none",
         allowed="two files, e.g. spender.desi-edr.galaxyae-b9bc8d12.pt and "
         "spender.desi-edr.galaxyflow-b71f8966.pt",
         remedy="Download what is missing from huggingface.co/pmelchior/spender and name both.",
@@ -303,11 +303,11 @@ def _load(
 
 
 def _names(file: SpenderFile, missing: Sequence[str], unknown: Sequence[str]) -> InputError:
-    told = [f"no {_few(missing)}" if missing else "", f"also {_few(unknown)}" if unknown else ""]
+    parts = [f"no {_few(missing)}" if missing else "", f"also {_few(unknown)}" if unknown else ""]
     return InputError(
         "The file's entries are not those of spender's model.",
         where=str(file.path),
-        got="; ".join(part for part in told if part),
+        got="; ".join(part for part in parts if part),
         allowed="the entries that spender 0.3 writes",
         remedy="Take a file that spender 0.3 or its hub wrote; models of other shapes are not known here.",
         kind=ErrorKind.SPENDER_ENTRIES,

@@ -1,4 +1,4 @@
-"""Making spectra the usual ones that a model's scores are compared with."""
+"""Calibration of a model on held-out spectra."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from models.calibration.calibration import Calibration, quantiles
 from models.signal_to_noise import signal_to_noise
@@ -18,9 +20,7 @@ SNR_TAILS = (0.002, 0.998)
 
 @torch.no_grad()
 def calibrate(model: CalibratedModel, spectra: SpectraSource) -> None:
-    """Make ``spectra`` the usual ones that scores are compared with, and from which baselines are drawn.
-
-    The card's range of S/N and its quantiles of scores become theirs.
+    """Score ``spectra`` and calibrate the model on them, see :func:`calibrate_on`.
 
     Raises
     ------
@@ -35,9 +35,31 @@ def calibrate(model: CalibratedModel, spectra: SpectraSource) -> None:
         ratios.append(signal_to_noise(flux, ivar))
         redshifts.append(redshift)
     score, at = (torch.cat(parts).numpy() for parts in (scores, redshifts))
-    ratio = np.concatenate(ratios)
-    model.calibration = Calibration.fit(score, ratio, at)
-    model.calibration_latents = torch.cat(latents)
+    calibrate_on(model, torch.cat(latents), score, np.concatenate(ratios), at)
+
+
+def calibrate_on(
+    model: CalibratedModel,
+    latents: Tensor,
+    score: NDArray[np.floating],
+    ratio: NDArray[np.floating],
+    redshift: NDArray[np.floating],
+) -> None:
+    """Make n spectra that the model scored its usual ones: baselines are drawn from them, too.
+
+    The card's range of S/N and its quantiles of scores become theirs.
+
+    Parameters
+    ----------
+    latents : (n, S) float32 on the CPU.
+    score, ratio, redshift : (n,), with ``ratio`` the median S/N per pixel.
+
+    Raises
+    ------
+    ConfigurationError : fewer than four have a finite score.
+    """
+    model.calibration = Calibration.fit(score, ratio, redshift)
+    model.calibration_latents = latents
     model.card = replace(
         model.card,
         snr_min=float(np.quantile(ratio, SNR_TAILS[0])),

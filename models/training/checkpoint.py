@@ -21,7 +21,7 @@ NAME = "checkpoint.safetensors"
 
 @dataclass
 class Progress:
-    """Where a training stands after ``epoch`` epochs.
+    """State of a training after ``epoch`` epochs.
 
     ``best`` is the lowest validation loss so far, ``best_state`` the weights that reached it,
     ``waited`` the epochs since.
@@ -34,7 +34,7 @@ class Progress:
 
 
 def identity(card: ModelCard) -> str:
-    """Hex digest of what a training was asked to do; a checkpoint of another one is not used."""
+    """Hex digest of a training's card: a training uses no checkpoint of another one."""
     return digest_of(json.dumps(card.to_dict(), sort_keys=True).encode())
 
 

@@ -1,9 +1,9 @@
-"""Generic damage to spectra, for outlier exposure (Hendrycks et al. 2019, ICLR, arXiv 1812.04606).
+"""Corruption: generic damage to spectra, for outlier exposure (Hendrycks et al. 2019, arXiv 1812.04606).
 
-An autoencoder's latents hold what reconstruction needs, and reconstruction has no use for a cosmic
-ray. So the encoder gets one more output, trained to tell whole spectra from damaged ones, from barely
-visible to glaring, of the families below. They are wide and know nothing of any survey's arms, lines
-or sky; how the output is distributed is then learnt from whole spectra alone.
+An autoencoder's latents keep what reconstruction needs, and reconstruction has no use for a cosmic ray.
+So the encoder gets one more output, trained to distinguish intact spectra from damaged ones of the families
+below, from barely visible damage to glaring. The families are wide and use no survey's arms, lines or sky.
+Calibration of the output then needs intact spectra alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _profile(size: int, rng: np.random.Generator, narrow: float, wide: float, sh
 def _excess(target: Target, rng: np.random.Generator) -> Floats:
     bumps = [_profile(len(target.flux), rng, 1.5, 150.0, 2.0) for _ in range(rng.integers(1, 4))]
     change: Floats = np.sum([bump / np.sqrt((bump**2).sum()) for bump in bumps], axis=0)
-    # More than any damage may be: it is weakened to what is drawn for it.
+    # Stronger than any damage may be: damage() weakens it.
     return change * np.float32(1e3)
 
 
@@ -117,14 +117,14 @@ FAMILIES: tuple[Callable[[Target, np.random.Generator], Floats], ...] = (
 """Families of damage, each of which gives the change of the flux, (N,)."""
 
 LEAST_SIGNIFICANCE = 4.0
-"""Damage of less than so many sigma in total is left without a label: nobody could see it."""
+"""Damage of less than so many sigma in total has no label: nobody could see it."""
 WEAKEST, STRONGEST = 4.0, 100.0
-"""Damage is weakened to a total significance drawn log-uniformly between these, if it is stronger."""
+"""A total significance is drawn log-uniformly between these; stronger damage is weakened to it."""
 
 
 @dataclass(frozen=True)
 class Damage:
-    """What was done to a spectrum: ``change`` (N,) of its flux, by family number ``family``.
+    """Damage to a spectrum: ``change`` (N,) of its flux, of family number ``family``.
 
     ``significance`` is the total of change * sqrt(ivar), in sigma.
     """

@@ -1,18 +1,18 @@
-"""Fitting a scoring model to spectra: autoencoder, density of its latents, what its residual usually is.
+"""Training of the scoring model: autoencoder, density of its latents, residual factors, calibration.
 
 The autoencoder minimises the inverse-variance weighted residual (the fidelity of Melchior et al.
-2023, AJ 166, 74). Beside it stands a consistency term (the aim of the augmentation of Liang et al. 2023,
-ApJL 956 L6): a spectrum carried to another redshift, and the model's own reconstruction put there, with
-or without noise and with pixels masked, must be encoded to the same latents. It keeps latents free of
-redshift and noise, and makes baselines, which are such reconstructions, typical inputs.
+2023, AJ 166, 74) and a consistency term (the aim of the augmentation of Liang et al. 2023, ApJL 956 L6):
+a spectrum carried to another redshift, and the model's own reconstruction put there, with or without noise
+and with pixels masked, must have the same latents. The term keeps latents free of redshift and noise, and
+makes baselines, which are such reconstructions, typical inputs.
 
-The encoder's novelty output learns to tell whole spectra from damaged ones (``models.training.corruption``).
-Reconstructions, and pieces of whole spectra pasted into reconstructions of other spectra, count as
-whole: that is what occlusion shows the model, and a seam alone must not look odd to it.
+The encoder's novelty output learns to distinguish intact spectra from damaged ones
+(``models.training.corruption``). Reconstructions, and pieces of intact spectra pasted into reconstructions of
+other spectra, count as intact: occlusion shows them to the model, and a seam alone must not look odd to it.
 
-How the reconstruction usually misses is learnt then (``models.training.misfit``): its modes on the training
-side, the rest and the distribution of the parts of the score on the validation side, on which nothing was
-fitted. The calibration side only calibrates.
+Then ``models.training.misfit`` fits the residual factors on the training split, and on the validation split,
+on which nothing was fitted, the rest of the misfit and the distributions of the score's parts. The
+calibration split only calibrates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from models.scoring.joint_score import depth_of
 from models.scoring.scoring_model import ScoringModel
 from models.training.calibrating import calibrate
 from models.training.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
-from models.training.losses import consistency, fidelity, mask_a_stretch, novelty
+from models.training.losses import consistency, fidelity, mask_an_interval, novelty
 from models.training.misfit import ModeSettings, fit_parts, fit_residual_factors
 from models.training.spectra import SpectraSource, TrainingSplit, batch_of, chunks
 
@@ -47,19 +47,19 @@ class TrainingSettings:
 
     Attributes
     ----------
-    epochs : at most so many skips the training set.
+    epochs : passes over the training split, at most.
     patience : stop after so many epochs without a better validation loss.
     batch : spectra per step.
     learning_rate : peak of a one-cycle schedule (Adam).
     consistency : weight of the consistency term; it fades in over the middle of the training,
         because latents that ignore their input are consistent too.
-    novelty : weight of telling whole from damaged spectra.
+    novelty : weight of distinguishing intact from damaged spectra.
     model_error : relative error of flux added to the noise, so that bright spectra do not rule.
     flow_epochs, flow_transforms, flow_hidden : the density of latents.
     decoder_hidden : widths of the decoder.
     scan : (width, step) in pixels of the cells over which the residual is averaged.
-    modes : directions of the usual misfit; mode_spectra : how many spectra they are learnt from, at most;
-        mode_rounds : of expectation maximisation.
+    modes : number of residual factors; mode_spectra : to fit them to, at most; mode_rounds : of expectation
+        maximisation.
     encoder : sizes of the encoder.
     seed : of everything random; threads : of torch.
     """
@@ -113,7 +113,7 @@ class TrainingProgress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPopulation:
-    """What the spectra are: entries of the model card that the arrays do not tell."""
+    """What the spectra are: entries of the model card that the arrays do not hold."""
 
     name: str
     description: str
@@ -284,7 +284,7 @@ def _train_an_epoch(
     optimiser: torch.optim.Optimizer,
     schedule: torch.optim.lr_scheduler.OneCycleLR,
 ) -> float:
-    """One skip the training set; returns the mean fidelity."""
+    """One pass over the training split; returns the mean fidelity."""
     # Seeded by the epoch, so that a training that continues goes on as if it had not stopped.
     torch.manual_seed(settings.seed + 1 + epoch)
     generator = np.random.default_rng([settings.seed, epoch])
@@ -293,7 +293,7 @@ def _train_an_epoch(
     total, steps = 0.0, len(training) // settings.batch
     for step in range(steps):
         batch = batch_of(training, np.sort(order[step * settings.batch : (step + 1) * settings.batch]))
-        batch = mask_a_stretch(batch, generator)
+        batch = mask_an_interval(batch, generator)
         latents = model.encode(*batch)
         misfit = fidelity(model, batch, latents, settings.model_error)
         whole = [latents[:, settings.encoder.latents :]]

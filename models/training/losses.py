@@ -1,4 +1,4 @@
-"""What a batch of spectra costs the autoencoder: misfit, latents that move with redshift, damage not seen."""
+"""Losses of the autoencoder: fidelity, consistency of latents under redshift, and novelty."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def consistency(model: ScoringModel, latents: Tensor, batch: Batch) -> tuple[Ten
     )
     wanted = torch.cat((target[::2], target[1::2]))
     missed = (again[:, :decoded] - wanted) / target.std(dim=0).clamp_min(1e-3)
-    # A carried spectrum may have lost the lines that told what it is: far misses count linearly.
+    # A carried spectrum may have lost its most telling lines: far misses count linearly.
     distance = torch.nn.functional.huber_loss(missed, torch.zeros_like(missed))
     return distance, again[len(carried[0]) :, decoded:]
 
@@ -98,7 +98,7 @@ def _damaged(
 def novelty(
     model: ScoringModel, batch: Batch, latents: Tensor, whole: list[Tensor], rng: np.random.Generator
 ) -> Tensor:
-    """Cross entropy of the novelty output; ``whole`` holds those of spectra known to be whole."""
+    """Cross entropy of the novelty output; ``whole`` are the outputs of spectra known to be intact."""
     _, ivar, redshift = batch
     damaged, labels, weights = _damaged(model, batch, latents.detach(), rng)
     outputs = model.encode(damaged, ivar, redshift)[:, model.encoder.settings.latents :]
@@ -109,8 +109,8 @@ def novelty(
     return loss
 
 
-def mask_a_stretch(batch: Batch, generator: np.random.Generator) -> Batch:
-    """Mask a random stretch of the batch's second half, so that gaps are nothing new to the model."""
+def mask_an_interval(batch: Batch, generator: np.random.Generator) -> Batch:
+    """Mask a random interval in the batch's second half, so that gaps are nothing new to the model."""
     flux, ivar, redshift = batch
     pixels = flux.shape[1]
     keep = torch.ones_like(ivar)

@@ -1,4 +1,4 @@
-"""After the autoencoder: what its reconstructions usually miss, and how the score's parts are distributed."""
+"""Misfit of a trained autoencoder: residual factors, the rest, and the score's parts in usual spectra."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from models.training.spectra import SpectraSource, batch_of, chunks
 
 @dataclass(frozen=True)
 class ModeSettings:
-    """How the modes of the usual misfit are learnt.
+    """How to fit the residual factors.
 
     Attributes
     ----------
     count : number of modes.
-    spectra : how many they are learnt from, at most.
+    spectra : to fit them to, at most.
     rounds : of expectation maximisation.
     seed : of where it begins.
     """
@@ -34,7 +34,7 @@ class ModeSettings:
 
 @torch.no_grad()
 def fit_residual_factors(model: ScoringModel, spectra: SpectraSource, settings: ModeSettings) -> None:
-    """Modes of the residuals of an even sample of the training spectra."""
+    """Fit the modes to the residuals of an even sample of the training spectra."""
     count = min(settings.spectra, len(spectra))
     chosen = np.unique(np.linspace(0, len(spectra) - 1, count).astype(np.int64))
     residuals, weights = [], []
@@ -52,7 +52,7 @@ def fit_residual_factors(model: ScoringModel, spectra: SpectraSource, settings: 
 
 @torch.no_grad()
 def fit_parts(model: ScoringModel, spectra: SpectraSource) -> None:
-    """Learn the rest of the misfit, then how the parts of the score are distributed."""
+    """Fit the rest of the misfit, then the distributions of the score's parts."""
     found, kept = [], []
     for index in chunks(len(spectra), 64):
         flux, ivar, redshift = batch_of(spectra, index)

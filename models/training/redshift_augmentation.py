@@ -1,7 +1,7 @@
-"""Spectra carried to another redshift, so that latents are learnt to stay what they are.
+"""Redshift augmentation: spectra carried to another redshift, whose latents must stay the same.
 
-As spender does (Liang et al. 2023, ApJL 956 L6, and its training scripts): the observed spectrum is
-shifted by linear interpolation, a share of its pixels gets more noise, and a stretch may be masked.
+As in spender (Liang et al. 2023, ApJL 956 L6, and its training scripts): linear interpolation shifts the
+observed spectrum, a share of its pixels gets more noise, and an interval may be masked.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def roughen(flux: Tensor, ivar: Tensor) -> tuple[Tensor, Tensor]:
     flux = flux + added * torch.randn_like(flux)
     weight = ivar / (1 + ivar * added.square())
     pixels = flux.shape[1]
-    stretch = math.ceil(0.05 * pixels)
-    first = torch.randint(0, pixels - stretch + 1, (len(flux), 1))
+    width = math.ceil(0.05 * pixels)
+    first = torch.randint(0, pixels - width + 1, (len(flux), 1))
     place = torch.arange(pixels)[None]
-    masked = (place >= first) & (place < first + stretch) & (torch.arange(len(flux))[:, None] % 2 == 1)
+    masked = (place >= first) & (place < first + width) & (torch.arange(len(flux))[:, None] % 2 == 1)
     return flux, torch.where(masked, 0.0, weight)

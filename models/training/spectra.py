@@ -1,4 +1,4 @@
-"""Normalised spectra to train on, in memory or not, and batches of them."""
+"""Training spectra: normalised, in memory or not, in three splits and in batches."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ class SpectraSource(Protocol):
 
 @dataclass(frozen=True)
 class TrainingSplit:
-    """Spectra to learn from, to stop by, and to calibrate on; no object is on two sides."""
+    """Spectra to train on, to stop by, and to calibrate on; no object is in two splits."""
 
     training: SpectraSource
     validation: SpectraSource
     calibration: SpectraSource
 
     def counts(self, batch: int) -> dict[str, int]:
-        """Number of spectra on each side, by name.
+        """Number of spectra in each split, by name.
 
         Raises
         ------
-        ConfigurationError : fewer than a ``batch`` for training, or than eight on another side.
+        ConfigurationError : fewer than a ``batch`` for training, or than eight in another split.
         """
         counts = {
             "training": len(self.training),
@@ -67,7 +67,7 @@ class TrainingSplit:
         if counts["training"] < batch or min(counts["validation"], counts["calibration"]) < 8:
             raise ConfigurationError(
                 "Too few spectra to train on.",
-                got=", ".join(f"{count} for {side}" for side, count in counts.items()),
+                got=", ".join(f"{count} for {name}" for name, count in counts.items()),
                 allowed=f"at least a batch of {batch} for training, 8 each for the others",
                 remedy="Give more spectra, or a smaller batch.",
                 kind=ErrorKind.TOO_FEW_SPECTRA,
@@ -75,7 +75,7 @@ class TrainingSplit:
         return counts
 
     def __len__(self) -> int:
-        """Number of spectra on all sides."""
+        """Number of spectra in all splits."""
         return len(self.training) + len(self.validation) + len(self.calibration)
 
 

@@ -1,4 +1,4 @@
-"""What a variational autoencoder minimises: InfoVAE (Zhao et al. 2017) with a Gaussian kernel.
+"""The loss of a variational autoencoder: InfoVAE (Zhao et al. 2017) with a Gaussian kernel.
 
 Per spectrum: reconstruction + (1 - alpha) KL + (alpha + lambda - 1) MMD with alpha = 0, as in the published
 models. KL draws every posterior to the standard normal prior, MMD the posteriors of all spectra together.
@@ -24,13 +24,13 @@ _LEAST_FLUX = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Spectra as they are and as the model is shown them.
+    """Spectra as they are and as the encoder sees them.
 
     Attributes
     ----------
     flux, ivar : (B, N), of the normalised flux; ``ivar`` 0 where masked.
     redshift : (B,).
-    shown : (B, N) ivar that the encoder is given: 0 also where a gap was made.
+    shown : (B, N) ivar that the encoder takes: 0 also where a gap was made.
     """
 
     flux: Tensor

@@ -1,4 +1,4 @@
-"""A variational autoencoder of rest-frame spectra as a scoring model.
+"""The variational model: an autoencoder of rest-frame spectra, scored by its reconstruction.
 
 The kind of model of Ortiz Manrique & Boquien (A&A 703, A242, 2025): a perceptron that narrows towards a
 few latents and one that widens again, spectra brought to the rest frame before, a reconstruction score
@@ -20,14 +20,12 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.model_card import ModelCard
-from models.reconstruction_scores import Form, ReconstructionScore
+from models.reconstruction_scores import Form, ReconstructedSpectra, ReconstructionScore
 from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
 from models.variational.rest_frame import RestFrame, RestTaps
 
@@ -133,8 +131,8 @@ class VariationalModel(CalibratedModel):
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
         latents = self.encode(flux, ivar, redshift)
         reconstruction = self.decode(latents, redshift)
-        score = self.reconstruction_score(flux, ivar, ivar > 0, reconstruction, redshift, self.wavelength)
-        return ModelOutputs(latents, score, reconstruction)
+        spectra = ReconstructedSpectra(flux, ivar, ivar > 0, reconstruction, redshift, self.wavelength)
+        return ModelOutputs(latents, self.reconstruction_score(spectra), reconstruction)
 
     def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
         """Natural log of the likelihood of spectra that share one ivar (N,) and one redshift.
@@ -155,7 +153,7 @@ class VariationalModel(CalibratedModel):
             flux = flux.to(ivar.dtype)
             mean, _ = self._posterior(torch.where(good, flux, 0) @ first + first_bias)
             reconstruction = self.decoder(mean) @ last + last_bias
-            score = self.reconstruction_score(
+            spectra = ReconstructedSpectra(
                 flux,
                 ivar.expand_as(flux),
                 good.expand_as(flux),
@@ -163,7 +161,7 @@ class VariationalModel(CalibratedModel):
                 at.expand(len(flux)),
                 self.wavelength,
             )
-            return -0.5 * self._total(score, ivar)
+            return -0.5 * self._total(self.reconstruction_score(spectra), ivar)
 
         return log_likelihood
 
@@ -171,12 +169,6 @@ class VariationalModel(CalibratedModel):
         """What every reconstruction at the redshifts (B,) holds whatever its latents, (B, N)."""
         rest = (self.usual + self.output.bias).expand(len(redshift), -1)
         return self.frame.to_observed(rest, redshift)
-
-    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
-        """Typical spectra at a redshift: reconstructions of the ``chosen`` calibration spectra, (M, N)."""
-        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
-        redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
-        return self.decode(latents, redshifts)
 
     def _posterior(self, first: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.posterior(self.rest_of_encoder(first.relu())).chunk(2, dim=1)

@@ -1,24 +1,23 @@
-"""Fitting a variational autoencoder to spectra, and calibrating its scores."""
+"""Training of a variational autoencoder, with the calibration of its scores."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from models.model_card import ModelCard
 from models.training.calibrating import calibrate
 from models.training.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
 from models.training.fit import TrainingPopulation, TrainingProgress
-from models.training.spectra import SpectraSource, TrainingSplit
+from models.training.spectra import SpectraSource, TrainingSplit, batch_of, chunks
 from models.variational.losses import Batch, LossWeights, loss
 from models.variational.model import KIND, VariationalArchitecture, VariationalModel
 
@@ -110,7 +109,7 @@ def usual_spectrum(model: VariationalModel, spectra: SpectraSource) -> Tensor:
     nothing = torch.zeros_like(model.usual)
     parts = []
     for index in np.array_split(chosen, max(len(chosen) // 32, 1)):
-        flux, ivar, redshift = _tensors(spectra, index)
+        flux, ivar, redshift = batch_of(spectra, index)
         taps = model.frame.averaging(ivar, redshift, nothing)
         known = taps.known
         rest = taps.apply(torch.where(ivar > 0, flux, 0))
@@ -127,7 +126,7 @@ def _card(
     population: TrainingPopulation, settings: VariationalSettings, data: Mapping[str, Any]
 ) -> ModelCard:
     observed = np.log10(population.grid.wavelength())
-    # Nowhere finer than the observed pixels: every rest-frame pixel is to hold some.
+    # Nowhere finer than the observed pixels: every rest-frame pixel needs some.
     step = max(_LEAST_STEP, float(np.diff(observed).max()))
     start = float(observed[0]) - math.log10(1 + population.redshift_max) - step
     stop = float(observed[-1]) - math.log10(1 + population.redshift_min) + step
@@ -173,10 +172,10 @@ def _fit(
             optimiser.param_groups[0]["lr"] *= _SLOWER
         if checkpoints is not None:
             write_checkpoint(checkpoints, name, state, model, optimiser)
-        told = TrainingProgress(
+        progress = TrainingProgress(
             "autoencoder", state.epoch, settings.epochs, trained, held_out, better, learning_rate
         )
-        callback(told, model)
+        callback(progress, model)
     model.load_state_dict(state.best_state)
     return state.best
 
@@ -188,7 +187,7 @@ def _train_an_epoch(
     epoch: int,
     optimiser: torch.optim.Optimizer,
 ) -> float:
-    """One skip the training set; returns the mean loss."""
+    """One pass over the training set; returns the mean loss."""
     # Seeded by the epoch, so that a training that continues goes on as if it had not stopped.
     torch.manual_seed(settings.seed + 1 + epoch)
     generator = np.random.default_rng([settings.seed, epoch])
@@ -198,7 +197,7 @@ def _train_an_epoch(
     total, steps = 0.0, len(training) // settings.batch
     for step in range(steps):
         index = np.sort(order[step * settings.batch : (step + 1) * settings.batch])
-        flux, ivar, redshift = _tensors(training, index)
+        flux, ivar, redshift = batch_of(training, index)
         batch = Batch(flux, ivar, redshift, ivar * _gaps(ivar.shape, settings.gaps, generator))
         noise, prior = torch.randn(2, len(flux), latents)
         value = loss(model, batch, settings_weights(settings), noise, prior)
@@ -216,7 +215,7 @@ def settings_weights(settings: VariationalSettings) -> LossWeights:
 
 
 def _gaps(shape: tuple[int, ...], share: float, generator: np.random.Generator) -> Tensor:
-    """(B, N) of 1, with 0 on a random stretch of that share of the rows."""
+    """(B, N) of 1, with 0 on a random interval of that share of the rows."""
     rows, pixels = shape
     keep = torch.ones(rows, pixels)
     for row in np.flatnonzero(generator.random(rows) < share):
@@ -234,7 +233,8 @@ def _validation_loss(model: VariationalModel, spectra: SpectraSource, settings: 
         200, model.architecture.latents, generator=torch.Generator().manual_seed(settings.seed)
     )
     total = 0.0
-    for flux, ivar, redshift in _chunks(spectra):
+    for index in chunks(len(spectra), _AT_ONCE):
+        flux, ivar, redshift = batch_of(spectra, index)
         batch = Batch(flux, ivar, redshift, ivar)
         noise = torch.zeros(len(flux), model.architecture.latents)
         total += float(loss(model, batch, settings_weights(settings), noise, prior)) * len(flux)
@@ -245,18 +245,9 @@ def _validation_loss(model: VariationalModel, spectra: SpectraSource, settings: 
 def _chi2_per_pixel(model: VariationalModel, spectra: SpectraSource) -> float:
     """Median over spectra of chi2 per good pixel of the reconstruction, by the survey's own ivar."""
     values = []
-    for flux, ivar, redshift in _chunks(spectra):
+    for index in chunks(len(spectra), _AT_ONCE):
+        flux, ivar, redshift = batch_of(spectra, index)
         reconstruction = model.outputs(flux, ivar, redshift).reconstruction
         residual = torch.where(ivar > 0, flux - reconstruction, 0)
         values.append((ivar * residual.square()).sum(dim=1) / (ivar > 0).sum(dim=1))
     return float(torch.cat(values).median())
-
-
-def _chunks(spectra: SpectraSource) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    for start in range(0, len(spectra), _AT_ONCE):
-        yield _tensors(spectra, np.arange(start, min(start + _AT_ONCE, len(spectra))))
-
-
-def _tensors(spectra: SpectraSource, index: NDArray[Any]) -> tuple[Tensor, Tensor, Tensor]:
-    some = spectra.take(index)
-    return torch.from_numpy(some.flux), torch.from_numpy(some.ivar), torch.from_numpy(some.redshift)

@@ -14,6 +14,7 @@ from models.errors import BugError
 from models.line_mask import PUBLISHED_LINES, VACUUM_LINES, line_pixels
 from models.reconstruction_scores import (
     RECONSTRUCTION_SCORES,
+    ReconstructedSpectra,
     ReconstructionScore,
     reconstruction_scores,
 )
@@ -106,7 +107,7 @@ def test_agrees_with_an_independent_version(n: int, pixels: int) -> None:
     if pixels == 1:
         given_["good"][:] = True
         given_["ivar"][:] = 1
-    found = reconstruction_scores(**given_)
+    found = reconstruction_scores(ReconstructedSpectra(**given_))
     assert found.shape == (n, 16)
     assert found.dtype == torch.float32
     rows = [given_[name].double().numpy() for name in ("flux", "ivar", "good", "reconstruction", "redshift")]
@@ -120,10 +121,10 @@ def test_agrees_with_an_independent_version(n: int, pixels: int) -> None:
 
 def test_rows_are_independent_of_their_company() -> None:
     given_ = spectra(70, 200, seed=1)
-    whole = reconstruction_scores(**given_)
+    whole = reconstruction_scores(ReconstructedSpectra(**given_))
     for row in (0, 31, 32, 69):
         alone = {k: v if k == "wavelength" else v[row : row + 1] for k, v in given_.items()}
-        found = reconstruction_scores(**alone)[0]
+        found = reconstruction_scores(ReconstructedSpectra(**alone))[0]
         torch.testing.assert_close(found, whole[row], rtol=1e-6, atol=0, equal_nan=True)
 
 
@@ -161,12 +162,14 @@ def test_line_windows_that_overlap_are_one(lines: tuple[float, ...]) -> None:
 def test_values_worked_out_by_hand() -> None:
     """Four pixels: free of lines, in the published window of Hα only, in the true one only, in both."""
     scores = reconstruction_scores(
-        flux=torch.tensor([[1.0, 3.0, -0.25, 1.0]]),
-        ivar=torch.tensor([[4.0, 1.0, 2.0, 1.0]]),
-        good=torch.ones(1, 4, dtype=torch.bool),
-        reconstruction=torch.tensor([[1.5, 1.0, 0.75, 1.0]]),
-        redshift=torch.zeros(1),
-        wavelength=torch.tensor([5200.0, 6558.0, 6569.0, 6563.0], dtype=torch.float64),
+        ReconstructedSpectra(
+            flux=torch.tensor([[1.0, 3.0, -0.25, 1.0]]),
+            ivar=torch.tensor([[4.0, 1.0, 2.0, 1.0]]),
+            good=torch.ones(1, 4, dtype=torch.bool),
+            reconstruction=torch.tensor([[1.5, 1.0, 0.75, 1.0]]),
+            redshift=torch.zeros(1),
+            wavelength=torch.tensor([5200.0, 6558.0, 6569.0, 6563.0], dtype=torch.float64),
+        )
     )[0]
     # Residuals 0.5, 2, 1, 0; their squares 0.25, 4, 1, 0; times ivar 1, 4, 2, 0.
     # Relative terms 0.25 / 1.001, 4 / 3.001, 1 / -0.249, 0: all four sum to -2.43.
@@ -201,7 +204,9 @@ def test_the_published_divisor_may_be_zero() -> None:
     model = ones.clone()
     model[1, 1] = -0.001
     found = reconstruction_scores(
-        flux, ones, ones > 0, model, torch.zeros(2), torch.linspace(5000, 5001, 3, dtype=torch.float64)
+        ReconstructedSpectra(
+            flux, ones, ones > 0, model, torch.zeros(2), torch.linspace(5000, 5001, 3, dtype=torch.float64)
+        )
     )
     assert found[0, COLUMN["published_chi2_all_100"]] == math.inf
     assert math.isnan(found[1, COLUMN["published_chi2_all_100"]])
@@ -211,8 +216,8 @@ def test_the_published_divisor_may_be_zero() -> None:
 @pytest.mark.parametrize("name", RECONSTRUCTION_SCORES)
 def test_modules_give_the_same_as_the_batch(name: str) -> None:
     given_ = spectra(40, 300, seed=6)
-    module = ReconstructionScore(name)(**given_)
-    batch = reconstruction_scores(**given_)[:, COLUMN[name]]
+    module = ReconstructionScore(name)(ReconstructedSpectra(**given_))
+    batch = reconstruction_scores(ReconstructedSpectra(**given_))[:, COLUMN[name]]
     torch.testing.assert_close(module.float(), batch, rtol=1e-6, atol=0, equal_nan=True)
 
 
@@ -224,7 +229,9 @@ def test_what_each_score_leaves_out() -> None:
     flux = torch.ones(2, n_pixels)
     flux[0, line], flux[1, 5] = 9.0, 9.0
     ones = torch.ones(2, n_pixels)
-    found = reconstruction_scores(flux, ones, ones > 0, ones, torch.zeros(2), wavelength)
+    found = reconstruction_scores(
+        ReconstructedSpectra(flux, ones, ones > 0, ones, torch.zeros(2), wavelength)
+    )
     for name, column in COLUMN.items():
         on_line, elsewhere = found[:, column].tolist()
         assert (on_line == 0) == ("nolines" in name or "97" in name)
@@ -239,7 +246,9 @@ def test_the_default_form_is_finite_whatever_the_flux(value: float) -> None:
     flux = torch.full((1, 50), value)
     ones = torch.ones(1, 50)
     wavelength = torch.linspace(6000, 6100, 50, dtype=torch.float64)
-    found = reconstruction_scores(flux, ones, ones > 0, 0 * ones, torch.zeros(1), wavelength)
+    found = reconstruction_scores(
+        ReconstructedSpectra(flux, ones, ones > 0, 0 * ones, torch.zeros(1), wavelength)
+    )
     default = [column for name, column in COLUMN.items() if name.startswith("ivar")]
     np.testing.assert_allclose(found[0, default].numpy(), np.float32(value) ** 2, rtol=1e-6)
 
@@ -247,14 +256,14 @@ def test_the_default_form_is_finite_whatever_the_flux(value: float) -> None:
 def test_rows_that_cannot_be_scored_are_nan_and_leave_the_others_alone() -> None:
     given_ = spectra(7, 100, seed=2)
     given_["flux"].abs_()
-    clean = reconstruction_scores(**given_)
+    clean = reconstruction_scores(ReconstructedSpectra(**given_))
     given_["good"][0] = False
     given_["ivar"][1] = 0
     given_["reconstruction"][2, 7], given_["good"][2, 7], given_["ivar"][2, 7] = torch.nan, True, 1
     given_["redshift"][3] = torch.nan
     given_["flux"][4, 9], given_["good"][4, 9] = torch.inf, False
     given_["flux"][5, 9], given_["ivar"][5, 9] = torch.nan, 0
-    found = reconstruction_scores(**given_)
+    found = reconstruction_scores(ReconstructedSpectra(**given_))
     assert torch.isnan(found[:3]).all()
     assert torch.isnan(found[3]).tolist() == ["nolines" in name for name in RECONSTRUCTION_SCORES]
     assert torch.isfinite(found[4:]).all()
@@ -266,9 +275,9 @@ def test_a_wild_pixel_neither_overflows_nor_reaches_the_trimmed_scores() -> None
     given_["flux"].abs_()
     given_["good"][:], given_["ivar"][:] = True, 1
     given_["redshift"][:] = 0
-    clean = reconstruction_scores(**given_)
+    clean = reconstruction_scores(ReconstructedSpectra(**given_))
     given_["flux"][0, 50] = 1e30
-    found = reconstruction_scores(**given_)
+    found = reconstruction_scores(ReconstructedSpectra(**given_))
     trimmed = [column for name, column in COLUMN.items() if "97" in name]
     assert (found[0, trimmed] < 2 * clean[0, trimmed]).all()
     assert found[0, COLUMN["published_mse_all_100"]] == pytest.approx(1e30, rel=1e-5)
@@ -276,7 +285,7 @@ def test_a_wild_pixel_neither_overflows_nor_reaches_the_trimmed_scores() -> None
 
 def test_no_spectra_give_no_scores() -> None:
     given_ = {k: v if k == "wavelength" else v[:0] for k, v in spectra(2, 20).items()}
-    assert reconstruction_scores(**given_).shape == (0, 16)
+    assert reconstruction_scores(ReconstructedSpectra(**given_)).shape == (0, 16)
 
 
 @pytest.mark.parametrize("name", ["flux", "ivar", "good", "reconstruction", "redshift", "wavelength"])
@@ -284,4 +293,4 @@ def test_shapes_that_do_not_fit_are_named(name: str) -> None:
     given_ = spectra(2, 20)
     given_[name] = given_[name][:1]
     with pytest.raises(BugError, match=r"do not fit together(.|\n)*flux \((1|2), 20\)"):
-        reconstruction_scores(**given_)
+        reconstruction_scores(ReconstructedSpectra(**given_))

@@ -12,7 +12,7 @@ from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.reconstruction_scores import ExplainableReconstructionScore
 from models.errors import BugError, ConfigurationError
-from models.reconstruction_scores import RECONSTRUCTION_SCORES, reconstruction_scores
+from models.reconstruction_scores import RECONSTRUCTION_SCORES, ReconstructedSpectra, reconstruction_scores
 from models.scoring.scoring_model import ScoringModel
 from tests.models.local.linear_model import GRID, PIXELS, LinearModel
 
@@ -83,12 +83,14 @@ def test_the_module_gives_the_pipelines_columns(tiny_model: ScoringModel) -> Non
     ivar = 9.0 * (torch.rand(tiny_model.card.grid.size) > 0.1)
     redshift = torch.full((3,), 0.2, dtype=torch.float64)
     columns = reconstruction_scores(
-        flux,
-        ivar.expand_as(flux),
-        ivar.expand_as(flux) > 0,
-        tiny_model.outputs(flux, ivar.expand_as(flux), redshift).reconstruction,
-        redshift,
-        torch.from_numpy(tiny_model.card.grid.wavelength()),
+        ReconstructedSpectra(
+            flux,
+            ivar.expand_as(flux),
+            ivar.expand_as(flux) > 0,
+            tiny_model.outputs(flux, ivar.expand_as(flux), redshift).reconstruction,
+            redshift,
+            torch.from_numpy(tiny_model.card.grid.wavelength()),
+        )
     )
     for column, name in enumerate(RECONSTRUCTION_SCORES):
         found = ExplainableReconstructionScore(tiny_model, name, ivar, 0.2)(flux)

@@ -66,9 +66,7 @@ def test_rows_of_an_unreadable_file_have_the_keys_of_its_survey(tmp_path: Path) 
     assert plate.keys() == [f"{file.specprod}/{file.survey}//-1#0"]
 
 
-def test_a_key_that_does_not_fit_its_column_is_a_bug(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_does_not_fit_its_column_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = inspect(*CoaddContent(count=2).write(tmp_path))
     long = replace(DESI, key=lambda *names: "/".join(map(str, names)).ljust(73, "x"))
     monkeypatch.setattr("engine.surveys.surveys.SURVEYS", [long])
