@@ -19,10 +19,10 @@ from infra.settings import Settings
 from tests.small_run import REPOSITORY
 from tests.synthetic_store import synthetic_store
 
-PAGES = sorted(
-    [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", REPOSITORY / "infra" / "README.md"]
-    + list((REPOSITORY / "docs").rglob("*.md"))
-)
+PAGES = [
+    *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "infra/README.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
 BUILD_FILES = [
     REPOSITORY / name
     for name in (
@@ -44,7 +44,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 MODULE = re.compile(rf"(?<![\w./-])((?:{LAYERS})(?:\.[A-Za-z_]\w*)+)(:\w+)?(?![\w/])")
 RUN_MODULE = re.compile(r"python3? -m\s+([\w.]+)")
 FILE = re.compile(rf"(?<![\w./-])((?:{LAYERS}|docs)/[\w.*/-]*[\w*/])")
-VARIABLE = re.compile(r"\bWHYSPEC_[A-Z_]+\b")
+VARIABLE = re.compile(r"\bWHYSPEC_[A-Z][A-Z_]*\b")
 
 OWN_VARIABLES = {
     "WHYSPEC_SETTINGS",  # where the settings file is
@@ -59,7 +59,7 @@ RETIRED = {
     r"patiently": "with retries",
     r"planted|plants?": "injected, inject",
     r"set aside|sets aside": "quarantined",
-    r"passed over|passes over": "skipped",
+    r"passed over": "skipped",
     r"verdicts?": "readout",
     r"usual misfit": "residual factors",
     r"sealed": "checksummed",
@@ -80,9 +80,6 @@ RETIRED = {
     r"a (?=injected|injection|orphan|outlier|observer)": "an",
     r"(?:one|the|a) skips? (?:over|the|b|x)": "a pass over",
 }
-EXCEPTIONS = {
-    ("0002-tail-probability.md", "skip"): "",
-}
 
 
 def name_of(path: Path) -> str:
@@ -101,15 +98,13 @@ def prose_of(path: Path) -> str:
 
 @cache
 def resolve(name: str) -> object:
-    """A dotted name to a module, or to the attribute of one; AttributeError or ImportError if there is none."""
+    """What a dotted name names; ImportError or AttributeError if there is none."""
     parts = name.split(".")
-    for length in range(len(parts), 0, -1):
-        if importlib.util.find_spec(".".join(parts[:1])) and _is_module(parts[:length]):
-            found: object = importlib.import_module(".".join(parts[:length]))
-            for attribute in parts[length:]:
-                found = getattr(found, attribute)
-            return found
-    raise ImportError(name)
+    length = max(length for length in range(1, len(parts) + 1) if _is_module(parts[:length]))
+    found: object = importlib.import_module(".".join(parts[:length]))
+    for attribute in parts[length:]:
+        found = getattr(found, attribute)
+    return found
 
 
 def _is_module(parts: list[str]) -> bool:
@@ -201,79 +196,72 @@ def test_every_page_and_picture_is_reached_from_the_readme() -> None:
     assert sorted(everything - reached) == []
 
 
+def options_of(group: App, name: str = "") -> dict[str, set[str]]:
+    """Every command of the command line, ``bench read`` for one, with its options."""
+    found: dict[str, set[str]] = {}
+    for part in (part for part in group if not part.startswith("-")):
+        command, whole = group[part], f"{name} {part}".strip()
+        found |= options_of(command, whole)
+        if command.default_command is not None:
+            found[whole] = {
+                option for each in command.assemble_argument_collection() for option in each.names
+            }
+    return found
+
+
+OPTIONS = options_of(app)
+EVERYWHERE = {"--help", "--version", "--traceback"}
+OF_SLURM = {"--nodes", "--cpus-per-task", "--gpus-per-node"}
+COMMAND = re.compile(rf"\bwhyspec ((?:{'|'.join(sorted(OPTIONS, reverse=True))})\b)(.*)")
+
+
 def lines_of(code: str) -> list[str]:
-    """The lines of a shell block, continued ones joined."""
+    """The lines of a shell script, continued ones joined, comments kept."""
     return re.sub(r"\\\n\s*", " ", code).split("\n")
 
 
-def words_after_whyspec(line: str) -> list[str] | None:
-    """The words of a ``whyspec`` command in a line of shell; None if there is none."""
-    words = shlex.split(line, comments=True)
-    while words and re.match(r"[A-Z_]+=", words[0]):
-        words.pop(0)
-    return words[1:] if words and Path(words[0]).name == "whyspec" else None
-
-
-def commands_of(path: Path) -> list[list[str]]:
-    """The complete ``whyspec`` commands of a page: those in blocks of code."""
-    blocks = [code for language, code in FENCE.findall(text_of(path)) if language in ("", "bash", "sh")]
-    lines = [line for code in blocks for line in lines_of(code) if re.match(r"[^#│]*\bwhyspec ", line)]
-    found = [words_after_whyspec(line) for line in lines if not line.startswith(" ")]
-    return [words for words in found if words]
+def spans_of(path: Path) -> list[str]:
+    """What a page writes as code within its sentences."""
+    spans = CODE_SPAN.findall(FENCE.sub("", text_of(path)))
+    return [re.sub(r"\s+", " ", span) for span in spans]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_command_in_a_block_parses(path: Path) -> None:
-    for words in commands_of(path):
+    blocks = [code for language, code in FENCE.findall(text_of(path)) if not language]
+    lines = [line for code in blocks for line in lines_of(code) if line.startswith("whyspec ")]
+    for line in lines:
         try:
-            app.parse_args(words, exit_on_error=False, print_error=False)
+            app.parse_args(shlex.split(line, comments=True)[1:], exit_on_error=False, print_error=False)
         except CycloptsError as error:
-            pytest.fail(f"whyspec {shlex.join(words)}: {error}")
-
-
-def options_of(words: list[str]) -> tuple[str, set[str]]:
-    """The command that words begin with, and the options that it has; KeyError if there is none."""
-    command: App = app
-    name = []
-    while words and re.fullmatch(r"[a-z][a-z-]*", words[0]) and (not name or name == ["bench"]):
-        command = command[words[0]]
-        name.append(words.pop(0))
-    return " ".join(name), {option for each in command.assemble_argument_collection() for option in each.names}
+            pytest.fail(f"{line}: {error}")
 
 
 @pytest.mark.parametrize("path", PAGES + BUILD_FILES, ids=name_of)
-def test_every_command_and_option_in_a_line_exists(path: Path) -> None:
-    everywhere = {"--help", "--version", "--traceback"}
-    text = FENCE.sub("", text_of(path)) if path.suffix == ".md" else ""
-    spans = [re.sub(r"\s+", " ", span) for span in CODE_SPAN.findall(text)]
-    lines = spans if path.suffix == ".md" else lines_of(text_of(path))
-    known = "|".join(name for name in app if not name.startswith("-"))
-    for rest in (found[1] for line in lines if (found := re.search(rf"\bwhyspec ((?:{known})\b.*)", line))):
-        words = shlex.split(rest.split("#")[0])
-        command, options = options_of(words)
-        given = {word.split("=")[0] for word in words if word.startswith("--")}
-        assert given <= options | everywhere, f"whyspec {command}"
-    for span in spans:
-        if span.startswith("whyspec ") and not span.startswith("whyspec --"):
-            options_of(shlex.split(span.replace("COMMAND", "run"))[1:])
+def test_every_command_in_a_sentence_or_script_has_these_options(path: Path) -> None:
+    lines = spans_of(path) if path.suffix == ".md" else lines_of(text_of(path))
+    for command, rest in (found for line in lines for found in COMMAND.findall(line)):
+        assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= OPTIONS[command] | EVERYWHERE, f"{command}{rest}"
 
 
-def test_options_named_alone_are_options_of_some_command() -> None:
-    """Pages name options by themselves, such as ``--wait``."""
-    commands = [app[name] for name in app if not name.startswith("-")]
-    commands += [app["bench"][name] for name in app["bench"] if not name.startswith("-")]
-    known = {option for each in commands for part in each.assemble_argument_collection() for option in part.names}
-    others = {"--nodes", "--cpus-per-task", "--gpus-per-node", "--help", "--traceback"}  # Slurm's, and everywhere
-    for path in PAGES:
-        spans = CODE_SPAN.findall(FENCE.sub("", text_of(path)))
-        given = {span.split()[0].split("=")[0] for span in spans if span.startswith("--")}
-        assert given <= known | others, path
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_command_and_option_named_in_a_sentence_exists(path: Path) -> None:
+    known = set().union(*OPTIONS.values()) | EVERYWHERE | OF_SLURM
+    for span in spans_of(path):
+        if span.startswith("whyspec "):
+            assert COMMAND.match(span) or span in (
+                "whyspec bench",
+                "whyspec COMMAND --help",
+                "whyspec --help",
+            ), span
+        if span.startswith("--"):
+            assert re.split(r"[ =]", span)[0] in known, span
 
 
 @pytest.mark.parametrize("path", PAGES + BUILD_FILES, ids=name_of)
 def test_every_setting_that_is_named_exists(path: Path) -> None:
     known = {f"WHYSPEC_{name.upper()}" for name in Settings.model_fields} | OWN_VARIABLES
-    assert set(VARIABLE.findall(text_of(path))) - {"WHYSPEC_"} <= known
+    assert set(VARIABLE.findall(text_of(path))) <= known
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name_of)
@@ -291,7 +279,9 @@ def test_python_in_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "demo").mkdir()
     synthetic_store(tmp_path / "demo" / "odd.zarr")
     monkeypatch.chdir(tmp_path)
-    blocks = [code for language, code in FENCE.findall(text_of(REPOSITORY / "docs" / "guide.md")) if language == "python"]
+    guide = text_of(REPOSITORY / "docs" / "guide.md")
+    blocks = [code for language, code in FENCE.findall(guide) if language == "python"]
     assert blocks
+    names: dict[str, object] = {}
     for code in blocks:
-        exec(compile(code, "docs/guide.md", "exec"), {"__name__": "guide"})  # noqa: S102 - our own page
+        exec(compile(code, "docs/guide.md", "exec"), names)  # noqa: S102 - our own page
