@@ -215,6 +215,17 @@ OF_SLURM = {"--nodes", "--cpus-per-task", "--gpus-per-node"}
 COMMAND = re.compile(rf"\bwhyspec ((?:{'|'.join(sorted(OPTIONS, reverse=True))})\b)(.*)")
 
 
+def test_the_floors_that_are_drawn_are_those_that_are_held() -> None:
+    contracts = tomllib.loads(text_of(REPOSITORY / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    held = {each["containers"][0]: each["layers"] for each in contracts if "containers" in each}
+    drawn = {}
+    for _, code in FENCE.findall(text_of(REPOSITORY / "docs" / "architecture.md")):
+        layer, *floors = code.rstrip().split("\n")
+        drawn[layer] = [floor.strip() for floor in floors]
+    assert held
+    assert {layer: drawn[layer] for layer in held} == held
+
+
 def lines_of(code: str) -> list[str]:
     """The lines of a shell script, continued ones joined, comments kept."""
     return re.sub(r"\\\n\s*", " ", code).split("\n")
