@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from engine.spectra.signal_to_noise import good_fraction, median_snr
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
@@ -34,6 +33,7 @@ from flows.command_line import run_command
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
+from models.signal_to_noise import good_fraction, median_snr
 from tests.engine.surveys.coadd_files import CoaddContent
 from tests.small_run import small_model, small_options
 
