@@ -25,8 +25,9 @@ from engine.store.reading import StoreView
 from engine.store.verify import verify
 from engine.surveys.directory import name_of
 from engine.surveys.layout import Candidate, Found, Layout
-from engine.surveys.listing import layout_names, list_release
+from engine.surveys.listing import list_release
 from engine.surveys.reader import Description, Names, Reader
+from engine.surveys.recognition import layouts
 from engine.surveys.survey import ObservedMark, Survey, ViewerLink
 from engine.surveys.surveys import SURVEYS
 from flows.command_line import run_command
@@ -190,8 +191,9 @@ def test_its_directory_is_recognised_by_its_layout(release: Path) -> None:
     listing = list_release([str(release)])
     assert (listing.layout, listing.grid, listing.spectra) == ("lyra-fields", LYRA_GRID, 3 * PER_FIELD)
     assert [(name_of(file.url), file.kind) for file in listing.refused] == [("lyra-14.fits", "wrong-grid")]
-    assert "lyra-fields" in layout_names()
-    assert layout_names()[-1] == "files"
+    names = [each.name for each in layouts()]
+    assert "lyra-fields" in names
+    assert names[-1] == "files"
 
 
 def test_it_shares_no_store_with_another_survey(release: Path, tmp_path: Path) -> None:
