@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
+from engine.spectra.pixels import good_fraction
 from engine.spectra.rows import Rows
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
@@ -34,7 +35,7 @@ from flows.command_line import run_command
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
-from models.signal_to_noise import good_fraction, median_snr
+from models.signal_to_noise import median_snr
 from tests.engine.surveys.coadd_files import CoaddContent
 from tests.small_run import small_model, small_options
 
