@@ -33,7 +33,7 @@ def run_release(request: RunRequest, settings: Settings) -> RunSummary:
     with locked_run(request, settings) as prepared:
         if not prepared.has_work:
             return summary_of_nothing(prepared, time.monotonic() - begun)
-        warn_of_dense_cost(prepared.models, prepared.cards, prepared.configuration.occlusion)
+        warn_of_dense_cost(prepared.models, prepared.cards, prepared.configuration.attribution)
         # Imported here: a second run over the same release has no need of them.
         prepare_prefect()
         from infra.prefect_server import prefect_starting

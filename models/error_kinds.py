@@ -167,6 +167,7 @@ class ErrorKind(StrEnum):
     WINDOWS = "windows"
     WORKERS = "workers"
     WORKERS_NOT_READY = "workers-not-ready"
+    ATTRIBUTION_SETTINGS = "attribution-settings"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.attribution.explanations import Explanations
+from engine.attribution.explanation import Explanations
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import Signature, counted
 from engine.spectra.rows import Rows
@@ -64,7 +64,7 @@ def synthetic_store(
         grid=grid,
         reconstruction_scores=("mse_100",),
         threshold=THRESHOLD,
-        occlusion=OcclusionSettings(windows=WINDOWS),
+        attribution=OcclusionSettings(windows=WINDOWS),
         block_rows=BLOCK,
         outlier_block_rows=OUTLIER_BLOCK,
     )
@@ -142,24 +142,33 @@ def synthetic_store(
     signatures = (edge | sky).astype(np.uint16)
     for number_of_block, block in enumerate(explaining.blocks):
         part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
+        chosen = list(block.rows)
+        unexplained = Explanations.unexplained(
+            SelectedSpectra(
+                np.array(block.rows, np.int64),
+                explained.redshift[part],
+                explained.flux[part],
+                explained.ivar[part],
+                np.zeros(block.spectra, np.int8),
+            ),
+            grid,
+            WINDOWS,
+            np.array(rows.take(np.array(chosen)).keys(), dtype=object),
+            data["target_id"][chosen],
+        )
         written = store.write_explanations(
             block,
-            Explanations(
-                selected=SelectedSpectra(
-                    np.array(block.rows, np.int64),
-                    explained.redshift[part],
-                    explained.flux[part],
-                    explained.ivar[part],
-                    np.zeros(block.spectra, np.int8),
-                ),
+            replace(
+                unexplained,
                 baseline=explained.baseline[part],
                 maps=np.repeat(explained.combined[part][:, None, :], len(WINDOWS), axis=1),
                 spread=np.ones((block.spectra, len(WINDOWS), grid.size), np.float32),
                 combined=explained.combined[part],
-                log_prob=-score[list(block.rows)],
+                log_prob=-score[chosen],
                 baseline_log_prob=np.zeros(block.spectra, np.float32),
                 peak_wavelength=peak_wavelength[part],
-                peak_window=np.full(block.spectra, 8, np.int32),
+                peak_rest_wavelength=peak_wavelength[part] / (1 + explained.redshift[part]),
+                peak_scale=np.full(block.spectra, 8, np.int32),
                 signatures=signatures[part],
             ),
         )

@@ -1,4 +1,4 @@
-"""Where an attribution has to peak, as people say it: a line's name or a wavelength."""
+"""Peak filter: where an attribution has to peak, given by a line's name or a wavelength."""
 
 from __future__ import annotations
 

@@ -2,38 +2,93 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
+from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.baselines import drawn_calibration
+from engine.attribution.method import AttributionMethod, MethodSettings
 from engine.attribution.occlusion.combine import PRESETS, scale_map
-from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.subject import Subject, effects_of
+from engine.attribution.occlusion.method import forward_passes
+from engine.attribution.occlusion.settings import (
+    DEFAULT_WINDOWS,
+    OcclusionSettings,
+    check_baselines,
+    check_windows,
+)
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.attribution.subject import Subject
+
+Replacement = Literal["zero", "mean flux", "mean baseline"]
 
 
-def plain_occlusion(
-    subject: Subject, replacement: Tensor, widths: tuple[int, ...], memory_bytes: int
-) -> NDArray[np.float64]:
-    """How much less odd the spectrum is without the window around each pixel, (W, N).
+@dataclass(frozen=True, slots=True)
+class PlainOcclusionSettings(MethodSettings):
+    """Settings of plain occlusion.
 
-    Parameters
+    Attributes
     ----------
-    replacement : (N,) what takes the window's place.
-    widths : of the windows in pixels; they are laid as
+    replacement : what takes a window's place: zero, the spectrum's mean flux, or the mean of the baselines.
+    windows : widths in pixels, strictly increasing; they are laid as
         :func:`engine.attribution.occlusion.windows.spaced_scales` does.
+    baselines, seed : number of calibration spectra drawn for the mean baseline, and what draws them.
+
+    Raises
+    ------
+    ConfigurationError : a value is outside what is allowed.
     """
+
+    method: ClassVar[str] = "plain-occlusion"
+
+    replacement: Replacement = "mean baseline"
+    windows: tuple[int, ...] = DEFAULT_WINDOWS
+    baselines: int = 8
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_windows(self.windows, self.method)
+        check_baselines(self.baselines, self.seed, self.method)
+
+
+def attribute(subject: Subject, settings: PlainOcclusionSettings) -> Attribution:
+    """How much less odd the spectrum is without the window around each pixel; combined, the mean of all."""
+    from engine.attribution.occlusion.inverse_occlusion import effects_into
+
     # The same passes as inverse occlusion, with the roles changed: pieces of the replacement are pasted
     # into the spectrum.
-    turned = Subject(
-        torch.where(subject.good, replacement.to(subject.flux.dtype), subject.flux),
-        subject.ivar,
-        subject.redshift,
-        subject.log_prob,
-        subject.reconstruction,
-    )
-    settings = OcclusionSettings("nearest", widths, baselines=1)
-    effects = effects_of(turned, subject.flux[None], settings, memory_bytes)
-    preset = PRESETS["paper"]
+    replacement = _replacement(subject, settings).to(subject.flux.dtype)
+    turned = replace(subject, flux=replacement.where(subject.good, subject.flux))
+    occlusion = OcclusionSettings("nearest", settings.windows, baselines=1)
+    effects = effects_into(turned, subject.flux[None], occlusion)
     pairs = zip(effects.scales, effects.differences, strict=True)
-    return np.stack([-scale_map(preset, scale, part)[0] for scale, part in pairs])
+    maps = np.stack([-scale_map(PRESETS["paper"], scale, part)[0] for scale, part in pairs])
+    return attribution_of(subject, settings.windows, maps)
+
+
+def _replacement(subject: Subject, settings: PlainOcclusionSettings) -> Tensor:
+    """(N,), what takes the window's place."""
+    if settings.replacement == "zero":
+        return subject.flux.new_zeros(subject.flux.shape)
+    if settings.replacement == "mean flux":
+        return subject.flux.new_full(subject.flux.shape, float(subject.flux[subject.good].mean()))
+    chosen = drawn_calibration(subject.decoder.calibration_size, settings.baselines, settings.seed)
+    return subject.decoder.baselines(chosen).mean(dim=0)
+
+
+def _passes(settings: PlainOcclusionSettings, pixels: int) -> int:
+    return forward_passes(OcclusionSettings("nearest", settings.windows, baselines=1), pixels)
+
+
+PLAIN_OCCLUSION = AttributionMethod(
+    settings=PlainOcclusionSettings,
+    needs=frozenset({"forward", "decoder"}),
+    reference="Zeiler & Fergus 2014, arXiv 1311.2901",
+    attribute=attribute,
+    scales=lambda settings: settings.windows,
+    passes=_passes,
+)

@@ -1,4 +1,4 @@
-"""A reconstruction score as a function of flux alone: what attribution methods ask of a model."""
+"""Reconstruction scores as functions of flux alone, which a method may explain instead of a model's score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides which failure signatures an explanation carries.
+"""Criteria of the failure signatures that an explanation carries.
 
 Most criteria look at the *core* of the combined map: the good pixels where it is at least half as high as
 at its peak. That is what a reader sees and believes, and it does not change with the units of the map.
@@ -13,9 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.attribution.occlusion.attribution import Attribution
-from engine.attribution.occlusion.combine import PRESETS
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.attribution import Attribution
 from engine.attribution.signatures import NOTHING, Signature
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
@@ -30,11 +28,11 @@ EDGE_PIXELS, WIDEST_EDGE = 8, 64
 windows are clipped over a tenth of the spectrum, which is no edge any more."""
 
 RESPONSE_SHARE, LEAST_RESPONSE = 0.1, 0.5
-"""Some window must bring about at least this share of what is to be explained, ln p of the baselines less
+"""Some piece must bring about at least this share of what is to be explained, ln p of the baselines less
 that of the spectrum, and at least so many nat, less than which one baseline differs from another."""
 
 RESPONDING = 0.25
-"""Scales whose largest effect is at least this share of the largest of all have a say on agreement."""
+"""Scales whose response is at least this share of the largest of all have a say on agreement."""
 
 DRIVEN_SHARE, DRIVEN_EXCESS = 0.5, 3.0
 """Share of the core's attribution on suspect pixels, and how many times more that must be than their share
@@ -60,28 +58,28 @@ class Measures:
     core : share of the good pixels that the core covers, see :data:`SPREAD_OUT`; 0 where nothing is positive.
     edge : pixels from the peak to the nearest end of what spectrum and baselines cover; infinite where no
         attribution is positive.
-    window : width at the peak in pixels, 0 where there is no peak.
-    excess : what is to be explained, ln p of the baselines less that of the spectrum, in nat.
-    effect : the largest of any window, in nat.
+    scale : at the peak in pixels, 0 where there is no peak.
+    excess : what is to be explained, ln p of the baselines less that of the spectrum, in nat; NaN without.
+    response : the largest at any scale, in nat.
     agreement : largest mean over spread where a responding scale's map is at least half its largest;
         infinite where no scale responds.
     masked, sky : share of the core's attribution on suspect pixels, 0 unless the peak is on one.
     masked_area, sky_area : these pixels' share of all good ones.
-    good : share of the grid's pixels that are good; window_good : of the window at the peak.
+    good : share of the grid's pixels that are good; scale_good : of the piece of that scale at the peak.
     """
 
     core: float
     edge: float
-    window: int
+    scale: int
     excess: float
-    effect: float
+    response: float
     agreement: float
     masked: float
     masked_area: float
     sky: float
     sky_area: float
     good: float
-    window_good: float
+    scale_good: float
 
 
 class SignatureCriteria:
@@ -90,14 +88,10 @@ class SignatureCriteria:
     Parameters
     ----------
     card : of the model: grid, range of redshift and S/N, rest-frame coverage of the baselines.
-    settings : of the occlusion.
     """
 
-    def __init__(self, card: ModelCard, settings: OcclusionSettings) -> None:
+    def __init__(self, card: ModelCard) -> None:
         self._card = card
-        # What a preset's maps give a pixel of what its whole window does, per width.
-        widths = np.array(settings.windows, dtype=np.int64)
-        self._given = PRESETS[settings.preset].effect_per_pixel(np.ones((1, len(widths))), widths)[0]
         self._wavelength = card.grid.wavelength()
         self._sky_lines = near_bright_sky_line(self._wavelength)
 
@@ -129,25 +123,25 @@ class SignatureCriteria:
         """The numbers that decide; arguments as for :meth:`signatures`."""
         good = np.asarray(ivar > 0)
         combined = np.where(good, attribution.combined, 0.0).astype(np.float64)
-        peak, window = attribution.peak_pixel, attribution.peak_window
+        peak, scale = attribution.peak_pixel, attribution.peak_scale
         core = good & (combined >= 0.5 * combined.max(initial=0.0)) & (combined > 0.0)
-        effects = (attribution.maps / self._given[:, None]).max(axis=1)
+        responses = attribution.responses
         masked = _beside_masked(good)
-        sky = good & _widened(self._sky_lines | _noisy(ivar, good), min(window // 2, WIDEST_SKY))
-        first, stop = max(peak - window // 2, 0), min(peak - window // 2 + window, len(good))
+        sky = good & _widened(self._sky_lines | _noisy(ivar, good), min(scale // 2, WIDEST_SKY))
+        first, stop = max(peak - scale // 2, 0), min(peak - scale // 2 + scale, len(good))
         return Measures(
             core=_share(core, good),
             edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
-            window=window,
-            excess=float(attribution.log_prob_baselines.mean()) - attribution.log_prob_spectrum,
-            effect=float(effects.max(initial=0.0)),
-            agreement=_agreement(attribution, effects, good),
+            scale=scale,
+            excess=attribution.log_prob_baseline - attribution.log_prob_spectrum,
+            response=float(responses.max(initial=0.0)),
+            agreement=_agreement(attribution, good),
             masked=_carried(combined, core, masked, peak),
             masked_area=_share(masked, good),
             sky=_carried(combined, core, sky, peak),
             sky_area=_share(sky, good),
             good=float(good.mean()),
-            window_good=float(good[first:stop].mean()) if window else 0.0,
+            scale_good=float(good[first:stop].mean()) if scale else 0.0,
         )
 
     def _to_edge(self, peak: int, good: NDArray[np.bool_], redshift: float) -> float:
@@ -165,15 +159,15 @@ def decided(measures: Measures) -> Signature:
     found = NOTHING
     if measures.core >= SPREAD_OUT:
         found |= Signature.UNIFORM
-    if measures.edge <= EDGE_PIXELS + min(measures.window // 2, WIDEST_EDGE):
+    if measures.edge <= EDGE_PIXELS + min(measures.scale // 2, WIDEST_EDGE):
         found |= Signature.EDGE
-    if measures.effect < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
+    if measures.response < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
         found |= Signature.NO_RESPONSE
     if measures.excess <= 0.0:
         found |= Signature.ODD_BASELINES
     if measures.agreement < 1.0:
         found |= Signature.BASELINES_DISAGREE
-    few = min(measures.good, measures.window_good) < LEAST_GOOD
+    few = min(measures.good, measures.scale_good) < LEAST_GOOD
     if few or _driven(measures.masked, measures.masked_area):
         found |= Signature.MASKED
     if _driven(measures.sky, measures.sky_area):
@@ -185,12 +179,13 @@ def _driven(share: float, area: float) -> bool:
     return share >= DRIVEN_SHARE and share >= DRIVEN_EXCESS * area
 
 
-def _agreement(attribution: Attribution, effects: NDArray[np.float64], good: NDArray[np.bool_]) -> float:
-    """Mean over spread, see :class:`Measures`; ``effects`` (W,) are the largest of each width."""
-    if not effects.max(initial=0.0) > 0.0:
+def _agreement(attribution: Attribution, good: NDArray[np.bool_]) -> float:
+    """Mean over spread, see :class:`Measures`."""
+    responses = attribution.responses
+    if not responses.max(initial=0.0) > 0.0:
         return float("inf")
     best = 0.0
-    for place in np.flatnonzero(effects >= RESPONDING * effects.max()):
+    for place in np.flatnonzero(responses >= RESPONDING * responses.max()):
         mean, spread = attribution.maps[place][good], attribution.spread[place][good]
         top = mean >= 0.5 * mean.max()
         with np.errstate(divide="ignore", over="ignore"):

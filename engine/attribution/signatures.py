@@ -1,4 +1,4 @@
-"""Failure signatures: what tells that an explanation should not be read like the others.
+"""Failure signatures: reasons not to read an explanation like the others.
 
 They are bits, because an explanation may carry several. What each is decided by is in
 :mod:`engine.attribution.signature_criteria`.

@@ -1,4 +1,4 @@
-"""Explanations as Dask arrays, and the skips them. Memory: a few chunks, whatever their number."""
+"""Explanations as Dask arrays, and passes over them. Memory: a few chunks, whatever their number."""
 
 from __future__ import annotations
 
@@ -30,13 +30,14 @@ _FAN_IN = 8
 
 @dataclass(frozen=True)
 class LazyExplanations:
-    """n explanations of which chunks are loaded as they are needed.
+    """What is clustered of n explanations; chunks are loaded as they are needed.
 
     Attributes
     ----------
     grid : N pixels.
     redshift : (n,) float64; NaN for rows that are not to be clustered.
-    flux, ivar, baseline, combined : Dask arrays (n, N) of float32, chunked alike and along n only.
+    flux, ivar, baseline, combined : those of :class:`engine.attribution.explanation.Explanations` as Dask
+        arrays (n, N), chunked alike and along n only.
     """
 
     grid: WavelengthGrid

@@ -86,10 +86,10 @@ def _change(
 
 def _has_lines(kind: AnomalyKind, light: Light) -> bool:
     """Whether lines that the simulator would draw at the source's redshift fall on the arms."""
-    stretch = 1 + light.redshift
+    factor = 1 + light.redshift
     if kind is AnomalyKind.BROAD_SHIFTED_LINES:
-        return light.covers(_BALMER_GAMMA * stretch * 0.995, _MARGIN)
-    return kind is not AnomalyKind.DOUBLE_PEAKED_LINES or light.covers(_BALMER_BETA * stretch, _MARGIN)
+        return light.covers(_BALMER_GAMMA * factor * 0.995, _MARGIN)
+    return kind is not AnomalyKind.DOUBLE_PEAKED_LINES or light.covers(_BALMER_BETA * factor, _MARGIN)
 
 
 def _largest_factor(

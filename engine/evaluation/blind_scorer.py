@@ -1,4 +1,4 @@
-"""A scorer that cannot see the injected pixels: whatever an explanation says of them is wrong."""
+"""Blind scorer: it cannot see the injected pixels, so whatever an explanation says of them is wrong."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from models.spectrum_model import SpectrumModel
 
 
 def blind_subject(model: SpectrumModel, subject: Subject, unseen: NDArray[np.bool_]) -> Subject:
-    """The same spectrum for the same model, which is told that the ``unseen`` (N,) pixels are masked.
+    """The same spectrum for the same model, for which the ``unseen`` (N,) pixels are masked.
 
-    Methods of attribution are not told: their windows paste these pixels as before.
+    For methods of attribution they are not: their windows paste these pixels as before.
     """
     ivar = torch.where(torch.from_numpy(unseen), 0.0, subject.ivar)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What an evaluation says of a model, as the numbers of its card."""
+"""Metrics of a model's card, from an evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to bring the maps of all windows together, to be compared: one occlusion serves them all."""
+"""Combinations of the maps of all windows, to be compared: one occlusion serves them all."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ _SMOOTHING = 129
 
 
 def _smooth_root(total: Floats, count: Floats) -> Floats:
-    """Root of the mean of squares over a stretch of pixels: a few dozen spectra tell no pixel's own."""
+    """Root of the mean of squares over neighbouring pixels: a few dozen spectra do not show a pixel's own."""
     kernel = np.ones(min(_SMOOTHING, len(total)))
     squares, weight = np.convolve(total, kernel, "same"), np.convolve(count, kernel, "same")
     return np.sqrt(np.divide(squares, weight, out=np.zeros_like(squares), where=weight > 0))

@@ -1,4 +1,4 @@
-"""The detection half of an evaluation: how well a model finds what was injected."""
+"""Detection, one half of an evaluation: how well a model finds what was injected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
 from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
-from engine.evaluation.injected_spectra import PlantingGround
+from engine.evaluation.injected_spectra import CleanSpectra
 from engine.evaluation.rates import bootstrap, share
 from engine.evaluation.results import (
     ALL,
@@ -20,55 +20,55 @@ from engine.evaluation.results import (
     Detection,
     DetectionResults,
     EvaluationSettings,
+    InjectionCount,
     KindBound,
-    Planting,
 )
 from engine.simulation.anomalies import AnomalyKind
 from models.spectrum_model import SpectrumModel
 
 SNR_EDGES = (3.0, 8.0, 20.0)
-"""Median signal-to-noise ratios per pixel, before injecting, that part the bins."""
+"""Median signal-to-noise ratios per pixel, before injecting, that separate the bins."""
 LEAST_SPECTRA = 20
-"""Fewer spectra than this tell nothing: no rates are stated for them."""
+"""Of fewer spectra than this no rates are stated: they would mean nothing."""
 
 Progress = Callable[[int, int], None]
 
 
 def evaluate_detection(
     model: SpectrumModel,
-    ground: PlantingGround,
+    clean: CleanSpectra,
     settings: EvaluationSettings,
     progress: Progress = lambda *_: None,
 ) -> DetectionResults:
-    """Plant every kind at every strength, score, and compare with the same spectra without anomaly.
+    """Inject every kind at every strength, score, and compare with the same spectra without anomaly.
 
     Parameters
     ----------
-    model : that the ground was prepared for.
-    ground : clean spectra and what can be injected into them.
+    model : that the clean spectra were prepared for.
+    clean : spectra, and what can be injected into them.
     settings : kinds, strengths, seed.
     progress : called with (spectra scored, spectra to be scored).
     """
     kinds = tuple(AnomalyKind(name) for name in settings.kinds)
-    done, total = 0, len(ground) * (1 + len(kinds) * len(settings.strengths))
+    done, total = 0, len(clean) * (1 + len(kinds) * len(settings.strengths))
 
     def advance(count: int) -> None:
         nonlocal done
         done += count
         progress(done, total)
 
-    clean = ground.clean
-    values = detector_values(model, clean.flux, clean.ivar, clean.rows["redshift"], advance)
-    snr = clean.rows["snr"]
-    injecting, detection, bounds = [], [], []
+    normalised = clean.normalised
+    values = detector_values(model, normalised.flux, normalised.ivar, normalised.rows["redshift"], advance)
+    snr = normalised.rows["snr"]
+    injections, detection, bounds = [], [], []
     for kind in kinds:
         for strength in settings.strengths:
-            injected = ground.inject(kind, strength)
-            injecting.append(_planting(ground, kind, strength, len(injected)))
+            injected = clean.inject(kind, strength)
+            injections.append(_injection_count(clean, kind, strength, len(injected)))
             odd = detector_values(model, injected.flux, injected.ivar, injected.redshift, advance)
-            advance(len(ground) - len(injected))
+            advance(len(clean) - len(injected))
             detection += _cells(kind, strength, odd, values, injected.row, snr, settings)
-        bounds += _bounds(ground, kind, settings)
+        bounds += _bounds(clean, kind, settings)
     return DetectionResults(
         schema=SCHEMA,
         model=model.card.name,
@@ -81,7 +81,7 @@ def evaluate_detection(
             for name, inside in _bins(snr)
             if inside.any()
         ),
-        injecting=tuple(injecting),
+        injections=tuple(injections),
         detection=tuple(detection),
         bounds=tuple(bounds),
     )
@@ -91,13 +91,13 @@ def _cells(
     kind: AnomalyKind,
     strength: float,
     odd: DetectorValues,
-    clean: DetectorValues,
+    without_any: DetectorValues,
     row: NDArray[np.int64],
     snr: NDArray[np.float32],
     settings: EvaluationSettings,
 ) -> list[Detection]:
-    twins = clean.take(row)
-    with_it, without = odd.table(clean), twins.table(clean)
+    twins = without_any.take(row)
+    with_it, without = odd.table(without_any), twins.table(without_any)
     cells = []
     for name, inside in _bins(snr[row]):
         if inside.sum() < LEAST_SPECTRA:
@@ -126,18 +126,22 @@ def _bins(snr: NDArray[np.float32]) -> list[tuple[str, NDArray[np.bool_]]]:
     return bins
 
 
-def _planting(ground: PlantingGround, kind: AnomalyKind, strength: float, injected: int) -> Planting:
-    no_place = sum(shape is None for shape in ground.shapes[kind])
-    able = len(ground.carriers(kind, strength))
-    return Planting(kind.value, strength, injected, no_place, len(ground) - no_place - able, able - injected)
+def _injection_count(
+    clean: CleanSpectra, kind: AnomalyKind, strength: float, injected: int
+) -> InjectionCount:
+    no_place = sum(shape is None for shape in clean.shapes[kind])
+    able = len(clean.carriers(kind, strength))
+    return InjectionCount(
+        kind.value, strength, injected, no_place, len(clean) - no_place - able, able - injected
+    )
 
 
-def _bounds(ground: PlantingGround, kind: AnomalyKind, settings: EvaluationSettings) -> list[KindBound]:
-    rows = ground.carriers(kind, 0.0)
+def _bounds(clean: CleanSpectra, kind: AnomalyKind, settings: EvaluationSettings) -> list[KindBound]:
+    rows = clean.carriers(kind, 0.0)
     if not len(rows):
         return []
-    changes = [shape.change for row in rows.tolist() if (shape := ground.shapes[kind][row]) is not None]
-    ivar = ground.spectra.ivar[rows]
+    changes = [shape.change for row in rows.tolist() if (shape := clean.shapes[kind][row]) is not None]
+    ivar = clean.spectra.ivar[rows]
     whitened = np.array(changes) * np.sqrt(ivar)
     random = np.random.default_rng((settings.seed, *kind.value.encode()))
     strengths, share = settings.strengths, settings.false_positives

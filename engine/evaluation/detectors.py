@@ -1,4 +1,4 @@
-"""What says how odd a spectrum is: the model's score, and its rivals."""
+"""Detectors: what says how odd a spectrum is, the model's score and others."""
 
 from __future__ import annotations
 
@@ -83,14 +83,14 @@ def detector_values(
         with torch.inference_mode():
             outputs = model.outputs(x, weight, z)
             reconstruction = outputs.reconstruction
-            rivals = reconstruction_scores(
+            chi2 = reconstruction_scores(
                 ReconstructedSpectra(x, weight, weight > 0, reconstruction, z, wavelength)
             )
             snr = signal_to_noise(x, weight)
         score = outputs.score.to(torch.float32).numpy()
         scan = residual_scan(flux[rows] - reconstruction.numpy(), ivar[rows])
         tail = model.tail_probability(score, snr, redshift[rows])
-        parts.append((tail, score, scan, rivals.numpy()))
+        parts.append((tail, score, scan, chi2.numpy()))
         progress(len(score))
     if not parts:
         nothing = np.empty(0, np.float32)

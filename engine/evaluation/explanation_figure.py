@@ -1,4 +1,4 @@
-"""Two figures: what each method locates by kind and strength, and the spectrum with two oddities."""
+"""Figures of explanations: what each method locates by kind and strength; the spectrum with two oddities."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from engine.evaluation.explained_injections import NEAREST
+from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import chance, share, summaries
-from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.two_oddities import TwoOddities
 from engine.figures.palette import BASELINE, CLUSTERS, INK, MARK, MUTED, ODD, RAW
 
@@ -29,9 +29,9 @@ _SHOWN = (
 _SMOOTHING = 9
 
 
-def explanation_figure(judgement: Judgement) -> Figure:
+def explanation_figure(results: ExplanationResults) -> Figure:
     """Draw the share of located spectra over the strength, a panel for each kind, with chance."""
-    kinds = judgement.kinds
+    kinds = results.kinds
     columns = min(_COLUMNS, max(len(kinds), 1))
     rows = math.ceil(len(kinds) / columns) or 1
     figure = Figure(figsize=(3.9 * columns, 2.7 * rows + 0.9), facecolor="white")
@@ -41,7 +41,7 @@ def explanation_figure(judgement: Judgement) -> Figure:
         if place >= len(kinds):
             axes.set_visible(False)
             continue
-        _draw_kind(axes, judgement, kinds[place])
+        _draw_kind(axes, results, kinds[place])
         if place % columns == 0:
             axes.set_ylabel("peak on the injected pixels", color=INK)
         if place + columns >= len(kinds):
@@ -49,7 +49,7 @@ def explanation_figure(judgement: Judgement) -> Figure:
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8.5, frameon=False)
     figure.suptitle(
-        f"{judgement.model}: does the highest point of the map lie on what was injected?",
+        f"{results.model}: does the highest point of the map lie on what was injected?",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -60,7 +60,7 @@ def explanation_figure(judgement: Judgement) -> Figure:
 
 
 def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
-    """Draw the spectrum, the maps per window, the published combined map and ``combination``, and rivals.
+    """Draw the spectrum, the maps per window, the published combined map, ``combination`` and others.
 
     Maps are of the baselines that the combination is of. Shaded: where the line and the step are. Beside
     every map: how often a pixel of the line, or of the step, is higher than one outside of both.
@@ -70,10 +70,10 @@ def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
         (f"window {width}", each, BASELINE) for width, each in zip(found.windows.tolist(), maps, strict=True)
     ]
     rows += [
-        (f"combined:\n{name}", found.rivals[name], ODD) for name in dict.fromkeys(("1/sigma^2", combination))
+        (f"combined:\n{name}", found.others[name], ODD) for name in dict.fromkeys(("1/sigma^2", combination))
     ]
-    rivals = ("gradient x input", "occlusion by zero", "occlusion by mean baseline")
-    rows += [(name.replace(" by ", "\nby "), found.rivals[name], MARK) for name in rivals]
+    others = ("gradient x input", "occlusion by zero", "occlusion by mean baseline")
+    rows += [(name.replace(" by ", "\nby "), found.others[name], MARK) for name in others]
     figure = Figure(figsize=(11.0, 2.3 + 0.78 * len(rows)), facecolor="white")
     FigureCanvasAgg(figure)
     panels = figure.subplots(
@@ -106,15 +106,15 @@ def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
     return figure
 
 
-def _draw_kind(axes: Axes, judgement: Judgement, kind: str) -> None:
+def _draw_kind(axes: Axes, results: ExplanationResults, kind: str) -> None:
     colours = dict(zip([name for name, _ in _SHOWN], CLUSTERS, strict=False))
-    best = {each.method: each for each in summaries(judgement, judgement.of(kind, detected=False))}
+    best = {each.method: each for each in summaries(results, results.of(kind, detected=False))}
     for method, label in _SHOWN:
         width = best[method].width
         name = f"{method} {width}" if width else method
         points = []
-        for strength in judgement.strengths:
-            spectra = judgement.of(kind, strength, detected=False)
+        for strength in results.strengths:
+            spectra = results.of(kind, strength, detected=False)
             if spectra:
                 points.append((strength, share([each.found[name].located for each in spectra])))
         x = [strength for strength, _ in points]
@@ -123,7 +123,7 @@ def _draw_kind(axes: Axes, judgement: Judgement, kind: str) -> None:
             low, high = [each.low for _, each in points], [each.high for _, each in points]
             axes.fill_between(x, low, high, color=colours[method], alpha=0.12, linewidth=0)
     axes.axhline(
-        chance(judgement.of(kind, detected=False)).located,
+        chance(results.of(kind, detected=False)).located,
         color=MUTED,
         linewidth=1.0,
         linestyle=(0, (4, 3)),
@@ -132,7 +132,7 @@ def _draw_kind(axes: Axes, judgement: Judgement, kind: str) -> None:
     axes.set_title(kind.replace("_", " "), fontsize=10, color=INK, loc="left")
     axes.set_ylim(-0.03, 1.03)
     axes.set_xscale("log")
-    axes.set_xticks(judgement.strengths, [f"{strength:g}" for strength in judgement.strengths])
+    axes.set_xticks(results.strengths, [f"{strength:g}" for strength in results.strengths])
     axes.minorticks_off()
 
 

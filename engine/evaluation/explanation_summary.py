@@ -1,4 +1,4 @@
-"""Judged spectra in few numbers: rates and means with intervals, and each family's best width."""
+"""Results of explanations in few numbers: rates and means with intervals, and each family's best width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement
+from engine.evaluation.explanation_results import ExplainedInjection, ExplanationResults
 
 _DEVIATIONS = 1.96
 _RESAMPLES = 1000
@@ -77,10 +77,10 @@ def mean(values: Sequence[float]) -> Estimate:
     return Estimate(float(known.mean()), float(low), float(high), len(known))
 
 
-def summaries(judgement: Judgement, spectra: Sequence[JudgedSpectrum]) -> list[MethodSummary]:
+def summaries(results: ExplanationResults, spectra: Sequence[ExplainedInjection]) -> list[MethodSummary]:
     """Every method on ``spectra``; of a family with widths the best one."""
     families: dict[str, list[tuple[str, int]]] = {}
-    for name in judgement.methods:
+    for name in results.methods:
         family, _, width = name.rpartition(" ")
         if width.isdigit():
             families.setdefault(family, []).append((name, int(width)))
@@ -93,13 +93,15 @@ def summaries(judgement: Judgement, spectra: Sequence[JudgedSpectrum]) -> list[M
     return found
 
 
-def by_width(judgement: Judgement, family: str, spectra: Sequence[JudgedSpectrum]) -> list[MethodSummary]:
+def by_width(
+    results: ExplanationResults, family: str, spectra: Sequence[ExplainedInjection]
+) -> list[MethodSummary]:
     """Every width of a family on ``spectra``, narrow ones first."""
-    names = [name for name in judgement.methods if name.rpartition(" ")[0] == family]
+    names = [name for name in results.methods if name.rpartition(" ")[0] == family]
     return [_summary(family, name, int(name.rpartition(" ")[2]), spectra) for name in names]
 
 
-def chance(spectra: Sequence[JudgedSpectrum]) -> Chance:
+def chance(spectra: Sequence[ExplainedInjection]) -> Chance:
     """See :class:`Chance`; NaN of no spectra."""
     if not spectra:
         return Chance(math.nan, math.nan)
@@ -108,12 +110,12 @@ def chance(spectra: Sequence[JudgedSpectrum]) -> Chance:
     )
 
 
-def responding(method: str, spectra: Sequence[JudgedSpectrum]) -> Counter[int]:
+def responding(method: str, spectra: Sequence[ExplainedInjection]) -> Counter[int]:
     """How often each window adds most at the peak of a combination."""
     return Counter(each.window[method] for each in spectra)
 
 
-def _summary(family: str, name: str, width: int, spectra: Sequence[JudgedSpectrum]) -> MethodSummary:
+def _summary(family: str, name: str, width: int, spectra: Sequence[ExplainedInjection]) -> MethodSummary:
     found = [each.found[name] for each in spectra]
     return MethodSummary(
         family,

@@ -1,4 +1,4 @@
-"""Judged explanations as tables of text: for the terminal and for a page."""
+"""Tables of an evaluation of explanations as text: for the terminal and for a page."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from engine.attribution.signatures import Signature
-from engine.evaluation.baseline_questions import BaselineAnswer
+from engine.evaluation.baseline_ablation import BaselineAblation
 from engine.evaluation.explained_injections import NEAREST, PUBLISHED
+from engine.evaluation.explanation_results import ExplainedInjection, ExplanationResults
 from engine.evaluation.explanation_summary import (
     Estimate,
     by_width,
@@ -18,7 +19,6 @@ from engine.evaluation.explanation_summary import (
     share,
     summaries,
 )
-from engine.evaluation.judged_spectra import JudgedSpectrum, Judgement
 
 _COST_NAMES = {
     "occlusion": "inverse occlusion, overlapping windows",
@@ -43,61 +43,61 @@ class TextTable:
         return "\n".join([*lines, *(_line(row) for row in self.rows)]) + "\n"
 
 
-def located_table(judgement: Judgement, *, detected: bool) -> TextTable:
+def located_table(results: ExplanationResults, *, detected: bool) -> TextTable:
     """Share of spectra whose peak is on the injected pixels: method by kind, all strengths together."""
     which = (
-        f"detected (tail probability at most {judgement.threshold:g})"
+        f"detected (tail probability at most {results.threshold:g})"
         if detected
         else "whether detected or not"
     )
     return _by_kind(
-        judgement,
-        f"Peak on the injected pixels or within 10 Å, {which}, strengths {_strengths(judgement)}",
+        results,
+        f"Peak on the injected pixels or within 10 Å, {which}, strengths {_strengths(results)}",
         detected,
         "located",
     )
 
 
-def ranking_table(judgement: Judgement) -> TextTable:
+def ranking_table(results: ExplanationResults) -> TextTable:
     """Mean area under the curve of pixels ranked by the map: method by kind."""
     return _by_kind(
-        judgement, f"Localisation AUC, strengths {_strengths(judgement)}", detected=False, measure="auc"
+        results, f"Localisation AUC, strengths {_strengths(results)}", detected=False, measure="auc"
     )
 
 
-def mass_table(judgement: Judgement) -> TextTable:
+def mass_table(results: ExplanationResults) -> TextTable:
     """Mean share of positive attribution on injected pixels: method by kind."""
     return _by_kind(
-        judgement,
-        f"Share of the positive attribution on injected pixels, strengths {_strengths(judgement)}",
+        results,
+        f"Share of the positive attribution on injected pixels, strengths {_strengths(results)}",
         detected=False,
         measure="mass",
     )
 
 
-def strength_table(judgement: Judgement, method: str) -> TextTable:
+def strength_table(results: ExplanationResults, method: str) -> TextTable:
     """One method by kind and strength, and by kind and signal-to-noise ratio, with intervals."""
     snr = list(pairwise(_SNR_EDGES))
     heads = (
         "located",
-        *(f"{strength:g} σ" for strength in judgement.strengths),
+        *(f"{strength:g} σ" for strength in results.strengths),
         *(f"S/N {_range(low, high)}" for low, high in snr),
     )
     rows = []
-    for kind in judgement.kinds:
-        spectra = judgement.of(kind, detected=False)
-        groups = [judgement.of(kind, strength, detected=False) for strength in judgement.strengths]
+    for kind in results.kinds:
+        spectra = results.of(kind, detected=False)
+        groups = [results.of(kind, strength, detected=False) for strength in results.strengths]
         groups += [[each for each in spectra if low <= each.snr < high] for low, high in snr]
         rows.append((_words(kind), *(_interval(_located(method, group)) for group in groups)))
     return TextTable(f"Located by {method}, by strength and by median S/N", heads, tuple(rows))
 
 
-def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
+def width_table(results: ExplanationResults, prefix: str = "") -> TextTable:
     """Which windows find which kind: share located, each width alone, and the width of what was injected.
 
     ``prefix`` begins the names of the maps, e.g. :data:`engine.evaluation.explained_injections.NEAREST`.
     """
-    widths = [each.width for each in by_width(judgement, f"{prefix}window", judgement.spectra)]
+    widths = [each.width for each in by_width(results, f"{prefix}window", results.spectra)]
     heads = (
         "located by one window",
         "injected width (Å)",
@@ -105,9 +105,9 @@ def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
         "responds most",
     )
     rows = []
-    for kind in judgement.kinds:
-        spectra = judgement.of(kind, detected=False)
-        each = by_width(judgement, f"{prefix}window", spectra)
+    for kind in results.kinds:
+        spectra = results.of(kind, detected=False)
+        each = by_width(results, f"{prefix}window", spectra)
         often = responding(prefix + PUBLISHED, spectra).most_common(1)
         rows.append(
             (
@@ -120,9 +120,9 @@ def width_table(judgement: Judgement, prefix: str = "") -> TextTable:
     return TextTable(f"{prefix}windows against the width of the anomaly", heads, tuple(rows))
 
 
-def signature_table(judgement: Judgement) -> TextTable:
+def signature_table(results: ExplanationResults) -> TextTable:
     """How often a run's maps carry each failure signature, and how often those that do are located."""
-    groups = ([each for each in judgement.spectra if each.drawn], judgement.detected)
+    groups = ([each for each in results.spectra if each.drawn], results.detected)
     rows = []
     for label, bits in (*((one.label, int(one)) for one in Signature), ("none of them", 0)):
         cells = []
@@ -138,22 +138,22 @@ def signature_table(judgement: Judgement) -> TextTable:
     return TextTable("Failure signatures of a run's maps", heads, tuple(rows))
 
 
-def cost_table(judgement: Judgement) -> TextTable:
+def cost_table(results: ExplanationResults) -> TextTable:
     """What one map of each method costs, in passes through the model."""
     rows = tuple(
         (
             _COST_NAMES.get(name, name),
             f"{each.passes:,}",
-            f"{each.seconds / judgement.pass_seconds:,.0f}",
+            f"{each.seconds / results.pass_seconds:,.0f}",
             f"{each.seconds:.3g}",
         )
-        for name, each in judgement.cost.items()
+        for name, each in results.cost.items()
     )
     heads = ("method", "passes it stands for", "passes' time it took", "seconds")
     return TextTable("Cost of one spectrum, in one run on one machine", heads, rows)
 
 
-def baseline_table(answers: Sequence[BaselineAnswer], combination: str) -> TextTable:
+def baseline_table(ablations: Sequence[BaselineAblation], combination: str) -> TextTable:
     """One combination by number and source of baselines."""
     rows = tuple(
         (
@@ -163,44 +163,44 @@ def baseline_table(answers: Sequence[BaselineAnswer], combination: str) -> TextT
             f"{each.auc.value:.3f}",
             "" if each.repeats.value != each.repeats.value else f"{each.repeats.value:.2f}",
         )
-        for each in answers
+        for each in ablations
         if each.combination == combination
     )
     heads = ("baselines", "number", "located", "AUC", "map repeats")
     return TextTable(f"Number and source of baselines, {combination}", heads, rows)
 
 
-def best_combination(judgement: Judgement) -> str:
+def best_combination(results: ExplanationResults) -> str:
     """The combination over windows, of any baselines, that locates most of all drawn spectra."""
-    every = [each for each in judgement.spectra if each.drawn]
+    every = [each for each in results.spectra if each.drawn]
     if not every:
         return PUBLISHED
-    found = {one.method: one for one in summaries(judgement, every)}
+    found = {one.method: one for one in summaries(results, every)}
     return max(every[0].window, key=lambda name: (found[name].located.value, found[name].auc.value))
 
 
-def all_tables(judgement: Judgement) -> list[TextTable]:
-    """Everything that is told of a judgement."""
+def all_tables(results: ExplanationResults) -> list[TextTable]:
+    """All tables of an evaluation."""
     return [
-        located_table(judgement, detected=True),
-        located_table(judgement, detected=False),
-        ranking_table(judgement),
-        mass_table(judgement),
-        strength_table(judgement, PUBLISHED),
-        strength_table(judgement, best_combination(judgement)),
-        width_table(judgement),
-        width_table(judgement, NEAREST),
-        signature_table(judgement),
-        cost_table(judgement),
+        located_table(results, detected=True),
+        located_table(results, detected=False),
+        ranking_table(results),
+        mass_table(results),
+        strength_table(results, PUBLISHED),
+        strength_table(results, best_combination(results)),
+        width_table(results),
+        width_table(results, NEAREST),
+        signature_table(results),
+        cost_table(results),
     ]
 
 
-def _by_kind(judgement: Judgement, title: str, detected: bool, measure: str) -> TextTable:
-    groups = [judgement.of(kind, detected=detected) for kind in judgement.kinds]
+def _by_kind(results: ExplanationResults, title: str, detected: bool, measure: str) -> TextTable:
+    groups = [results.of(kind, detected=detected) for kind in results.kinds]
     every = [each for group in groups for each in group]
-    found = [{one.method: one for one in summaries(judgement, group)} for group in groups]
-    whole = {one.method: one for one in summaries(judgement, every)}
-    heads = ("", *(_words(kind) for kind in judgement.kinds), "all")
+    found = [{one.method: one for one in summaries(results, group)} for group in groups]
+    whole = {one.method: one for one in summaries(results, every)}
+    heads = ("", *(_words(kind) for kind in results.kinds), "all")
     rows = [("spectra", *(str(len(group)) for group in groups), str(len(every)))]
     for method, summary in whole.items():
         cells = [getattr(each[method], measure).value for each in found]
@@ -214,7 +214,7 @@ def _by_kind(judgement: Judgement, title: str, detected: bool, measure: str) -> 
     return TextTable(title, heads, tuple(rows))
 
 
-def _located(method: str, spectra: Sequence[JudgedSpectrum]) -> Estimate:
+def _located(method: str, spectra: Sequence[ExplainedInjection]) -> Estimate:
     return share([each.found[method].located for each in spectra])
 
 
@@ -228,8 +228,8 @@ def _range(low: float, high: float) -> str:
     return f"{low:g}–{high:g}" if high < float("inf") else f"from {low:g}"
 
 
-def _strengths(judgement: Judgement) -> str:
-    return ", ".join(f"{strength:g}" for strength in judgement.strengths) + " σ"
+def _strengths(results: ExplanationResults) -> str:
+    return ", ".join(f"{strength:g}" for strength in results.strengths) + " σ"
 
 
 def _words(kind: str) -> str:

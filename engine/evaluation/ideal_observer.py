@@ -1,4 +1,4 @@
-"""What could be found at all: observers who know the clean spectrum and its noise, which nobody does.
+"""Ideal observers, who know the clean spectrum and its noise: the most that could be found at all.
 
 The first knows shape and place of the anomaly and looks there: with d' equal to the strength there is nothing
 better. The second knows the shape, but not where on the grid it lies, weighs all places alike, and takes the
@@ -6,7 +6,7 @@ likelihood ratio (the optimal statistic under that ignorance). No scorer that ha
 be expected to reach the second bound for anomalies that may be anywhere. What is always at one of a few
 places, such as a step between arms, a scorer can know: there the first bound is the one that counts.
 
-The third knows neither: it takes the likelihood ratio for a stretch of flux of any width, place and sign,
+The third knows neither: it takes the likelihood ratio for an interval of flux of any width, place and sign,
 twice as wide from scale to scale. That is no bound, since shapes of several parts can be known to be such:
 it is what can be expected of a search for whatever may be there.
 """
@@ -85,7 +85,7 @@ def unknown_shape(
     false_positives: float,
     random: np.random.Generator,
 ) -> tuple[Bound, ...]:
-    """Of one who looks for a stretch of constant flux of unknown width, place and sign; by simulation.
+    """Of one who looks for an interval of constant flux of unknown width, place and sign; by simulation.
 
     Parameters
     ----------
@@ -93,17 +93,17 @@ def unknown_shape(
     ivar : (n, N), inverse variances of the spectra that they are changes of; 0 where masked.
     strengths : in sigma; random : of the noise.
     """
-    draws, stretches = _draws(shapes), _Stretches.of(shapes.shape[1])
+    draws, intervals = _draws(shapes), _Intervals.of(shapes.shape[1])
     # What is expected of strengths that are normal, of each of these widths.
     shares = [0.5 * strength**2 / (1 + strength**2) for strength in strengths]
-    prior = stretches.log_prior
+    prior = intervals.log_prior
     clean: list[Floats] = []
     odd: list[Floats] = []
     for shape, weight in zip(shapes, ivar, strict=True):
         root = np.sqrt(weight, dtype=np.float64)
         noise = random.standard_normal((2, draws, len(root)))
-        without, with_it = stretches.significance(noise * root, weight)
-        signal = stretches.significance(shape / np.linalg.norm(shape) * root, weight)
+        without, with_it = intervals.significance(noise * root, weight)
+        signal = intervals.significance(shape / np.linalg.norm(shape) * root, weight)
         clean.append(np.array([_log_likelihood(prior + share * without**2) for share in shares]))
         odd.append(
             np.array(
@@ -117,8 +117,8 @@ def unknown_shape(
 
 
 @dataclass(frozen=True)
-class _Stretches:
-    """Stretches of pixels, half as far apart as they are wide.
+class _Intervals:
+    """Intervals of pixels, half as far apart as they are wide.
 
     Attributes
     ----------
@@ -131,7 +131,7 @@ class _Stretches:
     log_prior: NDArray[np.float64]
 
     @classmethod
-    def of(cls, pixels: int) -> _Stretches:
+    def of(cls, pixels: int) -> _Intervals:
         widths = [2**power for power in range(pixels.bit_length())]
         starts = [np.arange(0, pixels - width + 1, max(width // 2, 1)) for width in widths]
         return cls(

@@ -20,7 +20,7 @@ from models.model_card import ModelCard
 INJECTED_SHARE = 0.99
 """The injected pixels are the fewest that hold this share of the square of the strength."""
 _BRIDGED = 4
-"""Pixels without change, masked ones for example, that do not part a stretch of injected pixels."""
+"""Pixels without change, masked ones for example, that do not split an interval of injected pixels."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class InjectedSpectra:
         masked one.
     change : (n, N) float32, the change in units of ``flux``, free of noise; 0 at masked pixels.
     clean_flux, clean_ivar : (n, N) float32, the same spectra before injecting, by their own normalisation.
-    peak_width_angstrom : (n,) float64, extent of the stretch of injected pixels that holds the largest
+    peak_width_angstrom : (n,) float64, extent of the interval of injected pixels with the largest
         share of the strength.
     """
 
@@ -73,20 +73,20 @@ class InjectedSpectra:
 
 
 @dataclass(frozen=True)
-class PlantingGround:
+class CleanSpectra:
     """Clean spectra, and for each the anomalies that can be injected into it.
 
     Attributes
     ----------
     card : of the model that is evaluated.
     spectra : n clean spectra, as a reader gives them.
-    clean : the same as the model sees them; all can be scored.
+    normalised : the same as the model sees them; all can be scored.
     shapes : by kind, n shapes; None where a spectrum cannot carry the kind.
     """
 
     card: ModelCard
     spectra: Spectra
-    clean: NormalisedSpectra
+    normalised: NormalisedSpectra
     shapes: Mapping[AnomalyKind, tuple[AnomalyShape | None, ...]]
 
     def __len__(self) -> int:
@@ -127,21 +127,21 @@ class PlantingGround:
             flux=injected.flux[kept],
             ivar=injected.ivar[kept],
             redshift=injected.rows["redshift"][kept].copy(),
-            snr=self.clean.rows["snr"][row].copy(),
+            snr=self.normalised.rows["snr"][row].copy(),
             injected=marked,
             change=change,
-            clean_flux=self.clean.flux[row],
-            clean_ivar=self.clean.ivar[row],
+            clean_flux=self.normalised.flux[row],
+            clean_ivar=self.normalised.ivar[row],
             peak_width_angstrom=_peak_widths(marked, change, injected.ivar[kept], self.card.grid),
         )
 
 
-def prepare_ground(
+def prepare_clean_spectra(
     card: ModelCard,
     settings: HeldOutSettings,
     kinds: tuple[AnomalyKind, ...] = tuple(AnomalyKind),
     progress: Progress = lambda *_: None,
-) -> PlantingGround:
+) -> CleanSpectra:
     """Simulate clean spectra for a model and draw an anomaly of every kind for each of them.
 
     Raises
@@ -155,7 +155,7 @@ def prepare_ground(
         for kind in kinds:
             shapes[kind].append(anomaly_shape(kind, held_out, card.grid, settings.seed))
     spectra = Spectra.concatenate(card.grid, parts)
-    return PlantingGround(
+    return CleanSpectra(
         card, spectra, normalise(spectra, card, ()), {kind: tuple(each) for kind, each in shapes.items()}
     )
 
@@ -179,9 +179,9 @@ def _peak_widths(
     widths = np.empty(len(marked))
     for row, pixels in enumerate(marked):
         index = np.flatnonzero(pixels)
-        stretches = np.split(index, np.flatnonzero(np.diff(index) > _BRIDGED) + 1)
+        intervals = np.split(index, np.flatnonzero(np.diff(index) > _BRIDGED) + 1)
         square = change[row].astype(np.float64) ** 2 * ivar[row]
-        largest = max(stretches, key=lambda stretch: float(square[stretch].sum()))
+        largest = max(intervals, key=lambda interval: float(square[interval].sum()))
         middle = wavelength[largest].mean()
         widths[row] = grid.width(middle, largest[-1] - largest[0] + 1)
     return widths

@@ -1,4 +1,4 @@
-"""Real spectra whose kind somebody has told: files with a manifest of their labels."""
+"""Labelled spectra: real ones whose kind is known, in files with a manifest of their labels."""
 
 from __future__ import annotations
 

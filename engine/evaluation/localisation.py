@@ -1,4 +1,4 @@
-"""Whether a map points at what was injected: peak, ranking and mass, against what chance would do."""
+"""Localisation: whether a map points at what was injected, by peak, ranking and mass, beside chance."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from engine.attribution.subject import Subject
 
 REACH = 10.0
 """Angstrom beyond the injected pixels within which a peak counts as on them."""
@@ -49,13 +47,13 @@ class InjectedPlace:
 
 @dataclass(frozen=True, slots=True)
 class Localisation:
-    """How well one map points at a injected place.
+    """How well one map points at an injected place.
 
     Attributes
     ----------
-    located : whether the map is highest at a injected pixel, or within :data:`REACH` of one.
+    located : whether the map is highest at an injected pixel, or within :data:`REACH` of one.
     distance : Angstrom from the highest pixel to the nearest injected one.
-    auc : probability that a injected pixel has a higher value than another good one, ties half; NaN where
+    auc : probability that an injected pixel has a higher value than another good one, ties half; NaN where
         all good pixels are injected.
     mass : share of the positive attribution that is on injected pixels; NaN where none is positive.
     """
@@ -67,9 +65,9 @@ class Localisation:
 
 
 def localise(attribution: NDArray[np.floating], place: InjectedPlace) -> Localisation:
-    """Judge a map (N,), the higher the odder; its values at masked pixels do not count.
+    """How well a map (N,), the higher the odder, points there; its values at masked pixels do not count.
 
-    A map that is highest at several pixels is judged by the bluest of them.
+    Of a map that is highest at several pixels the bluest of them counts.
     """
     values = attribution[place.good].astype(np.float64)
     injected = place.injected[place.good]
@@ -95,7 +93,7 @@ def pixel_auc(values: NDArray[np.floating], injected: NDArray[np.bool_]) -> floa
     return float((lower + not_higher).mean() / (2 * len(outside)))
 
 
-def random_map(subject: Subject, seed: int) -> NDArray[np.float64]:
-    """Independent numbers from 0 to 1."""
-    values = np.random.Generator(np.random.PCG64(seed)).random(len(subject.flux))
-    return np.where(subject.good.numpy(), values, 0.0)
+def random_map(good: NDArray[np.bool_], seed: int) -> NDArray[np.float64]:
+    """Independent numbers from 0 to 1 at ``good`` (N,) pixels, 0 at others."""
+    values = np.random.Generator(np.random.PCG64(seed)).random(len(good))
+    return np.where(good, values, 0.0)

@@ -1,4 +1,4 @@
-"""The tables of an evaluation as Markdown, for pages such as ``docs/evaluation.md``."""
+"""Tables of an evaluation as Markdown, for pages such as ``docs/evaluation.md``."""
 
 from __future__ import annotations
 

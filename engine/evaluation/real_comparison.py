@@ -1,4 +1,4 @@
-"""What a model says of labelled real spectra: order of the groups, repeats, distance from simulation."""
+"""Comparison of labelled real spectra: order of the groups, repeats, distance from simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figure of a comparison with real spectra: scores by label, and misfit by wavelength."""
+"""Figure of a comparison with real spectra: scores by label, and misfit by wavelength."""
 
 from __future__ import annotations
 

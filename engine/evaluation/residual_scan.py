@@ -1,4 +1,4 @@
-"""The plain rival of any score: the most significant stretch of the residual, whatever its place."""
+"""Residual scan, the simplest detector: the most significant interval of the residual, wherever it is."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 SCAN_WIDTHS = (1, 4, 16, 64, 256, 1024)
-"""Widths of the stretches in pixels."""
+"""Widths of the intervals in pixels."""
 
 
 def residual_scan(residual: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Largest significance in sigma of the mean residual over a stretch, at each width, (n, widths).
+    """Largest significance in sigma of the mean residual over an interval, at each width, (n, widths).
 
-    Of a stretch it is the absolute value of the sum of residual * ivar over the root of the sum of ivar:
+    Of an interval it is the absolute value of the sum of residual * ivar over the root of the sum of ivar:
     what a constant excess or lack of flux gives. ``residual`` and ``ivar`` are (n, N); pixels without ivar
     take no part.
     """

@@ -1,4 +1,4 @@
-"""What an evaluation found, and its JSON."""
+"""Results of the detection half of an evaluation, and their JSON."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class CleanShare:
 
 
 @dataclass(frozen=True)
-class Planting:
+class InjectionCount:
     """How many of the clean spectra carry an anomaly, and why the others do not.
 
     Attributes
@@ -121,8 +121,8 @@ class DetectionResults:
     schema : version of the JSON.
     model, digest, grid, classes : the model.
     settings : of the evaluation.
-    clean, injecting, detection, bounds : what was found. Kinds and strengths for which too few spectra
-        could be injected are in ``injecting`` alone.
+    clean, injections, detection, bounds : what was found. Kinds and strengths for which too few spectra
+        could be injected are in ``injections`` alone.
     """
 
     schema: int
@@ -132,7 +132,7 @@ class DetectionResults:
     classes: tuple[str, ...]
     settings: EvaluationSettings
     clean: tuple[CleanShare, ...]
-    injecting: tuple[Planting, ...]
+    injections: tuple[InjectionCount, ...]
     detection: tuple[Detection, ...]
     bounds: tuple[KindBound, ...]
 
@@ -186,7 +186,7 @@ def _results(description: Mapping[str, Any]) -> DetectionResults:
         clean=tuple(
             CleanShare(**{**each, "selected": _estimate(each["selected"])}) for each in description["clean"]
         ),
-        injecting=tuple(Planting(**each) for each in description["injecting"]),
+        injections=tuple(InjectionCount(**each) for each in description["injections"]),
         detection=tuple(
             Detection(
                 **{

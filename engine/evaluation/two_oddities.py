@@ -1,4 +1,4 @@
-"""The published headline: one spectrum with a narrow and a wide oddity, and what each map shows of both.
+"""Two oddities, the published headline: a narrow and a wide one in a spectrum, and what maps show of both.
 
 A line with two peaks, and an offset of the calibration over one arm (Shen & Melchior, arXiv 2310.20012).
 Small windows should find the line, wide ones the offset, the combined map both. A map shows a region if it
@@ -14,16 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.attribution.gradients import gradient_times_input
+from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT, GradientSettings
+from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.occlusion.attribution import combined
+from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.plain_occlusion import plain_occlusion
-from engine.attribution.subject import Subject, effects_of, subject_of
-from engine.evaluation.baseline_sources import nearest_baselines
+from engine.attribution.plain_occlusion import PLAIN_OCCLUSION, PlainOcclusionSettings
+from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.detectors import tail_probabilities
-from engine.evaluation.explained_injections import NEAREST
-from engine.evaluation.injected_spectra import InjectedSpectra, PlantingGround
+from engine.evaluation.explained_injections import NEAREST, PUBLISHED
+from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra
 from engine.evaluation.localisation import pixel_auc
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.normalisation import NormalisedSpectra, normalise
@@ -51,7 +52,7 @@ class TwoOddities:
     redshift, tail_probability : of the spectrum with both.
     windows : (W,) widths; maps : (W, N), of inverse occlusion; near_maps : (W, N), of that into the
         nearest baselines.
-    rivals : maps (N,) by name: combinations over windows, gradient x input, plain occlusion.
+    others : maps (N,) by name: combinations over windows, gradient x input, plain occlusion.
     """
 
     wavelength: NDArray[np.float64]
@@ -65,7 +66,7 @@ class TwoOddities:
     windows: NDArray[np.int64]
     maps: NDArray[np.float32]
     near_maps: NDArray[np.float32]
-    rivals: dict[str, NDArray[np.floating]]
+    others: dict[str, NDArray[np.floating]]
 
     def prominence(self, attribution: NDArray[np.floating], region: NDArray[np.bool_]) -> float:
         """Highest value in ``region`` over the highest outside both anomalies; 0 where it is not positive.
@@ -97,59 +98,56 @@ class TwoOddities:
 
 def two_oddities(
     model: SpectrumModel,
-    ground: PlantingGround,
+    clean: CleanSpectra,
     row: int,
     line_strength: float,
     step_strength: float,
-    memory_bytes: int = 2**28,
+    memory_bytes: int = DEFAULT_MEMORY,
     settings: OcclusionSettings | None = None,
 ) -> TwoOddities:
-    """Plant a double-peaked line and a step into one spectrum, and explain it.
+    """Inject a double-peaked line and a step into one spectrum, and explain it.
 
     Parameters
     ----------
-    ground : clean spectra with both kinds; see :func:`engine.evaluation.injected_spectra.prepare_ground`.
+    clean : spectra that both kinds can be injected into, see
+        :func:`engine.evaluation.injected_spectra.prepare_clean_spectra`.
     row : one of :func:`able_rows`.
     line_strength, step_strength : in sigma.
     settings : of inverse occlusion; None for a run's.
     """
     model = copy.deepcopy(model).double()
-    spectrum = _with_both(ground, row, line_strength, step_strength)
+    spectrum = _with_both(clean, row, line_strength, step_strength)
     flux, ivar = spectrum.flux[0], spectrum.ivar[0]
     redshift = float(spectrum.rows["redshift"][0])
-    subject = subject_of(model, flux, ivar, redshift)
+    subject = subject_of(model, flux, ivar, redshift, memory_bytes=memory_bytes)
     settings = settings or OcclusionSettings()
-    with torch.no_grad():
-        baselines = model.baselines(redshift, settings.draw(model.calibration_size))
-    effects = effects_of(subject, baselines, settings, memory_bytes)
-    rivals: dict[str, NDArray[np.floating]] = {
-        name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()
-    }
-    alike = nearest_baselines(model, subject, settings.baselines)
-    near = effects_of(subject, alike, settings, memory_bytes)
-    rivals |= {NEAREST + name: combined(near, preset).combined for name, preset in COMBINATIONS.items()}
-    rivals["gradient x input"] = gradient_times_input(subject)
-    for name, replacement in (
-        ("zero", torch.zeros_like(subject.flux)),
-        ("mean baseline", baselines.mean(dim=0)),
-    ):
-        rivals[f"occlusion by {name}"] = plain_occlusion(subject, replacement, (PLAIN,), memory_bytes)[0]
-    published = combined(effects, COMBINATIONS["1/sigma^2"])
-    step = ground.inject(STEP, step_strength, np.array([row])).injected[0]
-    line = ground.inject(LINE, line_strength, np.array([row])).injected[0] & ~step
+    drawn, near = (
+        effects_into(subject, baselines_of(subject, source, settings), settings)
+        for source in ("drawn", "nearest")
+    )
+    others: dict[str, NDArray[np.floating]] = {}
+    for prefix, effects in (("", drawn), (NEAREST, near)):
+        others |= {prefix + name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()}
+    others["gradient x input"] = GRADIENT_TIMES_INPUT.attribute(subject, GradientSettings()).combined
+    for replacement in ("zero", "mean baseline"):
+        plain = PlainOcclusionSettings(replacement, (PLAIN,), settings.baselines, settings.seed)
+        others[f"occlusion by {replacement}"] = PLAIN_OCCLUSION.attribute(subject, plain).maps[0]
+    published = combined(drawn, COMBINATIONS[PUBLISHED])
+    step = clean.inject(STEP, step_strength, np.array([row])).injected[0]
+    line = clean.inject(LINE, line_strength, np.array([row])).injected[0] & ~step
     return TwoOddities(
-        wavelength=ground.card.grid.wavelength(),
+        wavelength=clean.card.grid.wavelength(),
         flux=flux,
         ivar=ivar,
-        clean_flux=ground.clean.flux[row],
+        clean_flux=clean.normalised.flux[row],
         line=line,
         step=step,
         redshift=redshift,
-        tail_probability=_tail(model, subject, ground.clean.rows["snr"][[row]]),
-        windows=published.windows,
+        tail_probability=_tail(model, subject, clean.normalised.rows["snr"][[row]]),
+        windows=published.scales,
         maps=published.maps,
-        near_maps=combined(near, COMBINATIONS["1/sigma^2"]).maps,
-        rivals=rivals,
+        near_maps=combined(near, COMBINATIONS[PUBLISHED]).maps,
+        others=others,
     )
 
 
@@ -161,23 +159,23 @@ def _tail(model: SpectrumModel, subject: Subject, snr: NDArray[np.floating]) -> 
 
 
 def _with_both(
-    ground: PlantingGround, row: int, line_strength: float, step_strength: float
+    clean: CleanSpectra, row: int, line_strength: float, step_strength: float
 ) -> NormalisedSpectra:
     """The one spectrum with both anomalies, as scored."""
-    shapes = (ground.shapes[LINE][row], ground.shapes[STEP][row])
+    shapes = (clean.shapes[LINE][row], clean.shapes[STEP][row])
     change = sum(
         np.float32(strength) * shape.change
         for shape, strength in zip(shapes, (line_strength, step_strength), strict=True)
         if shape is not None
     )
-    clean = ground.spectra.take(np.array([row]))
-    flux = (clean.flux + change).astype(np.float32)
-    return normalise(Spectra(clean.grid, flux, clean.ivar, clean.rows), ground.card, ())
+    one = clean.spectra.take(np.array([row]))
+    flux = (one.flux + change).astype(np.float32)
+    return normalise(Spectra(one.grid, flux, one.ivar, one.rows), clean.card, ())
 
 
 def able_rows(
     model: SpectrumModel,
-    ground: PlantingGround,
+    clean: CleanSpectra,
     line_strength: float,
     step_strength: float,
     threshold: float,
@@ -195,15 +193,15 @@ def able_rows(
     ------
     InputError : there is none.
     """
-    able = np.intersect1d(ground.carriers(LINE, line_strength), ground.carriers(STEP, step_strength))
+    able = np.intersect1d(clean.carriers(LINE, line_strength), clean.carriers(STEP, step_strength))
     model = copy.deepcopy(model).double()
     found: list[tuple[float, int]] = []
     for row in able.tolist():
-        line = ground.inject(LINE, line_strength, np.array([row]))
-        step = ground.inject(STEP, step_strength, np.array([row]))
+        line = clean.inject(LINE, line_strength, np.array([row]))
+        step = clean.inject(STEP, step_strength, np.array([row]))
         if not len(line) or not len(step) or not _apart(line, step):
             continue
-        if not _with_both(ground, row, line_strength, step_strength).scorable[0]:
+        if not _with_both(clean, row, line_strength, step_strength).scorable[0]:
             continue
         larger = max(float(tail_probabilities(model, each)[0]) for each in (line, step))
         if larger <= threshold:
@@ -212,7 +210,7 @@ def able_rows(
         return [row for _, row in sorted(found)]
     raise InputError(
         "In no spectrum are a double-peaked line and a step apart from each other, and both detected.",
-        where=f"{len(ground)} clean spectra",
+        where=f"{len(clean)} clean spectra",
         got=f"line of {line_strength:g} sigma, step of {step_strength:g} sigma; {len(able)} carry both",
         remedy="Simulate more spectra, or ask for more strength, or for less if none can carry it.",
         kind=ErrorKind.TWO_ODDITIES,

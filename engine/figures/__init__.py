@@ -1,4 +1,4 @@
 """Figures: pictures of one explained spectrum, and what all pictures share.
 
-Import ``explanation`` and ``explained_spectrum``. Pages belong to ``engine.report``.
+Import ``explanation`` and ``embedding``. Pages belong to ``engine.report``.
 """

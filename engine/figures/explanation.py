@@ -1,8 +1,9 @@
-"""The figure of one explained spectrum: flux, attribution per window, combined attribution."""
+"""Figure of one explanation: flux, attribution per scale, combined attribution."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +15,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from engine.figures.explained_spectrum import ExplainedSpectrum
+from engine.attribution.explanation import Explanation
 from engine.figures.line_labels import lines_within, spread_apart
 from engine.figures.palette import BASELINE, DIVERGING, GRID, INK, MASKED, MUTED, ODD, RAW, USUAL
 from models.grid import WavelengthGrid
@@ -27,12 +28,28 @@ _COLUMNS = 1800
 _SMOOTHING = 3.0
 
 
-def explanation_figure(spectrum: ExplainedSpectrum) -> Figure:
-    """Draw an explained spectrum; save it with ``figure.savefig`` (its size is always the same).
+@dataclass(frozen=True, slots=True)
+class SpectrumScore:
+    """How odd a spectrum is, for the figure's head; NaN or empty where it is not known.
+
+    Attributes
+    ----------
+    spectype : spectral class.
+    score : the higher the odder.
+    tail_probability : share of usual spectra that score as high.
+    """
+
+    spectype: str = ""
+    score: float = math.nan
+    tail_probability: float = math.nan
+
+
+def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure:
+    """Draw an explanation; save it with ``figure.savefig`` (its size is always the same).
 
     Top: the flux as scored, raw (pale) and smoothed (black) with its uncertainty, over the mean
     baseline (blue); the area beneath is coloured by the combined attribution. Middle: attribution
-    per window width. Bottom: combined attribution. Masked pixels are grey, lines are named above at
+    per scale. Bottom: combined attribution. Masked pixels are grey, lines are named above at
     the spectrum's redshift.
 
     The figure owns no pyplot state: any thread may draw one.
@@ -51,21 +68,21 @@ def explanation_figure(spectrum: ExplainedSpectrum) -> Figure:
         hspace=0.07,
         wspace=0.02,
     )
-    labels, flux, windows, combined = (figure.add_subplot(grid[row, 0]) for row in range(4))
+    labels, flux, scales, combined = (figure.add_subplot(grid[row, 0]) for row in range(4))
     bar = figure.add_subplot(grid[2, 1])
 
-    wavelength = spectrum.grid.wavelength()
-    first, last = _extent(spectrum, wavelength)
-    norm = _norm(spectrum.maps)
-    _draw_flux(flux, spectrum, wavelength)
-    image = _draw_windows(windows, spectrum, norm)
-    _draw_combined(combined, spectrum, wavelength)
-    for axes in (flux, windows, combined):
+    wavelength = explanation.grid.wavelength()
+    first, last = _extent(explanation, wavelength)
+    norm = _norm(explanation.maps)
+    _draw_flux(flux, explanation, wavelength)
+    image = _draw_scales(scales, explanation, norm)
+    _draw_combined(combined, explanation, wavelength)
+    for axes in (flux, scales, combined):
         _finish(axes, first, last)
-    for axes in (flux, windows):
+    for axes in (flux, scales):
         axes.tick_params(labelbottom=False)
-    _draw_line_labels(labels, (flux, windows, combined), spectrum.redshift, first, last)
-    _draw_rest_axis(labels, spectrum.redshift)
+    _draw_line_labels(labels, (flux, scales, combined), explanation.redshift, first, last)
+    _draw_rest_axis(labels, explanation.redshift)
     combined.set_xlabel("observed wavelength (Å, vacuum)")
 
     colours = figure.colorbar(image, cax=bar)
@@ -77,28 +94,35 @@ def explanation_figure(spectrum: ExplainedSpectrum) -> Figure:
     colours.outline.set_linewidth(0.6)
 
     figure.text(
-        _LEFT, 0.975, spectrum.key, fontsize=13, fontweight="bold", va="top", color=INK, parse_math=False
+        _LEFT, 0.975, explanation.key, fontsize=13, fontweight="bold", va="top", color=INK, parse_math=False
     )
     figure.text(
-        _RIGHT, 0.973, _facts(spectrum), fontsize=11, va="top", ha="right", color=INK, parse_math=False
+        _RIGHT,
+        0.973,
+        _facts(explanation.redshift, score),
+        fontsize=11,
+        va="top",
+        ha="right",
+        color=INK,
+        parse_math=False,
     )
-    for axes in (flux, windows, combined):
+    for axes in (flux, scales, combined):
         axes.yaxis.set_label_coords(-0.052, 0.5)
     return figure
 
 
-def _facts(spectrum: ExplainedSpectrum) -> str:
-    facts = [f"{spectrum.spectype}  z = {spectrum.redshift:.4f}".strip()]
-    if math.isfinite(spectrum.score):
-        facts.append(f"score {spectrum.score:.1f}")
-    if math.isfinite(spectrum.tail_probability):
-        facts.append(f"tail probability {spectrum.tail_probability:.2g}")
+def _facts(redshift: float, score: SpectrumScore) -> str:
+    facts = [f"{score.spectype}  z = {redshift:.4f}".strip()]
+    if math.isfinite(score.score):
+        facts.append(f"score {score.score:.1f}")
+    if math.isfinite(score.tail_probability):
+        facts.append(f"tail probability {score.tail_probability:.2g}")
     return "    ".join(facts)
 
 
-def _extent(spectrum: ExplainedSpectrum, wavelength: NDArray[np.float64]) -> tuple[float, float]:
+def _extent(explanation: Explanation, wavelength: NDArray[np.float64]) -> tuple[float, float]:
     """First and last good wavelength; the whole grid if there is none."""
-    good = np.flatnonzero(spectrum.ivar > 0)
+    good = np.flatnonzero(explanation.ivar > 0)
     if len(good) < 2:
         return float(wavelength[0]), float(wavelength[-1])
     return float(wavelength[good[0]]), float(wavelength[good[-1]])
@@ -139,16 +163,18 @@ def smoothed(
     return np.where(good, mean / share, np.nan), np.where(good, np.sqrt(near / total), np.nan)
 
 
-def _draw_flux(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[np.float64]) -> None:
-    good = spectrum.ivar > 0
-    raw = np.where(good, spectrum.flux, np.nan)
-    smooth, sigma = smoothed(spectrum.flux, spectrum.ivar)
-    baseline, _ = smoothed(spectrum.baseline, spectrum.ivar)
+def _draw_flux(axes: Axes, explanation: Explanation, wavelength: NDArray[np.float64]) -> None:
+    good = explanation.ivar > 0
+    raw = np.where(good, explanation.flux, np.nan)
+    smooth, sigma = smoothed(explanation.flux, explanation.ivar)
+    baseline, _ = smoothed(explanation.baseline, explanation.ivar)
     low, high = _flux_limits(raw, smooth, baseline)
     axes.set_ylim(low, high)
 
     under = axes.fill_between(wavelength, low, smooth, linewidth=0.0, facecolor="none")
-    strip = _strip(axes, spectrum.combined[None, :], spectrum.grid, _norm(spectrum.combined), low, high)
+    strip = _strip(
+        axes, explanation.combined[None, :], explanation.grid, _norm(explanation.combined), low, high
+    )
     strip.set_zorder(1.0)
     strip.set_clip_path(Path.make_compound_path(*under.get_paths()), axes.transData)
     under.remove()
@@ -224,29 +250,29 @@ def image_columns(
     return float(edges[0]), float(edges[-1]), np.where(upper >= -lower, upper, lower)
 
 
-def _draw_windows(axes: Axes, spectrum: ExplainedSpectrum, norm: AsinhNorm) -> AxesImage:
-    count = len(spectrum.windows)
-    image = _strip(axes, spectrum.maps, spectrum.grid, norm, -0.5, count - 0.5)
+def _draw_scales(axes: Axes, explanation: Explanation, norm: AsinhNorm) -> AxesImage:
+    count = len(explanation.scales)
+    image = _strip(axes, explanation.maps, explanation.grid, norm, -0.5, count - 0.5)
     # The unit stands in the label once: long tick labels would push it out of the figure.
-    names = [_window_name(window, spectrum.grid).partition(" ") for window in spectrum.windows]
+    names = [_scale_name(scale, explanation.grid).partition(" ") for scale in explanation.scales]
     axes.set_yticks(range(count), [number for number, _, _ in names])
     axes.tick_params(axis="y", length=0, labelsize=8)
     axes.set_ylabel(f"window ({names[0][2]})" if names else "window")
     for boundary in np.arange(count - 1) + 0.5:
         axes.axhline(boundary, color="white", linewidth=0.8)
-    good = spectrum.ivar > 0
-    _shade_masked(axes, spectrum.grid.wavelength(), good)
+    good = explanation.ivar > 0
+    _shade_masked(axes, explanation.grid.wavelength(), good)
     return image
 
 
-def _window_name(window: int, grid: WavelengthGrid) -> str:
+def _scale_name(scale: int, grid: WavelengthGrid) -> str:
     if grid.spacing == "linear":
-        return f"{window * grid.step:.3g} Å"
-    return f"{299_792.458 * math.log(10.0) * grid.step * window:,.0f} km/s"
+        return f"{scale * grid.step:.3g} Å"
+    return f"{299_792.458 * math.log(10.0) * grid.step * scale:,.0f} km/s"
 
 
-def _draw_combined(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[np.float64]) -> None:
-    curve = np.where(np.isfinite(spectrum.combined), spectrum.combined, 0.0)
+def _draw_combined(axes: Axes, explanation: Explanation, wavelength: NDArray[np.float64]) -> None:
+    curve = np.where(np.isfinite(explanation.combined), explanation.combined, 0.0)
     axes.fill_between(wavelength, 0.0, np.clip(curve, 0.0, None), color=ODD, linewidth=0.6, step="mid")
     axes.fill_between(wavelength, 0.0, np.clip(curve, None, 0.0), color=USUAL, linewidth=0.6, step="mid")
     axes.axhline(0.0, color=INK, linewidth=0.5)
@@ -255,14 +281,13 @@ def _draw_combined(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[
     axes.set_ylim(bottom - 0.08 * room, top + 0.35 * room)
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.set_ylabel("combined\nΔ ln p (nat)")
-    _shade_masked(axes, wavelength, spectrum.ivar > 0)
-    peak = spectrum.peak_wavelength
+    _shade_masked(axes, wavelength, explanation.ivar > 0)
+    peak = explanation.peak_wavelength
     if math.isfinite(peak) and top > 0.0:
         middle = 0.5 * (wavelength[0] + wavelength[-1])
         leftwards = peak > middle
-        rest = peak / (1.0 + spectrum.redshift)
         axes.annotate(
-            f"peak {peak:.0f} Å ({_peak_place(spectrum, rest)})",
+            f"peak {peak:.0f} Å ({_peak_place(explanation)})",
             xy=(peak, top),
             xytext=(-9 if leftwards else 9, 5),
             textcoords="offset points",
@@ -276,11 +301,12 @@ def _draw_combined(axes: Axes, spectrum: ExplainedSpectrum, wavelength: NDArray[
         axes.plot([peak], [top + 0.06 * room], marker="v", color=INK, markersize=4.5)
 
 
-def _peak_place(spectrum: ExplainedSpectrum, rest: float) -> str:
+def _peak_place(explanation: Explanation) -> str:
+    rest = explanation.peak_rest_wavelength
     places = [f"rest {rest:.0f} Å"] if math.isfinite(rest) else []
-    places += [spectrum.peak_line] if spectrum.peak_line else []
-    if spectrum.peak_window > 0:
-        places.append(f"window {_window_name(spectrum.peak_window, spectrum.grid)}")
+    places += [explanation.peak_line] if explanation.peak_line else []
+    if explanation.peak_scale > 0:
+        places.append(f"window {_scale_name(explanation.peak_scale, explanation.grid)}")
     return ", ".join(places)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from engine.attribution.explanation import Explanation
 from engine.attribution.signatures import signatures_in
 from engine.clustering.clustering import ClusterMeans, ClusterSummary, Peak
 from engine.clustering.stored import ReadClustering
 from engine.figures.embedding import png_url, svg_url
-from engine.figures.explained_spectrum import ExplainedSpectrum
-from engine.figures.explanation import explanation_figure
+from engine.figures.explanation import SpectrumScore, explanation_figure
 from engine.report.charts import (
     cluster_chart,
     observed_peaks,
@@ -203,9 +203,10 @@ def _told(peak: Peak) -> str:
     return f"{peak.wavelength:.0f} Å{name}: {peak.flux}{share_of_highest}"
 
 
-def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
+def card(row: pd.Series, explained: Explanation) -> Card:
     """One outlier with its figure, its numbers and links to viewers."""
     place = f"{row['peak_wavelength']:.0f} Å, rest {row['peak_rest_wavelength']:.0f} Å"
+    score = SpectrumScore(str(row["spectype"]), float(row["score"]), float(row["tail_probability"]))
     facts = [
         ("redshift", f"{row['redshift']:.4f}"),
         ("class", str(row["spectype"]) or "unknown"),
@@ -233,7 +234,7 @@ def card(row: pd.Series, explained: ExplainedSpectrum) -> Card:
         ),
         links=viewer_links(explained.grid, str(row["key"]), float(row["ra"]), float(row["dec"])),
         figure=Chart(
-            png_url(explanation_figure(explained), _FIGURE_DPI),
+            png_url(explanation_figure(explained, score), _FIGURE_DPI),
             f"Spectrum of {row['key']} over its baseline with the attribution; it peaks at {place}.",
             "",
         ),

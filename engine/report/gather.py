@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from engine.attribution.explanation import Explanation
 from engine.clustering.stored import ReadClustering, read_store_clustering
-from engine.figures.explained_spectrum import ExplainedSpectrum
 from engine.query.query import QuerySettings, find
 from engine.report.viewers import public_url
 from engine.spectra.source_file import RefusedFile
@@ -120,35 +120,10 @@ def status_counts(status: NDArray[np.uint8]) -> list[tuple[RowStatus, int]]:
     return sorted(pairs, key=lambda pair: (pair[0] != RowStatus.SCORED, -pair[1], pair[0]))
 
 
-def explained_outliers(facts: StoreFacts, top: int) -> list[tuple[pd.Series, ExplainedSpectrum]]:
+def explained_outliers(facts: StoreFacts, top: int) -> list[tuple[pd.Series, Explanation]]:
     """The ``top`` oddest explained outliers: row of ``facts.outliers`` and explanation."""
     chosen = facts.outliers[facts.outliers["peak_wavelength"].notna()].head(top)
     table = facts.view.outliers_table(())
     numbers = table[~table["superseded"]].reset_index().set_index("key")["outlier"]
     numbers = numbers[~numbers.index.duplicated(keep="last")]
-    found = []
-    for _, row in chosen.iterrows():
-        explanation = facts.view.outlier(int(numbers[row["key"]]))
-        found.append(
-            (
-                row,
-                ExplainedSpectrum(
-                    key=explanation.key,
-                    redshift=explanation.redshift,
-                    spectype=str(row["spectype"]),
-                    score=float(row["score"]),
-                    tail_probability=float(row["tail_probability"]),
-                    grid=facts.view.configuration.grid,
-                    flux=explanation.flux,
-                    ivar=explanation.ivar,
-                    baseline=explanation.baseline,
-                    windows=explanation.windows,
-                    maps=explanation.maps,
-                    combined=explanation.combined,
-                    peak_wavelength=explanation.peak_wavelength,
-                    peak_window=explanation.peak_window,
-                    signatures=explanation.signatures,
-                ),
-            )
-        )
-    return found
+    return [(row, facts.view.outlier(int(numbers[row["key"]]))) for _, row in chosen.iterrows()]

@@ -123,8 +123,6 @@ def settings(facts: StoreFacts) -> list[tuple[str, str]]:
     """Name and value of everything that decided the numbers."""
     view = facts.view
     configuration, grid = view.configuration, view.configuration.grid
-    occlusion = configuration.occlusion
-    windows = ", ".join(map(str, occlusion.windows))
     wavelength = grid.wavelength()
     rows = [
         ("store", facts.store),
@@ -135,10 +133,7 @@ def settings(facts: StoreFacts) -> list[tuple[str, str]]:
         ),
         ("threshold", f"tail probability at most {configuration.threshold:g}"),
         ("grid", f"{grid.name}: {grid.size:,} pixels, {wavelength[0]:.1f} to {wavelength[-1]:.1f} Å, vacuum"),
-        (
-            "occlusion",
-            f"preset {occlusion.preset}, windows {windows} pixels, {occlusion.baselines} baselines",
-        ),
+        (configuration.attribution.method, str(configuration.attribution)),
         (
             "finished blocks",
             f"{len(view.scored):,} of scores, {len(view.explained):,} of explanations",

@@ -16,8 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.explainer import Explainer
-from engine.attribution.explanations import Explanations
-from engine.attribution.occlusion.memory import DEFAULT_MEMORY
+from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.signatures import counted
 from engine.files.source_health import SourceHealth
 from engine.run.block_log import logged_block
@@ -38,6 +37,7 @@ from engine.store.blocks import (
 )
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, class_counts, routed
+from engine.store.schema import scales_of
 from engine.store.store import Store
 from engine.surveys.reading import unreadable_rows
 from models.errors import ConfigurationError, ErrorKind, RetryError
@@ -67,7 +67,7 @@ def worker_bytes(
     held = _HELD + max(model.floats_per_pixel for model in models)
     scoring: float = (BATCH_SPECTRA * held + READ_AHEAD * 2) * spectrum
     selected = configuration.block_rows * min(1.0, 4 * configuration.threshold) * spectrum * 4
-    maps = 2 * len(configuration.occlusion.windows) + 4
+    maps = 2 * len(scales_of(configuration)) + 4
     # An attribution block is held whole, and one array of it a second time while it is encoded.
     attribution = configuration.outlier_block_rows * spectrum * 2 * maps
     # Twice what is kept until it is written: one block is written while the next is computed.
@@ -118,7 +118,7 @@ class BlockWorker:
         self._cards = tuple(model.card for model in models)
         self._scorers = [Scorer(model, device) for model in models]
         self._explainers = [
-            Explainer(model, configuration.occlusion, device, occlusion_memory) for model in models
+            Explainer(model, configuration.attribution, device, occlusion_memory) for model in models
         ]
         self._store = store
         self._configuration = configuration
@@ -207,11 +207,10 @@ class BlockWorker:
     # Attribution blocks.
 
     def _attribute(self, block: AttributionBlock) -> BlockResult:
-        selected = self._store.staged(block.rows)
-        explanations = Explanations.unknown(selected, len(self._configuration.occlusion.windows))
+        explanations = self._store.unexplained(block.rows)
         with self._computing:
             for number, explainer in enumerate(self._explainers):
-                explainer.fill(explanations, np.flatnonzero(selected.model == number).tolist())
+                explainer.fill(explanations, np.flatnonzero(explanations.model == number).tolist())
         unexplained = int(np.isnan(explanations.log_prob).sum())
         statuses = Counter(
             {

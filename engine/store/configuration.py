@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.method import MethodSettings
+from engine.attribution.methods import METHODS
 from engine.store.routing import ModelReference
 from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind
@@ -14,7 +15,7 @@ from models.grid import WavelengthGrid
 
 @dataclass(frozen=True)
 class RunConfiguration:
-    """Models, selection, occlusion and geometry of a store. Two runs with equal digests may share it.
+    """Models, selection, attribution and geometry of a store. Two runs with equal digests may share it.
 
     Attributes
     ----------
@@ -23,7 +24,7 @@ class RunConfiguration:
     grid : the wavelength grid of models and store.
     reconstruction_scores : names of the reconstruction scores, in order.
     threshold : tail probability at or below which a spectrum is an outlier, in (0, 1].
-    occlusion : preset, windows, baselines, seed.
+    attribution : settings of the method that explains.
     block_rows, outlier_block_rows : spectra per score block, explanations per attribution block.
     """
 
@@ -31,7 +32,7 @@ class RunConfiguration:
     grid: WavelengthGrid
     reconstruction_scores: tuple[str, ...]
     threshold: float
-    occlusion: OcclusionSettings
+    attribution: MethodSettings
     block_rows: int
     outlier_block_rows: int
 
@@ -63,7 +64,7 @@ class RunConfiguration:
             "grid": self.grid.to_dict(),
             "reconstruction_scores": list(self.reconstruction_scores),
             "threshold": self.threshold,
-            "occlusion": self.occlusion.to_dict(),
+            self.attribution.method: self.attribution.to_dict(),
             "block_rows": self.block_rows,
             "outlier_block_rows": self.outlier_block_rows,
         }
@@ -72,12 +73,13 @@ class RunConfiguration:
     def from_dict(cls, description: dict[str, object]) -> RunConfiguration:
         """The configuration that :meth:`to_dict` described."""
         value: dict[str, Any] = dict(description)
+        (method,) = (method for name, method in METHODS.items() if name in value)
         return cls(
             models=tuple(ModelReference.from_dict(model) for model in value["models"]),
             grid=WavelengthGrid.from_dict(value["grid"]),
             reconstruction_scores=tuple(value["reconstruction_scores"]),
             threshold=float(value["threshold"]),
-            occlusion=OcclusionSettings.from_dict(value["occlusion"]),
+            attribution=method.settings.from_dict(value[method.name]),
             block_rows=int(value["block_rows"]),
             outlier_block_rows=int(value["outlier_block_rows"]),
         )
@@ -94,9 +96,9 @@ class RunConfiguration:
 
     def differences(self, other: RunConfiguration) -> list[str]:
         """``name: ours, theirs`` for every entry in which two configurations differ."""
-        ours, theirs = self._told(), other._told()
+        ours, theirs = self._for_people(), other._for_people()
         differing = [name for name in ours if ours[name] != theirs[name]]
         return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in differing]
 
-    def _told(self) -> dict[str, object]:
+    def _for_people(self) -> dict[str, object]:
         return {**self.to_dict(), "models": "; ".join(map(str, self.models))}

@@ -37,7 +37,7 @@ from zarr.storage import MemoryStore
 from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
 from engine.store.objects import ObjectTree
-from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec
+from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec, scales_of
 from models.errors import BugError, ErrorKind
 
 LEAVES = {
@@ -139,7 +139,7 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
     names = np.array(configuration.reconstruction_scores, dtype=object)
     return [
         ("outliers/wavelength", configuration.grid.wavelength(), dict(wavelength)),
-        ("outliers/window", np.array(configuration.occlusion.windows, np.int32), dict(window)),
+        ("outliers/window", np.array(scales_of(configuration), np.int32), dict(window)),
         ("scores/latent", np.arange(configuration.latents, dtype=np.int32), {"description": "latent number"}),
         ("scores/reconstruction_score", names, {"description": "names of the reconstruction scores"}),
     ]

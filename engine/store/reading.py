@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.attribution.signatures import Signature
+from engine.attribution.explanation import Explanation
 from engine.store.blocks import BlockKind, BlockResult
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.configuration import RunConfiguration
@@ -19,50 +19,13 @@ from engine.store.hierarchy import open_array
 from engine.store.ledger import Ledger, joined_rows
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
-from engine.store.schema import ARRAYS, BY_PATH, FLAGS
+from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of
 from models.errors import ErrorKind, InputError
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
 _OUTLIER_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("outlier",)}
 LATENTS = "latents"
 """Stands for all latents in a list of columns; they become ``latent_0``, ``latent_1``, ..."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """One explained outlier, W windows, N pixels.
-
-    Attributes
-    ----------
-    outlier : its number in ``outliers/``; row : its row in ``spectra/``; key, target_id : what it is.
-    redshift : of the survey's pipeline.
-    wavelength : (N,) Angstrom, observed; windows : (W,) pixels.
-    flux, ivar, baseline : (N,), divided by the normalisation.
-    maps, spread : (W, N); combined : (N,). Positive makes the spectrum odd.
-    log_prob, baseline_log_prob : natural log of the density of the spectrum, mean of the baselines'.
-    peak_wavelength, peak_rest_wavelength : Angstrom; peak_window : pixels.
-    signatures : failure signatures.
-    """
-
-    outlier: int
-    row: int
-    key: str
-    target_id: int
-    redshift: float
-    wavelength: NDArray[np.float64]
-    windows: tuple[int, ...]
-    flux: NDArray[np.float32]
-    ivar: NDArray[np.float32]
-    baseline: NDArray[np.float32]
-    maps: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    combined: NDArray[np.float32]
-    log_prob: float
-    baseline_log_prob: float
-    peak_wavelength: float
-    peak_rest_wavelength: float
-    peak_window: int
-    signatures: Signature
 
 
 @dataclass(frozen=True)
@@ -111,11 +74,6 @@ class StoreView:
     def wavelength(self) -> NDArray[np.float64]:
         """Pixel centres in Angstrom, (N,)."""
         return self.configuration.grid.wavelength()
-
-    @property
-    def windows(self) -> tuple[int, ...]:
-        """Widths of the occlusion windows in pixels."""
-        return self.configuration.occlusion.windows
 
     @cached_property
     def row_ranges(self) -> tuple[tuple[int, int], ...]:
@@ -203,28 +161,8 @@ class StoreView:
                 remedy="List the outliers with 'whyspec query'.",
                 kind=ErrorKind.NO_OUTLIER,
             )
-        values = {spec.name: self._array(spec.path)[number] for spec in ARRAYS if spec.kind == "attribution"}
-        return Explanation(
-            outlier=number,
-            row=int(values["row"]),
-            key=str(values["key"]),
-            target_id=int(values["target_id"]),
-            redshift=float(values["redshift"]),
-            wavelength=self.wavelength,
-            windows=self.windows,
-            flux=np.asarray(values["flux"]),
-            ivar=np.asarray(values["ivar"]),
-            baseline=np.asarray(values["baseline"]),
-            maps=np.asarray(values["maps"]),
-            spread=np.asarray(values["spread"]),
-            combined=np.asarray(values["combined"]),
-            log_prob=float(values["log_prob"]),
-            baseline_log_prob=float(values["baseline_log_prob"]),
-            peak_wavelength=float(values["peak_wavelength"]),
-            peak_rest_wavelength=float(values["peak_rest_wavelength"]),
-            peak_window=int(values["peak_window"]),
-            signatures=Signature(int(values["signatures"])),
-        )
+        values = {name: self._array(spec.path)[number] for name, spec in EXPLANATIONS.items()}
+        return Explanation.of(self.configuration.grid, scales_of(self.configuration), values)
 
     def read(self, path: str) -> NDArray[Any]:
         """The committed, non-padding part of an array, e.g. ``"scores/latents"``; all in memory.

@@ -9,7 +9,9 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from engine.attribution.signatures import Signature
+from engine.attribution.explanation import ARRAYS as EXPLANATION_ARRAYS
+from engine.attribution.explanation import ExplanationArray
+from engine.attribution.methods import method_of
 from engine.spectra.rows import COLUMNS, Column
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
@@ -19,8 +21,6 @@ SCHEMA_VERSION = 5
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
-MAP_BITS = 10
-"""Mantissa bits that attribution maps keep: a relative error of at most 2 ** -11."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,14 @@ def dimension_sizes(configuration: RunConfiguration) -> dict[str, int]:
         "outlier": configuration.outlier_block_rows,
         "latent": configuration.latents,
         "reconstruction_score": len(configuration.reconstruction_scores),
-        "window": len(configuration.occlusion.windows),
+        "window": len(scales_of(configuration)),
         "wavelength": configuration.grid.size,
     }
+
+
+def scales_of(configuration: RunConfiguration) -> tuple[int, ...]:
+    """Scales of the attribution maps, in pixels."""
+    return method_of(configuration.attribution).scales(configuration.attribution)
 
 
 def _divisor(size: int, most: int) -> int:
@@ -121,20 +126,32 @@ def _of_row(
     return ArraySpec(group, name, dtype, ("row",), fill, (4096,), unit, description)
 
 
-def _of_outlier(name: str, dtype: str, fill: object, unit: str, description: str) -> ArraySpec:
-    return ArraySpec("outliers", name, dtype, ("outlier",), fill, (4096,), unit, description)
+_STORED_NAMES = {"scale": "window", "peak_scale": "peak_window"}
+"""What this schema calls a field or a dimension of explanations otherwise than they do."""
+
+# 16 outliers of one scale: measured best between reading one outlier and one scale of all.
+_INNER = {(): (4096,), ("wavelength",): (16, 0), ("scale", "wavelength"): (16, 1, 0)}
 
 
-def _spectrum(name: str, description: str, keep_bits: int | None = None) -> ArraySpec:
-    dims = ("outlier", "wavelength")
-    return ArraySpec("outliers", name, "float32", dims, np.nan, (16, 0), "1", description, keep_bits)
+def _of_explanation(name: str, array: ExplanationArray) -> ArraySpec:
+    return ArraySpec(
+        group="outliers",
+        name=_STORED_NAMES.get(name, name),
+        dtype=array.dtype,
+        dims=("outlier", *(_STORED_NAMES.get(dimension, dimension) for dimension in array.dims)),
+        fill=array.fill,
+        inner=_INNER[array.dims],
+        unit=array.unit,
+        description=array.description,
+        keep_bits=array.keep_bits,
+        attributes=array.attributes,
+    )
 
 
-def _map(name: str, description: str) -> ArraySpec:
-    # 16 outliers of one window: measured best between reading one outlier and one window of all.
-    dims = ("outlier", "window", "wavelength")
-    return ArraySpec("outliers", name, "float32", dims, np.nan, (16, 1, 0), "1", description, MAP_BITS)
-
+EXPLANATIONS: Mapping[str, ArraySpec] = MappingProxyType(
+    {name: _of_explanation(name, array) for name, array in EXPLANATION_ARRAYS.items()}
+)
+"""The arrays of explanations, by the field of :class:`engine.attribution.explanation.Explanations`."""
 
 ARRAYS: tuple[ArraySpec, ...] = (
     *(_of_column(column) for column in COLUMNS),
@@ -160,43 +177,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ),
     _of_row("normalisation", "float32", np.nan, FLUX_UNIT, "median flux that the spectrum was divided by"),
     _of_row("outlier", "bool", False, "", "tail probability at or below the run's threshold"),
-    _of_outlier("row", "int64", -1, "", "row of the spectrum in spectra/ and scores/; -1 is padding"),
-    _of_outlier("key", "string", "", "", "spectrum key: names one spectrum for ever"),
-    _of_outlier("target_id", "int64", -1, "", "DESI TARGETID; SDSS SPECOBJID"),
-    _of_outlier("redshift", "float64", np.nan, "", "redshift of the survey's pipeline"),
-    _of_outlier("model", "int8", -1, "", "model that scored and explained it, by place in models"),
-    _spectrum("flux", "flux as scored: divided by the normalisation"),
-    _spectrum("ivar", "inverse variance of the flux as scored, 0 where masked"),
-    _spectrum("baseline", "mean of the baselines at the spectrum's redshift"),
-    _map("maps", "attribution per window: positive makes the spectrum odd (natural log units)"),
-    _map("spread", "standard deviation of each map over the baselines"),
-    _spectrum(
-        "combined", "the windows' maps brought together as the preset says (natural log units)", MAP_BITS
-    ),
-    _of_outlier("log_prob", "float32", np.nan, "1", "natural log of the spectrum's probability density"),
-    _of_outlier("baseline_log_prob", "float32", np.nan, "1", "mean of the baselines' log_prob"),
-    _of_outlier(
-        "peak_wavelength", "float64", np.nan, "Angstrom", "observed wavelength where combined is largest"
-    ),
-    _of_outlier("peak_rest_wavelength", "float64", np.nan, "Angstrom", "the same in the rest frame"),
-    _of_outlier("peak_window", "int32", -1, "pixel", "window that contributes most at the peak"),
-    ArraySpec(
-        "outliers",
-        "signatures",
-        "uint16",
-        ("outlier",),
-        0,
-        (4096,),
-        "",
-        "failure signatures: what tells that an explanation is not to be trusted; 0 for none",
-        attributes=MappingProxyType(
-            {
-                "flag_masks": [int(signature) for signature in Signature],
-                "flag_meanings": " ".join(signature.label for signature in Signature),
-                "flag_descriptions": [signature.meaning for signature in Signature],
-            }
-        ),
-    ),
+    *EXPLANATIONS.values(),
 )
 
 BY_PATH: Mapping[str, ArraySpec] = MappingProxyType({spec.path: spec for spec in ARRAYS})

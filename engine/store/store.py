@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.attribution.explanations import Explanations
+from engine.attribution.explanation import Explanations
 from engine.spectra.rows import COLUMNS
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
@@ -24,7 +24,7 @@ from engine.store.ledger import FlaggedRows, Ledger, ranges_of
 from engine.store.objects import ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
-from engine.store.schema import ARRAYS, FLAGS, ArraySpec, FlagName, arrays_of
+from engine.store.schema import ARRAYS, EXPLANATIONS, FLAGS, ArraySpec, FlagName, arrays_of, scales_of
 from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from models.atomic_files import PARTIAL
@@ -39,17 +39,6 @@ _SCORE_FIELDS = (
     "reconstruction",
     "normalisation",
     "outlier",
-)
-_EXPLANATION_FIELDS = (
-    "baseline",
-    "maps",
-    "spread",
-    "combined",
-    "log_prob",
-    "baseline_log_prob",
-    "peak_wavelength",
-    "peak_window",
-    "signatures",
 )
 
 
@@ -160,34 +149,20 @@ class Store:
     ) -> tuple[WrittenObject, ...]:
         """Write an attribution block: one object per array of ``outliers/``, sorted by path.
 
-        Keys and TARGETIDs are copied from the rows that are explained, whose score blocks must be
-        committed.
-
         Raises
         ------
         BugError : the block is not one of this store's, or the explanations are not the block's.
         """
         self._check(block, len(explanations))
-        selected = explanations.selected
-        if tuple(selected.row.tolist()) != block.rows:
+        if tuple(explanations.row.tolist()) != block.rows:
             raise BugError(
                 "The explanations are not those of the block's rows.",
                 where=f"attribution block {block.index}",
-                got=selected.row.tolist()[:8],
+                got=explanations.row.tolist()[:8],
                 allowed=list(block.rows[:8]),
                 kind=ErrorKind.OTHER_ROWS,
             )
-        values: dict[str, NDArray[Any]] = {
-            "outliers/row": selected.row,
-            "outliers/key": self._read_rows("spectra/key", selected.row),
-            "outliers/target_id": self._read_rows("spectra/target_id", selected.row),
-            "outliers/redshift": selected.redshift,
-            "outliers/model": selected.model,
-            "outliers/flux": selected.flux,
-            "outliers/ivar": selected.ivar,
-            "outliers/peak_rest_wavelength": explanations.peak_wavelength / (1.0 + selected.redshift),
-        }
-        values |= {f"outliers/{name}": getattr(explanations, name) for name in _EXPLANATION_FIELDS}
+        values = {spec.path: getattr(explanations, name) for name, spec in EXPLANATIONS.items()}
         return self._write("attribution", block.index, values)
 
     def stage(self, block: ScoreBlock, selected: SelectedSpectra) -> tuple[WrittenObject, ...]:
@@ -231,6 +206,24 @@ class Store:
             missing = int(wanted[~found][0])
             raise _staging_missing(self.url, staging_path(missing // block_rows), f"no row {missing}")
         return every.take(order[place])
+
+    def unexplained(self, rows: tuple[int, ...]) -> Explanations:
+        """The staged spectra of these rows, in their order, to be explained.
+
+        Keys and TARGETIDs are those of the rows, whose score blocks must be committed.
+
+        Raises
+        ------
+        StoreError : a staging object is missing or damaged, or does not hold a row.
+        """
+        selected = self.staged(rows)
+        return Explanations.unexplained(
+            selected,
+            self.configuration.grid,
+            scales_of(self.configuration),
+            self._read_rows("spectra/key", selected.row),
+            self._read_rows("spectra/target_id", selected.row),
+        )
 
     def has_staging(self) -> bool:
         """Whether there are staging objects: work is left, or a run was killed while it cleared them."""

@@ -18,7 +18,7 @@ from typing import get_args
 
 import torch
 
-from engine.attribution.occlusion.memory import memory_for
+from engine.attribution.memory import memory_for
 from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
 from engine.attribution.occlusion.windows import Scale
 from flows.bench.ablation import captum, captum_batches

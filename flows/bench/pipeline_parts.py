@@ -108,7 +108,7 @@ def _measure(request: PartsRequest) -> PartSeconds:
                     scoring += time.perf_counter() - begun
                     spectra += len(batch)
                     begun = time.perf_counter()
-    explainer = Explainer(model, request.configuration.occlusion)
+    explainer = Explainer(model, request.configuration.attribution)
     selected = _selected(normalised, request.explained + 1)
     explainer.explain(selected.take(slice(0, 1)))
     begun = time.perf_counter()

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.attribution.occlusion.attribution import forward_passes
+from engine.attribution.occlusion.method import forward_passes
 from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
 from engine.surveys.desi.grid import DESI_GRID
 from flows.bench.approaches import Skipped, optional_module

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.attribution.baselines import drawn_calibration
 from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.request import OcclusionRequest
-from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from engine.attribution.occlusion.settings import PresetName
 from engine.attribution.occlusion.windows import Scale
 from models.local.local_score import LocalScore
 from models.scoring.scoring_model import ScoringModel
@@ -75,7 +76,7 @@ class Subjects:
 
     def request(self, subject: Subject, baselines: int) -> OcclusionRequest:
         """The question: the subject and the baselines that the default seed draws."""
-        chosen = OcclusionSettings(baselines=baselines).draw(self.model.calibration_size)
+        chosen = drawn_calibration(self.model.calibration_size, baselines, seed=0)
         return OcclusionRequest(
             subject.spectrum, self.model.baselines(subject.redshift, chosen), subject.good
         )

@@ -1,4 +1,4 @@
-"""The command that judges a model: evaluate."""
+"""The command that evaluates a model: evaluate."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def evaluate(
     threads: int | None = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
-    """Plant anomalies of known strength into spectra that the model never saw, and see what it finds.
+    """Inject anomalies of known strength into spectra that the model never saw, and see what it finds.
 
     whyspec evaluate desi-galaxy --out evaluation
 
@@ -39,7 +39,7 @@ def evaluate(
     out
         Directory for the results; earlier ones in it are replaced.
     spectra
-        Clean spectra to simulate. Each is injected with every kind at every strength.
+        Clean spectra to simulate. Every kind is injected into each at every strength.
     seed
         Of spectra and anomalies.
     strengths
@@ -69,7 +69,7 @@ def evaluate(
     from flows.evaluation.evaluate import KINDS, EvaluationRequest, make_output, save_results
     from flows.evaluation.evaluate import evaluate as run_evaluation
     from flows.evaluation.evaluation_table import show_evaluation
-    from flows.evaluation.explained_evaluation import explain_evaluation, save_judgement, show_judgement
+    from flows.evaluation.explained_evaluation import explain_evaluation, save_explanations, show_explanations
     from infra.settings import load_settings, own_threads
 
     request = EvaluationRequest(
@@ -87,15 +87,15 @@ def evaluate(
     evaluation = run_evaluation(request, threads_used, notes())
     found = evaluation.detection
     files: tuple[Path, ...] = save_results(found, out)
-    judgement = None
+    results = None
     if explain:
-        judgement = explain_evaluation(evaluation.model, evaluation.ground, settings, notes())
-        files += save_judgement(judgement, out)
+        results = explain_evaluation(evaluation.model, evaluation.clean, settings, notes())
+        files += save_explanations(results, out)
     if json:
         write_json(found.to_dict())
     show_evaluation(messages(json), found)
-    if judgement is not None:
-        show_judgement(messages(json), judgement)
+    if results is not None:
+        show_explanations(messages(json), results)
     for path in files:
         notes().print(f"Written: {path}", soft_wrap=True)
     return 0

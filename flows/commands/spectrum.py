@@ -53,7 +53,7 @@ def explain(
     threads
         Torch threads; 0 or left out for one per CPU.
     json
-        Write score, peak and the strongest stretches as JSON to standard output.
+        Write score and peak as JSON to standard output.
     """
     from engine.attribution.occlusion.settings import OcclusionSettings
     from flows import option_types
@@ -68,11 +68,11 @@ def explain(
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     request = SpectrumRequest(file, target_id, row, model, occlusion, settings.occlusion_memory)
     with notes().status("score and explain"):
-        spectrum = explain_spectrum(request, own_threads(settings))
+        score, explanation = explain_spectrum(request, own_threads(settings))
     if json:
-        write_json(explanation_to_dict(spectrum))
-    show_explanation(messages(json), spectrum)
+        write_json(explanation_to_dict(score, explanation))
+    show_explanation(messages(json), score, explanation)
     if output is not None:
-        save_figure(spectrum, output)
+        save_figure(score, explanation, output)
         notes().print(f"Figure: {output}")
     return 0

@@ -14,7 +14,7 @@ from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
 from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings
-from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
+from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
 from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.results import DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
@@ -77,7 +77,7 @@ class Evaluation:
     """A model, the spectra on which it was evaluated, and what it found there."""
 
     model: SpectrumModel
-    ground: PlantingGround
+    clean: CleanSpectra
     detection: DetectionResults
 
 
@@ -94,10 +94,10 @@ def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Eval
     settings = request.settings
     kinds = tuple(AnomalyKind(name) for name in settings.kinds)
     with counting(console, "simulate") as progress:
-        ground = prepare_ground(model.card, request.held_out, kinds, progress)
+        clean = prepare_clean_spectra(model.card, request.held_out, kinds, progress)
     with counting(console, "inject and score") as progress:
-        detection = evaluate_detection(model, ground, settings, progress)
-    return Evaluation(model, ground, detection)
+        detection = evaluate_detection(model, clean, settings, progress)
+    return Evaluation(model, clean, detection)
 
 
 def make_output(directory: Path) -> None:

@@ -13,11 +13,11 @@ from flows.console import facts, show_whole
 
 _RIVALS = (SCORE, SCAN, "ivar_chi2_all_100")
 _DETAILED = 5.0
-"""Strength, in sigma, at which the rivals are shown: the nearest that was injected."""
+"""Strength, in sigma, at which the other detectors are shown: the nearest that was injected."""
 
 
 def show_evaluation(console: Console, results: DetectionResults) -> None:
-    """Print what the model found, what the rivals found, and what could be found."""
+    """Print what the model found, what other detectors found, and what could be found."""
     settings = results.settings
     clean = next(each.selected for each in results.clean if each.snr == ALL)
     selected = f"{clean.value:.1%} of the clean ones ({clean.low:.1%} to {clean.high:.1%})"
@@ -109,7 +109,7 @@ def _bound(results: DetectionResults, kind: str, strength: float, rate: str) -> 
 
 def _left_out(results: DetectionResults) -> list[str]:
     lines = []
-    for each in results.injecting:
+    for each in results.injections:
         reasons = [
             f"{count} {text}"
             for count, text in (

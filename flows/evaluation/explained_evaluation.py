@@ -1,4 +1,4 @@
-"""The explanation half of an evaluation: judged, shown, written."""
+"""The explanation half of an evaluation: computed, shown, written."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from engine.evaluation.explained_injections import ExplanationSettings, judge_explanations
+from engine.evaluation.explained_injections import ExplanationSettings, evaluate_explanations
 from engine.evaluation.explanation_figure import explanation_figure
+from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_tables import TextTable, all_tables, cost_table, located_table
-from engine.evaluation.injected_spectra import PlantingGround
-from engine.evaluation.judged_spectra import Judgement
+from engine.evaluation.injected_spectra import CleanSpectra
 from flows.console import counting, show_whole
 from models.atomic_files import atomic_file, write_durably
 from models.errors import ErrorKind, InputError
 from models.spectrum_model import SpectrumModel
 
-JUDGEMENT, TABLES, FIGURE = "explanations.json", "explanations.md", "explanations.png"
+RESULTS, TABLES, FIGURE = "explanations.json", "explanations.md", "explanations.png"
 
 
 def explain_evaluation(
-    model: SpectrumModel, ground: PlantingGround, settings: ExplanationSettings, console: Console
-) -> Judgement:
+    model: SpectrumModel, clean: CleanSpectra, settings: ExplanationSettings, console: Console
+) -> ExplanationResults:
     """Explain injected spectra by every method; progress goes to ``console``.
 
     Raises
@@ -31,12 +31,12 @@ def explain_evaluation(
     ConfigurationError : there are too few clean spectra.
     """
     with counting(console, "explain") as progress:
-        return judge_explanations(model, ground, settings, progress)
+        return evaluate_explanations(model, clean, settings, progress)
 
 
-def show_judgement(console: Console, judgement: Judgement) -> None:
+def show_explanations(console: Console, results: ExplanationResults) -> None:
     """Print what is located, and what it costs; the rest is in the files."""
-    for table in (located_table(judgement, detected=False), cost_table(judgement)):
+    for table in (located_table(results, detected=False), cost_table(results)):
         console.print()
         show_whole(console, rich_table(table))
 
@@ -51,21 +51,21 @@ def rich_table(table: TextTable) -> Table:
     return shown
 
 
-def save_judgement(judgement: Judgement, directory: Path) -> tuple[Path, Path, Path]:
+def save_explanations(results: ExplanationResults, directory: Path) -> tuple[Path, Path, Path]:
     """Write JSON, tables and figure; earlier ones are replaced.
 
     Raises
     ------
     InputError : they cannot be written.
     """
-    text = json.dumps(judgement.to_dict(), allow_nan=False) + "\n"
-    tables = "\n".join(table.markdown() for table in all_tables(judgement))
-    paths = directory / JUDGEMENT, directory / TABLES, directory / FIGURE
+    text = json.dumps(results.to_dict(), allow_nan=False) + "\n"
+    tables = "\n".join(table.markdown() for table in all_tables(results))
+    paths = directory / RESULTS, directory / TABLES, directory / FIGURE
     try:
         write_durably(paths[0], text.encode())
         write_durably(paths[1], tables.encode())
         with atomic_file(paths[2]) as partial:
-            explanation_figure(judgement).savefig(partial, format="png", dpi=110)
+            explanation_figure(results).savefig(partial, format="png", dpi=110)
     except OSError as error:
         raise InputError(
             "The explanations of an evaluation cannot be written.",

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.evaluation.baseline_questions import answer_baselines
+from engine.evaluation.ablation_tables import headline_table, methods_table, window_table
+from engine.evaluation.baseline_ablation import ablate_baselines
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.explained_injections import NEAREST, PUBLISHED, ExplanationSettings
 from engine.evaluation.explanation_figure import two_oddities_figure
@@ -32,8 +33,7 @@ from engine.evaluation.explanation_tables import (
     signature_table,
 )
 from engine.evaluation.held_out_spectra import HeldOutSettings
-from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
-from engine.evaluation.question_tables import headline_table, methods_table, window_table
+from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
 from engine.evaluation.two_oddities import TwoOddities, able_rows, two_oddities
 from engine.simulation.anomalies import AnomalyKind
 from flows import option_types
@@ -84,15 +84,15 @@ def main(
     scoring = load_model(model)
     out.mkdir(parents=True, exist_ok=True)
     with counting(console, "simulate") as progress:
-        ground = prepare_ground(
+        clean = prepare_clean_spectra(
             scoring.card, HeldOutSettings(spectra, seed, templates, sky), progress=progress
         )
     asked = option_types.comma_list(parts)
     if "headline" in asked:
-        rows = able_rows(scoring, ground, LINE_STRENGTH, STEP_STRENGTH, THRESHOLD)[:headlines]
+        rows = able_rows(scoring, clean, LINE_STRENGTH, STEP_STRENGTH, THRESHOLD)[:headlines]
         with counting(console, "headline") as progress:
-            found = _headlines(scoring, ground, rows, progress)
-        clearest = max(found, key=lambda each: min(each.ranked(each.rivals[NEAREST + RIVAL])))
+            found = _headlines(scoring, clean, rows, progress)
+        clearest = max(found, key=lambda each: min(each.ranked(each.others[NEAREST + RIVAL])))
         with atomic_file(out / "two-oddities.png") as partial:
             two_oddities_figure(clearest, NEAREST + RIVAL).savefig(partial, format="png", dpi=110)
         described = {"rows": rows, "spectra": [_described(each) for each in found]}
@@ -100,49 +100,47 @@ def main(
         _write_tables(out / "headline.md", [headline_table(found)])
     if "cost" in asked:
         cost = ExplanationSettings(1, STRENGTHS[-1:], normal=1)
-        judged = explain_evaluation(scoring, _of_kinds(ground, BASELINE_KINDS[:1]), cost, console)
-        _write_tables(out / "cost.md", [cost_table(judged)])
+        costs = explain_evaluation(scoring, _of_kinds(clean, BASELINE_KINDS[:1]), cost, console)
+        _write_tables(out / "cost.md", [cost_table(costs)])
     if "methods" in asked:
         settings = ExplanationSettings(explained, STRENGTHS, normal=4, sampling="detected")
-        judgement = explain_evaluation(scoring, ground, settings, console)
-        _write_json(out / "explanations.json", scoring, judgement.to_dict())
+        results = explain_evaluation(scoring, clean, settings, console)
+        _write_json(out / "explanations.json", scoring, results.to_dict())
         tables = [
-            methods_table(judgement),
-            located_table(judgement, detected=True),
-            window_table(judgement, "window", PUBLISHED),
-            window_table(judgement, f"{NEAREST}window", NEAREST + RIVAL),
-            signature_table(judgement),
+            methods_table(results),
+            located_table(results, detected=True),
+            window_table(results, "window", PUBLISHED),
+            window_table(results, f"{NEAREST}window", NEAREST + RIVAL),
+            signature_table(results),
         ]
         _write_tables(out / "explanations.md", tables)
     if "baselines" in asked:
         occlusion = OcclusionSettings(windows=BASELINE_WINDOWS)
         settings = ExplanationSettings(baselines, STRENGTHS[-1:], occlusion=occlusion, sampling="detected")
         with counting(console, "baselines") as progress:
-            answers = answer_baselines(
-                scoring, _of_kinds(ground, BASELINE_KINDS), settings, progress=progress
-            )
+            answers = ablate_baselines(scoring, _of_kinds(clean, BASELINE_KINDS), settings, progress=progress)
         _write_json(out / "baselines.json", scoring, {"baselines": [each.to_dict() for each in answers]})
         _write_tables(out / "baselines.md", [baseline_table(answers, name) for name in COMBINATIONS])
 
 
 def _headlines(
-    model: SpectrumModel, ground: PlantingGround, rows: Sequence[int], progress: Callable[[int, int], None]
+    model: SpectrumModel, clean: CleanSpectra, rows: Sequence[int], progress: Callable[[int, int], None]
 ) -> list[TwoOddities]:
     found = []
     for row in rows:
-        found.append(two_oddities(model, ground, row, LINE_STRENGTH, STEP_STRENGTH))
+        found.append(two_oddities(model, clean, row, LINE_STRENGTH, STEP_STRENGTH))
         progress(len(found), len(rows))
     return found
 
 
-def _of_kinds(ground: PlantingGround, kinds: Sequence[AnomalyKind]) -> PlantingGround:
-    return replace(ground, shapes={kind: ground.shapes[kind] for kind in kinds})
+def _of_kinds(clean: CleanSpectra, kinds: Sequence[AnomalyKind]) -> CleanSpectra:
+    return replace(clean, shapes={kind: clean.shapes[kind] for kind in kinds})
 
 
 def _described(headline: TwoOddities) -> dict[str, Any]:
     return {
-        "ranked": {name: headline.ranked(each) for name, each in headline.rivals.items()},
-        "peaks": {name: headline.shown(each) for name, each in headline.rivals.items()},
+        "ranked": {name: headline.ranked(each) for name, each in headline.others.items()},
+        "peaks": {name: headline.shown(each) for name, each in headline.others.items()},
         "windows": _ranked(headline, headline.maps),
         "nearest_windows": _ranked(headline, headline.near_maps),
         "redshift": headline.redshift,

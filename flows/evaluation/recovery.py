@@ -23,7 +23,7 @@ class Recovery:
     injected : targets that carry it.
     scored : of these, those that the model could score.
     found : of these, those selected as outliers.
-    located : of these, those whose attribution peaks within a injected region widened by half the
+    located : of these, those whose attribution peaks within an injected region widened by half the
         window that contributes most at the peak.
     chance : expected number located if each peak fell on a good pixel at random.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from engine.attribution.occlusion.attribution import forward_passes
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.method import MethodSettings
+from engine.attribution.methods import method_of
 from flows.console import duration
 from models.local.local_score import LocalScore
 from models.log_events import log_event
@@ -39,7 +39,7 @@ class PassesEstimate:
     seconds: float
 
 
-def estimated_passes(model: SpectrumModel, occlusion: OcclusionSettings) -> PassesEstimate | None:
+def estimated_passes(model: SpectrumModel, settings: MethodSettings) -> PassesEstimate | None:
     """The estimate, on this process's threads; None for a model that is occluded by its seams."""
     card = model.card
     redshift = 0.5 * (card.redshift_min + card.redshift_max)
@@ -52,12 +52,12 @@ def estimated_passes(model: SpectrumModel, occlusion: OcclusionSettings) -> Pass
         begun = time.perf_counter()
         log_prob(baselines)
         each = (time.perf_counter() - begun) / len(baselines)
-    passes = forward_passes(occlusion, card.grid.size)
+    passes = method_of(settings).passes(settings, card.grid.size)
     return PassesEstimate(passes, passes * each)
 
 
 def warn_of_dense_cost(
-    models: Sequence[str], cards: Sequence[ModelCard], occlusion: OcclusionSettings
+    models: Sequence[str], cards: Sequence[ModelCard], settings: MethodSettings
 ) -> None:
     """Log a warning for every model of a run whose explanations take long.
 
@@ -66,7 +66,7 @@ def warn_of_dense_cost(
     models : name or directory of each; cards : theirs.
     """
     for location, card in zip(models, cards, strict=True):
-        estimate = None if card.kind == "local" else estimated_passes(load_model(location), occlusion)
+        estimate = None if card.kind == "local" else estimated_passes(load_model(location), settings)
         if estimate is None or estimate.seconds < WORTH_TELLING:
             continue
         log_event(

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
+from engine.attribution.methods import method_of
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.files.byte_source import is_local
 from engine.run.block_reading import REMOTE_BYTES
@@ -135,19 +136,18 @@ def configure(
     """
     old = store.configuration if store is not None else None
     threshold = _first(request.threshold, old.threshold if old else None, DEFAULT_THRESHOLD)
-    occlusion = old.occlusion if old else OcclusionSettings()
     changed = {
         key: value
         for key in ("preset", "windows", "baselines", "seed")
         if (value := getattr(request, key)) is not None
     }
-    occlusion = OcclusionSettings.from_dict({**occlusion.to_dict(), **changed})
+    attribution = OcclusionSettings.from_dict({**(old.attribution.to_dict() if old else {}), **changed})
     configuration = RunConfiguration(
         models=chosen.references,
         grid=chosen.models[0].card.grid,
         reconstruction_scores=RECONSTRUCTION_SCORES,
         threshold=threshold,
-        occlusion=occlusion,
+        attribution=attribution,
         block_rows=_first(request.block_rows, old.block_rows if old else None, choose_block_rows(spectra)),
         outlier_block_rows=_first(
             request.outlier_block_rows,
@@ -171,24 +171,7 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind=ErrorKind.THRESHOLD,
         )
-    if configuration.occlusion.baselines > model.calibration_size:
-        raise ConfigurationError(
-            "More baselines are asked for than the model has calibration spectra.",
-            where="--baselines",
-            got=configuration.occlusion.baselines,
-            allowed=f"1 to {model.calibration_size} of {model.card.name}",
-            remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
-            kind=ErrorKind.BASELINES,
-        )
-    if max(configuration.occlusion.windows) > configuration.grid.size:
-        raise ConfigurationError(
-            "A window is wider than the spectrum.",
-            where="--windows",
-            got=max(configuration.occlusion.windows),
-            allowed=f"1 to {configuration.grid.size} pixels",
-            remedy="Leave that width out.",
-            kind=ErrorKind.WINDOWS,
-        )
+    method_of(configuration.attribution).refuse(configuration.attribution, model)
 
 
 def _check_memory(

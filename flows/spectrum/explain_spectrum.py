@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from engine.attribution.explainer import Explainer
-from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.signatures import Signature
-from engine.figures.explained_spectrum import ExplainedSpectrum
+from engine.attribution.explanation import Explanation
+from engine.attribution.method import MethodSettings
+from engine.figures.explanation import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
@@ -38,21 +38,21 @@ class SpectrumRequest:
     target_id, row : one of them; neither for a file with one spectrum.
     model : name or directory; None for the one that ships for the file's grid and the spectrum's class,
         or where there is none for the class, the first for the grid.
-    occlusion : settings; memory_bytes : what it may take, 0 for what suits the device.
+    attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
     """
 
     file: str
     target_id: int | None
     row: int | None
     model: str | None
-    occlusion: OcclusionSettings
+    attribution: MethodSettings
     memory_bytes: int = 0
 
     def __post_init__(self) -> None:
         refuse_credentials(self.file, self.model or "")
 
 
-def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectrum:
+def explain_spectrum(request: SpectrumRequest, threads: int) -> tuple[SpectrumScore, Explanation]:
     """Score and explain one spectrum, whether it is an outlier or not.
 
     Raises
@@ -72,28 +72,16 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> ExplainedSpectru
     scores = Scorer(model).score(normalised, np.array([0]))
     if not scores.finite[0]:
         raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
-    redshift = normalised.rows["redshift"]
+    rows = normalised.rows
     selected = SelectedSpectra(
-        np.array([0]), redshift, normalised.flux, normalised.ivar, np.zeros(1, dtype=np.int8)
+        np.array([0]), rows["redshift"], normalised.flux, normalised.ivar, np.zeros(1, dtype=np.int8)
     )
-    explanation = Explainer(model, request.occlusion, memory_bytes=request.memory_bytes).explain(selected)
-    return ExplainedSpectrum(
-        key=normalised.rows.keys()[0],
-        redshift=float(redshift[0]),
-        spectype=str(normalised.rows["spectype"][0]),
-        score=float(scores.score[0]),
-        tail_probability=float(scores.tail_probability[0]),
-        grid=spectra.grid,
-        flux=normalised.flux[0],
-        ivar=normalised.ivar[0],
-        baseline=explanation.baseline[0],
-        windows=request.occlusion.windows,
-        maps=explanation.maps[0],
-        combined=explanation.combined[0],
-        peak_wavelength=float(explanation.peak_wavelength[0]),
-        peak_window=int(explanation.peak_window[0]),
-        signatures=Signature(int(explanation.signatures[0])),
+    explainer = Explainer(model, request.attribution, memory_bytes=request.memory_bytes)
+    explanations = explainer.explain(
+        selected, key=np.array(rows.keys(), dtype=object), target_id=rows["target_id"]
     )
+    score = SpectrumScore(str(rows["spectype"][0]), float(scores.score[0]), float(scores.tail_probability[0]))
+    return score, explanations.one(0)
 
 
 def _model(request: SpectrumRequest, spectra: Spectra) -> SpectrumModel:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from engine.attribution.explanation import Explanation
 from engine.attribution.signatures import signatures_in
-from engine.figures.explained_spectrum import ExplainedSpectrum
-from engine.figures.explanation import explanation_figure
+from engine.figures.explanation import SpectrumScore, explanation_figure
 from flows.console import facts
 from models.atomic_files import atomic_file
 from models.errors import ErrorKind, InputError
@@ -18,49 +18,48 @@ from models.errors import ErrorKind, InputError
 _FIGURES = (".png", ".pdf", ".svg")
 
 
-def explanation_to_dict(spectrum: ExplainedSpectrum) -> dict[str, Any]:
+def explanation_to_dict(score: SpectrumScore, explanation: Explanation) -> dict[str, Any]:
     """A JSON-ready summary, maps left out."""
-    rest = spectrum.peak_rest_wavelength
     return {
-        "key": spectrum.key,
-        "redshift": spectrum.redshift,
-        "spectype": spectrum.spectype,
-        "score": spectrum.score,
-        "tail_probability": spectrum.tail_probability,
-        "peak_wavelength": spectrum.peak_wavelength,
-        "peak_rest_wavelength": rest,
-        "peak_line": spectrum.peak_line,
-        "peak_window": spectrum.peak_window,
-        "signatures": [signature.label for signature in signatures_in(spectrum.signatures)],
-        "attribution_at_peak": float(np.max(spectrum.combined)),
-        "windows": list(spectrum.windows),
+        "key": explanation.key,
+        "redshift": explanation.redshift,
+        "spectype": score.spectype,
+        "score": score.score,
+        "tail_probability": score.tail_probability,
+        "peak_wavelength": explanation.peak_wavelength,
+        "peak_rest_wavelength": explanation.peak_rest_wavelength,
+        "peak_line": explanation.peak_line,
+        "peak_window": explanation.peak_scale,
+        "signatures": [signature.label for signature in signatures_in(explanation.signatures)],
+        "attribution_at_peak": float(np.max(explanation.combined)),
+        "windows": list(explanation.scales),
     }
 
 
-def show_explanation(console: Console, spectrum: ExplainedSpectrum) -> None:
+def show_explanation(console: Console, score: SpectrumScore, explanation: Explanation) -> None:
     """Print how odd the spectrum is and where."""
-    rest = spectrum.peak_rest_wavelength
-    line = f" ({spectrum.peak_line})" if spectrum.peak_line else ""
+    rest = explanation.peak_rest_wavelength
+    line = f" ({explanation.peak_line})" if explanation.peak_line else ""
     console.print(
         facts(
-            spectrum.key,
+            explanation.key,
             [
-                ("redshift", f"{spectrum.redshift:.5f} {spectrum.spectype}"),
-                ("score", f"{spectrum.score:.3f}"),
-                ("tail probability", f"{spectrum.tail_probability:.3g}: the share of usual spectra as odd"),
+                ("redshift", f"{explanation.redshift:.5f} {score.spectype}"),
+                ("score", f"{score.score:.3f}"),
+                ("tail probability", f"{score.tail_probability:.3g}: the share of usual spectra as odd"),
                 (
                     "oddest at",
-                    f"{spectrum.peak_wavelength:.1f} Å observed, {rest:.1f} Å rest{line}",
+                    f"{explanation.peak_wavelength:.1f} Å observed, {rest:.1f} Å rest{line}",
                 ),
-                ("scale", f"{spectrum.peak_window} pixels"),
+                ("scale", f"{explanation.peak_scale} pixels"),
             ],
         )
     )
-    for signature in signatures_in(spectrum.signatures):
+    for signature in signatures_in(explanation.signatures):
         console.print(f"{signature.label}: {signature.meaning}. {signature.remedy}", style="yellow")
 
 
-def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
+def save_figure(score: SpectrumScore, explanation: Explanation, path: Path) -> None:
     """Write the figure of an explanation.
 
     Raises
@@ -78,7 +77,7 @@ def save_figure(spectrum: ExplainedSpectrum, path: Path) -> None:
         )
     try:
         with atomic_file(path) as partial:
-            explanation_figure(spectrum).savefig(partial, format=path.suffix[1:].lower(), dpi=150)
+            explanation_figure(explanation, score).savefig(partial, format=path.suffix[1:].lower(), dpi=150)
     except OSError as error:
         raise InputError(
             "The figure cannot be written.",

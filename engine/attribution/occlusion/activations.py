@@ -1,4 +1,4 @@
-"""One skip baselines and spectrum, in float64, and what the zones around seams need of it."""
+"""Activations of baselines and spectrum from one pass, in float64, for the zones around seams."""
 
 from __future__ import annotations
 

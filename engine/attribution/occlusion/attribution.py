@@ -1,4 +1,4 @@
-"""The explanation of one spectrum: maps per window width, one combined map, and its peak."""
+"""Effects of all windows on one spectrum, and the attribution that a preset makes of them."""
 
 from __future__ import annotations
 
@@ -8,42 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.attribution import Attribution, peak_of
 from engine.attribution.occlusion.combine import PRESETS, Preset, scale_map
 from engine.attribution.occlusion.request import Occluder, OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.occlusion.windows import Scale
 from models.errors import BugError, ConfigurationError, ErrorKind, QuarantineError
 from models.spectrum_model import LogProb
-
-
-@dataclass(frozen=True, eq=False)
-class Attribution:
-    """How much of a spectrum's oddness each pixel is responsible for, in natural log of probability.
-
-    Positive lowers the probability: it makes the spectrum odd. All maps are exactly 0 at masked
-    pixels. What a value means depends on the preset, see :mod:`engine.attribution.occlusion.combine`.
-
-    Attributes
-    ----------
-    windows : (W,) int64, window widths in pixels.
-    maps : (W, N) float32, mean over baselines (or what the preset takes as typical).
-    spread : (W, N) float32, standard deviation over baselines (ddof = 0), not of the mean.
-    combined : (N,) float32, the maps brought together as the preset says.
-    log_prob_spectrum : log p of the spectrum as the model was given it.
-    log_prob_baselines : (M,) float64, log p of the baselines.
-    peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals; -1 if none is good.
-    peak_window : the width that adds most to ``combined`` at ``peak_pixel``, the
-        narrowest of equals; 0 if no pixel is good.
-    """
-
-    windows: NDArray[np.int64]
-    maps: NDArray[np.float32]
-    spread: NDArray[np.float32]
-    combined: NDArray[np.float32]
-    log_prob_spectrum: float
-    log_prob_baselines: NDArray[np.float64]
-    peak_pixel: int
-    peak_window: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +47,21 @@ class WindowEffects:
         )
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OcclusionAttribution(Attribution):
+    """An attribution by occlusion; what a value means depends on the preset, see the module ``combine``.
+
+    Attributes
+    ----------
+    window_effects : what it was made from, for those who combine it otherwise.
+    """
+
+    window_effects: WindowEffects
+
+
 def attribute(
     occluder: Occluder, log_prob: LogProb, request: OcclusionRequest, settings: OcclusionSettings
-) -> Attribution:
+) -> OcclusionAttribution:
     """Explain ``request``'s spectrum by inverse multiscale occlusion.
 
     ``log_prob`` must be the model that ``occluder`` occludes; here it is only asked for the
@@ -102,7 +85,7 @@ def window_effects(
             where="occlusion settings, baselines",
             got=f"{len(request.baselines)} baselines given, {settings.baselines} in the settings",
             allowed="equal numbers",
-            remedy="Draw the baselines with settings.draw, or correct settings.baselines.",
+            remedy="Draw as many baselines as the settings say, or correct the settings.",
             kind=ErrorKind.OCCLUSION_BASELINES,
         )
     good = request.good.cpu().numpy()
@@ -127,7 +110,7 @@ def window_effects(
     return WindowEffects(settings.windows, scales, differences, good, float(log_probs[0]), log_probs[1:])
 
 
-def combined(effects: WindowEffects, preset: Preset) -> Attribution:
+def combined(effects: WindowEffects, preset: Preset) -> OcclusionAttribution:
     """The cheap half of :func:`attribute`: maps per width, and one.
 
     ``preset`` must lay windows as the effects' were laid.
@@ -139,32 +122,20 @@ def combined(effects: WindowEffects, preset: Preset) -> Attribution:
     maps, spread = np.stack([mean for mean, _ in pairs]), np.stack([sigma for _, sigma in pairs])
     contributions = preset.contributions(maps, spread, effects.good)
     total = contributions.sum(axis=0).astype(np.float32)
-    peak_pixel, peak_window = -1, 0
-    if effects.good.any():
-        # Masked pixels hold 0, which may be the largest value: they never are the peak.
-        peak_pixel = int(np.where(effects.good, total, -np.inf).argmax())
-        peak_window = effects.windows[int(contributions[:, peak_pixel].argmax())]
-    return Attribution(
-        windows=np.array(effects.windows, dtype=np.int64),
+    pixel, window = peak_of(total, contributions, effects.windows, effects.good)
+    widths = np.array(effects.windows, dtype=np.int64)
+    return OcclusionAttribution(
+        scales=widths,
         maps=maps.astype(np.float32),
         spread=spread.astype(np.float32),
         combined=total,
         log_prob_spectrum=effects.log_prob_spectrum,
         log_prob_baselines=effects.log_prob_baselines,
-        peak_pixel=peak_pixel,
-        peak_window=peak_window,
+        peak_pixel=pixel,
+        peak_scale=window,
+        shares=preset.effect_per_pixel(np.ones((1, len(widths))), widths)[0],
+        window_effects=effects,
     )
-
-
-def forward_passes(settings: OcclusionSettings, pixels: int) -> int:
-    """Whole-model evaluations that :class:`DenseOccluder` needs for one spectrum without masks.
-
-    For plans and progress: masked pixels make it fewer, copies of the baselines about 3 per cent more, and
-    :func:`attribute` itself asks for 1 + M log probabilities.
-    """
-    scales = PRESETS[settings.preset].scales(settings.windows, pixels)
-    everywhere = np.ones(pixels, dtype=np.bool_)
-    return settings.baselines * (1 + sum(len(scale.pasting(everywhere)) for scale in scales))
 
 
 def _refuse_non_finite(
@@ -182,6 +153,6 @@ def _refuse_non_finite(
         f"{int((~np.isfinite(log_probs[1:])).sum())} of {settings.baselines} baselines not finite; "
         f"differences not finite by window width: {dict(zip(settings.windows, counts, strict=True))}",
         allowed="finite log probabilities",
-        remedy="Set the spectrum aside; if many fail, the density fails so far from its data.",
+        remedy="Quarantine the spectrum; if many fail, the density fails so far from its data.",
         kind=ErrorKind.NON_FINITE_LOG_PROB,
     )

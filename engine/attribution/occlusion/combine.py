@@ -1,4 +1,4 @@
-"""From differences per window to maps per pixel, and from maps per scale to one map: the presets.
+"""Presets: from differences per window to maps per pixel, and from maps per scale to one map.
 
 ``paper`` : every pixel is the centre of a window of each width. The map of a width at a pixel is the
 mean over baselines of the whole window's effect; maps are averaged with weights sigma**-2, sigma
@@ -11,7 +11,7 @@ masked pixels the sum of one scale's map over a window is the window's effect.
 
 ``nearest``, the default : centred windows, the wide ones an eighth of their width apart and at most 16
 pixels, pasted into the baselines that are most like the spectrum
-(:mod:`engine.attribution.nearest_baselines`); every scale counts by mean/sigma, its significance
+(:mod:`engine.attribution.baselines`); every scale counts by mean/sigma, its significance
 (:func:`by_significance`). docs/evaluation.md compares.
 
 Masked pixels. They are never pasted, so they earn no attribution: maps, spread and combined map are
@@ -42,10 +42,11 @@ from engine.attribution.occlusion.settings import PresetName
 from engine.attribution.occlusion.windows import Scale, centred_scales, spaced_scales, tiled_scales
 
 SPREAD_FLOOR = float(np.finfo(np.float32).eps)
-"""Smallest sigma in units of the largest of all scales: float32 tells nothing apart below it."""
+"""Smallest sigma in units of the largest of all scales: below it float32 does not resolve differences."""
 
 
 Floats = NDArray[np.float64]
+BaselineSource = Literal["drawn", "nearest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Preset:
     effect_per_pixel: Callable[[Floats, NDArray[np.int64]], Floats]
     summary: Callable[[Floats], tuple[Floats, Floats]]
     contributions: Callable[[Floats, Floats, NDArray[np.bool_]], Floats]
-    baselines: Literal["drawn", "nearest"] = "drawn"
+    baselines: BaselineSource = "drawn"
 
 
 def whole(differences: Floats, length: NDArray[np.int64]) -> Floats:  # noqa: ARG001

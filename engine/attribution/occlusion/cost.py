@@ -1,4 +1,4 @@
-"""What occlusion by seams has to do, counted: for planning, and for telling how far from the limit it is."""
+"""Cost of occlusion by seams, counted: to plan it, and to compare its speed with what is possible."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Cost:
 
     Attributes
     ----------
-    multiply_adds : of matrix products in zones, pooling and head, and of the skips baselines
+    multiply_adds : of matrix products in zones, pooling and head, and of the passes over baselines
         and spectrum.
     bytes_moved : to and from main memory if all that belongs to one row of a zone stays in a cache:
         activations written and read once per kind of zone, sums over zones and results likewise.

@@ -1,4 +1,4 @@
-"""Occlusion of any model whatever: one whole forward pass for every pasted spectrum."""
+"""Dense occlusion, of any model whatever: one whole forward pass for every pasted spectrum."""
 
 from __future__ import annotations
 

@@ -1,19 +1,15 @@
-"""How many baselines and zone rows at once: planned from the memory allowed, before any work."""
+"""Batches of baselines and zone rows: planned from the memory allowed, before any work."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from engine.attribution.occlusion.mixing import Sum
 from engine.attribution.occlusion.network import Network
 from engine.attribution.occlusion.seam_work import SeamWork
 from models.errors import ConfigurationError, ErrorKind
-
-DEFAULT_MEMORY = 2**28
-"""Bytes that the occlusion of one spectrum may take at once on a processor, where more is no faster."""
 
 _CACHE_ROWS = 4000
 """Rows of a zone that a processor works on at once: its arrays stay in the caches."""
@@ -33,13 +29,6 @@ class Batches:
 
     baselines: int
     rows: int
-
-
-def memory_for(device: torch.device, given: int = 0) -> int:
-    """``given`` bytes or, if 0, what suits the device: an accelerator is shared with nothing else."""
-    if given:
-        return given
-    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else DEFAULT_MEMORY
 
 
 def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memory_bytes: int) -> Batches:

@@ -1,4 +1,4 @@
-"""A local score taken apart: stages of one mixing layer and the pointwise ones after it, pooling, head."""
+"""Stages of a local score: mixing layers with the pointwise ones after each, then pooling and head."""
 
 from __future__ import annotations
 

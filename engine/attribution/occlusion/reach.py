@@ -1,4 +1,4 @@
-"""Which pixels a position of a local layer sees, and which positions a piece of spectrum touches."""
+"""Reach of a local layer: which pixels a position sees, and which positions a piece of spectrum touches."""
 
 from __future__ import annotations
 

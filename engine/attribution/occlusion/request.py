@@ -1,4 +1,4 @@
-"""What an occlusion is asked about, and the seam between how effects are computed and how they are used."""
+"""Request and occluder: what is pasted into what, and how effects are computed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All windows of one set of baselines, from the zones of their seams and of narrow pieces."""
+"""Pass over one set of baselines: the effects of all windows, from zones of seams and of narrow pieces."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ class SeamPass:
             )
 
     def _blocks(self, stop: int, rows: int) -> Iterator[tuple[int, int]]:
-        """Stretches of 0 to ``stop``, of so many rows per baseline each."""
+        """Intervals of 0 to ``stop``, of so many rows per baseline each."""
         most = max(self._rows // (self._baselines * rows), 1)
         step = -(-stop // -(-stop // most)) if stop else 1
         for low in range(0, stop, step):

@@ -1,4 +1,4 @@
-"""Which zones which windows need: sorted out once for all baselines."""
+"""Work of occlusion by seams: which windows need which zones, found once for all baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact occlusion at the cost of its seams: only what straddles a border of a window is computed anew.
+"""Seams: exact occlusion at the cost of what straddles a border of a window; nothing else is computed anew.
 
 See docs/occlusion.md for the argument. In short: left of a window a pasted spectrum is the baseline b,
 inside it is the spectrum x, right of it b again, and the activations of b and x are known from one pass

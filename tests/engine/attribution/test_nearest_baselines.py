@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
+from engine.attribution.baselines import nearest_calibration
 from engine.attribution.explainer import Explainer
-from engine.attribution.nearest_baselines import nearest_calibration
 from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.subject import subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.scoring.scoring_model import ScoringModel
 
@@ -21,7 +21,7 @@ def spectrum(model: ScoringModel, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def chosen(model: ScoringModel, flux: np.ndarray, ivar: np.ndarray, count: int = 3) -> np.ndarray:
-    return nearest_calibration(model, torch.tensor(flux), torch.tensor(ivar), REDSHIFT, count)
+    return nearest_calibration(subject_of(model.double(), flux, ivar, REDSHIFT), count)
 
 
 def test_a_spectrums_own_reconstruction_is_nearest_whatever_is_odd_in_few_pixels(

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.attribution.occlusion.attribution import Attribution
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.attribution import Attribution
 from engine.attribution.signature_criteria import SignatureCriteria
 from engine.attribution.signatures import NOTHING, Signature
 from engine.surveys.desi.grid import DESI_GRID
@@ -17,7 +16,7 @@ from models.model_card import ModelCard
 from models.sky_lines import near_bright_sky_line
 from models.weights import load_model
 
-SETTINGS = OcclusionSettings(windows=(1, 16, 256))
+SCALES = np.array([1, 16, 256], np.int64)
 WAVELENGTH = DESI_GRID.wavelength()
 SKY, CALM, REDSHIFT = 5578.9, 5300.0, 0.2
 
@@ -53,16 +52,15 @@ class Made:
         bump = np.exp(-0.5 * np.square((WAVELENGTH - self.place) / self.width))
         good = self.ivar > 0
         combined = np.where(good, self.floor + self.height * bump, 0.0).astype(np.float32)
-        windows = np.array(SETTINGS.windows, np.int64)
         return Attribution(
-            windows=windows,
-            maps=np.repeat(combined[None], len(windows), axis=0),
+            scales=SCALES,
+            maps=np.repeat(combined[None], len(SCALES), axis=0),
             spread=np.where(good, np.float32(self.spread), 0).astype(np.float32).repeat(3).reshape(-1, 3).T,
             combined=combined,
             log_prob_spectrum=-self.excess,
             log_prob_baselines=np.zeros(8),
             peak_pixel=int(np.where(good, combined, -np.inf).argmax()),
-            peak_window=self.window,
+            peak_scale=self.window,
         )
 
 
@@ -77,7 +75,7 @@ def card() -> ModelCard:
 
 def carried(made: Made, card: ModelCard) -> Signature:
     flux = made.ratio / np.sqrt(np.maximum(made.ivar, 1e-9))
-    return SignatureCriteria(card, SETTINGS).signatures(
+    return SignatureCriteria(card).signatures(
         made.attribution(), flux.astype(np.float32), made.ivar.astype(np.float32), made.redshift
     )
 
@@ -173,14 +171,11 @@ def test_the_signature_and_no_other(
 
 def test_a_tiled_presets_maps_are_shared_out_effects(card: ModelCard) -> None:
     made = replace(Made(), height=0.2, spread=0.05)
-    explained = made.attribution()
     ivar = np.full(DESI_GRID.size, 64.0)
-    measured = {
-        preset: SignatureCriteria(card, replace(SETTINGS, preset=preset)).measures(explained, ivar, REDSHIFT)
-        for preset in ("paper", "reference-code")
-    }
-    assert measured["paper"].effect == pytest.approx(0.2, rel=1e-3)
-    assert measured["reference-code"].effect == pytest.approx(0.2 * 256, rel=1e-3)
+    whole, shared = made.attribution(), replace(made.attribution(), shares=1 / SCALES)
+    measured = [SignatureCriteria(card).measures(each, ivar, REDSHIFT) for each in (whole, shared)]
+    assert measured[0].response == pytest.approx(0.2, rel=1e-3)
+    assert measured[1].response == pytest.approx(0.2 * 256, rel=1e-3)
 
 
 def test_a_narrow_scale_that_hardly_responds_has_no_say_on_agreement(card: ModelCard) -> None:
@@ -189,7 +184,7 @@ def test_a_narrow_scale_that_hardly_responds_has_no_say_on_agreement(card: Model
     maps[0] *= 0.05
     spread[0] = 0.01
     ivar = np.full(DESI_GRID.size, 64.0)
-    criteria = SignatureCriteria(card, SETTINGS)
+    criteria = SignatureCriteria(card)
     measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, REDSHIFT)
     assert measured.agreement == pytest.approx(5 / 6, rel=1e-2)
     maps[0] *= 10.0
@@ -200,8 +195,8 @@ def test_a_narrow_scale_that_hardly_responds_has_no_say_on_agreement(card: Model
 
 def test_a_spectrum_without_good_pixels_breaks_nothing(card: ModelCard) -> None:
     made = replace(Made(), ivar=np.zeros(DESI_GRID.size))
-    explained = replace(made.attribution(), peak_pixel=-1, peak_window=0)
-    found = SignatureCriteria(card, SETTINGS).signatures(
+    explained = replace(made.attribution(), peak_pixel=-1, peak_scale=0)
+    found = SignatureCriteria(card).signatures(
         explained, np.zeros(DESI_GRID.size, np.float32), np.zeros(DESI_GRID.size, np.float32), REDSHIFT
     )
     assert found & Signature.MASKED

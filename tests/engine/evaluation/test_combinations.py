@@ -32,7 +32,7 @@ def test_the_published_one_is_the_preset_to_the_byte() -> None:
     same = combined(given, COMBINATIONS["1/sigma^2"])
     for name in ("maps", "spread", "combined"):
         assert getattr(published, name).tobytes() == getattr(same, name).tobytes()
-    assert (published.peak_pixel, published.peak_window) == (same.peak_pixel, same.peak_window)
+    assert (published.peak_pixel, published.peak_scale) == (same.peak_pixel, same.peak_scale)
 
 
 def test_each_is_what_its_name_says() -> None:
@@ -68,7 +68,7 @@ def test_masked_pixels_get_nothing_and_never_are_the_peak(name: str) -> None:
     empty = noisy(3, masked=tuple(range(PIXELS)))
     nothing = combined(empty, COMBINATIONS[name])
     assert not nothing.combined.any()
-    assert (nothing.peak_pixel, nothing.peak_window) == (-1, 0)
+    assert (nothing.peak_pixel, nothing.peak_scale) == (-1, 0)
 
 
 @pytest.mark.parametrize("name", list(COMBINATIONS))
@@ -91,15 +91,15 @@ def test_the_narrowest_window_that_does_it_all_is_named() -> None:
     steady = np.random.default_rng(5).normal(scale=0.01, size=(8, PIXELS))
     steady[:, 200] += 3.0
     found = combined(effects(steady), COMBINATIONS["largest per pixel"])
-    assert (found.peak_pixel, found.peak_window) == (200, 1)
+    assert (found.peak_pixel, found.peak_scale) == (200, 1)
     wide = np.random.default_rng(6).normal(scale=0.01, size=(8, PIXELS))
     wide[:, 192:208] += 1.0
     found = combined(effects(wide), COMBINATIONS["largest"])
-    assert (found.peak_pixel, found.peak_window) == (200, 16)
+    assert (found.peak_pixel, found.peak_scale) == (200, 16)
 
 
 def test_what_normal_spectra_do_as_well_does_not_stand_out() -> None:
-    """A stretch that is large in every spectrum, and a smaller one that is not."""
+    """A region that is large in every spectrum, and a smaller one that is not."""
     usual = np.where(np.arange(PIXELS) < 150, 10.0, 1.0)
     random = np.random.default_rng(7)
     normal = [effects(usual * random.normal(size=(8, PIXELS))) for _ in range(40)]
@@ -107,7 +107,7 @@ def test_what_normal_spectra_do_as_well_does_not_stand_out() -> None:
     odd[:, 350] += 9.0
     assert combined(effects(odd), COMBINATIONS["largest"]).peak_pixel < 160
     response = NormalResponse.of(normal)
-    # Where the stretch ends the smoothed size is between the two.
+    # Where the region ends the smoothed size is between the two.
     np.testing.assert_allclose(response.size[0, [20, 350]], [10 / np.sqrt(8), 1 / np.sqrt(8)], rtol=0.1)
     found = combined(effects(odd), response.combination())
     assert abs(found.peak_pixel - 350) < 20

@@ -17,7 +17,7 @@ from engine.evaluation.detectors import DETECTORS, SCAN, TAIL, detector_values
 from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra
 from engine.evaluation.ideal_observer import known_place
-from engine.evaluation.injected_spectra import PlantingGround, prepare_ground
+from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
 from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
@@ -56,16 +56,18 @@ def of_kind(model: type[ScoringModel]) -> ScoringModel:
 
 
 @pytest.fixture(scope="module")
-def crowd() -> PlantingGround:
-    return prepare_ground(random_model().card, HeldOutSettings(spectra=24, seed=5, population="plain"), KINDS)
+def crowd() -> CleanSpectra:
+    return prepare_clean_spectra(
+        random_model().card, HeldOutSettings(spectra=24, seed=5, population="plain"), KINDS
+    )
 
 
 @pytest.fixture(scope="module")
-def results(crowd: PlantingGround) -> DetectionResults:
+def results(crowd: CleanSpectra) -> DetectionResults:
     return evaluate_detection(random_model(), crowd, SETTINGS)
 
 
-def test_a_blind_scorer_finds_nothing(crowd: PlantingGround) -> None:
+def test_a_blind_scorer_finds_nothing(crowd: CleanSpectra) -> None:
     found = evaluate_detection(of_kind(Blind), crowd, SETTINGS)
     for cell in found.detection:
         blind = cell.by("score")
@@ -73,7 +75,7 @@ def test_a_blind_scorer_finds_nothing(crowd: PlantingGround) -> None:
         assert blind.recall.value <= SETTINGS.false_positives
 
 
-def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: PlantingGround) -> None:
+def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: CleanSpectra) -> None:
     found = evaluate_detection(of_kind(Spiky), crowd, SETTINGS)
     spikes, steps = (found.cell(kind, 60.0) for kind in KINDS)
     assert spikes is not None
@@ -117,13 +119,13 @@ def test_what_was_not_injected_is_accounted_for(results: DetectionResults) -> No
         assert each.injected + each.no_place + each.too_strong + each.unscorable == 24
 
 
-def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: PlantingGround) -> None:
+def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: CleanSpectra) -> None:
     settings = replace(SETTINGS, strengths=(900.0,), kinds=(AnomalyKind.ARM_STEP.value,))
     (injecting,) = evaluate_detection(random_model(), crowd, settings).injecting
     assert injecting.too_strong > 0
 
 
-def test_the_same_seed_gives_the_same_results(crowd: PlantingGround, results: DetectionResults) -> None:
+def test_the_same_seed_gives_the_same_results(crowd: CleanSpectra, results: DetectionResults) -> None:
     assert evaluate_detection(random_model(), crowd, SETTINGS) == results
 
 
@@ -154,7 +156,7 @@ def test_the_figure_has_a_panel_for_each_kind(results: DetectionResults) -> None
     assert titles == [kind.value.replace("_", " ") for kind in KINDS]
 
 
-def test_values_do_not_depend_on_the_batch(crowd: PlantingGround) -> None:
+def test_values_do_not_depend_on_the_batch(crowd: CleanSpectra) -> None:
     model, injected = random_model(), crowd.inject(AnomalyKind.COSMIC_RAYS, 30.0)
     whole = detector_values(model, injected.flux, injected.ivar, injected.redshift)
     some = detector_values(model, injected.flux[3:5], injected.ivar[3:5], injected.redshift[3:5])

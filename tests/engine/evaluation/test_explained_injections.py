@@ -12,12 +12,12 @@ from engine.attribution.explainer import Explainer
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import Signature
 from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
-from engine.evaluation.explained_injections import NEAREST, ExplanationSettings, judge_explanations
+from engine.evaluation.explained_injections import NEAREST, ExplanationSettings, evaluate_explanations
+from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
 from engine.evaluation.explanation_tables import signature_table
 from engine.evaluation.held_out_spectra import HeldOutSettings
-from engine.evaluation.injected_spectra import prepare_ground
-from engine.evaluation.judged_spectra import Judgement
+from engine.evaluation.injected_spectra import prepare_clean_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import ConfigurationError
@@ -34,20 +34,20 @@ SETTINGS = ExplanationSettings(
 
 
 @pytest.fixture(scope="module")
-def judgement() -> Judgement:
+def results() -> ExplanationResults:
     model = random_model()
     kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
-    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
+    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
     steps: list[tuple[int, int]] = []
-    found = judge_explanations(model, ground, SETTINGS, lambda *step: steps.append(step))
+    found = evaluate_explanations(model, clean, SETTINGS, lambda *step: steps.append(step))
     total = SETTINGS.normal + len(found.spectra)
     assert steps == [(done, total) for done in range(1, total + 1)]
     return found
 
 
-def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
-    assert [each.kind for each in judgement.spectra] == ["arm_step"] * 2 + ["cosmic_rays"] * 2
-    assert {each.row for each in judgement.spectra} <= set(range(4))
+def test_every_method_judges_every_spectrum(results: ExplanationResults) -> None:
+    assert [each.kind for each in results.spectra] == ["arm_step"] * 2 + ["cosmic_rays"] * 2
+    assert {each.row for each in results.spectra} <= set(range(4))
     expected = {
         *COMBINATIONS,
         *(NEAREST + name for name in COMBINATIONS),
@@ -63,51 +63,51 @@ def test_every_method_judges_every_spectrum(judgement: Judgement) -> None:
         *(f"occlusion by {e}" for e in ("zero", "mean flux", "mean baseline")),
     ):
         expected |= {f"{family} {width}" for width in WINDOWS}
-    for each in judgement.spectra:
+    for each in results.spectra:
         assert set(each.found) == expected
         assert set(each.window.values()) <= set(WINDOWS)
         assert 0 < each.area <= each.chance <= 1
         # A map that knows nothing puts on the injected pixels what their number is.
         assert each.found["random"].mass == pytest.approx(each.area, abs=0.02)
-    assert judgement.unseen > 0
+    assert results.unseen > 0
 
 
-def test_signatures_are_those_that_a_run_gives(judgement: Judgement) -> None:
+def test_signatures_are_those_that_a_run_gives(results: ExplanationResults) -> None:
     model = random_model()
     kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
-    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
+    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
     explainer = Explainer(model, SETTINGS.occlusion, memory_bytes=SETTINGS.memory_bytes)
-    for each in judgement.spectra:
-        injected = ground.inject(AnomalyKind(each.kind), each.strength, np.array([each.row]))
+    for each in results.spectra:
+        injected = clean.inject(AnomalyKind(each.kind), each.strength, np.array([each.row]))
         first = np.zeros(1, dtype=np.int64)
         selected = SelectedSpectra(
             first, injected.redshift, injected.flux, injected.ivar, first.astype(np.int8)
         )
         assert int(explainer.explain(selected).signatures[0]) == each.signatures
-    rows = {row[0]: row[1:] for row in signature_table(judgement).rows}
-    carrying = [each for each in judgement.spectra if each.signatures & Signature.BASELINES_DISAGREE]
-    assert rows["baselines_disagree"][0] == f"{len(carrying) / len(judgement.spectra):.2f}"
+    rows = {row[0]: row[1:] for row in signature_table(results).rows}
+    carrying = [each for each in results.spectra if each.signatures & Signature.BASELINES_DISAGREE]
+    assert rows["baselines_disagree"][0] == f"{len(carrying) / len(results.spectra):.2f}"
     shares = [float(rows[name][0]) for name in (*(one.label for one in Signature), "none of them")]
     assert sum(shares) >= 1.0
 
 
-def test_the_judgement_survives_json_and_follows_its_seed(judgement: Judgement) -> None:
-    text = json.dumps(judgement.to_dict(), allow_nan=False)
-    again = Judgement.from_dict(json.loads(text))
+def test_the_judgement_survives_json_and_follows_its_seed(results: ExplanationResults) -> None:
+    text = json.dumps(results.to_dict(), allow_nan=False)
+    again = ExplanationResults.from_dict(json.loads(text))
     assert again.to_dict() == json.loads(text)
     model = random_model()
-    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
-    one = judge_explanations(model, ground, replace(SETTINGS, spectra=1))
-    assert one.spectra[0] == judgement.spectra[0]
+    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), (AnomalyKind.ARM_STEP,))
+    one = evaluate_explanations(model, clean, replace(SETTINGS, spectra=1))
+    assert one.spectra[0] == results.spectra[0]
 
 
 def test_detected_spectra_are_sought_beyond_the_drawn_ones() -> None:
     model = random_model()
-    ground = prepare_ground(model.card, HeldOutSettings(spectra=8, seed=3), (AnomalyKind.DEAD_REGION,))
-    everything = judge_explanations(model, ground, replace(SETTINGS, spectra=6)).spectra
+    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=8, seed=3), (AnomalyKind.DEAD_REGION,))
+    everything = evaluate_explanations(model, clean, replace(SETTINGS, spectra=6)).spectra
     # A threshold that the least odd of the first two does not reach.
     threshold = max(each.tail_probability for each in everything[:2]) * 0.999
-    found = judge_explanations(model, ground, replace(SETTINGS, threshold=threshold))
+    found = evaluate_explanations(model, clean, replace(SETTINGS, threshold=threshold))
     detected = [each for each in everything if each.tail_probability <= threshold]
     assert [each.row for each in found.of("dead_region", detected=False)] == [e.row for e in everything[:2]]
     assert [each.row for each in found.of("dead_region", detected=True)] == [e.row for e in detected[:2]]
@@ -115,16 +115,16 @@ def test_detected_spectra_are_sought_beyond_the_drawn_ones() -> None:
 
 def test_too_few_spectra_are_refused() -> None:
     model = random_model()
-    ground = prepare_ground(model.card, HeldOutSettings(spectra=2, seed=3), (AnomalyKind.ARM_STEP,))
+    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=2, seed=3), (AnomalyKind.ARM_STEP,))
     with pytest.raises(ConfigurationError, match="more than the 2"):
-        judge_explanations(model, ground, SETTINGS)
+        evaluate_explanations(model, clean, SETTINGS)
 
 
-def test_summaries_choose_the_best_width_and_count_windows(judgement: Judgement) -> None:
-    spectra = judgement.spectra
-    found = {each.method: each for each in summaries(judgement, spectra)}
+def test_summaries_choose_the_best_width_and_count_windows(results: ExplanationResults) -> None:
+    spectra = results.spectra
+    found = {each.method: each for each in summaries(results, spectra)}
     assert {"window", "residual", "1/sigma^2", "random", "reference-code"} <= set(found)
-    widths = by_width(judgement, "residual", spectra)
+    widths = by_width(results, "residual", spectra)
     assert [each.width for each in widths] == list(WINDOWS)
     assert found["residual"].located.value == max(each.located.value for each in widths)
     assert found["random"].width == 0

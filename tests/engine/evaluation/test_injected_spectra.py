@@ -1,4 +1,4 @@
-"""Planting: the strength that was asked for, nothing where nothing may be, the same from the same seed."""
+"""Injection: the strength that was asked for, nothing where nothing may be, the same from the same seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra
-from engine.evaluation.injected_spectra import InjectedSpectra, PlantingGround, prepare_ground
+from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra, prepare_clean_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.broad_spectrum import spectrum_maker
 from engine.simulation.settings import SimulationSettings
@@ -32,24 +32,24 @@ def strengths(injected: InjectedSpectra) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", AnomalyKind)
 @pytest.mark.parametrize("strength", STRENGTHS)
-def test_every_kind_reaches_its_strength(ground: PlantingGround, kind: AnomalyKind, strength: float) -> None:
-    injected = ground.inject(kind, strength)
-    assert len(injected) >= len(ground) // 2
+def test_every_kind_reaches_its_strength(clean: CleanSpectra, kind: AnomalyKind, strength: float) -> None:
+    injected = clean.inject(kind, strength)
+    assert len(injected) >= len(clean) // 2
     assert strengths(injected) == pytest.approx(np.full(len(injected), strength), rel=1e-5)
 
 
 @pytest.mark.parametrize("kind", AnomalyKind)
 def test_masked_pixels_stay_masked_and_the_rest_changes_by_the_change(
-    ground: PlantingGround, kind: AnomalyKind
+    clean: CleanSpectra, kind: AnomalyKind
 ) -> None:
-    injected = ground.inject(kind, 20.0)
-    masked = ground.spectra.ivar[injected.row] == 0
+    injected = clean.inject(kind, 20.0)
+    masked = clean.spectra.ivar[injected.row] == 0
     assert masked.any()
     for values in (injected.flux, injected.ivar, injected.change, injected.injected):
         assert not values[masked].any()
     # Noise and inverse variance are those of the clean spectrum, in another normalisation.
     for row, (flux, ivar) in enumerate(zip(injected.flux - injected.change, injected.ivar, strict=True)):
-        clean = ground.spectra.take(injected.row[row : row + 1])
+        clean = clean.spectra.take(injected.row[row : row + 1])
         good = ~masked[row]
         ratio = ivar[good] / clean.ivar[0, good]
         assert np.ptp(ratio) < 1e-5 * ratio[0]
@@ -59,9 +59,9 @@ def test_masked_pixels_stay_masked_and_the_rest_changes_by_the_change(
 
 @pytest.mark.parametrize("kind", AnomalyKind)
 def test_the_injected_pixels_are_the_fewest_that_hold_the_strength(
-    ground: PlantingGround, kind: AnomalyKind
+    clean: CleanSpectra, kind: AnomalyKind
 ) -> None:
-    injected = ground.inject(kind, 10.0)
+    injected = clean.inject(kind, 10.0)
     square = injected.change.astype(np.float64) ** 2 * injected.ivar
     share = np.where(injected.injected, square, 0).sum(axis=1) / square.sum(axis=1)
     assert share.min() >= 0.99 - 1e-9
@@ -70,47 +70,47 @@ def test_the_injected_pixels_are_the_fewest_that_hold_the_strength(
     assert np.all(np.where(injected.injected, 0, square).max(axis=1) <= least)
 
 
-def test_the_width_is_that_of_the_injected_stretch(ground: PlantingGround) -> None:
-    spikes = ground.inject(AnomalyKind.COSMIC_RAYS, 10.0)
+def test_the_width_is_that_of_the_injected_stretch(clean: CleanSpectra) -> None:
+    spikes = clean.inject(AnomalyKind.COSMIC_RAYS, 10.0)
     # One to three pixels; two spikes may stand side by side.
     assert np.median(spikes.peak_width_angstrom) <= 3 * 0.8 + 1e-9
-    arms = ground.inject(AnomalyKind.ARM_STEP, 10.0)
+    arms = clean.inject(AnomalyKind.ARM_STEP, 10.0)
     assert np.median(arms.peak_width_angstrom) > 1000
 
 
-def test_what_cannot_be_as_strong_is_left_out_and_known(ground: PlantingGround) -> None:
-    reached = [len(ground.carriers(AnomalyKind.DEAD_REGION, strength)) for strength in (3, 40, 1000)]
+def test_what_cannot_be_as_strong_is_left_out_and_known(clean: CleanSpectra) -> None:
+    reached = [len(clean.carriers(AnomalyKind.DEAD_REGION, strength)) for strength in (3, 40, 1000)]
     assert reached == sorted(reached, reverse=True)
     assert reached[0] > 0 == reached[2]
-    nothing = ground.inject(AnomalyKind.DEAD_REGION, 1000.0)
+    nothing = clean.inject(AnomalyKind.DEAD_REGION, 1000.0)
     assert len(nothing) == 0
-    assert nothing.flux.shape == (0, ground.card.grid.size)
+    assert nothing.flux.shape == (0, clean.card.grid.size)
 
 
-def test_lost_light_is_never_more_than_there_was(ground: PlantingGround) -> None:
-    for row, shape in enumerate(ground.shapes[AnomalyKind.DEAD_REGION]):
+def test_lost_light_is_never_more_than_there_was(clean: CleanSpectra) -> None:
+    for row, shape in enumerate(clean.shapes[AnomalyKind.DEAD_REGION]):
         assert shape is not None
-        injected = ground.inject(AnomalyKind.DEAD_REGION, 0.999 * shape.largest, np.array([row]))
+        injected = clean.inject(AnomalyKind.DEAD_REGION, 0.999 * shape.largest, np.array([row]))
         if len(injected):  # nearly all the light of a stretch is gone: what is left there is noise
             inside = injected.flux[injected.injected] * np.sqrt(injected.ivar[injected.injected])
             assert abs(inside.mean()) < 6 / np.sqrt(inside.size)
 
 
-def test_rows_choose_spectra(ground: PlantingGround) -> None:
-    whole = ground.inject(AnomalyKind.ARM_STEP, 10.0)
-    some = ground.inject(AnomalyKind.ARM_STEP, 10.0, np.array([1, 4]))
+def test_rows_choose_spectra(clean: CleanSpectra) -> None:
+    whole = clean.inject(AnomalyKind.ARM_STEP, 10.0)
+    some = clean.inject(AnomalyKind.ARM_STEP, 10.0, np.array([1, 4]))
     assert some.row.tolist() == [1, 4]
     taken = whole.take(np.isin(whole.row, some.row))
     assert np.array_equal(some.flux, taken.flux)
     assert np.array_equal(some.injected, taken.injected)
 
 
-def test_the_same_seed_gives_the_same_whatever_else_is_made(ground: PlantingGround, card: ModelCard) -> None:
+def test_the_same_seed_gives_the_same_whatever_else_is_made(clean: CleanSpectra, card: ModelCard) -> None:
     kind = AnomalyKind.BROAD_ABSORPTION
-    fewer = prepare_ground(card, HeldOutSettings(spectra=4, seed=5), (kind,))
-    first, again = ground.inject(kind, 10.0), fewer.inject(kind, 10.0)
+    fewer = prepare_clean_spectra(card, HeldOutSettings(spectra=4, seed=5), (kind,))
+    first, again = clean.inject(kind, 10.0), fewer.inject(kind, 10.0)
     assert np.array_equal(first.take(slice(4)).flux, again.flux)
-    other = prepare_ground(card, HeldOutSettings(spectra=4, seed=6), (kind,)).inject(kind, 10.0)
+    other = prepare_clean_spectra(card, HeldOutSettings(spectra=4, seed=6), (kind,)).inject(kind, 10.0)
     assert not np.array_equal(again.flux, other.flux)
 
 
@@ -124,7 +124,7 @@ def test_both_sdss_spectrographs_are_in_an_sdss_evaluation(card: ModelCard) -> N
     sdss = replace(card, grid=SDSS_GRID)
     names = [each.simulated.instrument.name for each in held_out_spectra(sdss, HeldOutSettings(4, 1))]
     assert set(names) == {"legacy", "boss"}
-    injected = prepare_ground(sdss, HeldOutSettings(4, 1)).inject(AnomalyKind.COSMIC_RAYS, 10.0)
+    injected = prepare_clean_spectra(sdss, HeldOutSettings(4, 1)).inject(AnomalyKind.COSMIC_RAYS, 10.0)
     assert strengths(injected) == pytest.approx(np.full(len(injected), 10.0), rel=1e-5)
 
 
@@ -132,13 +132,13 @@ def test_a_quasar_model_is_evaluated_on_quasars(card: ModelCard) -> None:
     quasars = replace(
         card, classes=("QSO",), redshift_max=4.0, normalisation_min=1320, normalisation_max=6000
     )
-    ground = prepare_ground(quasars, HeldOutSettings(8, 1))
-    assert set(ground.spectra.rows["spectype"]) == {"QSO"}
+    clean = prepare_clean_spectra(quasars, HeldOutSettings(8, 1))
+    assert set(clean.spectra.rows["spectype"]) == {"QSO"}
     # Lines that lie beyond the grid cannot be injected there.
-    far = ground.spectra.rows["redshift"] > 1.3
+    far = clean.spectra.rows["redshift"] > 1.3
     assert far.any()
-    assert not set(ground.carriers(AnomalyKind.BROAD_SHIFTED_LINES, 5.0)) & set(np.flatnonzero(far))
-    assert len(ground.carriers(AnomalyKind.ARM_STEP, 5.0)) == 8
+    assert not set(clean.carriers(AnomalyKind.BROAD_SHIFTED_LINES, 5.0)) & set(np.flatnonzero(far))
+    assert len(clean.carriers(AnomalyKind.ARM_STEP, 5.0)) == 8
 
 
 def test_what_has_no_simulation_is_refused(card: ModelCard) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.evaluation.localisation import REACH, InjectedPlace, localise
+from engine.evaluation.localisation import REACH, InjectedPlace, localise, random_map
 
 WAVELENGTH = 4000.0 + 2.0 * np.arange(400)
 
@@ -90,3 +90,10 @@ def test_random_maps_hit_as_often_as_chance_says() -> None:
     # Injected 40 pixels and 5 on each side, of 400.
     assert where.chance == 50 / 400
     assert abs(np.mean(hits) - where.chance) < 4 * np.sqrt(where.chance * (1 - where.chance) / 2000)
+
+
+def test_random_maps_follow_their_seed() -> None:
+    good = place(0, 1, masked=(7, 31, 32)).good
+    assert np.array_equal(random_map(good, 1), random_map(good, 1))
+    assert not np.array_equal(random_map(good, 1), random_map(good, 2))
+    assert not random_map(good, 1)[~good].any()

@@ -10,7 +10,7 @@ import pytest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.held_out_spectra import HeldOutSettings
-from engine.evaluation.injected_spectra import prepare_ground
+from engine.evaluation.injected_spectra import prepare_clean_spectra
 from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, able_rows, two_oddities
 from models.errors import InputError
 from models.weights import load_model
@@ -19,17 +19,17 @@ from tests.conftest import random_model
 
 def test_both_oddities_are_in_the_spectrum_and_in_every_map() -> None:
     model = random_model()
-    ground = prepare_ground(model.card, HeldOutSettings(spectra=6, seed=3), (LINE, STEP))
-    row, *_ = able_rows(model, ground, 20.0, 60.0, 1.0)
-    found = two_oddities(model, ground, row, 20.0, 60.0)
+    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), (LINE, STEP))
+    row, *_ = able_rows(model, clean, 20.0, 60.0, 1.0)
+    found = two_oddities(model, clean, row, 20.0, 60.0)
     assert not (found.line & found.step).any()
     significance = (found.flux - found.clean_flux) ** 2 * found.ivar
     for region in (found.line, found.step):
         assert np.sqrt(significance[region].sum()) > 10.0
     assert found.maps.shape == (6, model.card.grid.size)
-    assert {*COMBINATIONS, "gradient x input", "occlusion by zero"} < set(found.rivals)
+    assert {*COMBINATIONS, "gradient x input", "occlusion by zero"} < set(found.others)
     with pytest.raises(InputError, match="1e\\+09 sigma"):
-        able_rows(model, ground, 1e9, 1e9, 1.0)
+        able_rows(model, clean, 1e9, 1e9, 1.0)
 
 
 def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
@@ -65,15 +65,15 @@ def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
 def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> None:
     model = load_model("desi-galaxy")
     held_out = HeldOutSettings(160, 1, real_data / "templates", real_data / "sky")
-    ground = prepare_ground(model.card, held_out, (LINE, STEP))
+    clean = prepare_clean_spectra(model.card, held_out, (LINE, STEP))
     settings = OcclusionSettings(windows=(4, 16, 256), baselines=5)
-    rows = able_rows(model, ground, 150.0, 250.0, 0.01)[:5]
-    spectra = [two_oddities(model, ground, row, 150.0, 250.0, settings=settings) for row in rows]
+    rows = able_rows(model, clean, 150.0, 250.0, 0.01)[:5]
+    spectra = [two_oddities(model, clean, row, 150.0, 250.0, settings=settings) for row in rows]
     assert len(spectra) == 5
     assert all(each.tail_probability < 0.01 for each in spectra)
 
     def both(name: str) -> int:
-        return sum(min(each.ranked(each.rivals[name])) >= 0.8 for each in spectra)
+        return sum(min(each.ranked(each.others[name])) >= 0.8 for each in spectra)
 
     _, narrow, wide = np.median([[each.ranked(one) for one in each.near_maps] for each in spectra], axis=0)
     # A small window finds the lines, better than a wide one, which finds the step.
@@ -82,7 +82,7 @@ def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> 
     assert wide[1] > 0.8
     # The combined map shows both; gradient x input and plain occlusion never do.
     combination = "nearest: mean/sigma"
-    assert np.median([each.ranked(each.rivals[combination]) for each in spectra], axis=0).min() > 0.8
+    assert np.median([each.ranked(each.others[combination]) for each in spectra], axis=0).min() > 0.8
     assert both(combination) >= 3
     for rival in ("gradient x input", "occlusion by zero", "occlusion by mean baseline"):
         assert both(rival) == 0

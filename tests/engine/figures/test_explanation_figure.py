@@ -7,46 +7,62 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.figures.explained_spectrum import ExplainedSpectrum
-from engine.figures.explanation import HEIGHT, WIDTH, explanation_figure, image_columns, smoothed
+from engine.attribution.explanation import Explanation
+from engine.figures.explanation import (
+    HEIGHT,
+    WIDTH,
+    SpectrumScore,
+    explanation_figure,
+    image_columns,
+    smoothed,
+)
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.grid import WavelengthGrid
 
+SCORE = SpectrumScore("GALAXY", 41.2, 2e-4)
 
-def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> ExplainedSpectrum:
+
+def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explanation:
     generator = np.random.default_rng(0)
     wavelength = grid.wavelength()
     line = np.exp(-0.5 * ((wavelength - 5008.24 * (1 + redshift)) / 6) ** 2)
     ivar = np.full(grid.size, 25.0)
     ivar[2000:2100] = 0.0
     combined = np.where(ivar > 0, 3 * line - 0.1, 0.0)
-    return ExplainedSpectrum(
-        key="iron/main/bright/39627787712826532",
-        redshift=redshift,
-        spectype="GALAXY",
-        score=41.2,
-        tail_probability=2e-4,
+    peak = float(wavelength[combined.argmax()])
+    maps = np.stack([combined * 0.1, combined, combined * 5])
+    return Explanation(
         grid=grid,
+        scales=(1, 16, 256),
+        row=7,
+        key="iron/main/bright/39627787712826532",
+        target_id=39627787712826532,
+        redshift=redshift,
+        model=0,
         flux=1 + 4 * line + 0.2 * generator.normal(size=grid.size),
         ivar=ivar,
         baseline=np.ones(grid.size),
-        windows=(1, 16, 256),
-        maps=np.stack([combined * 0.1, combined, combined * 5]),
+        maps=maps,
+        spread=np.abs(maps) / 3,
         combined=combined,
-        peak_wavelength=float(wavelength[combined.argmax()]),
-        peak_window=16,
+        log_prob=-41.2,
+        baseline_log_prob=-2.0,
+        peak_wavelength=peak,
+        peak_rest_wavelength=peak / (1 + redshift),
+        peak_scale=16,
+        signatures=0,
     )
 
 
-def png(spectrum: ExplainedSpectrum, dpi: int = 50) -> Image.Image:
+def png(spectrum: Explanation, score: SpectrumScore = SCORE, dpi: int = 50) -> Image.Image:
     buffer = io.BytesIO()
-    explanation_figure(spectrum).savefig(buffer, dpi=dpi)
+    explanation_figure(spectrum, score).savefig(buffer, dpi=dpi)
     return Image.open(buffer)
 
 
-def texts(spectrum: ExplainedSpectrum) -> str:
-    figure = explanation_figure(spectrum)
+def texts(spectrum: Explanation) -> str:
+    figure = explanation_figure(spectrum, SCORE)
     found = list(figure.texts) + [text for axes in figure.axes for text in axes.texts]
     return "\n".join(text.get_text() for text in found)
 
@@ -69,7 +85,7 @@ def test_it_names_spectrum_lines_and_peak() -> None:
 
 @pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID], ids=["desi", "sdss"])
 def test_everything_written_is_inside_the_figure_and_apart_from_the_ticks(grid: WavelengthGrid) -> None:
-    figure = explanation_figure(replace(explained(grid), flux=-1234.5 * explained(grid).flux))
+    figure = explanation_figure(replace(explained(grid), flux=-1234.5 * explained(grid).flux), SCORE)
     figure.draw_without_rendering()
     whole = figure.bbox
     for axes in figure.axes:
@@ -83,7 +99,7 @@ def test_everything_written_is_inside_the_figure_and_apart_from_the_ticks(grid: 
 
 
 def test_line_names_do_not_overlap() -> None:
-    figure = explanation_figure(explained(redshift=0.05))
+    figure = explanation_figure(explained(redshift=0.05), SCORE)
     strip = figure.axes[0]
     places = sorted(text.get_position()[0] for text in strip.texts)
     first, last = strip.get_xlim()
@@ -93,33 +109,33 @@ def test_line_names_do_not_overlap() -> None:
 
 
 def test_colours_are_symmetric_about_zero() -> None:
-    figure = explanation_figure(explained())
+    figure = explanation_figure(explained(), SCORE)
     for axes in figure.axes:
         for image in axes.images:
             assert image.norm.vmin == -image.norm.vmax  # type: ignore[operator]
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "score"),
     [
-        {"ivar": np.zeros(DESI_GRID.size)},
-        {"flux": np.full(DESI_GRID.size, np.nan)},
-        {"combined": np.zeros(DESI_GRID.size), "maps": np.zeros((3, DESI_GRID.size))},
-        {"combined": np.full(DESI_GRID.size, -1.0)},
-        {"redshift": float("nan"), "score": float("nan"), "tail_probability": float("nan")},
-        {"peak_wavelength": float("nan"), "peak_window": 0},
-        {"redshift": 5.0},
-        {"key": "$\\nosuch{$ <script> _x_", "spectype": "$\\bad$"},
+        ({"ivar": np.zeros(DESI_GRID.size)}, SCORE),
+        ({"flux": np.full(DESI_GRID.size, np.nan)}, SCORE),
+        ({"combined": np.zeros(DESI_GRID.size), "maps": np.zeros((3, DESI_GRID.size))}, SCORE),
+        ({"combined": np.full(DESI_GRID.size, -1.0)}, SCORE),
+        ({"redshift": float("nan"), "peak_rest_wavelength": float("nan")}, SpectrumScore("GALAXY")),
+        ({"peak_wavelength": float("nan"), "peak_rest_wavelength": float("nan"), "peak_scale": 0}, SCORE),
+        ({"redshift": 5.0}, SCORE),
+        ({"key": "$\\nosuch{$ <script> _x_"}, replace(SCORE, spectype="$\\bad$")),
     ],
 )
-def test_odd_spectra_are_drawn_all_the_same(change: dict[str, object]) -> None:
-    assert png(replace(explained(), **change)).size == (int(WIDTH * 50), int(HEIGHT * 50))  # type: ignore[arg-type]
+def test_odd_spectra_are_drawn_all_the_same(change: dict[str, object], score: SpectrumScore) -> None:
+    assert png(replace(explained(), **change), score).size == (int(WIDTH * 50), int(HEIGHT * 50))  # type: ignore[arg-type]
 
 
 def test_wrong_shapes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"grid of 7781 pixels: flux \(5,\)"):
+    with pytest.raises(ValueError, match=r"grid of 7781 pixels with 3 scales: flux \(5,\)"):
         replace(explained(), flux=np.ones(5))
-    with pytest.raises(ValueError, match=r"maps \(2, 7781\) for 3 windows"):
+    with pytest.raises(ValueError, match=r"3 scales: maps \(2, 7781\)"):
         replace(explained(), maps=np.ones((2, DESI_GRID.size)))
 
 

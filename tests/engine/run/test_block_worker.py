@@ -13,6 +13,7 @@ import torch
 import zarr
 
 from engine.attribution.explainer import Explainer
+from engine.attribution.explanation import MAP_BITS
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.run.executor import WorkerRecipe
 from engine.run.plan import begin
@@ -21,7 +22,6 @@ from engine.run.worker import BlockWorker, worker_bytes
 from engine.spectra.normalisation import normalise
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.reading import StoreView
-from engine.store.schema import MAP_BITS
 from engine.store.store import Store
 from engine.surveys.reading import read_spectra
 from flows.run.preparation import prepare
@@ -115,7 +115,7 @@ def test_seams_and_whole_forward_passes_fill_a_store_alike(
         store, blocks = begun(release, tmp_path / name, model)
         committed(store, worker_of(store, model), blocks)
         if name == "dense":
-            monkeypatch.setattr("engine.attribution.explainer.occluder_of", dense)
+            monkeypatch.setattr("engine.attribution.occlusion.inverse_occlusion.occluder_of", dense)
         committed(store, worker_of(store, model), attribution_blocks(store)[:2])
         filled[name] = zarr.open_group(store.url, mode="r")["outliers"]
     by_seams, by_passes = filled["seams"], filled["dense"]
@@ -187,7 +187,7 @@ def test_explanations_are_those_of_the_spectra_as_scored(release: Path, model: P
     view = StoreView.open(store.url)
     assert view.read("outliers/row").tolist() == outliers
     selected = store.staged(tuple(outliers[:2]))
-    direct = Explainer(load_model(str(model)), store.configuration.occlusion).explain(selected)
+    direct = Explainer(load_model(str(model)), store.configuration.attribution).explain(selected)
     for number in range(2):
         stored = view.outlier(number)
         assert stored.peak_wavelength == direct.peak_wavelength[number]
@@ -211,7 +211,7 @@ def test_a_spectrum_without_finite_density_is_stored_unexplained(
     stored = StoreView.open(store.url).outlier(0)
     assert np.isnan(stored.combined).all()
     assert np.isnan(stored.peak_wavelength)
-    assert stored.peak_window == 0
+    assert stored.peak_scale == 0
 
 
 def test_another_model_is_refused(release: Path, model: Path, tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.attribution.explanations import Explanations
+from engine.attribution.explanation import Explanations
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import counted
 from engine.run.plan import Plan, begin, begin_attribution, make_plan
@@ -42,7 +43,7 @@ def configuration(
         grid=GRID,
         reconstruction_scores=("mse", "chi2_lines_masked"),
         threshold=threshold,
-        occlusion=OcclusionSettings(windows=WINDOWS),
+        attribution=OcclusionSettings(windows=WINDOWS),
         block_rows=block_rows,
         outlier_block_rows=outlier_block_rows,
     )
@@ -125,29 +126,30 @@ def selected_of(block: ScoreBlock, scored: ScoredSpectra) -> SelectedSpectra:
     return SelectedSpectra(block.first_row + chosen, redshift, flux, ivar, model)
 
 
-def explanations_of(selected: SelectedSpectra) -> Explanations:
-    """What the fake occlusion says of spectra."""
-    maps = np.stack([selected.flux * width for width in WINDOWS], axis=1)
+def explained(spectra: Explanations) -> Explanations:
+    """What the fake occlusion says of spectra that are not explained."""
+    maps = np.stack([spectra.flux * width for width in WINDOWS], axis=1)
     combined = maps.mean(axis=1)
-    peak = combined.argmax(axis=1)
-    return Explanations(
-        selected=selected,
-        baseline=selected.flux[:, ::-1].copy(),
+    peak = GRID.wavelength()[combined.argmax(axis=1)]
+    return replace(
+        spectra,
+        baseline=spectra.flux[:, ::-1].copy(),
         maps=maps,
         spread=np.abs(maps) / 3,
         combined=combined,
-        log_prob=-np.abs(selected.flux[:, 0]),
-        baseline_log_prob=-np.abs(selected.flux[:, 1]),
-        peak_wavelength=GRID.wavelength()[peak],
-        peak_window=np.full(len(selected), 4, np.int32),
-        signatures=(np.rint(100 * selected.redshift) % 4).astype(np.uint16),
+        log_prob=-np.abs(spectra.flux[:, 0]),
+        baseline_log_prob=-np.abs(spectra.flux[:, 1]),
+        peak_wavelength=peak,
+        peak_rest_wavelength=peak / (1 + spectra.redshift),
+        peak_scale=np.full(len(spectra), 4, np.int32),
+        signatures=(np.rint(100 * spectra.redshift) % 4).astype(np.uint16),
     )
 
 
 def write_block(store: Store, block: ScoreBlock | AttributionBlock) -> BlockResult:
     """Compute and write a block; the caller commits."""
     if isinstance(block, AttributionBlock):
-        explanations = explanations_of(store.staged(block.rows))
+        explanations = explained(store.unexplained(block.rows))
         written = store.write_explanations(block, explanations)
         status = {"scored": block.spectra}
         return _result(block, status, (), (), written, counted(explanations.signatures))

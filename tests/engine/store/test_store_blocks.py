@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
+from engine.attribution.explanation import Explanations
 from engine.store.blocks import AttributionBlock, ScoreBlock
 from engine.store.reading import StoreView
 from engine.store.schema import ARRAYS, arrays_of
@@ -16,10 +17,12 @@ from engine.store.verify import verify
 from models.digests import digest_of
 from models.errors import BugError, StoreError
 from tests.engine.store.store_builders import (
+    GRID,
     RELEASE,
+    WINDOWS,
     attribution_blocks,
     configuration,
-    explanations_of,
+    explained,
     mark_superseded,
     plan_of,
     run,
@@ -43,7 +46,7 @@ def test_one_block_is_one_object_of_every_array(planned):
         assert (each.bytes, each.digest) == (len(content), digest_of(content))
     store.ledger.commit(result)
     block, *_ = attribution_blocks(store)
-    written = store.write_explanations(block, explanations_of(store.staged(block.rows)))
+    written = store.write_explanations(block, explained(store.unexplained(block.rows)))
     assert [each.path for each in written] == sorted(spec.object_path(0) for spec in arrays_of("attribution"))
 
 
@@ -91,7 +94,9 @@ def test_values_come_back_exactly_and_maps_within_their_rounding(planned):
     selected = [selected_of(block, scored) for block, scored in zip(blocks, expected, strict=True)]
     flux = np.concatenate([part.flux for part in selected])
     np.testing.assert_array_equal(view.read("outliers/flux"), flux)
-    maps = np.concatenate([explanations_of(part).maps for part in selected])
+    maps = np.concatenate(
+        [explained(Explanations.unexplained(part, GRID, WINDOWS)).maps for part in selected]
+    )
     np.testing.assert_allclose(view.read("outliers/maps"), maps, rtol=2**-11, atol=0)
     assert (view.read("outliers/maps") != maps).any()
 
@@ -127,7 +132,7 @@ def test_explanations_of_other_rows_are_refused(planned):
     block, *_ = attribution_blocks(store)
     other = AttributionBlock(block.index, block.capacity, block.plan, tuple(row + 1 for row in block.rows))
     with pytest.raises(BugError, match="not those of the block's rows"):
-        store.write_explanations(other, explanations_of(store.staged(block.rows)))
+        store.write_explanations(other, explained(store.unexplained(block.rows)))
 
 
 def test_a_block_without_room_is_refused_until_the_coordinator_grows_the_store(planned):

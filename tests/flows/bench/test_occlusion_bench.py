@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.attribution.occlusion.attribution import forward_passes
 from engine.attribution.occlusion.cost import Cost
+from engine.attribution.occlusion.method import forward_passes
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.occlusion.windows import centred_scales
 from flows.bench.approaches import Approach, Skipped, best_batches, try_batches

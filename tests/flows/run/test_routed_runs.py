@@ -107,7 +107,7 @@ def test_each_outlier_is_explained_by_its_model(done: RunSummary, model: Path, s
     view = StoreView.open(done.store)
     table = view.outliers_table(["model"])
     assert done.explained == len(table) == done.outliers
-    settings = view.configuration.occlusion
+    settings = view.configuration.attribution
     for number, path in enumerate((model, stars)):
         place = int(table.index[table["model"] == number][0])
         stored = view.outlier(place)

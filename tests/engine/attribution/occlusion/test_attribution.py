@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from engine.attribution.occlusion.attribution import Attribution, attribute
+from engine.attribution.attribution import Attribution
+from engine.attribution.occlusion.attribution import attribute
 from engine.attribution.occlusion.combine import PRESETS, SPREAD_FLOOR, scale_weights
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
@@ -83,7 +84,7 @@ def test_additive_models_have_closed_forms(preset: str, shape: str) -> None:
     other = attribute(AdditiveOccluder(effect), lambda spectra: terms(spectra).sum(dim=1), request, chosen)
     for name in ("maps", "spread", "combined"):
         np.testing.assert_allclose(getattr(other, name), getattr(found, name), atol=1e-6)
-    assert (other.peak_pixel, other.peak_window) == (found.peak_pixel, found.peak_window)
+    assert (other.peak_pixel, other.peak_scale) == (found.peak_pixel, found.peak_scale)
 
 
 def test_reference_code_follows_the_published_formula(
@@ -156,11 +157,11 @@ def test_a_typical_spectrum_and_an_empty_one_are_explained_by_nothing(preset: st
     found = explain(lambda spectra: -spectra.square().sum(dim=1), same, preset)
     assert not found.maps.any()
     assert not found.combined.any()
-    assert (found.peak_pixel, found.peak_window) == (0, 1)
+    assert (found.peak_pixel, found.peak_scale) == (0, 1)
     empty = OcclusionRequest(request.spectrum, request.baselines, torch.zeros(40, dtype=torch.bool))
     found = explain(lambda spectra: -spectra.square().sum(dim=1), empty, preset)
     assert not found.maps.any()
-    assert (found.peak_pixel, found.peak_window) == (-1, 0)
+    assert (found.peak_pixel, found.peak_scale) == (-1, 0)
 
 
 def test_one_baseline_weighs_all_scales_alike() -> None:
@@ -198,7 +199,7 @@ def test_the_peak_names_pixel_and_scale_of_a_injected_oddity(preset: str) -> Non
     assert found.combined[found.peak_pixel] == found.combined.max() > 0
     power = {"paper": 2, "reference-code": 1}[preset]
     shares = found.maps[:, found.peak_pixel] * found.spread[:, found.peak_pixel].astype(float) ** -power
-    assert found.peak_window == (16, 64)[int(shares.argmax())]
+    assert found.peak_scale == (16, 64)[int(shares.argmax())]
 
 
 def test_the_peak_is_never_at_a_masked_pixel() -> None:
@@ -239,3 +240,12 @@ def test_an_occluder_that_returns_too_little_is_a_bug(make_request: MakeRequest)
     chosen = OcclusionSettings(windows=(1,), baselines=3)
     with pytest.raises(BugError, match=r"occlusion by Lazy(.|\n)*\(1, 20\)(.|\n)*\(3, 20\)"):
         attribute(Lazy(), lambda spectra: spectra.sum(dim=1), make_request(20, masked=0.0), chosen)
+
+
+def test_what_a_map_gives_a_pixel_of_its_windows_effect_depends_on_the_preset() -> None:
+    """The largest effect of any window is the same number, whether maps hold it whole or shared out."""
+    request = random_request(8, masked=0.0)
+    for preset, shares in (("paper", np.ones(4)), ("reference-code", 1 / np.array(WINDOWS))):
+        found = explain(lambda spectra: -spectra.square().sum(dim=1), request, preset)
+        np.testing.assert_array_equal(found.shares, shares)
+        np.testing.assert_allclose(found.responses, found.maps.max(axis=1) / shares)

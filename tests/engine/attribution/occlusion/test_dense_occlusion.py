@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.attribution.occlusion.attribution import Attribution, attribute, forward_passes
+from engine.attribution.attribution import Attribution
+from engine.attribution.occlusion.attribution import attribute
 from engine.attribution.occlusion.dense import DenseOccluder
+from engine.attribution.occlusion.method import forward_passes
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from models.errors import BugError, ConfigurationError, InputError, QuarantineError

@@ -9,10 +9,10 @@ import sys
 import pytest
 import torch
 
+from engine.attribution.baselines import drawn_calibration
 from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder
-from engine.attribution.occlusion.settings import OcclusionSettings
 from models.errors import ConfigurationError
 from models.scoring.scoring_model import ScoringModel
 from models.weights import load_model
@@ -48,7 +48,7 @@ def occlusion_request(model: ScoringModel, baselines: int) -> OcclusionRequest:
     """A noisy galaxy of DESI's size and its baselines."""
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        drawn = model.baselines(REDSHIFT, OcclusionSettings(baselines=baselines + 1).draw(1000)).float()
+        drawn = model.baselines(REDSHIFT, drawn_calibration(1000, baselines + 1, seed=0)).float()
     noise = 0.2 * torch.randn(drawn.shape[1], generator=random)
     return OcclusionRequest(drawn[-1] + noise, drawn[:-1], torch.ones(drawn.shape[1], dtype=torch.bool))
 

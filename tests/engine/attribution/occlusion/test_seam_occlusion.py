@@ -14,9 +14,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from engine.attribution.baselines import drawn_calibration
+from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.dense import DenseOccluder
-from engine.attribution.occlusion.memory import DEFAULT_MEMORY
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder
 from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
@@ -792,7 +793,9 @@ def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> No
     redshift, pixels = 0.2, 7781
     settings = OcclusionSettings(preset, baselines=2)
     random = torch.Generator().manual_seed(0)
-    baselines = model.baselines(redshift, settings.draw(model.calibration_size))
+    baselines = model.baselines(
+        redshift, drawn_calibration(model.calibration_size, settings.baselines, settings.seed)
+    )
     ivar = 25 * (0.5 + torch.rand(pixels, generator=random))
     spectrum = (
         model.baselines(redshift, np.array([700]))[0] + torch.randn(pixels, generator=random) / ivar.sqrt()

@@ -1,4 +1,4 @@
-"""The answers to the open questions as tables: combinations, windows and detected spectra at a glance."""
+"""Tables of the ablation: combinations, windows and detected spectra at a glance."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from statistics import median
 
 from engine.evaluation.explained_injections import NEAREST
+from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import Estimate, chance, responding, summaries
 from engine.evaluation.explanation_tables import TextTable
-from engine.evaluation.judged_spectra import Judgement
 from engine.evaluation.two_oddities import TwoOddities
 
 SHOWN = 0.8
 """A map shows what it ranks so well."""
 
 
-def methods_table(judgement: Judgement) -> TextTable:
+def methods_table(results: ExplanationResults) -> TextTable:
     """Every method on all detected spectra, the one that ranks best first."""
-    spectra = judgement.detected
-    found = sorted(summaries(judgement, spectra), key=lambda each: -each.located.value)
+    spectra = results.detected
+    found = sorted(summaries(results, spectra), key=lambda each: -each.located.value)
     rows = [
         (
             f"{each.method}, {each.width} px" if each.width else each.method,
@@ -42,7 +42,7 @@ def headline_table(found: Sequence[TwoOddities]) -> TextTable:
         for family, maps in (("window", each.maps), (f"{NEAREST}window", each.near_maps)):
             for width, one in zip(each.windows.tolist(), maps, strict=True):
                 ranked.setdefault(f"{family} {width}", []).append(each.ranked(one))
-        for name, one in each.rivals.items():
+        for name, one in each.others.items():
             ranked.setdefault(name, []).append(each.ranked(one))
     rows = tuple(
         (
@@ -56,13 +56,13 @@ def headline_table(found: Sequence[TwoOddities]) -> TextTable:
     return TextTable(f"{len(found)} spectra with a double-peaked line and a step", heads, rows)
 
 
-def window_table(judgement: Judgement, family: str, combination: str) -> TextTable:
+def window_table(results: ExplanationResults, family: str, combination: str) -> TextTable:
     """Mean localisation AUC of each window alone by kind, and the window that adds most at the peak."""
     prefix = f"{family} "
-    names = [name for name in judgement.methods if name.startswith(prefix) and name[len(prefix) :].isdigit()]
+    names = [name for name in results.methods if name.startswith(prefix) and name[len(prefix) :].isdigit()]
     rows = []
-    for kind in judgement.kinds:
-        spectra = judgement.of(kind, detected=True)
+    for kind in results.kinds:
+        spectra = results.of(kind, detected=True)
         if not spectra:
             continue
         cells = []

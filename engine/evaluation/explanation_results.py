@@ -1,4 +1,4 @@
-"""What every method of attribution said of every injected spectrum, as one JSON-ready result."""
+"""Results of an evaluation of explanations: how well each method points at each injection, and their JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA = 2
 
 
 @dataclass(frozen=True)
-class JudgedSpectrum:
+class ExplainedInjection:
     """One injected spectrum and how well each method pointed at what was injected.
 
     Attributes
@@ -24,7 +24,7 @@ class JudgedSpectrum:
     tail_probability : what the model gave it.
     drawn : whether it was taken whatever its score; otherwise because it was detected.
     area, chance : injected pixels' share of good ones, and how often a random peak counts as located.
-    width : Angstrom, extent of the stretch that holds the largest share of the strength.
+    width : Angstrom, extent of the interval that holds the largest share of the strength.
     found : by method, how well its map points there.
     window : by combination over windows, the width in pixels that adds most at the peak.
     run_located : whether the map that a run makes is highest on the injected pixels.
@@ -62,7 +62,7 @@ class MethodCost:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class ExplanationResults:
     """All injected spectra of one evaluation, explained.
 
     Attributes
@@ -80,7 +80,7 @@ class Judgement:
     digest: str
     settings: Mapping[str, Any]
     threshold: float
-    spectra: tuple[JudgedSpectrum, ...]
+    spectra: tuple[ExplainedInjection, ...]
     unseen: int
     cost: Mapping[str, MethodCost]
     pass_seconds: float
@@ -90,7 +90,7 @@ class Judgement:
         """Names of all methods."""
         return tuple(self.spectra[0].found) if self.spectra else ()
 
-    def of(self, kind: str, strength: float | None = None, *, detected: bool) -> list[JudgedSpectrum]:
+    def of(self, kind: str, strength: float | None = None, *, detected: bool) -> list[ExplainedInjection]:
         """The drawn spectra of a kind (and strength), or all those of it that were detected."""
         return [
             each
@@ -101,7 +101,7 @@ class Judgement:
         ]
 
     @property
-    def detected(self) -> list[JudgedSpectrum]:
+    def detected(self) -> list[ExplainedInjection]:
         """All that the model detects."""
         return [each for each in self.spectra if each.tail_probability <= self.threshold]
 
@@ -149,11 +149,11 @@ class Judgement:
         }
 
     @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> Judgement:
+    def from_dict(cls, description: Mapping[str, Any]) -> ExplanationResults:
         """What :meth:`to_dict` described, numbers as rounded there."""
         columns, methods = description["spectra"], description["methods"]
         spectra = tuple(
-            JudgedSpectrum(
+            ExplainedInjection(
                 **{name: _value(columns[name][i]) for name in columns if name != "width_angstrom"},
                 width=_value(columns["width_angstrom"][i]),
                 found={

@@ -1,4 +1,4 @@
-"""How maps depend on the number of baselines, and on where baselines come from."""
+"""Ablation of the baselines: how maps depend on their number, and on where they come from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.attribution.occlusion.attribution import WindowEffects, combined
-from engine.attribution.subject import Subject, effects_of, subject_of
-from engine.evaluation.baseline_sources import decoded_baselines, nearest_baselines, observed_baselines
+from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
+from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explained_injections import ExplanationSettings
 from engine.evaluation.explanation_summary import Estimate, mean, share
-from engine.evaluation.injected_spectra import PlantingGround
+from engine.evaluation.injected_spectra import CleanSpectra
 from engine.evaluation.localisation import InjectedPlace, Localisation, localise
+from engine.evaluation.observed_baselines import observed_baselines
 from models.errors import ConfigurationError, ErrorKind
 from models.spectrum_model import SpectrumModel
 
@@ -27,7 +28,7 @@ SOURCES = ("decoded", "nearest", "observed")
 
 
 @dataclass(frozen=True, slots=True)
-class BaselineAnswer:
+class BaselineAblation:
     """What one number of baselines of one source gave, over all spectra.
 
     Attributes
@@ -64,20 +65,20 @@ class BaselineAnswer:
         }
 
 
-def answer_baselines(
+def ablate_baselines(
     model: SpectrumModel,
-    ground: PlantingGround,
+    clean: CleanSpectra,
     settings: ExplanationSettings,
     numbers: tuple[int, ...] = (5, 10, 20, 64),
     combinations: tuple[str, ...] = tuple(COMBINATIONS),
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> list[BaselineAnswer]:
+) -> list[BaselineAblation]:
     """Explain injected spectra into baselines of every source, as many as ``numbers`` say.
 
     Of every kind the first ``settings.spectra`` are taken, at the last of ``settings.strengths``; or the
     first of those that the model detects, if ``settings.sampling`` says so. All numbers come from one
     occlusion into the most that any asks for: 64, or two disjoint sets of the largest but one.
-    Observed baselines are the last spectra of ``ground``, which carry no anomaly here.
+    Observed baselines are the last spectra of ``clean``, which carry no anomaly here.
 
     Raises
     ------
@@ -85,29 +86,27 @@ def answer_baselines(
     """
     numbers = tuple(sorted(numbers))
     most = max(numbers[-1], 2 * numbers[-2] if len(numbers) > 1 else 0)
-    if len(ground) <= most or model.calibration_size < most:
+    if len(clean) <= most or model.calibration_size < most:
         raise ConfigurationError(
             "There are too few spectra to take baselines from.",
             where="number of baselines",
-            got=f"{len(ground)} clean spectra, {model.calibration_size} calibration spectra",
+            got=f"{len(clean)} clean spectra, {model.calibration_size} calibration spectra",
             allowed=f"more than {most}",
             remedy="Simulate more spectra, or ask for fewer baselines.",
             kind=ErrorKind.BASELINE_NUMBERS,
         )
     model = copy.deepcopy(model).double()
-    occlusion = settings.occlusion
-    drawn = replace(occlusion, baselines=most)
-    chosen = drawn.draw(model.calibration_size)
-    observed = np.arange(len(ground) - most, len(ground))
+    occlusion = replace(settings.occlusion, baselines=most)
+    observed = np.arange(len(clean) - most, len(clean))
     sources: Mapping[str, Callable[[Subject], Tensor]] = {
-        "decoded": lambda subject: decoded_baselines(model, subject, chosen),
-        "nearest": lambda subject: nearest_baselines(model, subject, most),
-        "observed": lambda subject: observed_baselines(model, subject, ground.clean, observed),
+        "decoded": lambda subject: baselines_of(subject, "drawn", occlusion),
+        "nearest": lambda subject: baselines_of(subject, "nearest", occlusion),
+        "observed": lambda subject: observed_baselines(subject, clean.normalised, observed, model.card.grid),
     }
-    carriers = np.arange(len(ground) - most)
+    carriers = np.arange(len(clean) - most)
     found: dict[tuple[str, int, str], list[tuple[Localisation, float]]] = {}
     wavelength = model.card.grid.wavelength()
-    injected = [ground.inject(kind, settings.strengths[-1], carriers) for kind in ground.kinds]
+    injected = [clean.inject(kind, settings.strengths[-1], carriers) for kind in clean.kinds]
     if settings.sampling == "detected":
         tails = [tail_probabilities(model, each) for each in injected]
         injected = [each.take(tail <= settings.threshold) for each, tail in zip(injected, tails, strict=True)]
@@ -115,19 +114,19 @@ def answer_baselines(
     total, done = sum(len(each) for each in injected) * len(sources), 0
     for each in injected:
         for i in range(len(each)):
-            subject = subject_of(model, each.flux[i], each.ivar[i], float(each.redshift[i]))
+            redshift, memory = float(each.redshift[i]), settings.memory_bytes
+            subject = subject_of(model, each.flux[i], each.ivar[i], redshift, memory_bytes=memory)
             place = InjectedPlace(wavelength, each.ivar[i] > 0, each.injected[i])
             for source, baselines in sources.items():
-                given = baselines(subject)
-                effects = effects_of(subject, given, drawn, settings.memory_bytes)
+                effects = effects_into(subject, baselines(subject), occlusion)
                 for number in numbers:
                     for name in combinations:
-                        answer = _one(effects, number, name, place)
-                        found.setdefault((source, number, name), []).append(answer)
+                        one = _one(effects, number, name, place)
+                        found.setdefault((source, number, name), []).append(one)
                 done += 1
                 progress(done, total)
     return [
-        BaselineAnswer(
+        BaselineAblation(
             source,
             number,
             name,

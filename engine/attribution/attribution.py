@@ -1,0 +1,134 @@
+"""Attribution: how much of a spectrum's oddness each pixel is responsible for, whatever method found it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ErrorKind, QuarantineError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from engine.attribution.subject import Subject
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Attribution:
+    """What a method finds in one spectrum of N pixels, at S scales.
+
+    Positive lowers the probability: it makes the spectrum odd. All maps are exactly 0 at masked pixels.
+
+    Attributes
+    ----------
+    scales : (S,) int64, increasing: how many pixels a value of each map speaks for.
+    maps : (S, N), one map per scale.
+    spread : (S, N), standard deviation of the maps over baselines (ddof = 0), not of the mean; 0 for a method
+        without baselines.
+    combined : (N,), the maps brought together.
+    log_prob_spectrum : ln p of the spectrum as the model was given it.
+    log_prob_baselines : (M,) float64, ln p of the baselines; empty for a method without.
+    baseline : (N,) float32, mean of the baselines; None for a method without.
+    shares : (S,), the part of a whole piece's effect that a map gives each of its pixels; None for all of it.
+    peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals; -1 if none is good.
+    peak_scale : the scale that adds most to ``combined`` at ``peak_pixel``, the narrowest of equals; 0 if no
+        pixel is good.
+    """
+
+    scales: NDArray[np.int64]
+    maps: Floats
+    spread: Floats
+    combined: Floats
+    log_prob_spectrum: float
+    log_prob_baselines: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    baseline: NDArray[np.float32] | None = None
+    shares: NDArray[np.float64] | None = None
+    peak_pixel: int
+    peak_scale: int
+
+    @property
+    def log_prob_baseline(self) -> float:
+        """Mean ln p of the baselines; NaN for a method without."""
+        return float(self.log_prob_baselines.mean()) if len(self.log_prob_baselines) else float("nan")
+
+    @property
+    def responses(self) -> Floats:
+        """(S,), the largest change of ln p, in nat, that any piece of each scale brings about."""
+        shares = np.ones(len(self.scales)) if self.shares is None else self.shares
+        found: Floats = (self.maps / shares[:, None]).max(axis=1)
+        return found
+
+
+def peak_of(
+    combined: Floats, contributions: Floats, scales: Sequence[int], good: NDArray[np.bool_]
+) -> tuple[int, int]:
+    """Pixel and scale of the peak, see :class:`Attribution`.
+
+    Parameters
+    ----------
+    combined : (N,) map; contributions : (S, N), what each of the S ``scales`` adds to it.
+    good : (N,) bool, False where the spectrum is masked.
+    """
+    if not good.any():
+        return -1, 0
+    # Masked pixels hold 0, which may be the largest value: they never are the peak.
+    pixel = int(np.where(good, combined, -np.inf).argmax())
+    return pixel, scales[int(contributions[:, pixel].argmax())]
+
+
+def attribution_of(
+    subject: Subject,
+    scales: Sequence[int],
+    maps: NDArray[np.float64],
+    *,
+    contributions: NDArray[np.float64] | None = None,
+    spread: NDArray[np.float64] | None = None,
+    baselines: Tensor | None = None,
+) -> Attribution:
+    """The attribution that maps (S, N) are, one per scale; what they hold at masked pixels does not count.
+
+    Parameters
+    ----------
+    contributions : (S, N), what each scale adds to the combined map; None for its share of the mean.
+    spread : (S, N); None for none.
+    baselines : (M, N) that the maps were made with; None for a method without.
+
+    Raises
+    ------
+    QuarantineError : a map or a log probability is not finite, so this spectrum has no explanation.
+    """
+    good = subject.good.cpu().numpy()
+    maps = np.where(good, maps, 0.0)
+    added = maps / len(maps) if contributions is None else np.where(good, contributions, 0.0)
+    combined = added.sum(axis=0)
+    log_prob = float(subject.log_probs(subject.flux[None])[0])
+    log_probs = np.empty(0) if baselines is None else subject.log_probs(baselines)
+    bad = int((~np.isfinite(maps)).sum())
+    if bad or not np.isfinite(log_prob) or not np.isfinite(log_probs).all():
+        raise QuarantineError(
+            "A spectrum cannot be explained: its attribution is not finite.",
+            where="attribution",
+            got=f"{bad} values of the maps not finite; log p of the spectrum {log_prob:g}; "
+            f"{int((~np.isfinite(log_probs)).sum())} of {len(log_probs)} baselines not finite",
+            allowed="finite maps and log probabilities",
+            remedy="Quarantine the spectrum; if many fail, the model fails so far from its data.",
+            kind=ErrorKind.NON_FINITE_LOG_PROB,
+        )
+    pixel, scale = peak_of(combined, added, scales, good)
+    return Attribution(
+        scales=np.array(scales, dtype=np.int64),
+        maps=maps,
+        spread=np.zeros_like(maps) if spread is None else np.where(good, spread, 0.0),
+        combined=combined,
+        log_prob_spectrum=log_prob,
+        log_prob_baselines=log_probs,
+        baseline=None if baselines is None else baselines.mean(dim=0).float().cpu().numpy(),
+        peak_pixel=pixel,
+        peak_scale=scale,
+    )

@@ -1,0 +1,63 @@
+"""Baselines: which calibration spectra stand for what is typical.
+
+Baselines drawn at random differ from a spectrum in all that makes galaxies differ, and pasting any of that
+changes the score. Against its like, a spectrum differs in what is odd, and in noise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import ConfigurationError, ErrorKind
+
+if TYPE_CHECKING:
+    from engine.attribution.subject import Subject
+
+WORST = 9.0
+"""Squared residuals in units of the variance count up to this: what is odd does not choose."""
+_AT_ONCE = 256
+
+
+def drawn_calibration(available: int, count: int, seed: int) -> NDArray[np.int64]:
+    """Which of ``available`` calibration spectra are the baselines, (count,).
+
+    Without replacement, from ``seed`` alone, the same in every version of NumPy: only the bit generator is
+    used, whose stream NumPy keeps fixed.
+
+    Raises
+    ------
+    ConfigurationError : fewer spectra are available than baselines are wanted.
+    """
+    if available < count:
+        raise ConfigurationError(
+            "There are fewer calibration spectra than baselines to draw.",
+            where="settings of the attribution, baselines",
+            got=f"{available} spectra for {count} baselines",
+            allowed=f"baselines from 1 to {available}",
+            remedy="Ask for fewer baselines or use a model card with a larger calibration set.",
+            kind=ErrorKind.OCCLUSION_BASELINES,
+        )
+    ranks = np.random.PCG64(seed).random_raw(available)
+    return np.argsort(ranks, kind="stable")[:count].astype(np.int64)
+
+
+def nearest_calibration(subject: Subject, count: int) -> NDArray[np.int64]:
+    """The calibration spectra whose reconstructions are most like the subject, nearest first, (count,).
+
+    Likeness is the sum over pixels of the squared residual in units of its variance, each up to
+    :data:`WORST`, so that a strong anomaly of few pixels does not choose company in which it looks usual.
+    """
+    import torch
+
+    order = np.arange(subject.decoder.calibration_size)
+    flux, ivar = subject.flux.double(), subject.ivar
+    unlike = []
+    with torch.inference_mode():
+        for low in range(0, len(order), _AT_ONCE):
+            decoded = subject.decoder.baselines(order[low : low + _AT_ONCE])
+            unlike.append(((decoded - flux).square() * ivar).clamp(max=WORST).sum(dim=1))
+        ranked = torch.cat(unlike).argsort(stable=True)[:count]
+    return ranked.cpu().numpy().astype(np.int64)

@@ -1,0 +1,266 @@
+"""Explanations: what is known of explained spectra, from the worker through the store to the page.
+
+:class:`Explanations` is also the table of the arrays that a store keeps of them: each field says type, shape,
+unit, meaning and filling. Schema, writer and reader follow from it; a further array is a further field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.attribution.attribution import Attribution
+from engine.attribution.peak_filter import line_at_peak
+from engine.attribution.signatures import Signature
+from engine.spectra.scored_spectra import SelectedSpectra
+from models.grid import WavelengthGrid
+
+Dimension = Literal["scale", "wavelength"]
+
+MAP_BITS = 10
+"""Mantissa bits that stored attribution maps keep: a relative error of at most 2 ** -11."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationArray:
+    """One array of n explanations.
+
+    Attributes
+    ----------
+    dtype : NumPy type code, or ``"string"``.
+    dims : dimensions after the first, which is the explanation.
+    unit, description : of the values.
+    fill : what stands for no explanation, where a block of the store is not full.
+    unexplained : what stands for a spectrum that has none (yet); ``fill`` if None.
+    keep_bits : mantissa bits kept in the store, None for all.
+    attributes : further attributes of the stored array.
+    """
+
+    dtype: str
+    dims: tuple[Dimension, ...]
+    unit: str
+    description: str
+    fill: object = np.nan
+    unexplained: object = None
+    keep_bits: int | None = None
+    attributes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+    def empty(self, count: int, sizes: Mapping[str, int]) -> NDArray[Any]:
+        """The array of so many spectra that are not explained, for these sizes of the dimensions."""
+        nothing = self.fill if self.unexplained is None else self.unexplained
+        dtype = object if self.dtype == "string" else self.dtype
+        return np.full((count, *(sizes[name] for name in self.dims)), nothing, dtype)
+
+
+def _of(dtype: str, unit: str, description: str, **more: Any) -> dict[str, ExplanationArray]:
+    return {"array": ExplanationArray(dtype, (), unit, description, **more)}
+
+
+def _spectrum(description: str, **more: Any) -> dict[str, ExplanationArray]:
+    return {"array": ExplanationArray("float32", ("wavelength",), "1", description, **more)}
+
+
+def _map(description: str) -> dict[str, ExplanationArray]:
+    dims: tuple[Dimension, ...] = ("scale", "wavelength")
+    return {"array": ExplanationArray("float32", dims, "1", description, keep_bits=MAP_BITS)}
+
+
+_SIGNATURES = {
+    "flag_masks": [int(signature) for signature in Signature],
+    "flag_meanings": " ".join(signature.label for signature in Signature),
+    "flag_descriptions": [signature.meaning for signature in Signature],
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """n explained spectra on a grid of N pixels, at S scales; all arrays have n rows.
+
+    Attributes
+    ----------
+    grid : of the spectra.
+    scales : of the maps, in pixels.
+
+    Raises
+    ------
+    ValueError : an array has another shape than the table says.
+    """
+
+    grid: WavelengthGrid
+    scales: tuple[int, ...]
+    row: NDArray[np.int64] = field(
+        metadata=_of("int64", "", "row of the spectrum in spectra/ and scores/; -1 is padding", fill=-1)
+    )
+    key: NDArray[Any] = field(
+        metadata=_of("string", "", "spectrum key: names one spectrum for ever", fill="")
+    )
+    target_id: NDArray[np.int64] = field(metadata=_of("int64", "", "DESI TARGETID; SDSS SPECOBJID", fill=-1))
+    redshift: NDArray[np.float64] = field(metadata=_of("float64", "", "redshift of the survey's pipeline"))
+    model: NDArray[np.int8] = field(
+        metadata=_of("int8", "", "model that scored and explained it, by place in models", fill=-1)
+    )
+    flux: NDArray[np.float32] = field(metadata=_spectrum("flux as scored: divided by the normalisation"))
+    ivar: NDArray[np.float32] = field(
+        metadata=_spectrum("inverse variance of the flux as scored, 0 where masked")
+    )
+    baseline: NDArray[np.float32] = field(
+        metadata=_spectrum("mean of the baselines at the spectrum's redshift")
+    )
+    maps: NDArray[np.float32] = field(
+        metadata=_map("attribution per window: positive makes the spectrum odd (natural log units)")
+    )
+    spread: NDArray[np.float32] = field(metadata=_map("standard deviation of each map over the baselines"))
+    combined: NDArray[np.float32] = field(
+        metadata=_spectrum(
+            "the windows' maps brought together as the preset says (natural log units)", keep_bits=MAP_BITS
+        )
+    )
+    log_prob: NDArray[np.float32] = field(
+        metadata=_of("float32", "1", "natural log of the spectrum's probability density")
+    )
+    baseline_log_prob: NDArray[np.float32] = field(
+        metadata=_of("float32", "1", "mean of the baselines' log_prob")
+    )
+    peak_wavelength: NDArray[np.float64] = field(
+        metadata=_of("float64", "Angstrom", "observed wavelength where combined is largest")
+    )
+    peak_rest_wavelength: NDArray[np.float64] = field(
+        metadata=_of("float64", "Angstrom", "the same in the rest frame")
+    )
+    peak_scale: NDArray[np.int32] = field(
+        metadata=_of("int32", "pixel", "window that contributes most at the peak", fill=-1, unexplained=0)
+    )
+    signatures: NDArray[np.uint16] = field(
+        metadata=_of(
+            "uint16",
+            "",
+            "failure signatures: what tells that an explanation is not to be trusted; 0 for none",
+            fill=0,
+            attributes=MappingProxyType(_SIGNATURES),
+        )
+    )
+
+    def __post_init__(self) -> None:
+        _refuse_other_shapes(self, (len(self),))
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    @classmethod
+    def unexplained(
+        cls,
+        selected: SelectedSpectra,
+        grid: WavelengthGrid,
+        scales: Sequence[int],
+        key: NDArray[Any] | None = None,
+        target_id: NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Of spectra that are not explained (yet): of them is known what was scored, and who they are.
+
+        Parameters
+        ----------
+        selected : the spectra as scored.
+        scales : of the maps to come.
+        key, target_id : (n,); None where they are not known.
+        """
+        known = {each.name: getattr(selected, each.name) for each in fields(selected)}
+        known |= {name: ids for name, ids in (("key", key), ("target_id", target_id)) if ids is not None}
+        sizes = {"scale": len(scales), "wavelength": grid.size}
+        empty = {
+            name: array.empty(len(selected), sizes) for name, array in ARRAYS.items() if name not in known
+        }
+        return cls(grid=grid, scales=tuple(scales), **known, **empty)
+
+    def fill(self, index: int, found: Attribution, signatures: Signature) -> None:
+        """Put in what a method found in the spectrum at ``index``."""
+        self.maps[index], self.spread[index], self.combined[index] = found.maps, found.spread, found.combined
+        if found.baseline is not None:
+            self.baseline[index] = found.baseline
+        self.log_prob[index] = found.log_prob_spectrum
+        self.baseline_log_prob[index] = found.log_prob_baseline
+        if found.peak_pixel >= 0:
+            peak = self.grid.wavelength()[found.peak_pixel]
+            self.peak_wavelength[index], self.peak_scale[index] = peak, found.peak_scale
+            self.peak_rest_wavelength[index] = peak / (1.0 + self.redshift[index])
+        self.signatures[index] = signatures
+
+    def one(self, index: int) -> Explanation:
+        """The explanation at ``index``."""
+        values = {name: getattr(self, name)[index] for name in ARRAYS}
+        return Explanation.of(self.grid, self.scales, values)
+
+
+ARRAYS: Mapping[str, ExplanationArray] = MappingProxyType(
+    {each.name: each.metadata["array"] for each in fields(Explanations) if "array" in each.metadata}
+)
+"""The table: what a store keeps of an explanation, by the name of the field."""
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """One of n explanations: the fields of :class:`Explanations`, each without its first dimension.
+
+    Raises
+    ------
+    ValueError : an array has another shape than the table says.
+    """
+
+    grid: WavelengthGrid
+    scales: tuple[int, ...]
+    row: int
+    key: str
+    target_id: int
+    redshift: float
+    model: int
+    flux: NDArray[np.floating]
+    ivar: NDArray[np.floating]
+    baseline: NDArray[np.floating]
+    maps: NDArray[np.floating]
+    spread: NDArray[np.floating]
+    combined: NDArray[np.floating]
+    log_prob: float
+    baseline_log_prob: float
+    peak_wavelength: float
+    peak_rest_wavelength: float
+    peak_scale: int
+    signatures: int
+
+    def __post_init__(self) -> None:
+        _refuse_other_shapes(self, ())
+
+    @classmethod
+    def of(cls, grid: WavelengthGrid, scales: tuple[int, ...], values: Mapping[str, Any]) -> Self:
+        """From the values of :data:`ARRAYS` by name, as NumPy or Zarr gives them for one row."""
+        arrays = {name: np.asarray(value) for name, value in values.items()}
+        plain: dict[str, Any] = {
+            name: value if value.ndim else value.item() for name, value in arrays.items()
+        }
+        return cls(grid=grid, scales=scales, **plain)
+
+    @property
+    def wavelength(self) -> NDArray[np.float64]:
+        """(N,) pixel centres, observed Angstrom."""
+        return self.grid.wavelength()
+
+    @property
+    def peak_line(self) -> str:
+        """Name of the line at the peak, see :func:`engine.attribution.peak_filter.line_at_peak`."""
+        width = self.grid.width(self.peak_wavelength, self.peak_scale)
+        return line_at_peak(self.peak_rest_wavelength, float(width))
+
+
+def _refuse_other_shapes(explained: Explanations | Explanation, first: tuple[int, ...]) -> None:
+    sizes = {"scale": len(explained.scales), "wavelength": explained.grid.size}
+    wrong = []
+    for name, array in ARRAYS.items():
+        shape = np.shape(getattr(explained, name))
+        if shape != (*first, *(sizes[dimension] for dimension in array.dims)):
+            wrong.append(f"{name} {shape}")
+    if wrong:
+        what = f"a grid of {explained.grid.size} pixels with {len(explained.scales)} scales"
+        raise ValueError(f"Not on {what}: {', '.join(wrong)}")

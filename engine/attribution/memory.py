@@ -1,0 +1,15 @@
+"""Memory: what the attribution of one spectrum may take."""
+
+from __future__ import annotations
+
+import torch
+
+DEFAULT_MEMORY = 2**28
+"""Bytes on a processor, where more is no faster."""
+
+
+def memory_for(device: torch.device, given: int = 0) -> int:
+    """``given`` bytes or, if 0, what suits the device: an accelerator is shared with nothing else."""
+    if given:
+        return given
+    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else DEFAULT_MEMORY

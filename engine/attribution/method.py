@@ -1,0 +1,120 @@
+"""Method of attribution: the door that every method has, with its settings.
+
+A method is one value in a file of its own, and in the list of :mod:`engine.attribution.methods`. A run, the
+command ``explain`` and evaluations know a method by its settings alone, and call it as
+``method_of(settings).attribute(subject, settings)``. Who opens a store knows all methods, and needs no torch:
+a method's file imports torch, and what imports torch, where it explains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
+
+from engine.attribution.attribution import Attribution
+from models.errors import ConfigurationError, ErrorKind
+
+if TYPE_CHECKING:
+    from engine.attribution.subject import Subject
+    from models.spectrum_model import SpectrumModel
+
+Need = Literal["forward", "gradient", "decoder"]
+"""What a method may ask of a model: ``Subject.log_prob``, ``Subject.gradient``, ``Subject.decoder``."""
+
+GRADIENT_PASSES = 3
+"""Forward passes that one pass with gradient is counted as."""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodSettings:
+    """What a method lets one choose: a frozen dataclass with defaults that refuses what is not allowed.
+
+    Attributes
+    ----------
+    method : name of the method.
+    """
+
+    method: ClassVar[str]
+
+    def to_dict(self) -> dict[str, object]:
+        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, description: Mapping[str, object]) -> Self:
+        """The settings that :meth:`to_dict` described; names left out keep their defaults.
+
+        Raises
+        ------
+        ConfigurationError : an unknown name, or a value outside what is allowed.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(description) - set(known))
+        if unknown:
+            raise ConfigurationError(
+                "Settings of an attribution hold names that this version does not know.",
+                where=f"{cls.method} settings",
+                got=", ".join(unknown),
+                allowed=", ".join(known),
+                remedy="Correct the names, or use the version of whyspec that wrote them.",
+                kind=ErrorKind.ATTRIBUTION_SETTINGS,
+            )
+        values = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in description.items()
+        }
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ConfigurationError(
+                "Settings of an attribution hold a value of the wrong kind.",
+                where=f"{cls.method} settings",
+                got=dict(description),
+                allowed=", ".join(f"{field.name}: {field.type}" for field in fields(cls)),
+                remedy="Correct the value's kind.",
+                kind=ErrorKind.ATTRIBUTION_SETTINGS,
+            ) from error
+
+    def __str__(self) -> str:
+        """All settings in one line, for people."""
+        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.to_dict().items())
+
+
+S = TypeVar("S", bound=MethodSettings)
+A = TypeVar("A", bound=Attribution, covariant=True)
+
+
+def _accept(settings: MethodSettings, model: SpectrumModel) -> None:
+    """Any model will do."""
+
+
+@dataclass(frozen=True)
+class AttributionMethod(Generic[S, A]):
+    """One method of attribution.
+
+    Attributes
+    ----------
+    settings : class of its settings, whose ``method`` is the method's name.
+    needs : what it asks of a model.
+    reference : where it is described.
+    attribute : explains a subject. Raises QuarantineError for a spectrum that has no explanation.
+    scales : of its maps under these settings, in pixels, increasing.
+    passes : forward passes that one explanation of so many pixels stands for, without masks and short cuts; a
+        gradient counts as :data:`GRADIENT_PASSES`.
+    refuse : raises ConfigurationError for settings that do not suit a model, before any work.
+    """
+
+    settings: type[S]
+    needs: frozenset[Need]
+    reference: str
+    attribute: Callable[[Subject, S], A]
+    scales: Callable[[S], tuple[int, ...]]
+    passes: Callable[[S, int], int]
+    refuse: Callable[[S, SpectrumModel], None] = _accept
+
+    @property
+    def name(self) -> str:
+        """The method's name."""
+        return self.settings.method

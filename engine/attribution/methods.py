@@ -1,0 +1,28 @@
+"""Methods of attribution, all of them: a new one needs a file of its own and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from engine.attribution.attribution import Attribution
+from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT
+from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS
+from engine.attribution.method import AttributionMethod, MethodSettings
+from engine.attribution.occlusion.method import OCCLUSION
+from engine.attribution.plain_occlusion import PLAIN_OCCLUSION
+from engine.attribution.residual import RESIDUAL
+
+METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
+    {
+        method.name: method
+        for method in (OCCLUSION, PLAIN_OCCLUSION, GRADIENT_TIMES_INPUT, INTEGRATED_GRADIENTS, RESIDUAL)
+    }
+)
+"""By name; the first is the default."""
+
+
+def method_of(settings: MethodSettings) -> AttributionMethod[Any, Attribution]:
+    """The method that these settings are of."""
+    return METHODS[settings.method]

@@ -1,0 +1,58 @@
+"""Inverse occlusion: pieces of the spectrum, of every width, pasted into baselines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from engine.attribution.baselines import drawn_calibration, nearest_calibration
+from engine.attribution.occlusion.attribution import (
+    OcclusionAttribution,
+    WindowEffects,
+    combined,
+    window_effects,
+)
+from engine.attribution.occlusion.combine import PRESETS, BaselineSource
+from engine.attribution.occlusion.request import OcclusionRequest
+from engine.attribution.occlusion.seams import occluder_of
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.subject import Subject
+from engine.spectra.scorer import as_float32
+
+
+def attribute(subject: Subject, settings: OcclusionSettings) -> OcclusionAttribution:
+    """See :class:`engine.attribution.method.AttributionMethod`."""
+    preset = PRESETS[settings.preset]
+    baselines = baselines_of(subject, preset.baselines, settings)
+    found = combined(effects_into(subject, baselines, settings), preset)
+    return replace(found, baseline=as_float32(baselines.mean(dim=0)))
+
+
+def baselines_of(subject: Subject, source: BaselineSource, settings: OcclusionSettings) -> Tensor:
+    """As many baselines (M, N) as the settings say, from ``source``.
+
+    Raises
+    ------
+    ConfigurationError : the model has fewer calibration spectra.
+    """
+    if source == "nearest":
+        chosen = nearest_calibration(subject, settings.baselines)
+    else:
+        chosen = drawn_calibration(subject.decoder.calibration_size, settings.baselines, settings.seed)
+    return subject.decoder.baselines(chosen)
+
+
+def effects_into(subject: Subject, baselines: Tensor, settings: OcclusionSettings) -> WindowEffects:
+    """What pasting windows into ``baselines`` (M, N) does: all passes through the model.
+
+    Raises
+    ------
+    ConfigurationError : there are not as many baselines as the settings say.
+    QuarantineError : a log probability is not finite, so this spectrum has no explanation.
+    """
+    with torch.inference_mode():
+        request = OcclusionRequest(subject.flux, baselines.to(subject.flux.dtype), subject.good)
+        occluder = occluder_of(subject.log_prob, subject.memory_bytes, subject.floats_per_pixel)
+        return window_effects(occluder, lambda spectra: subject.log_prob(spectra.double()), request, settings)

@@ -1,0 +1,66 @@
+"""Inverse multiscale occlusion as a method of attribution."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.attribution.method import AttributionMethod
+from engine.attribution.occlusion.combine import PRESETS
+from engine.attribution.occlusion.settings import OcclusionSettings
+from models.errors import ConfigurationError, ErrorKind
+
+if TYPE_CHECKING:
+    from engine.attribution.occlusion.attribution import OcclusionAttribution
+    from engine.attribution.subject import Subject
+    from models.spectrum_model import SpectrumModel
+
+
+def forward_passes(settings: OcclusionSettings, pixels: int) -> int:
+    """Passes of the whole model that occlusion without seams needs for one spectrum without masks.
+
+    For plans and progress: masked pixels make it fewer, copies of the baselines about 3 per cent more, and
+    1 + M log probabilities are asked for besides.
+    """
+    scales = PRESETS[settings.preset].scales(settings.windows, pixels)
+    everywhere = np.ones(pixels, dtype=np.bool_)
+    return settings.baselines * (1 + sum(len(scale.pasting(everywhere)) for scale in scales))
+
+
+def _attribute(subject: Subject, settings: OcclusionSettings) -> OcclusionAttribution:
+    from engine.attribution.occlusion.inverse_occlusion import attribute
+
+    return attribute(subject, settings)
+
+
+def _refuse(settings: OcclusionSettings, model: SpectrumModel) -> None:
+    if settings.baselines > model.calibration_size:
+        raise ConfigurationError(
+            "More baselines are asked for than the model has calibration spectra.",
+            where="--baselines",
+            got=settings.baselines,
+            allowed=f"1 to {model.calibration_size} of {model.card.name}",
+            remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
+            kind=ErrorKind.BASELINES,
+        )
+    if max(settings.windows) > model.card.grid.size:
+        raise ConfigurationError(
+            "A window is wider than the spectrum.",
+            where="--windows",
+            got=max(settings.windows),
+            allowed=f"1 to {model.card.grid.size} pixels",
+            remedy="Leave that width out.",
+            kind=ErrorKind.WINDOWS,
+        )
+
+
+OCCLUSION = AttributionMethod(
+    settings=OcclusionSettings,
+    needs=frozenset({"forward", "decoder"}),
+    reference="Shen & Melchior 2023, arXiv 2310.20012",
+    attribute=_attribute,
+    scales=lambda settings: settings.windows,
+    passes=forward_passes,
+    refuse=_refuse,
+)
