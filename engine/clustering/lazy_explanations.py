@@ -24,6 +24,8 @@ from engine.clustering.principal import (
 from engine.clustering.rest_frame import RestGrid, rebin
 from models.grid import WavelengthGrid
 
+LAZY = ("flux", "ivar", "baseline", "combined")
+"""Fields of :class:`engine.attribution.explanation.Explanations` that are clustered."""
 _BATCH = 64
 _FAN_IN = 8
 
@@ -36,8 +38,8 @@ class LazyExplanations:
     ----------
     grid : N pixels.
     redshift : (n,) float64; NaN for rows that are not to be clustered.
-    flux, ivar, baseline, combined : those of :class:`engine.attribution.explanation.Explanations` as Dask
-        arrays (n, N), chunked alike and along n only.
+    flux, ivar, baseline, combined : Dask arrays (n, N) of the fields :data:`LAZY`, chunked alike and along n
+        only.
     """
 
     grid: WavelengthGrid

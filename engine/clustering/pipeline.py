@@ -9,12 +9,13 @@ import pandas as pd
 
 from engine.clustering.cluster import Progress, cluster_explanations
 from engine.clustering.clustering import Clustering, ClusterSummary
-from engine.clustering.lazy_explanations import LazyExplanations
+from engine.clustering.lazy_explanations import LAZY, LazyExplanations
 from engine.clustering.settings import ClusteringSettings
 from engine.clustering.stored import ClusteringSummary, clustering_arrays
 from engine.store.clusters import write_clustering
 from engine.store.dask_arrays import dask_array
 from engine.store.reading import StoreView
+from engine.store.schema import EXPLANATIONS
 from engine.store.store import Store
 
 __all__ = ["ClusteringSettings", "ClusteringSummary", "Progress", "cluster_store"]
@@ -40,10 +41,7 @@ def cluster_store(
     explanations = LazyExplanations(
         grid=view.configuration.grid,
         redshift=np.where(usable, table["redshift"].to_numpy(), np.nan),
-        flux=dask_array(view, "outliers/flux"),
-        ivar=dask_array(view, "outliers/ivar"),
-        baseline=dask_array(view, "outliers/baseline"),
-        combined=dask_array(view, "outliers/combined"),
+        **{name: dask_array(view, EXPLANATIONS[name].path) for name in LAZY},
     )
     clustering = cluster_explanations(explanations, settings, progress)
     summary = _summary(clustering, table, int(usable.sum()))

@@ -1,0 +1,105 @@
+"""Explanations: one table of arrays, from which store, empty values and single explanations follow."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+
+from engine.attribution.attribution import Attribution
+from engine.attribution.explanation import ARRAYS, Explanation, Explanations
+from engine.attribution.signatures import Signature
+from engine.spectra.scored_spectra import SelectedSpectra
+from engine.store.schema import EXPLANATIONS, arrays_of
+from models.grid import WavelengthGrid
+
+GRID = WavelengthGrid("small", "linear", 6400.0, 2.0, 12)
+SCALES = (1, 4)
+
+
+def unexplained(count: int = 3) -> Explanations:
+    random = np.random.default_rng(0)
+    flux, ivar = random.random((2, count, GRID.size), dtype=np.float32)
+    selected = SelectedSpectra(
+        np.arange(count) + 7, np.linspace(0, 1, count), flux, ivar, np.zeros(count, np.int8)
+    )
+    return Explanations.unexplained(selected, GRID, SCALES, np.array(["a", "b", "c"][:count], dtype=object))
+
+
+def found(**changes: object) -> Attribution:
+    maps = np.arange(24, dtype=np.float32).reshape(2, 12)
+    values: dict[str, object] = {
+        "scales": np.array(SCALES),
+        "maps": maps,
+        "spread": maps / 2,
+        "combined": maps[1],
+        "log_prob_spectrum": -9.0,
+        "log_prob_baselines": np.array([-1.0, -3.0]),
+        "baseline": np.ones(12, np.float32),
+        "peak_pixel": 11,
+        "peak_scale": 4,
+    }
+    return Attribution(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_the_store_holds_exactly_the_arrays_of_the_table() -> None:
+    assert list(ARRAYS) == [each.name for each in fields(Explanations)][2:]
+    assert list(EXPLANATIONS) == list(ARRAYS)
+    assert tuple(EXPLANATIONS.values()) == arrays_of("attribution")
+    assert {spec.group for spec in EXPLANATIONS.values()} == {"outliers"}
+    for name, array in ARRAYS.items():
+        spec = EXPLANATIONS[name]
+        assert (spec.dtype, spec.unit, spec.description) == (array.dtype, array.unit, array.description)
+        np.testing.assert_equal(spec.fill, array.fill)
+        assert len(spec.dims) == 1 + len(array.dims)
+
+
+def test_of_a_spectrum_that_is_not_explained_only_what_was_scored_is_known() -> None:
+    given = unexplained()
+    known = {"row", "key", "redshift", "model", "flux", "ivar"}
+    for name, array in ARRAYS.items():
+        values = getattr(given, name)
+        if array.dtype != "string":
+            assert values.dtype == array.dtype, name
+        if name not in known:
+            nothing = {"target_id": -1, "peak_scale": 0, "signatures": 0}.get(name, np.nan)
+            np.testing.assert_array_equal(values, np.full(values.shape, nothing), err_msg=name)
+
+
+def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
+    given = unexplained()
+    given.fill(1, found(), Signature.EDGE)
+    one = given.one(1)
+    assert {each.name for each in fields(Explanation)} == {each.name for each in fields(Explanations)}
+    assert (one.row, one.key, one.redshift, one.log_prob, one.baseline_log_prob) == (8, "b", 0.5, -9.0, -2.0)
+    assert (one.peak_wavelength, one.peak_rest_wavelength, one.peak_scale) == (6422.0, 6422.0 / 1.5, 4)
+    assert one.signatures == Signature.EDGE
+    for name in ("flux", "maps", "spread", "combined", "baseline"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(given, name)[1])
+    np.testing.assert_array_equal(one.wavelength, GRID.wavelength())
+    assert np.isnan(given.maps[[0, 2]]).all()
+
+
+def test_a_method_without_baselines_or_peak_leaves_them_unknown() -> None:
+    given = unexplained()
+    given.fill(
+        0, found(baseline=None, log_prob_baselines=np.empty(0), peak_pixel=-1, peak_scale=0), Signature(0)
+    )
+    one = given.one(0)
+    assert np.isnan(one.baseline).all()
+    assert np.isnan([one.baseline_log_prob, one.peak_wavelength, one.peak_rest_wavelength]).all()
+    assert (one.peak_scale, one.log_prob) == (0, -9.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"flux": np.ones((3, 5))}, r"grid of 12 pixels with 2 scales: flux \(3, 5\)"),
+        ({"redshift": np.ones(2)}, r"redshift \(2,\)"),
+        ({"scales": (1, 4, 16)}, r"3 scales: maps \(3, 2, 12\), spread \(3, 2, 12\)"),
+    ],
+)
+def test_arrays_of_another_shape_are_refused(change: dict[str, object], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        replace(unexplained(), **change)  # type: ignore[arg-type]
