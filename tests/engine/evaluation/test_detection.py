@@ -115,14 +115,14 @@ def test_every_detector_has_a_rate_for_every_cell(results: DetectionResults) -> 
 
 
 def test_what_was_not_injected_is_accounted_for(results: DetectionResults) -> None:
-    for each in results.injecting:
+    for each in results.injections:
         assert each.injected + each.no_place + each.too_strong + each.unscorable == 24
 
 
 def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: CleanSpectra) -> None:
     settings = replace(SETTINGS, strengths=(900.0,), kinds=(AnomalyKind.ARM_STEP.value,))
-    (injecting,) = evaluate_detection(random_model(), crowd, settings).injecting
-    assert injecting.too_strong > 0
+    (count,) = evaluate_detection(random_model(), crowd, settings).injections
+    assert count.too_strong > 0
 
 
 def test_the_same_seed_gives_the_same_results(crowd: CleanSpectra, results: DetectionResults) -> None:
