@@ -56,9 +56,7 @@ def estimated_passes(model: SpectrumModel, settings: MethodSettings) -> PassesEs
     return PassesEstimate(passes, passes * each)
 
 
-def warn_of_dense_cost(
-    models: Sequence[str], cards: Sequence[ModelCard], settings: MethodSettings
-) -> None:
+def warn_of_dense_cost(models: Sequence[str], cards: Sequence[ModelCard], settings: MethodSettings) -> None:
     """Log a warning for every model of a run whose explanations take long.
 
     Parameters

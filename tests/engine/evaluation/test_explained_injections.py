@@ -1,4 +1,4 @@
-"""Injected spectra explained by every method: what is judged, counted, and survives JSON."""
+"""Injected spectra explained by every method: what is found, counted, and survives JSON."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def results() -> ExplanationResults:
     return found
 
 
-def test_every_method_judges_every_spectrum(results: ExplanationResults) -> None:
+def test_every_method_explains_every_spectrum(results: ExplanationResults) -> None:
     assert [each.kind for each in results.spectra] == ["arm_step"] * 2 + ["cosmic_rays"] * 2
     assert {each.row for each in results.spectra} <= set(range(4))
     expected = {
@@ -91,7 +91,7 @@ def test_signatures_are_those_that_a_run_gives(results: ExplanationResults) -> N
     assert sum(shares) >= 1.0
 
 
-def test_the_judgement_survives_json_and_follows_its_seed(results: ExplanationResults) -> None:
+def test_the_results_survive_json_and_follow_their_seed(results: ExplanationResults) -> None:
     text = json.dumps(results.to_dict(), allow_nan=False)
     again = ExplanationResults.from_dict(json.loads(text))
     assert again.to_dict() == json.loads(text)
