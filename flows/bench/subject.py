@@ -1,4 +1,4 @@
-"""The spectrum that is explained in a benchmark: made up, but like a noisy galaxy of the survey."""
+"""Subjects of the occlusion benchmark: made-up spectra like noisy galaxies of the survey."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BUMP = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One spectrum with its mask, as the explainer is given it.
+    """One spectrum with its mask, as the explainer takes it.
 
     Attributes
     ----------
@@ -74,14 +74,14 @@ class Subjects:
         return Subject(spectrum, ivar, good, self._redshift)
 
     def request(self, subject: Subject, baselines: int) -> OcclusionRequest:
-        """The question: the subject and the baselines that the default seed draws."""
+        """The subject and the baselines that the default seed draws."""
         chosen = OcclusionSettings(baselines=baselines).draw(self.model.calibration_size)
         return OcclusionRequest(
             subject.spectrum, self.model.baselines(subject.redshift, chosen), subject.good
         )
 
     def log_prob(self, subject: Subject) -> LocalScore:
-        """The model in float32, told the subject's inverse variance and redshift."""
+        """The model in float32 at the subject's inverse variance and redshift."""
         return self.model.conditioned(subject.ivar, subject.redshift)
 
     def exact_log_prob(self, subject: Subject) -> LocalScore:
