@@ -53,7 +53,7 @@ models: $(VENV)/application
 		--sky "$${SKY_FIBRES:?set SKY_FIBRES to a directory of SDSS sky fibres (spec-*.fits)}"
 
 settings: $(VENV)/application
-	@$(BIN)/python -m infra.settings_table > docs/settings.md
+	@$(BIN)/whyspec settings --page > docs/settings.md
 
 constraints: $(VENV)/development
 	@sed '/^[^#]/,$$d' constraints.txt > constraints.new

@@ -1,13 +1,9 @@
-"""The table of settings: in ``docs/settings.md`` for readers, and with the values in force.
-
-``python -m infra.settings_table > docs/settings.md`` writes the page anew (``make settings``).
-"""
+"""The table of settings: with the values in force, and as the page ``docs/settings.md``."""
 
 from __future__ import annotations
 
 import json
 import os
-import sys
 import tomllib
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -95,7 +91,7 @@ def setting_rows(settings: Settings) -> tuple[SettingRow, ...]:
 
 
 def settings_page() -> str:
-    """``docs/settings.md``: the same whatever is set where it is made."""
+    """The text of ``docs/settings.md``, whatever the settings in force."""
     lines = []
     for row in setting_rows(Settings.model_construct()):
         names = (f"`{row.name}`", f"`{row.variable}`", row.kind, _code(row.default), _code(row.flag))
@@ -135,7 +131,3 @@ def _shown(value: object) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
-
-
-if __name__ == "__main__":
-    sys.stdout.write(settings_page())

@@ -1,4 +1,4 @@
-"""Captum's feature ablation of whyspec's own model: the general tool that is at hand for any model.
+"""Feature ablation by Captum, the general tool for any model, of whyspec's own model.
 
 Captum replaces pieces of its input by its baseline. Given the typical spectrum as input and the odd one
 as baseline, that is inverse occlusion.

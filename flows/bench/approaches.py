@@ -1,4 +1,4 @@
-"""Ways to occlude, ready to be run: what they have in common."""
+"""Approaches to occlusion, ready to run, and the search for their best batch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Approach:
     name : short and unique.
     what : the model and how it is run.
     batch : spectra per call of the model; None where it is not called.
-    budget_bytes : the memory it was told to plan for; None if it was told nothing.
+    budget_bytes : the memory it plans for; None if it plans none.
     run : does the work once and returns how many forward passes that were; None where they are not
         what it costs, and the work is the whole explanation.
     """

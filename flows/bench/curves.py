@@ -1,10 +1,9 @@
-"""How the seconds of occlusion by seams grow with spectra, baselines and wide windows."""
+"""Growth curves of occlusion by seams: seconds by spectra, baselines and wide windows, and their figure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from engine.attribution.occlusion.settings import PresetName
 from engine.figures.palette import BASELINE, GRID, INK, MUTED, ODD
 from flows.bench.own_approaches import seams
-from flows.bench.results import Curve, CurvePoint, OcclusionBench
+from flows.bench.results import Curve, CurveName, CurvePoint, OcclusionBench
 from flows.bench.subject import Subjects
 from flows.bench.timing import time_in_turn
 
@@ -22,11 +21,18 @@ SPECTRA = (1, 2, 4)
 BASELINES = (1, 2, 4, 8, 16, 32)
 WIDE = (192, 256, 384, 512, 768, 1024, 1536, 2048)
 """Widths in pixels, all beyond 128."""
+_SIZE = (11.0, 3.9)
+"""Of the figure, in inches."""
+_AXES = {
+    "spectra": "spectra explained",
+    "baselines": "baselines per spectrum",
+    "wide windows": "number of window widths beyond 128 pixels",
+}
 
 
 @dataclass(frozen=True)
 class CurveSettings:
-    """What is fixed along the curves, and how often each point is measured.
+    """Constants along the curves, and repeats of each point.
 
     Attributes
     ----------
@@ -40,9 +46,6 @@ class CurveSettings:
     windows: tuple[int, ...]
     repeats: int
     memory_bytes: int
-
-
-Name = Literal["spectra", "baselines", "wide windows"]
 
 
 def measure_curves(
@@ -67,7 +70,7 @@ def measure_curves(
         return run
 
     def curve(
-        name: Name,
+        name: CurveName,
         works: dict[int, Callable[[], None]],
         spectra: int | None,
         baselines: int | None,
@@ -94,24 +97,13 @@ def measure_curves(
     )
 
 
-WIDTH, HEIGHT = 11.0, 3.9
-"""Size of the figure in inches."""
-
-
-_AXES = {
-    "spectra": "spectra explained",
-    "baselines": "baselines per spectrum",
-    "wide windows": "number of window widths beyond 128 pixels",
-}
-
-
 def curves_figure(bench: OcclusionBench) -> Figure:
     """Draw seconds over spectra, baselines and wide windows: a panel each, all from zero.
 
     Points are the quickest runs, the bars above them reach to the median. The dashed line is
     proportional growth from the first point. The figure owns no pyplot state.
     """
-    figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
+    figure = Figure(figsize=_SIZE, facecolor="white")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, max(len(bench.curves), 1), squeeze=False)[0]
     for axes, curve in zip(panels, bench.curves, strict=True):

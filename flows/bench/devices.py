@@ -1,4 +1,4 @@
-"""The device that is measured: whether it will do, when it is idle, and what machine it is in."""
+"""Devices to measure on, and a description of the machine."""
 
 from __future__ import annotations
 

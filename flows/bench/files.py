@@ -1,4 +1,4 @@
-"""The files that benchmarks write: their JSON, and the figure of the occlusion's curves."""
+"""Output files of the benchmarks: JSON and figures."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flows.bench.curves import curves_figure
-from flows.bench.results import OcclusionBench
+from matplotlib.figure import Figure
+
 from models.atomic_files import atomic_file, write_durably
 from models.errors import ErrorKind, InputError
 
@@ -41,8 +41,8 @@ def save_json(found: dict[str, Any], path: Path) -> None:
         raise _unwritable(path, error) from error
 
 
-def save_curves(bench: OcclusionBench, path: Path) -> None:
-    """Write the figure of the curves.
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def save_curves(bench: OcclusionBench, path: Path) -> None:
     """
     try:
         with atomic_file(path) as partial:
-            curves_figure(bench).savefig(partial, format=path.suffix[1:].lower(), dpi=150)
+            figure.savefig(partial, format=path.suffix[1:].lower(), dpi=150)
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -1,10 +1,10 @@
 """The occlusion benchmark: every way to explain a spectrum, in one process, on the same cores.
 
-Four approaches are compared, see :mod:`flows.bench.published`, :mod:`flows.bench.own_approaches`,
-:mod:`flows.bench.ablation` and :mod:`flows.bench.own_approaches`. All but the last cost what their forward
-passes cost, which are all alike: a sample of windows is run on one baseline, and the seconds are multiplied
-up to the forward passes of a whole explanation, one for each window and one for the baseline itself, for
-every baseline. Seams are run in full.
+It compares four approaches: spender one window at a time (:mod:`flows.bench.published`), Captum
+(:mod:`flows.bench.ablation`), batches of full forward passes and seams (:mod:`flows.bench.own_approaches`).
+All but the last cost what their forward passes cost, which are all alike. So each of these runs on a sample
+of windows and one baseline, and its seconds are multiplied up to the forward passes of a whole explanation:
+one for each window and one for the baseline itself, for every baseline. Seams run in full.
 
 The result and its JSON are described in :mod:`flows.bench.results`.
 """
@@ -107,7 +107,7 @@ def _check(name: str, got: object, fits: bool, allowed: str) -> None:
 def bench_occlusion(
     model: ScoringModel, settings: BenchSettings, device: torch.device, progress: Callable[[str], None]
 ) -> OcclusionBench:
-    """Measure all of ``settings``; ``progress`` is told what is being done.
+    """Measure all of ``settings``; ``progress`` takes a line of text before each step.
 
     Raises
     ------
@@ -169,7 +169,7 @@ class _Tried:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """All that is occluded with one preset."""
+    """The occlusions of one preset."""
 
     subjects: Subjects
     subject: Subject

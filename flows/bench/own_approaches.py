@@ -1,4 +1,4 @@
-"""Occlusion at the cost of its seams, in full: every window and every baseline."""
+"""Occlusion by whyspec: by seams in full, and by batches of full forward passes on a sample."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from engine.attribution.occlusion.windows import Scale
 from flows.bench.approaches import Approach, CountedForwards, TriedBatch, try_batches
 from flows.bench.subject import Subject, Subjects, sampled
 
+_BATCHES = 32
+"""So many batches per baseline make :class:`DenseOccluder` use whole ones."""
+
 
 def seams(
     subjects: Subjects, subject: Subject, scales: list[Scale], baselines: int, memory_bytes: int
 ) -> Approach:
-    """All that one spectrum costs, from the model in float64 to the differences."""
+    """All work for one spectrum, from the model in float64 to the differences."""
     request = subjects.request(subject, baselines)
 
     def run() -> None:
@@ -32,14 +35,10 @@ def seams(
 def seam_cost(
     subjects: Subjects, subject: Subject, scales: list[Scale], baselines: int, memory_bytes: int
 ) -> Cost:
-    """What :func:`seams` has to do, counted."""
+    """Multiply-adds and bytes moved of :func:`seams`."""
     with torch.inference_mode():
         occluder = SeamOccluder(subjects.exact_log_prob(subject), memory_bytes)
         return occluder.cost(subjects.pixels, baselines, scales)
-
-
-_BATCHES = 32
-"""So many batches per baseline make :class:`DenseOccluder` use whole ones."""
 
 
 def dense(

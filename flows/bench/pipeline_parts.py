@@ -1,4 +1,4 @@
-"""What a run cannot do without, measured without the run: decoding, the model's own compute, explaining.
+"""Parts of a run, measured without the run: decoding, scoring, explaining.
 
 As many processes as the run has workers measure at the same time, since cores that work share caches,
 memory and clock. No Prefect, no Ray, no store.
@@ -27,7 +27,7 @@ from models.weights import load_model
 
 @dataclass(frozen=True)
 class PartsRequest:
-    """What one process measures.
+    """The work of one measuring process.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """The release of the pipeline benchmark: as large as asked, from few spectra that are simulated once.
 
-What a run costs does not depend on whether two of its spectra are alike, and simulating takes longer
-than scoring. So every distinct spectrum is simulated once and written again and again, each time at
-another place in the sky and with a TARGETID of its own: every file is a real one.
+The cost of a run does not depend on whether two of its spectra are alike, and simulating takes longer than
+scoring. So every distinct spectrum is simulated once and written many times, each time at another place in
+the sky and with a TARGETID of its own: every file is a real one.
 """
 
 from __future__ import annotations

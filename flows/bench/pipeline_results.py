@@ -1,4 +1,4 @@
-"""What the pipeline benchmark found, and the JSON that it is written as.
+"""Results of the pipeline benchmark, and their JSON.
 
 The JSON is one object, the fields of :class:`PipelineBench` by their names, with ``schema`` and what is
 derived from them under ``derived``. ``schema`` is raised when a field changes its meaning or goes.
@@ -48,14 +48,14 @@ class PipelineRun:
 
 @dataclass(frozen=True)
 class PipelineBench:
-    """All that was measured.
+    """All results of the benchmark.
 
     Attributes
     ----------
     model : name of the scoring model.
     workers : processes of the run, and of the measurement of parts.
     distinct : spectra that differ; the others are copies with TARGETIDs of their own.
-    parts : what a run cannot do without, measured without it: before and after the runs, averaged.
+    parts : of a run, measured without it: before and after the runs, averaged.
     small, run : the same run on part of the release and on all of it.
     read_ahead : the overlap of reading and computing behind a slow store.
     machine : where.

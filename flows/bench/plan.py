@@ -26,6 +26,9 @@ from flows.run_release import run_release
 from infra.settings import load_settings
 
 SCHEMA = 2
+_BLOCK_ROWS = 256
+_CHANGED = 100  # one file in so many gets other checksums
+_GONE = 1000  # one in so many vanishes, and one in so many is in the catalogue alone
 
 
 @dataclass(frozen=True)
@@ -85,15 +88,6 @@ class PlanBench:
         """A JSON-ready description, with the rate of each case."""
         rates = {case.name: self.files / case.seconds for case in self.cases}
         return {"schema": SCHEMA, **asdict(self), "derived": {"files_per_second": rates}}
-
-
-_BLOCK_ROWS = 256
-
-
-_CHANGED = 100  # one file in so many gets other checksums
-
-
-_GONE = 1000  # one in so many vanishes, and one in so many is in the catalogue alone
 
 
 def bench_plan(

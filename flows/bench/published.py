@@ -17,13 +17,11 @@ from torch import Tensor, nn
 from engine.attribution.occlusion.windows import Scale
 from flows.bench.approaches import Approach, CountedForwards, Skipped, optional_module
 from flows.bench.subject import Subject, Subjects, sampled
-from models.errors import ErrorKind, InputError
+from models.grid import WavelengthGrid
 from models.spectrum_model import LogProb
+from models.spender.files import read_spender_file
 
-FLOW_FILE = "spender.desi-edr.galaxyflow-b71f8966.pt"
-"""Name of spender's released flow of DESI galaxies."""
-
-_LATENTS = 6
+LATENTS = 6
 _LATENT_STD = 0.05
 
 
@@ -41,7 +39,8 @@ def published(
     spender = optional_module("published", "spender")
     if isinstance(spender, Skipped):
         return spender
-    counted = CountedForwards(_log_prob(spender, subjects, flow_file))
+    modules = spender_modules(spender, subjects.model.card.grid, flow_file)
+    counted = CountedForwards(spender_log_prob(*(module.to(subjects.device) for module in modules)))
     request = subjects.request(subject, 1)
     chosen = sampled(scales, sample)
     edges = [
@@ -76,41 +75,42 @@ def one_window_at_a_time(
     return [attribution]
 
 
-def _log_prob(spender: Any, subjects: Subjects, flow_file: Path | None) -> LogProb:
-    wavelength = torch.from_numpy(subjects.model.card.grid.wavelength()).float()
+def spender_modules(
+    spender: Any, grid: WavelengthGrid, flow_file: Path | None
+) -> tuple[nn.Module, nn.Module]:
+    """Spender's own encoder, with random weights, and flow.
+
+    Parameters
+    ----------
+    spender : the package.
+    flow_file : released weights of the flow; None for random ones.
+
+    Raises
+    ------
+    InputError : the file does not hold weights.
+    """
+    wavelength = torch.from_numpy(grid.wavelength()).float()
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
         # nflows uses a name of its own that it calls deprecated.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.manual_seed(0)
-        encoder = spender.SpectrumEncoder(spender.Instrument(wavelength), _LATENTS)
+        encoder = spender.SpectrumEncoder(spender.Instrument(wavelength), LATENTS)
         flow = spender.NeuralDensityEstimator(
-            dim=_LATENTS,
-            initial_pos={"bounds": [[0, 0]] * _LATENTS, "std": [_LATENT_STD] * _LATENTS},
+            dim=LATENTS,
+            initial_pos={"bounds": [[0, 0]] * LATENTS, "std": [_LATENT_STD] * LATENTS},
         )
     if flow_file is not None:
-        flow.load_state_dict(_flow_weights(flow_file))
-    modules: list[nn.Module] = [
-        module.to(subjects.device).requires_grad_(requires_grad=False).eval() for module in (encoder, flow)
-    ]
-    encode, density = modules[0], flow
+        flow.load_state_dict(read_spender_file(flow_file).tensors)
+    for module in (encoder, flow):
+        module.requires_grad_(requires_grad=False).eval()
+    return encoder, flow
+
+
+def spender_log_prob(encoder: nn.Module, flow: Any) -> LogProb:
+    """Log density of spectra by spender's modules."""
 
     def log_prob(spectra: Tensor) -> Tensor:
-        values: Tensor = density.log_prob(encode(spectra))
+        values: Tensor = flow.log_prob(encoder(spectra))
         return values
 
     return log_prob
-
-
-def _flow_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise InputError(
-            "The weights of spender's flow cannot be read.",
-            where=str(path),
-            got=error,
-            allowed=f"the released file {FLOW_FILE}",
-            remedy="Correct --spender-flow, or leave it out: random weights are as fast.",
-            kind=ErrorKind.BENCH_FLOW,
-        ) from error
-    return weights

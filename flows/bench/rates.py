@@ -1,4 +1,4 @@
-"""What the device can do at most: matrix products and copies, which bound any exact occlusion."""
+"""Rates of the device in matrix products and copies, which bound any exact occlusion."""
 
 from __future__ import annotations
 

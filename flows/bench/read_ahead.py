@@ -1,4 +1,4 @@
-"""Whether reading overlaps computing: the same block read alone, computed alone, and both."""
+"""Read-ahead: the overlap of reading and computing; the same block is read, computed, and both at once."""
 
 from __future__ import annotations
 

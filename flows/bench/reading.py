@@ -27,11 +27,12 @@ from models.model_card import ModelCard
 
 SCHEMA = 1
 _IO = Path("/proc/self/io")
+_OTHERS = ("fitsio", "astropy", "desispec", "specutils")
 
 
 @dataclass(frozen=True)
 class ReadingSettings:
-    """What is read, and how often.
+    """Settings of the reading benchmark.
 
     Attributes
     ----------
@@ -57,9 +58,6 @@ class ReadingSettings:
         unknown = [name for name in self.skip if name not in _OTHERS]
         if unknown:
             raise _refused("--skip", ", ".join(unknown), ", ".join(_OTHERS))
-
-
-_OTHERS = ("fitsio", "astropy", "desispec", "specutils")
 
 
 @dataclass(frozen=True)
@@ -118,7 +116,7 @@ def bench_reading(
     Parameters
     ----------
     cards : of a DESI and an SDSS model, which say how spectra are normalised.
-    progress : told what is being done.
+    progress : takes a line of text before each step.
     """
     load = load_average()
     device, threads = torch.device("cpu"), torch.get_num_threads()

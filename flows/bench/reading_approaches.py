@@ -1,8 +1,7 @@
-"""Ways to get coadded spectra out of a DESI coadd, and spectra out of an SDSS plate.
+"""Approaches to reading: coadded spectra from a DESI coadd, and spectra from an SDSS plate.
 
-What each does besides decoding differs, and :attr:`ReadingApproach.what` says it. Those of others are
-called as their documentation shows it; the arms of those that leave them apart are coadded by the
-vectorised sum of :func:`coadd_arms`.
+Each does something else besides decoding, and :attr:`ReadingApproach.what` says what. Other packages are
+called as their documentation shows it; :func:`coadd_arms` coadds the arms for those that leave them apart.
 """
 
 from __future__ import annotations

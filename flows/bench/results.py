@@ -1,4 +1,4 @@
-"""What the occlusion benchmark found, and the JSON that it is written as.
+"""Results of the occlusion benchmark, and their JSON.
 
 The JSON is one object, the fields of :class:`OcclusionBench` by their names; a nested result is an
 object of its dataclass's fields, a tuple is an array, None is null. ``schema`` is raised when a field
@@ -18,7 +18,7 @@ changes its meaning or goes. Seconds are wall-clock, sizes bytes, widths pixels:
            {"approach": "published", "what": ..., "batch": 1, "extrapolated": true,
             "forwards_measured": 65, "forwards_total": 373496,
             "measured_seconds": [...], "seconds": ..., "median_seconds": ..., "core_minutes": ...,
-            "peak_bytes": ..., "budget_bytes": null}, ...],
+            "pasted_per_core_second": ..., "peak_bytes": ..., "budget_bytes": null}, ...],
          "ratios": {"published": {"dense": 27.1, ...}, ...},
          "limit": {"multiply_adds": ..., "bytes_moved": ..., "arithmetic_seconds": ...,
                    "traffic_seconds": ..., "seconds": ..., "distance": ...}}, ...],
@@ -62,8 +62,10 @@ class Measurement:
     seconds, median_seconds : of the whole explanation of one spectrum, from the quickest and from
         the median run: times forwards_total / forwards_measured if extrapolated.
     core_minutes : seconds times threads, in minutes.
+    pasted_per_core_second : spectra that the whole explanation evaluates, baselines with a window pasted into
+        them and baselines alone, over seconds times threads.
     peak_bytes : peak memory above what was in use before; None if unknown.
-    budget_bytes : memory that the approach was told to plan for; None if it plans none.
+    budget_bytes : memory that the approach plans for; None if it plans none.
     """
 
     approach: str
@@ -76,13 +78,14 @@ class Measurement:
     seconds: float
     median_seconds: float
     core_minutes: float
+    pasted_per_core_second: float
     peak_bytes: int | None
     budget_bytes: int | None
 
 
 @dataclass(frozen=True)
 class Limit:
-    """What the seams would take if the device did nothing but products, or nothing but copies.
+    """Lower limit of the seams' time: the device at its rates, doing products alone or copies alone.
 
     Attributes
     ----------
@@ -131,6 +134,9 @@ class CurvePoint:
     median_seconds: float
 
 
+CurveName = Literal["spectra", "baselines", "wide windows"]
+
+
 @dataclass(frozen=True)
 class Curve:
     """How the seconds of occlusion by seams grow.
@@ -144,7 +150,7 @@ class Curve:
     points : in order.
     """
 
-    name: Literal["spectra", "baselines", "wide windows"]
+    name: CurveName
     preset: PresetName
     spectra: int | None
     baselines: int | None
@@ -209,6 +215,7 @@ def measurement(
         seconds=seconds,
         median_seconds=timing.median * factor,
         core_minutes=seconds * threads / 60,
+        pasted_per_core_second=forwards_total / (seconds * threads),
         peak_bytes=timing.peak_bytes,
         budget_bytes=approach.budget_bytes,
     )

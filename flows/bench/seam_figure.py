@@ -1,36 +1,38 @@
-"""A picture of what a pasted window changes in every layer: ``python -m flows.bench.seam_figure FILE``."""
+"""The figure of a seam: which positions of every layer a pasted window makes anew."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
 from engine.attribution.occlusion.network import Network, take_apart
 from engine.figures.palette import BASELINE, MUTED, ODD, RAW
 from models.scoring.scoring_model import ScoringModel
-from models.weights import load_local_model
 
 _FIRST, _PIXELS = 3500, 420
 _WINDOW = (3612, 3612 + 160)
 _REDSHIFT = 0.2
+_CALIBRATION = (3, 700)
+"""Places of baseline and spectrum among the calibration spectra."""
 
 
 def seam_figure(model: ScoringModel) -> Figure:
     """A window pasted into a baseline, and every layer's positions by what they see.
 
-    Drawn from the reach of the model's own layers; the spectrum is a calibration spectrum with noise.
+    The reach of the model's own layers decides; the spectrum is a calibration spectrum with noise.
     """
-    pixels = model.card.grid.size
+    card = model.card
+    pixels = card.grid.size
+    redshift = min(max(_REDSHIFT, card.redshift_min), card.redshift_max)
+    chosen = np.array(_CALIBRATION) % model.calibration_size
     with torch.no_grad():
         double = model.double()
-        score = double.conditioned(torch.ones(pixels, dtype=torch.float64), _REDSHIFT)
+        score = double.conditioned(torch.ones(pixels, dtype=torch.float64), redshift)
         network = take_apart(score, pixels, torch.device("cpu"))
-        baseline, other = double.baselines(_REDSHIFT, np.array([3, 700])).numpy()
+        baseline, other = double.baselines(redshift, chosen).numpy()
     spectrum = other + 0.12 * np.random.default_rng(4).normal(size=pixels)
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.3))
@@ -50,15 +52,15 @@ def seam_figure(model: ScoringModel) -> Figure:
     below.set_xlim(_FIRST, _FIRST + _PIXELS)
     below.set_xlabel("pixel")
     handles = [
-        Patch(color=RAW, label="sees b only: known from one skip b"),
-        Patch(color=BASELINE, label="sees x only: known from one skip x"),
+        Patch(color=RAW, label="sees b only: known from one pass over b"),
+        Patch(color=BASELINE, label="sees x only: known from one pass over x"),
         Patch(color=ODD, label="straddles a seam: computed, once for all windows with this seam"),
     ]
     figure.legend(handles=handles, loc="outside lower center", frameon=False, ncols=1, fontsize=9)
     return figure
 
 
-def _draw_layers(axes: object, network: Network) -> None:
+def _draw_layers(axes: Axes, network: Network) -> None:
     names = []
     for row, stage in enumerate(network.stages):
         reach = stage.reach
@@ -73,11 +75,7 @@ def _draw_layers(axes: object, network: Network) -> None:
             cell = Rectangle(
                 (left, -row - 0.36), reach.stride, 0.72, facecolor=colour, edgecolor="white", lw=0.8
             )
-            axes.add_patch(cell)  # type: ignore[attr-defined]
+            axes.add_patch(cell)
         names.append(f"layer {row + 1}\nsees {reach.field} pixels")
-    axes.set_yticks([-row for row in range(len(names))], names)  # type: ignore[attr-defined]
-    axes.set_ylim(-len(names) + 0.45, 0.55)  # type: ignore[attr-defined]
-
-
-if __name__ == "__main__":
-    seam_figure(load_local_model("desi-galaxy")).savefig(Path(sys.argv[1]), dpi=130)
+    axes.set_yticks([-row for row in range(len(names))], names)
+    axes.set_ylim(-len(names) + 0.45, 0.55)

@@ -1,4 +1,4 @@
-"""Local files behind the latency of an object store, for measuring what read-ahead hides."""
+"""Slow files: local ones behind the latency of an object store, to measure read-ahead by."""
 
 from __future__ import annotations
 

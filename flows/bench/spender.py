@@ -1,8 +1,7 @@
-"""Imported spender models against spender itself: the same weights, the same windows, in one process."""
+"""The spender benchmark: an imported model against spender itself, with the same weights and windows."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -17,23 +16,22 @@ from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
 from engine.surveys.desi.grid import DESI_GRID
 from flows.bench.approaches import Skipped, optional_module
 from flows.bench.devices import usable_device
-from flows.bench.published import one_window_at_a_time
+from flows.bench.published import LATENTS, one_window_at_a_time, spender_log_prob, spender_modules
 from flows.bench.timing import time_in_turn
 from models.errors import ConfigurationError, ErrorKind
 from models.spectrum_model import LogProb
 from models.spender.encoder import SpenderEncoder
-from models.spender.files import SpenderFile, read_spender_file
+from models.spender.files import SpenderFile
 from models.spender.quick import QuickEncoder
 from models.spender.weights import flow_of
 
 SCHEMA = 1
-_LATENTS, _LATENT_STD = 6, 0.05
 _WIDTH = 16
 
 
 @dataclass(frozen=True)
 class SpenderBench:
-    """What was found; also the JSON, one object of these fields.
+    """Results of the benchmark; also the JSON, one object of these fields.
 
     Attributes
     ----------
@@ -131,33 +129,16 @@ def bench_spender(
 
 def _both(spender: Any, flow_file: Path | None) -> tuple[LogProb, LogProb]:
     """Log probability by spender's modules and by whyspec's, of the same weights."""
-    wavelength = torch.from_numpy(DESI_GRID.wavelength())
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        # nflows uses a name of its own that it calls deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.manual_seed(0)
-        encoder = spender.SpectrumEncoder(spender.Instrument(wavelength), _LATENTS)
-        flow = spender.NeuralDensityEstimator(
-            dim=_LATENTS,
-            initial_pos={"bounds": [[0, 0]] * _LATENTS, "std": [_LATENT_STD] * _LATENTS},
-        )
-    if flow_file is not None:
-        flow.load_state_dict(read_spender_file(flow_file).tensors)
-    for module in (encoder, flow):
-        module.requires_grad_(requires_grad=False).eval()
-    own = SpenderEncoder(_LATENTS)
+    encoder, flow = spender_modules(spender, DESI_GRID, flow_file)
+    own = SpenderEncoder(LATENTS)
     own.load_state_dict({k: v for k, v in encoder.state_dict().items() if k != "instrument.wave_obs"})
     quick, own_flow = QuickEncoder(own), flow_of(SpenderFile(Path("spender"), "", flow.state_dict()))
-
-    def theirs(spectra: Tensor) -> Tensor:
-        values: Tensor = flow.log_prob(encoder(spectra))
-        return values
 
     def ours(spectra: Tensor) -> Tensor:
         values: Tensor = own_flow(quick(spectra))
         return values
 
-    return theirs, ours
+    return spender_log_prob(encoder, flow), ours
 
 
 def _subject() -> tuple[Tensor, Tensor]:

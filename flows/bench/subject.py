@@ -1,4 +1,4 @@
-"""The spectrum that is explained in a benchmark: made up, but like a noisy galaxy of the survey."""
+"""Subjects of the occlusion benchmark: made-up spectra like noisy galaxies of the survey."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BUMP = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One spectrum with its mask, as the explainer is given it.
+    """One spectrum with its mask, as the explainer takes it.
 
     Attributes
     ----------
@@ -75,14 +75,14 @@ class Subjects:
         return Subject(spectrum, ivar, good, self._redshift)
 
     def request(self, subject: Subject, baselines: int) -> OcclusionRequest:
-        """The question: the subject and the baselines that the default seed draws."""
+        """The subject and the baselines that the default seed draws."""
         chosen = drawn_calibration(self.model.calibration_size, baselines, seed=0)
         return OcclusionRequest(
             subject.spectrum, self.model.baselines(subject.redshift, chosen), subject.good
         )
 
     def log_prob(self, subject: Subject) -> LocalScore:
-        """The model in float32, told the subject's inverse variance and redshift."""
+        """The model in float32 at the subject's inverse variance and redshift."""
         return self.model.conditioned(subject.ivar, subject.redshift)
 
     def exact_log_prob(self, subject: Subject) -> LocalScore:

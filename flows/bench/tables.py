@@ -1,10 +1,12 @@
-"""The occlusion benchmark in the terminal: tables of 80 columns."""
+"""Results of the benchmarks in the terminal: tables of 80 columns."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
 
+from flows.bench.approaches import Skipped
+from flows.bench.devices import Machine
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
 from flows.bench.plan import PlanBench, TimedCommand
 from flows.bench.read_ahead import ReadAhead
@@ -13,21 +15,18 @@ from flows.bench.results import Case, Measurement, OcclusionBench
 from flows.bench.spender import SpenderBench
 from flows.console import count, duration, facts
 
-_MIB = 2**20
+_MIB, _MEGABYTE = 2**20, 1e6
 
 
-def show_bench(console: Console, bench: OcclusionBench) -> None:
+def show_occlusion(console: Console, bench: OcclusionBench) -> None:
     """Print the machine, a table per case, rounding, curves and what was skipped."""
     machine, rates = bench.machine, bench.rates
-    load = (
-        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
-    )
     device = "" if machine.device_name == machine.processor else f" ({machine.device_name})"
     console.print(
         facts(
             f"{bench.model}: {bench.pixels:,} pixels, {bench.masked_pixels:,} masked",
             [
-                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("machine", _machine(bench.machine)),
                 (
                     "run on",
                     f"{machine.device}{device}, {machine.threads} threads, torch {machine.torch_version}",
@@ -35,6 +34,7 @@ def show_bench(console: Console, bench: OcclusionBench) -> None:
                 ("product", f"{rates.multiply_adds_per_second / 1e9:.0f} G multiply-adds/s, float32"),
                 ("copy", f"{rates.bytes_per_second / 1e9:.1f} GB/s, read and written"),
                 ("seconds", f"per spectrum, of the quickest of {bench.repeats} runs"),
+                ("per core-s", "pasted spectra evaluated in a second of one core"),
             ],
         )
     )
@@ -46,9 +46,7 @@ def show_bench(console: Console, bench: OcclusionBench) -> None:
     if bench.skipped:
         console.print()
     for skipped in bench.skipped:
-        console.print(
-            f"{skipped.approach}: skipped, {skipped.reason}. {skipped.remedy}", markup=False, highlight=False
-        )
+        _show_skipped(console, skipped)
     console.print()
     console.print(_rounding_table(bench))
     for curve in bench.curves:
@@ -64,7 +62,7 @@ def _case_table(case: Case) -> Table:
     title = f"Preset {case.preset}, {case.baselines} baselines, {case.window_count:,} windows"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column("approach", no_wrap=True)
-    for name in ("seconds", "× seams", "core-min", "peak MiB", "plan MiB"):
+    for name in ("seconds", "× seams", "core-min", "per core-s", "peak MiB", "plan MiB"):
         table.add_column(name, justify="right", no_wrap=True)
     ours = case.measurements[-1].seconds
     for one in case.measurements:
@@ -73,13 +71,14 @@ def _case_table(case: Case) -> Table:
             ("≈ " if one.extrapolated else "") + _seconds(one.seconds),
             _ratio(one.seconds / ours),
             _seconds(one.core_minutes),
+            _seconds(one.pasted_per_core_second),
             _mebibytes(one.peak_bytes),
             _mebibytes(one.budget_bytes),
         )
     limit = case.limit
     bound = "arithmetic" if limit.arithmetic_seconds >= limit.traffic_seconds else "traffic"
     name = f"limit, {bound}"
-    table.add_row(name, _seconds(limit.seconds), _ratio(limit.seconds / ours), "", "", "", style="dim")
+    table.add_row(name, _seconds(limit.seconds), _ratio(limit.seconds / ours), "", "", "", "", style="dim")
     return table
 
 
@@ -111,6 +110,17 @@ def _rounding_table(bench: OcclusionBench) -> Table:
     return table
 
 
+def _machine(machine: Machine) -> str:
+    load = machine.load_before, machine.load_after
+    shown = "" if None in load else f", load {load[0]:.1f} to {load[1]:.1f}"
+    return f"{machine.processor}, {machine.cores} cores{shown}"
+
+
+def _show_skipped(console: Console, skipped: Skipped) -> None:
+    text = f"{skipped.approach}: skipped, {skipped.reason}. {skipped.remedy}"
+    console.print(text.rstrip(), markup=False, highlight=False)
+
+
 def _seconds(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
@@ -123,20 +133,14 @@ def _mebibytes(value: int | None) -> str:
     return "-" if value is None else f"{value / _MIB:,.0f}"
 
 
-_MIB = 2**20
-
-
 def show_pipeline(console: Console, bench: PipelineBench) -> None:
     """Print what a run took, what its parts take, and what that leaves."""
-    machine, run = bench.machine, bench.run
-    load = (
-        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
-    )
+    run = bench.run
     console.print(
         facts(
             f"Pipeline: {run.spectra:,} spectra ({bench.distinct:,} distinct) in {run.files:,} files",
             [
-                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("machine", _machine(bench.machine)),
                 ("workers", f"{bench.workers}, one thread each; model {bench.model}"),
                 ("explained", f"{run.explained:,} of {run.outliers:,} outliers"),
                 ("throughput", f"{run.spectra / run.seconds:,.0f} spectra/s; {duration(run.seconds)}"),
@@ -203,21 +207,14 @@ def _run_row(run: PipelineRun) -> tuple[str, ...]:
     return (count(run.spectra, "spectrum"), *(f"{each:,.1f}" for each in seconds), str(run.retries))
 
 
-_MIB = 2**20
-
-
 def show_plan_bench(console: Console, bench: PlanBench) -> None:
     """Print a line per case."""
-    machine = bench.machine
-    load = (
-        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
-    )
     console.print(
         facts(
             f"Plan: {bench.files:,} files, {bench.spectra:,} spectra, "
             f"{bench.score_blocks + bench.attribution_blocks:,} blocks",
             [
-                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("machine", _machine(bench.machine)),
                 ("saved plans", f"{bench.ledger_bytes / _MIB:.1f} MiB"),
                 ("seconds", f"of the quickest of {bench.repeats} runs"),
             ],
@@ -229,32 +226,25 @@ def show_plan_bench(console: Console, bench: PlanBench) -> None:
         table.add_column(name, justify="left" if name in ("release", "files") else "right")
     for case in bench.cases:
         states = ", ".join(f"{number:,} {state.replace('-', ' ')}" for state, number in case.counts.items())
-        table.add_row(*_row(case, f"{bench.files / case.seconds:,.0f}"), states)
+        table.add_row(*_plan_row(case, f"{bench.files / case.seconds:,.0f}"), states)
     for command in bench.commands:
-        table.add_row(*_row(command, ""), "")
+        table.add_row(*_plan_row(command, ""), "")
     console.print(table)
 
 
-def _row(measured: TimedCommand, rate: str) -> tuple[str, ...]:
-    peak = "-" if measured.peak_bytes is None else f"{measured.peak_bytes / _MIB:,.0f}"
+def _plan_row(measured: TimedCommand, rate: str) -> tuple[str, ...]:
+    peak = _mebibytes(measured.peak_bytes)
     reads = f"{measured.ledger_reads:,} of {measured.ledger_objects:,}"
     return measured.name, f"{measured.seconds:.2f}", rate, peak, reads
 
 
-_MEGABYTE = 1e6
-
-
 def show_reading(console: Console, bench: ReadingBench) -> None:
     """Print the machine, and a table per file with what each approach does."""
-    machine = bench.machine
-    load = (
-        "" if machine.load_after is None else f", load {machine.load_before:.1f} to {machine.load_after:.1f}"
-    )
     console.print(
         facts(
             "Reading: from a file in memory to arrays, on one core",
             [
-                ("machine", f"{machine.processor}, {machine.cores} cores{load}"),
+                ("machine", _machine(bench.machine)),
                 ("µs", f"per spectrum, of the quickest and the median of {bench.repeats} runs"),
                 ("MB read", "by system calls; what a memory map brings in is not counted"),
             ],
@@ -262,18 +252,14 @@ def show_reading(console: Console, bench: ReadingBench) -> None:
     )
     for case in bench.cases:
         console.print()
-        console.print(_table(case))
+        console.print(_reading_table(case))
         for one in case.measurements:
             console.print(f"[dim]{one.approach}: {one.what}[/dim]")
         for skipped in case.skipped:
-            console.print(
-                f"{skipped.approach}: skipped, {skipped.reason}. {skipped.remedy}".rstrip(),
-                markup=False,
-                highlight=False,
-            )
+            _show_skipped(console, skipped)
 
 
-def _table(case: ReadingCase) -> Table:
+def _reading_table(case: ReadingCase) -> Table:
     kind = "DESI coadd" if case.subject == "coadd" else "SDSS plate"
     title = f"{kind} of {case.spectra:,} spectra, {case.file_bytes / _MEGABYTE:,.0f} MB"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)

@@ -1,4 +1,4 @@
-"""Timing on a machine that others use too: everything in turn, several times, and the minimum counts."""
+"""Timing on a shared machine: everything in turn, several times, and the minimum counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same work in several processes at the same time, as a run's workers have it."""
+"""Worker processes: the same work in several at the same time, as in a run."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Commands that measure: bench occlusion, read, plan, pipeline, spender."""
+"""Commands that measure: bench occlusion, seams, read, plan, pipeline, spender."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class _Result(Protocol):
-    """What a benchmark found."""
+    """Results of a benchmark."""
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description."""
@@ -94,11 +93,12 @@ def occlusion(
     import torch
 
     from flows import option_types
+    from flows.bench.curves import curves_figure
     from flows.bench.devices import usable_device
-    from flows.bench.files import check_outputs, save_curves, save_json
+    from flows.bench.files import check_outputs, save_figure
     from flows.bench.occlusion import BenchSettings, bench_occlusion
-    from flows.bench.tables import show_bench
-    from flows.console import messages, notes, write_json
+    from flows.bench.tables import show_occlusion
+    from flows.console import notes
     from infra.settings import load_settings, own_threads
     from models.weights import load_local_model
 
@@ -113,21 +113,45 @@ def occlusion(
         skip=option_types.comma_list(skip),
         curves=curves or plot is not None,
         memory_bytes=memory,
-        spender_flow=spender_flow or _released_flow(),
+        spender_flow=spender_flow,
     )
     torch.set_num_threads(own_threads(load_settings()))
     with notes().status("load the model") as status:
         result = bench_occlusion(load_local_model(model), settings, usable_device(device), status.update)
-    if output is not None:
-        save_json(result.to_dict(), output)
     if plot is not None:
-        save_curves(result, plot)
-    if json:
-        write_json(result.to_dict())
-    show_bench(messages(json), result)
-    for path in (output, plot):
-        if path is not None:
-            notes().print(f"Written: {path}", soft_wrap=True)
+        save_figure(curves_figure(result), plot)
+        notes().print(f"Written: {plot}", soft_wrap=True)
+    return _finish(result, show_occlusion, output, json)
+
+
+@bench.command
+def seams(
+    *,
+    model: str = "desi-galaxy",
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("seams.png"),
+) -> int:
+    """Draw what a pasted window changes in every layer of a model: the work of occlusion by seams.
+
+    whyspec bench seams -o seams.png
+
+    A position of a layer that sees the baseline only, or the spectrum only, is known from one pass over
+    either. Positions that see both sides of a seam are computed, once for all windows with that seam.
+
+    Parameters
+    ----------
+    model
+        Name or directory of the scoring model.
+    output
+        File of the picture: .png, .pdf or .svg.
+    """
+    from flows.bench.files import check_outputs, save_figure
+    from flows.bench.seam_figure import seam_figure
+    from flows.console import notes
+    from models.weights import load_local_model
+
+    check_outputs(None, output)
+    save_figure(seam_figure(load_local_model(model)), output)
+    notes().print(f"Written: {output}", soft_wrap=True)
     return 0
 
 
@@ -187,7 +211,7 @@ def pipeline(
     )
     with notes().status("begin") as status:
         result = bench_pipeline(settings, status.update)
-    return _told(result, show_pipeline, output, json)
+    return _finish(result, show_pipeline, output, json)
 
 
 @bench.command
@@ -231,7 +255,7 @@ def plan(
     option_types.at_least("--repeats", repeats, 1)
     with notes().status("begin") as status:
         result = bench_plan(directory, files, repeats, status.update)
-    return _told(result, show_plan_bench, output, json)
+    return _finish(result, show_plan_bench, output, json)
 
 
 @bench.command
@@ -278,7 +302,7 @@ def read(
     cards = (load_model("desi-galaxy").card, load_model("sdss-galaxy").card)
     with notes().status("simulate") as status:
         result = bench_reading(cards, settings, status.update)
-    return _told(result, show_reading, output, json)
+    return _finish(result, show_reading, output, json)
 
 
 @bench.command
@@ -326,11 +350,13 @@ def spender(
         option_types.at_least(option, value, 1)
     torch.set_num_threads(threads)
     with notes().status("begin") as status:
-        result = bench_spender(spender_flow or _released_flow(), windows, repeats, status.update)
-    return _told(result, show_spender, output, json)
+        result = bench_spender(spender_flow, windows, repeats, status.update)
+    return _finish(result, show_spender, output, json)
 
 
-def _told(result: _Bench, show: Callable[[Console, _Bench], None], output: Path | None, as_json: bool) -> int:
+def _finish(
+    result: _Bench, show: Callable[[Console, _Bench], None], output: Path | None, as_json: bool
+) -> int:
     """Write and show a result; the exit status."""
     from flows.bench.files import save_json
     from flows.console import messages, notes, write_json
@@ -343,12 +369,3 @@ def _told(result: _Bench, show: Callable[[Console, _Bench], None], output: Path 
     if output is not None:
         notes().print(f"Written: {output}", soft_wrap=True)
     return 0
-
-
-def _released_flow() -> Path | None:
-    """Spender's released flow among the data of the tests, where they are."""
-    from flows.bench.published import FLOW_FILE
-
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    path = Path(os.environ.get("WHYSPEC_TEST_DATA", beside)) / "spender" / FLOW_FILE
-    return path if path.is_file() else None

@@ -8,7 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 
-def settings(*, json: Annotated[bool, Parameter(name="--json", negative=())] = False) -> int:
+def settings(
+    *,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    page: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
     """Show every setting of this machine, its value, and where the value comes from.
 
     whyspec settings
@@ -20,14 +24,21 @@ def settings(*, json: Annotated[bool, Parameter(name="--json", negative=())] = F
     ----------
     json
         Write the settings as JSON to standard output.
+    page
+        Write docs/settings.md to standard output, without the values in force.
     """
+    import sys
+
     from rich.console import Console
     from rich.table import Table
 
     from flows.console import notes, show_whole, write_json
     from infra.settings import load_settings, settings_file
-    from infra.settings_table import setting_rows
+    from infra.settings_table import setting_rows, settings_page
 
+    if page:
+        sys.stdout.write(settings_page())
+        return 0
     rows = setting_rows(load_settings())
     if json:
         write_json([asdict(row) for row in rows])

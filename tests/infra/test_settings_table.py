@@ -20,11 +20,15 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_page_is_what_the_model_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_is_what_the_model_says(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     page = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
     assert page == settings_page(), "make settings"
     monkeypatch.setenv("WHYSPEC_WORKERS", "3")
     assert page == settings_page()
+    assert run_command(["settings", "--page"]) == 0
+    assert capsys.readouterr().out == page
 
 
 def test_every_setting_is_described() -> None:

@@ -48,6 +48,14 @@ def test_one_json_document_and_the_table_beside_it(tiny: Path, tmp_path: Path) -
     assert "…" not in done.stderr
 
 
+def test_a_picture_of_the_seams(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = tmp_path / "seams.png"
+    assert run_command(["bench", "seams", "--model", str(tiny), "-o", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "Written" in capsys.readouterr().err
+    assert run_command(["bench", "seams", "-o", str(tmp_path / "seams.txt")]) == 66
+
+
 def test_outputs_that_cannot_be_written_are_refused_before_the_work(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

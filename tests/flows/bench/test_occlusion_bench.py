@@ -68,6 +68,7 @@ def test_a_small_benchmark_is_consistent_in_itself(bench: OcclusionBench) -> Non
         for one in case.measurements:
             assert len(one.measured_seconds) == bench.repeats
             assert one.core_minutes == pytest.approx(one.seconds * bench.machine.threads / 60)
+            assert one.pasted_per_core_second == pytest.approx(total / one.seconds / bench.machine.threads)
             if one.extrapolated:
                 assert one.forwards_total == total
                 share = one.forwards_measured / total
@@ -156,6 +157,8 @@ def test_extrapolation_ratios_and_limit() -> None:
     assert (whole.seconds, whole.median_seconds, whole.forwards_total) == (2.0, 3.0, None)
     assert (part.seconds, part.median_seconds, part.forwards_total) == (20.0, 30.0, 100)
     assert part.core_minutes == pytest.approx(20 * 2 / 60)
+    # A hundred pasted spectra in 2 s or 20 s of two threads, whether they were all run or not.
+    assert (whole.pasted_per_core_second, part.pasted_per_core_second) == (25.0, 2.5)
     assert ratios((whole, part)) == {"whole": {"part": 0.1}, "part": {"whole": 10.0}}
     at = limit(Cost(multiply_adds=30, bytes_moved=8), Rates(10.0, 4.0, 1, 1), 6.0)
     assert (at.arithmetic_seconds, at.traffic_seconds, at.seconds, at.distance) == (3.0, 2.0, 3.0, 2.0)
