@@ -103,9 +103,7 @@ LYRA = Survey(
     title="Lyra",
     files="lyra-*.fits",
     file_noun="fields",
-    readers=(
-        Reader("lyra-field", LYRA_GRID, lambda file: "STARS" in file.names(), describe, units, Field),
-    ),
+    readers=(Reader("lyra-field", LYRA_GRID, lambda file: "STARS" in file.names(), describe, units, Field),),
     is_spectra_file=is_field,
     layouts=(
         Layout(
@@ -224,9 +222,7 @@ def test_its_rows_keys_and_positions_are_in_the_store(store: Path) -> None:
     table = StoreView.open(str(store)).table()
     assert len(table) == 3 * PER_FIELD
     assert set(table["key"]) == {
-        f"run7/field-{field}/{1000 * field + number}"
-        for field in (11, 12, 13)
-        for number in range(PER_FIELD)
+        f"run7/field-{field}/{1000 * field + number}" for field in (11, 12, 13) for number in range(PER_FIELD)
     }
     for row in table.to_dict("records"):
         field, number = row["plate"], row["target_id"] % 1000
