@@ -64,6 +64,11 @@ class ScorePlan:
         """Index after the last block."""
         return self.first_block + -(-self.spectra // self.capacity)
 
+    @property
+    def block_indices(self) -> range:
+        """Indices of the blocks."""
+        return range(self.first_block, self.stop_block)
+
     @cached_property
     def first_rows(self) -> tuple[int, ...]:
         """Store row of the first spectrum of every file."""
@@ -137,6 +142,11 @@ class AttributionPlan:
     def stop_block(self) -> int:
         """Index after the last block."""
         return self.first_block + -(-len(self.rows) // self.capacity)
+
+    @property
+    def block_indices(self) -> range:
+        """Indices of the blocks."""
+        return range(self.first_block, self.stop_block)
 
     @cached_property
     def digest(self) -> str:

@@ -136,7 +136,9 @@ class Snapshot:
     @property
     def unscored_blocks(self) -> tuple[ScoreBlock, ...]:
         """Planned score blocks that are not finished, ascending."""
-        return tuple(block for plan in self.plans for block in plan.blocks if block.index not in self.scored)
+        # The blocks of a finished plan, which names tens of thousands of files, are not made.
+        plans = [plan for plan in self.plans if not self.scored.keys() >= set(plan.block_indices)]
+        return tuple(block for plan in plans for block in plan.blocks if block.index not in self.scored)
 
     @property
     def unexplained_blocks(self) -> tuple[AttributionBlock, ...]:

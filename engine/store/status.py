@@ -102,7 +102,6 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
     configuration = read_configuration(objects)
     snapshot = Snapshot.read(Ledger(objects))
     score, attribution = snapshot.scored.values(), snapshot.explained.values()
-    plans, attribution_plans = snapshot.plans, snapshot.attribution_plans
     return StoreStatus(
         url=url,
         running=_running(objects, timing),
@@ -116,9 +115,9 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
         superseded=len(snapshot.rows_flagged("superseded")),
         gone=len(snapshot.rows_flagged("gone")),
         score_blocks=len(score),
-        score_blocks_planned=sum(plan.stop_block - plan.first_block for plan in plans),
+        score_blocks_planned=sum(len(plan.block_indices) for plan in snapshot.plans),
         attribution_blocks=len(attribution),
-        attribution_blocks_planned=sum(plan.stop_block - plan.first_block for plan in attribution_plans),
+        attribution_blocks_planned=sum(len(plan.block_indices) for plan in snapshot.attribution_plans),
         last_change=_written(objects),
     )
 
