@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from engine.spectra.signal_to_noise import good_fraction, median_snr
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
 from engine.spectra.rows import Rows
-from engine.spectra.signal_to_noise import good_fraction, median_snr
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.store.reading import StoreView
