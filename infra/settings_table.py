@@ -1,6 +1,6 @@
-"""The table of settings: in ``docs/settings.md`` for readers, and with the values in force.
+"""Table of the settings: as the page ``docs/settings.md``, and with the values in force.
 
-``python -m infra.settings_table > docs/settings.md`` writes the page anew (``make settings``).
+``python -m infra.settings_table > docs/settings.md`` writes the page (``make settings``).
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def setting_rows(settings: Settings) -> tuple[SettingRow, ...]:
 
 
 def settings_page() -> str:
-    """``docs/settings.md``: the same whatever is set where it is made."""
+    """Text of ``docs/settings.md``; it does not depend on the settings in force."""
     lines = []
     for row in setting_rows(Settings.model_construct()):
         names = (f"`{row.name}`", f"`{row.variable}`", row.kind, _code(row.default), _code(row.flag))

@@ -1,4 +1,4 @@
-"""First bytes of many files: the files that fail in a way that may pass are asked for again, the others not."""
+"""First bytes of many files: only files whose fault may pass are asked for again."""
 
 from __future__ import annotations
 
