@@ -1,4 +1,4 @@
-"""Dask for the length of one command: threads of this process, or the cluster at an address."""
+"""Dask cluster of one command: threads of this process, or the cluster at an address."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from models.errors import ConfigurationError, ErrorKind
 
 @contextlib.contextmanager
 def dask_cluster(settings: Settings) -> Iterator[None]:
-    """Within it Dask computes where the settings say.
+    """Within the block Dask computes where the settings say.
 
     Raises
     ------

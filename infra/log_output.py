@@ -1,9 +1,9 @@
-"""Where whyspec's log goes: standard error, and a file of its own for every process.
+"""Log output: standard error, and one file for each process.
 
-The coordinator writes the file of the setting ``log_file``, each Ray worker one beside it with its host
-and process in the name: no lock, no server, and a record that was written outlives its process. Every
-record carries the run, the host and the process, and within a block the block; credentials are taken
-out. Libraries stay quiet.
+The coordinator writes the file of the setting ``log_file``. Each Ray worker writes one beside it, with its
+host and process in the name. So no lock and no server is needed, and a record outlives its process. A record
+has the run, the host and the process, and within a block the block. Secrets are hidden. Libraries log only
+critical errors.
 """
 
 from __future__ import annotations
@@ -29,14 +29,18 @@ _LOG = logging.getLogger(__name__)
 _HOST = socket.gethostname()
 
 WORKER_VARIABLE = "WHYSPEC_WORKER_LOG"
-"""Carries a :class:`LogOutput` and the run into Ray's worker processes."""
+"""Variable that hands a :class:`LogOutput` and the run to Ray's worker processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogOutput:
-    """Where records go: those at ``level`` to standard error, those at ``file_level`` to ``file``.
+    """Outputs of the log.
 
-    ``file`` is empty for none; ``form`` is ``"text"`` or ``"json"`` (one object a line), of both.
+    Attributes
+    ----------
+    level, file_level : least level of records on standard error and in the file.
+    form : of both: ``"text"``, or ``"json"`` with one object a line.
+    file : path of the file; empty for none.
     """
 
     level: str = "WARNING"
@@ -46,12 +50,12 @@ class LogOutput:
 
     @classmethod
     def of(cls, settings: Settings) -> LogOutput:
-        """What the settings say; the file's path made absolute."""
+        """The outputs that the settings name, with an absolute path."""
         file = str(settings.log_file.absolute()) if settings.log_file is not None else ""
         return cls(settings.log_level, settings.log_format, file, settings.log_file_level)
 
     def of_worker(self) -> LogOutput:
-        """The same for this process as a worker: a file beside the coordinator's."""
+        """The outputs of this process as a worker: a file beside the coordinator's."""
         if not self.file:
             return self
         path = Path(self.file)
@@ -60,9 +64,9 @@ class LogOutput:
 
 
 def set_up_logging(output: LogOutput) -> None:
-    """Send whyspec's log where ``output`` says, other libraries' critical errors only.
+    """Log to ``output``; of other libraries critical errors only.
 
-    Handlers that others gave whyspec's loggers stay.
+    Handlers that others added to whyspec's loggers stay.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def set_up_logging(output: LogOutput) -> None:
             logger.addHandler(handler)
         levels = [handler.level for handler in handlers]
         if len(logger.handlers) > len(handlers):
-            # Somebody else's, such as Prefect's for its server: what a file would get.
+            # A handler of others, such as Prefect's for its server, gets what a file would get.
             levels.append(_level("WHYSPEC_LOG_FILE_LEVEL", output.file_level))
         logger.setLevel(min(levels))
         logger.propagate = False
@@ -93,10 +97,10 @@ def set_up_logging(output: LogOutput) -> None:
 
 
 def set_up_logging_of_flow(output: LogOutput) -> None:
-    """Set up the log of a process in which no command did, if anybody asked for one.
+    """Set up the log of a flow run of a Prefect worker, where no command did, if a log is wanted.
 
-    That is a flow run of a Prefect worker, which may send the log to its server
-    (``PREFECT_LOGGING_EXTRA_LOGGERS``); a caller's notebook keeps its own logging.
+    It is wanted if a file is named, or if the worker sends the log to its server
+    (``PREFECT_LOGGING_EXTRA_LOGGERS``). A notebook keeps its own logging.
     """
     handlers = logging.getLogger(_LAYERS[0]).handlers
     if any(isinstance(handler, _OURS) for handler in handlers):
@@ -113,9 +117,9 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 
 
 def set_up_worker_logging() -> None:
-    """Set up the log of a Ray worker; Ray calls it when the process starts, also a restarted one.
+    """Set up the log of a Ray worker; Ray calls it when a process starts or is restarted.
 
-    A worker without a disk to log to still works: its records go to its standard error, which Ray keeps.
+    A worker without a disk to log to still works: its records go to standard error, which Ray keeps.
     """
     global _worker_run
     *output, _worker_run = json.loads(os.environ[WORKER_VARIABLE])
@@ -125,7 +129,7 @@ def set_up_worker_logging() -> None:
     except ConfigurationError as error:
         set_up_logging(LogOutput(mine.level, mine.form))
         log_event(_LOG, logging.WARNING, "log-file-refused", str(error))
-    # More of them than workers: Ray started one anew in the place of one that died.
+    # More of these records than workers: Ray replaced a worker that died.
     log_event(_LOG, logging.INFO, "worker-started", f"worker process {os.getpid()} started")
 
 
@@ -133,7 +137,7 @@ _worker_run = ""
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]
-    """Standard error as it is when a record comes: progress bars put a stream of theirs in its place."""
+    """Standard error at the time of each record: progress bars replace the stream."""
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr

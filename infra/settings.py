@@ -1,7 +1,7 @@
-"""Where and with what whyspec runs: everything that must not change a store's values.
+"""Settings of the machine: where and with what whyspec runs. None of them changes a store's values.
 
-Read from ``WHYSPEC_*`` environment variables, then from a TOML file: ``WHYSPEC_SETTINGS``, else
-``whyspec.toml`` in the working directory.
+They are read from ``WHYSPEC_*`` environment variables, then from a TOML file: the one that
+``WHYSPEC_SETTINGS`` names, else ``whyspec.toml`` in the working directory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from models.errors import ConfigurationError, ErrorKind
 
 
 class Settings(BaseSettings):
-    """The machine's side of a run."""
+    """The settings; each field's description is its line in ``docs/settings.md``."""
 
     model_config = SettingsConfigDict(env_prefix="WHYSPEC_", extra="forbid", frozen=True)
 
@@ -102,7 +102,7 @@ class Settings(BaseSettings):
 
 
 def settings_file() -> Path:
-    """The TOML file that is read, which need not exist unless ``WHYSPEC_SETTINGS`` names it."""
+    """The TOML file that is read. It may be missing unless ``WHYSPEC_SETTINGS`` names it."""
     return Path(os.environ.get("WHYSPEC_SETTINGS", "whyspec.toml"))
 
 
@@ -153,12 +153,12 @@ def own_threads(settings: Settings) -> int:
 
 
 def cpu_count() -> int:
-    """CPUs that this process may use (fewer than the machine's in a container or under taskset)."""
+    """CPUs that this process may use: in a container or under taskset fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def available_memory() -> int:
-    """Bytes that can be had without swapping; all of the machine's where the system does not say."""
+    """Bytes that are free without swapping; all of the machine's where the system does not say."""
     try:
         with Path("/proc/meminfo").open(encoding="ascii") as lines:
             for line in lines:

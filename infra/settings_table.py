@@ -1,4 +1,4 @@
-"""The table of settings: with the values in force, and as the page ``docs/settings.md``."""
+"""Table of the settings: as the page ``docs/settings.md``, and with the values in force."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def setting_rows(settings: Settings) -> tuple[SettingRow, ...]:
 
 
 def settings_page() -> str:
-    """The text of ``docs/settings.md``, whatever the settings in force."""
+    """Text of ``docs/settings.md``; it does not depend on the settings in force."""
     lines = []
     for row in setting_rows(Settings.model_construct()):
         names = (f"`{row.name}`", f"`{row.variable}`", row.kind, _code(row.default), _code(row.flag))

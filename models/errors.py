@@ -1,8 +1,8 @@
-"""Errors, classed by what a caller should do about them.
+"""Errors, one class for each thing that a caller can do about them.
 
-The class says the remedy's kind (retry, quarantine, fix the input, fix the configuration, report a
-bug), ``kind`` is a short stable code for programs, and the text always has the same five parts:
-what went wrong, where, what was found, what is allowed, and what to do.
+The class says what to do: retry, quarantine, correct the input, correct the configuration, repair the store,
+report a bug. ``kind`` is a short stable code for programs. The text always has the same five parts: what
+went wrong, where, what was found, what is allowed, and the remedy.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ __all__ = [
 
 
 class WhyspecError(Exception):
-    """Root of every error that whyspec raises on purpose.
+    """Base class of every error that whyspec raises on purpose.
 
     Parameters
     ----------
-    what : one sentence, what went wrong.
-    where : file, store, column, row or option that it concerns.
-    got, allowed : the value found and the values that would do; empty when they say nothing.
-    remedy : what the reader can do now.
-    kind : short stable code, of the kinds of this class; the class's default when not given.
+    what : what went wrong, in one sentence.
+    where : the file, store, column, row or option.
+    got, allowed : the value that was found, and the values that are allowed; empty where there are none.
+    remedy : what the reader can do.
+    kind : one of the kinds of this class; its default if not given.
 
     Secrets in URLs and in texts of other libraries are hidden (:mod:`models.secrets`).
     """
@@ -64,7 +64,7 @@ class WhyspecError(Exception):
         return "\n  ".join(parts)
 
     def details(self) -> list[tuple[str, str]]:
-        """The labelled parts after the first sentence, in the order they are shown."""
+        """Names and texts of the parts after the first sentence, in the order in which they are shown."""
         return [
             ("where", self.where),
             ("got", self.got),
@@ -84,21 +84,21 @@ def _rebuild(
 
 
 class RetryError(WhyspecError):
-    """A passing fault (network, store): the same call may work later."""
+    """A fault that may pass, of a network or disk: the same call may work later."""
 
     exit_code = 75
     default_kind = ErrorKind.RETRY
 
 
 class QuarantineError(WhyspecError):
-    """One file or spectrum is bad: set it aside with this reason and go on."""
+    """One file or spectrum is bad: it is quarantined with this reason, and the run goes on."""
 
     exit_code = 3
     default_kind = ErrorKind.QUARANTINE
 
 
 class InputError(WhyspecError):
-    """What the user pointed at is not what the command needs."""
+    """The input is not there, or is not what the command needs."""
 
     exit_code = 66
     default_kind = ErrorKind.INPUT

@@ -1,4 +1,4 @@
-"""Wavelength grids: the fixed pixels on which an instrument's spectra, models and stores live."""
+"""Wavelength grids: the fixed pixels of an instrument's spectra, models and stores."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class WavelengthGrid:
         return (coordinate - self.start) / self.step
 
     def width(self, wavelength: NDArray[np.float64] | float, pixels: ArrayLike) -> NDArray[np.float64]:
-        """Width in Angstrom of so many pixels centred on ``wavelength``, itself in Angstrom."""
+        """Width in Angstrom of ``pixels`` pixels whose centre is at ``wavelength``, in Angstrom."""
         count = np.asarray(pixels, dtype=np.float64)
         if self.spacing == "linear":
             return count * self.step + 0.0 * np.asarray(wavelength, dtype=np.float64)

@@ -1,9 +1,9 @@
-"""The emission lines that some scores leave out, and the pixels near them.
+"""Mask of emission lines: the pixels that some reconstruction scores leave out.
 
-Two lists, for the two forms of the scores in :mod:`models.reconstruction_scores`. The published one
-(github.com/ed-ortizm/anomaly, ``constants.py``) is in air, yet the published pipeline compares it with
-SDSS rest-frame wavelengths, which are in vacuum: its windows lie 83 km/s too far to the blue, and of
-the [O II] doublet the red line is never masked. Ours is in vacuum and has both lines of the doublet.
+There are two lists of lines, for the two forms of the scores in :mod:`models.reconstruction_scores`. The
+published list (github.com/ed-ortizm/anomaly, ``constants.py``) is in air, but the published pipeline compares
+it with rest-frame wavelengths in vacuum. So its windows lie 83 km/s too far to the blue, and the red line of
+the [O II] doublet is not masked. Our list is in vacuum and has both lines of the doublet.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 from models.lines import LINES
 
 HALF_WIDTH_KMS = 250.0
-"""On each side of a line."""
+"""Masked velocity on each side of a line, km/s."""
 
 PUBLISHED_LINES: tuple[float, ...] = (
     *(3726.040, 4101.734, 4340.472, 4861.352, 4958.911, 5006.843),
     *(6548.041, 6562.787, 6583.461, 6716.440, 6730.812),
 )
-"""Angstrom, as published: air wavelengths, used as if they were in vacuum."""
+"""Wavelengths in air, Angstrom, as published; used as if they were in vacuum."""
 
 _OII_DOUBLET = (3727.10, 3729.86)  # NIST ASD; :data:`models.lines.LINES` has their mean
 _BALMER = frozenset(("Hδ", "Hγ", "Hβ", "Hα"))
@@ -31,15 +31,19 @@ VACUUM_LINES: tuple[float, ...] = (
     *_OII_DOUBLET,
     *(line.wavelength for line in LINES if line.name in _BALMER | _FORBIDDEN),
 )
-"""Angstrom in vacuum, increasing: the same lines, the [O II] doublet whole."""
+"""Wavelengths in vacuum, Angstrom, increasing: the same lines with both of the [O II] doublet."""
 
 _SPEED_OF_LIGHT_KMS = 299_792.458
 
 
 def line_pixels(redshift: Tensor, wavelength: Tensor, lines: tuple[float, ...]) -> Tensor:
-    """Whether a pixel lies within 250 km/s of one of ``lines``, (n, N) bool.
+    """Mask of pixels within 250 km/s of one of ``lines``, (n, N) bool.
 
-    ``redshift`` (n,) finite; ``wavelength`` (N,) in Angstrom, observed frame; ``lines`` increasing.
+    Parameters
+    ----------
+    redshift : (n,), finite.
+    wavelength : (N,) observed, in Angstrom.
+    lines : rest wavelengths in Angstrom, increasing.
     """
     half = HALF_WIDTH_KMS / _SPEED_OF_LIGHT_KMS
     borders: list[float] = []

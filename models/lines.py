@@ -1,4 +1,4 @@
-"""Spectral lines by which people name wavelengths. Vacuum wavelengths in Angstrom (NIST ASD)."""
+"""Spectral lines and their names: rest wavelengths in vacuum, in Angstrom (NIST ASD)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A named line: ``wavelength`` in vacuum Angstrom, rest frame."""
+    """A named line; ``wavelength`` is in the rest frame, in vacuum, in Angstrom."""
 
     name: str
     wavelength: float
@@ -63,16 +63,16 @@ _WAVELENGTHS = np.array([line.wavelength for line in LINES])
 
 
 def nearest_line(rest_wavelength: float, tolerance: float) -> Line | None:
-    """The line closest to ``rest_wavelength`` if it lies within ``tolerance``, both in Angstrom."""
+    """The line nearest to ``rest_wavelength``; None if none is within ``tolerance``. Both are in Angstrom."""
     distance = np.abs(_WAVELENGTHS - rest_wavelength)
     best = int(distance.argmin())
     return LINES[best] if distance[best] <= tolerance else None
 
 
 def line_named(name: str) -> Line | None:
-    """The line of that name; case, spaces, brackets and Greek spelling do not matter.
+    """The line of a name, or None; case, spaces, brackets and Greek letters do not matter.
 
-    ``Halpha``, ``hα``, ``[OIII]5008``, ``oiii 5008``, ``OIII`` (the strongest of several) all work.
+    ``Halpha``, ``hα``, ``[OIII]5008`` and ``oiii 5008`` are names. So is ``OIII``: the strongest of several.
     """
     wanted = _plain(name)
     exact = [line for line in LINES if _plain(line.name) == wanted]

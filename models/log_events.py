@@ -1,4 +1,4 @@
-"""Log records with a name and fields, for programs to read beside the sentence for people."""
+"""Log events: a sentence for people, with a name and fields for programs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from models.secrets import redacted, redacted_values
 _fields: ContextVar[Mapping[str, object]] = ContextVar("whyspec_log_fields")
 
 ATTRIBUTE = "whyspec_fields"
-"""Where a record carries its fields."""
+"""Attribute of a record that has its fields."""
 
 
 def log_event(logger: logging.Logger, level: int, event: str, message: str, **fields: object) -> None:
-    """Log ``message`` with the event's name and plain values that describe it.
+    """Log ``message`` with the name and fields of an event; secrets in them are hidden.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def log_event(logger: logging.Logger, level: int, event: str, message: str, **fi
 
 @contextmanager
 def log_fields(**fields: object) -> Iterator[None]:
-    """Within it, every record of this context carries these fields, e.g. which block is computed."""
+    """Within the block, every record of this context has these fields, e.g. the block that is computed."""
     token = _fields.set({**current_log_fields(), **fields})
     try:
         yield
@@ -41,5 +41,5 @@ def log_fields(**fields: object) -> Iterator[None]:
 
 
 def current_log_fields() -> Mapping[str, object]:
-    """The fields that records carry now."""
+    """The fields of :func:`log_fields` that records have now."""
     return _fields.get({})

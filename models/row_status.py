@@ -1,4 +1,4 @@
-"""Why a row of the store has a score, or why it has none."""
+"""Status of a store's row: whether it has a score, and why not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class RowStatus(IntEnum):
-    """One code per row of a store. Codes are stable: they are stored, so never renumbered."""
+    """Code of a row. Stores hold the codes, so their numbers never change."""
 
     PADDING = 0
     SCORED = 1
@@ -26,7 +26,7 @@ class RowStatus(IntEnum):
 
     @property
     def label(self) -> str:
-        """The name as shown to people and stored in ``flag_meanings``."""
+        """Name in tables and in the attribute ``flag_meanings``."""
         return self.name.lower()
 
     @property

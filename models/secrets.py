@@ -89,12 +89,14 @@ def redacted(text: str) -> str:
         value = os.environ.get(name, "")
         if len(value) >= _LEAST_SECRET:
             text = text.replace(value, HIDDEN)
-    return _redacted_words(_URL.sub(lambda match: _redacted_links(match[0]), text))
+    if ":/" in text:
+        text = _URL.sub(lambda match: _redacted_links(match[0]), text)
+    return _redacted_words(text)
 
 
 def redacted_url(url: str) -> str:
     """One URL or path with the secrets hidden; unchanged if it holds none."""
-    return _redacted_words(_redacted_links(url)) if _SUSPECT.search(url) else url
+    return _redacted_words(_redacted_links(url))
 
 
 def redacted_values(value: object) -> object:
@@ -109,13 +111,15 @@ def redacted_values(value: object) -> object:
 
 
 def _redacted_words(text: str) -> str:
+    if not _SUSPECT.search(text):
+        return text
     text = _NAMED.sub(rf"\1\2{HIDDEN}", text)
     text = _AUTHORISATION.sub(rf"\1 {HIDDEN}", text)
     return _ACCESS_KEY.sub(HIDDEN, text)
 
 
 def _redacted_links(url: str) -> str:
-    return "::".join(map(_redacted_link, url.split("::")))
+    return "::".join(map(_redacted_link, url.split("::"))) if _SUSPECT.search(url) else url
 
 
 def _redacted_link(url: str) -> str:

@@ -1,4 +1,4 @@
-"""What a source of bytes offers, and pieces of one held in memory."""
+"""Byte sources: what they offer, and pieces of a file in memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ Range = tuple[int, int]
 
 
 class RangeSource(Protocol):
-    """Something with byte ranges, which several threads may ask for at the same time.
+    """A source of byte ranges; several threads may read at the same time.
 
-    ``size`` is None where only reading to the end would tell; ``seeks_cheaply`` is whether many small
-    reads cost no more than one large one.
+    Attributes
+    ----------
+    size : of the content in bytes; None where it is known only at the end.
+    seeks_cheaply : whether many small reads cost no more than one large one.
     """
 
     size: int | None
@@ -24,24 +26,24 @@ class RangeSource(Protocol):
         """The bytes at each range; shorter where the file ends before."""
 
     def close(self) -> None:
-        """Give back what the source holds open."""
+        """Close the source."""
 
 
 class ByteSource(RangeSource, Protocol):
-    """A source that may be told beforehand what will be read of it, and what will not."""
+    """A source that prefetches what will be read and skips what will not."""
 
-    def hold(self, ranges: Sequence[Range]) -> None:
-        """Fetch ranges that will be read, in as few requests as suit."""
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        """Fetch ranges that will be read, in few requests."""
 
-    def release(self, ranges: Sequence[Range]) -> None:
-        """Give back the memory of what :meth:`hold` holds of ranges, and of what came with them."""
+    def drop(self, ranges: Sequence[Range]) -> None:
+        """Free the memory of prefetched ranges, and of what shared a request with them."""
 
     @property
-    def held_bytes(self) -> int:
+    def bytes_in_memory(self) -> int:
         """Bytes of the file in memory."""
 
     def skip(self, offset: int, length: int) -> None:
-        """Say that a range will not be read."""
+        """Do not keep a range, which will not be read."""
 
 
 class Segments:
@@ -57,7 +59,7 @@ class Segments:
         return sum(map(len, self._data.values()))
 
     def add(self, offset: int, data: bytes) -> None:
-        """Keep ``data``, which begins at ``offset``; of two that begin there the longer is kept."""
+        """Keep ``data``, which begins at ``offset``. Of two pieces that begin there the longer is kept."""
         if len(data) <= len(self._data.get(offset, b"")):
             return
         if offset not in self._data:
@@ -65,14 +67,14 @@ class Segments:
         self._data[offset] = data
 
     def remove(self, offset: int, length: int) -> None:
-        """Forget all pieces that have bytes of a range."""
+        """Drop all pieces that have bytes of a range."""
         for first in list(self._offsets):
             if first < offset + length and offset < first + len(self._data[first]):
                 self._offsets.remove(first)
                 del self._data[first]
 
     def read(self, offset: int, length: int) -> bytes | None:
-        """The bytes of a range that lies in one piece, or in several that follow each other; else None."""
+        """The bytes of a range, if one piece or several adjoining ones have them all; else None."""
         parts: list[bytes] = []
         while length > 0:
             place = bisect_right(self._offsets, offset) - 1

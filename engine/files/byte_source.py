@@ -1,7 +1,7 @@
 """Byte ranges of a file at a path or fsspec URL, gzip-compressed or not.
 
-A survey's file is mostly things nobody asks for here (78 % of a DESI coadd are resolution matrices), so
-everything that reads goes through ranges: ``pread`` on disk, HTTP or S3 range requests over the network.
+Most of a survey's file is not needed here: 78 % of a DESI coadd are resolution matrices. So all reading goes
+by ranges: ``pread`` on a disk, range requests by HTTP or S3.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 from engine.files.byte_ranges import ByteSource, Range
 from engine.files.file_systems import description_of, fault_of, open_file_system, retried
 from engine.files.gzip_source import GzipBytes
-from engine.files.held_ranges import FIRST_READ, SMALL_FILE, HeldRanges
+from engine.files.prefetched_ranges import FIRST_READ, SMALL_FILE, PrefetchedRanges
 from models.errors import ErrorKind, QuarantineError, RetryError
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -33,7 +33,7 @@ def local_path(url: str) -> Path:
 
 
 class _LocalBytes:
-    """A file on a disk, where nothing is gained by fetching ahead."""
+    """A file on a disk, where prefetching gains nothing."""
 
     seeks_cheaply = True
 
@@ -44,15 +44,15 @@ class _LocalBytes:
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         return [self._read(offset, length) for offset, length in ranges]
 
-    def hold(self, ranges: Sequence[Range]) -> None:
+    def prefetch(self, ranges: Sequence[Range]) -> None:
         """Nothing to do."""
 
-    def release(self, ranges: Sequence[Range]) -> None:
+    def drop(self, ranges: Sequence[Range]) -> None:
         """Nothing to do."""
 
     @property
-    def held_bytes(self) -> int:
-        """None: the system's page cache holds them."""
+    def bytes_in_memory(self) -> int:
+        """None of its own: the system has a page cache."""
         return 0
 
     def skip(self, offset: int, length: int) -> None:
@@ -72,9 +72,9 @@ class _LocalBytes:
 
 
 class _RemoteBytes:
-    """A file behind an fsspec URL; one request per range, all of a call at a time.
+    """A file at an fsspec URL: one request per range, all of a call at the same time.
 
-    Of a server that does not know ranges the whole file comes with the first one, and stays in memory.
+    A server that knows no ranges sends the whole file with the first one. It then stays in memory.
     """
 
     seeks_cheaply = False
@@ -98,7 +98,7 @@ class _RemoteBytes:
         return [next(parts) if end > offset else b"" for (offset, _), end in zip(ranges, ends, strict=True)]
 
     def _fetch(self, wanted: Sequence[tuple[int, int]]) -> list[bytes]:
-        """The bytes from start to end of each; what failed in a way that may pass is asked for again."""
+        """The bytes from start to end of each; those whose fault may pass are asked for again."""
         found: dict[tuple[int, int], bytes] = {}
 
         def ask() -> None:
@@ -125,47 +125,41 @@ class _RemoteBytes:
         self._whole = None
 
 
-class reading:  # noqa: N801 - used like a function, in a with statement
-    """Turn what goes wrong while reading ``url`` into this project's errors.
+@contextmanager
+def reading(url: str) -> Iterator[None]:
+    """Errors of reading ``url`` within the block as this project's.
 
     Raises
     ------
     QuarantineError : the file is missing, may not be read, or its compression is damaged.
     RetryError : the disk or network failed; the same call may work later.
     """
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None or isinstance(error, (QuarantineError, RetryError)):
-            return
-        if isinstance(error, (EOFError, zlib.error, gzip.BadGzipFile)):
-            raise QuarantineError(
-                "A gzip-compressed source file is cut short or damaged.",
-                where=self.url,
-                got=error,
-                allowed="a whole gzip file (`gzip -t` accepts it)",
-                remedy="Fetch the file again.",
-                kind=ErrorKind.TRUNCATED_FILE,
-            ) from error
+    try:
+        yield
+    except (QuarantineError, RetryError):
+        raise
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise QuarantineError(
+            "A gzip-compressed source file is cut short or damaged.",
+            where=url,
+            got=error,
+            allowed="a whole gzip file (`gzip -t` accepts it)",
+            remedy="Fetch the file again.",
+            kind=ErrorKind.TRUNCATED_FILE,
+        ) from error
+    except Exception as error:
         match fault_of(error):
             case "missing":
                 raise QuarantineError(
                     "A source file is not there.",
-                    where=self.url,
+                    where=url,
                     remedy="Put it back, or plan the run again so that it is seen as gone.",
                     kind=ErrorKind.MISSING_FILE,
                 ) from error
             case "refused":
                 raise QuarantineError(
                     "A source file cannot be opened.",
-                    where=self.url,
+                    where=url,
                     got=getattr(error, "strerror", None) or description_of(error),
                     allowed="a file that this user may read",
                     remedy="Give read permission or credentials, or leave the file out.",
@@ -174,19 +168,20 @@ class reading:  # noqa: N801 - used like a function, in a with statement
             case "passing":
                 raise RetryError(
                     "Reading a source file failed.",
-                    where=self.url,
+                    where=url,
                     got=description_of(error),
                     remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
                     kind=ErrorKind.READ_INTERRUPTED,
                 ) from error
+        raise
 
 
 def open_bytes(url: str) -> ByteSource:
-    """Open ``url`` for ranged reading; gzip is told by its first bytes, not by the name.
+    """Open ``url`` for reading by ranges. Its first bytes say whether it is gzip, not its name.
 
     Raises
     ------
-    QuarantineError, RetryError : as :class:`reading` says.
+    QuarantineError, RetryError : as :func:`reading` says.
     """
     with reading(url):
         source = _open_local(url) if is_local(url) else _open_remote(url)
@@ -204,7 +199,7 @@ def _open_local(url: str) -> ByteSource:
 
 def _open_remote(url: str) -> ByteSource:
     remote = _RemoteBytes(url)
-    source = HeldRanges(remote)
+    source = PrefetchedRanges(remote)
     small = remote.size is not None and remote.size <= SMALL_FILE
-    source.hold([(0, SMALL_FILE if small else FIRST_READ)])
+    source.prefetch([(0, SMALL_FILE if small else FIRST_READ)])
     return source

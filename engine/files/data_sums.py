@@ -1,9 +1,9 @@
-"""DATASUMs of what is read, compared as it passes.
+"""DATASUMs of a file's HDUs, compared while the HDUs are read.
 
-The sum of 32-bit words in ones' complement (FITS standard 4.0, appendix J) can be taken piece by piece. It
-takes 10 to 20 microseconds per spectrum, and finds a byte that flipped on a disk or on the way, which
-otherwise becomes a spectrum that is odd. Only data that pass whole, from first row to last, can be compared:
-those read for a block that holds a part of a file are not.
+A DATASUM is the sum of 32-bit words in ones' complement (FITS standard 4.0, appendix J), so it can be taken
+piece by piece, in 10 to 20 microseconds per spectrum. It finds a byte that changed on a disk or on the way
+and would make a spectrum odd. Only an HDU that is read whole, from first row to last, can be compared; a
+block may read a part of a file.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from models.errors import ErrorKind, QuarantineError
 
 
 def sum_of(data: bytes) -> int:
-    """The sum of the big-endian 32-bit words of ``data``, zeros added at its end; not yet folded."""
+    """Sum of the big-endian 32-bit words of ``data``, padded with zeros; not folded."""
     words = np.frombuffer(data + bytes(-len(data) % 4) if len(data) % 4 else data, dtype=">u4")
     return int(words.sum(dtype=np.uint64))
 
 
 def folded(total: int) -> int:
-    """A sum brought to 32 bits in ones' complement."""
+    """A sum folded to 32 bits in ones' complement."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
@@ -35,16 +35,16 @@ class DataSums:
         self._sums: dict[int, tuple[HeaderDataUnit, int, int]] = {}
 
     def add(self, unit: HeaderDataUnit, offset: int, data: bytes) -> None:
-        """Take in a piece of an HDU's data that begins at its byte ``offset``.
+        """Add a piece of an HDU's data that begins at its byte ``offset``.
 
-        Pieces count while each begins where the one before it ended, at a whole 32-bit word.
+        A piece counts if it begins where the one before ended, at a whole 32-bit word.
         """
         _, seen, total = (unit, 0, 0) if offset == 0 else self._sums.get(unit.data_offset, (unit, -1, 0))
         if offset == seen and offset % 4 == 0:
             self._sums[unit.data_offset] = (unit, offset + len(data), total + sum_of(data))
 
     def check(self) -> None:
-        """Compare what has passed whole with the headers.
+        """Compare HDUs that were read whole with their headers.
 
         Raises
         ------

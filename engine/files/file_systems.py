@@ -1,13 +1,13 @@
-"""fsspec file systems as whyspec opens them, and what their errors mean.
+"""File systems of fsspec as whyspec opens them, and what their errors mean.
 
-Whoever reads public data has no account. So an ``s3://`` URL is read without signature where the usual
-chain (environment variables, profile, instance role) finds no credentials; what the user says by fsspec's
-own configuration (``FSSPEC_S3_ANON=true``, ``~/.config/fsspec``) goes before. Credentials are never part of
-a URL that is stored: each process finds its own.
+A reader of public data has no account. So requests to ``s3://`` are not signed if the usual chain
+(environment variables, profile, instance role) finds no credentials. The user's configuration of fsspec
+(``FSSPEC_S3_ANON=true``, ``~/.config/fsspec``) overrides that. A URL never holds credentials: each process
+finds its own.
 
 No request waits for ever: :data:`CONNECT_SECONDS` for a connection, :data:`READ_SECONDS` between two pieces
-of an answer. How long a whole answer takes is not limited, because a file may be large and a network slow
-(aiohttp's default of five minutes in all is taken away).
+of an answer. A whole answer may take as long as it needs, because files are large and networks slow; aiohttp
+would end it after five minutes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 
 ATTEMPTS = 4
-"""Times that a request is made while it fails in a way that may pass."""
+"""Times that a request is made while its fault may pass."""
 
 FIRST_PAUSE = 0.5
-"""Seconds before the second attempt, doubled at each further one, half of it left to chance."""
+"""Seconds before the second attempt; see :func:`engine.files.retries.growing_pauses`."""
 
 Fault = Literal["missing", "refused", "passing", "other"]
 
@@ -51,13 +51,13 @@ def open_file_system(url: str) -> tuple[Any, str]:
     refuse_credentials(url)
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
     if _protocol(url) in _S3:
-        # Calls are repeated here, with longer pauses; five times that is twenty minutes of a silent file.
+        # Calls are retried here; five tries of each by s3fs would be twenty minutes of a silent file.
         filesystem.retries = 1
     return filesystem, str(path)
 
 
 def storage_options(url: str) -> dict[str, Any]:
-    """What fsspec, and Zarr through it, is told besides the URL; the user's own configuration goes before."""
+    """Options of fsspec, and of Zarr through it, for a URL; the user's own configuration overrides them."""
     protocol = _protocol(url)
     given = {**fsspec.config.conf.get(protocol, {})}
     if protocol in ("http", "https"):
@@ -77,14 +77,14 @@ def storage_options(url: str) -> dict[str, Any]:
 
 
 def fault_of(error: BaseException) -> Fault:
-    """What an exception of a file system means for the one who asked.
+    """What an exception of a file system means.
 
     ``missing``: there is nothing of that name; ``refused``: there is, but not for this user; ``passing``:
     the same request may succeed later; ``other``: none of a file system's errors.
     """
     cause = error.__cause__
     if isinstance(error, FileNotFoundError) and cause is not None and _is_of_back_end(cause):
-        # fsspec says of whatever goes wrong with a HEAD request that the file was not found.
+        # fsspec calls every failure of a HEAD request a file that was not found.
         return fault_of(cause)
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
         return "missing"
@@ -99,7 +99,7 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def description_of(error: BaseException) -> str:
-    """What went wrong, in the words of the one who knows best."""
+    """What went wrong, in the words of the library that raised the first error."""
     cause = error.__cause__
     if isinstance(error, FileNotFoundError) and cause is not None and _is_of_back_end(cause):
         return description_of(cause)
@@ -125,7 +125,7 @@ def _protocol(url: str) -> str:
 
 
 def _is_of_back_end(error: BaseException) -> bool:
-    """Whether an exception belongs to an fsspec back end: these do not share a base class."""
+    """Whether an exception is of an fsspec back end; these do not share a base class."""
     return isinstance(error, TimeoutError) or type(error).__module__.split(".")[0] in _BACK_ENDS
 
 
@@ -136,13 +136,13 @@ def _is_about_the_account(error: BaseException) -> bool:
 
 
 def _http_status(error: BaseException) -> int:
-    """The HTTP status that an error of aiohttp or botocore (or one of s3fs, made of such) tells; else 0."""
+    """The HTTP status in an error of aiohttp, botocore or s3fs; 0 if there is none."""
     for each in (error, error.__cause__):
         if each is None or not _is_of_back_end(each):
             continue
         response = getattr(each, "response", None)
-        told = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
-        status = getattr(each, "status", told.get("HTTPStatusCode"))
+        metadata = response.get("ResponseMetadata", {}) if isinstance(response, dict) else {}
+        status = getattr(each, "status", metadata.get("HTTPStatusCode"))
         if isinstance(status, int):
             return status
     return 0
@@ -156,9 +156,7 @@ def _http_timeout() -> Any:
 
 @cache
 def has_credentials() -> bool:
-    """Whether the usual chain finds AWS credentials; asked once, because an instance's role is asked over
-    the network.
-    """
+    """Whether the usual chain finds AWS credentials; cached, because a role is looked up over the network."""
     try:
         from botocore.exceptions import BotoCoreError
         from botocore.session import Session

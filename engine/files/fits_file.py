@@ -1,6 +1,6 @@
 """FITS files by byte range: only the rows and columns that are asked for are read.
 
-Written for speed where it is needed, plain big-endian arrays; tile-compressed images are left to astropy.
+Plain arrays are decoded here, for speed; tile-compressed images by astropy.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _PIECE = 16 << 20
 class FitsFile:
     """A FITS file whose headers have been read; use it in a ``with`` statement.
 
-    Several threads may read of it at the same time.
+    Several threads may read it at the same time.
 
     Parameters
     ----------
     url : path or fsspec URL.
-    prefetch : what will be read, as far as it can be known from the first headers: over a network it is
-        fetched together. It may be wrong.
-    until : says of which HDU on the headers need not be read; all are read without it.
+    prefetch : plan of what will be read, as far as the first headers say; over a network it is fetched
+        together. It may be wrong.
+    until : the last HDU whose header is read; all are read without it.
     unread : says of which HDUs the data will not be read.
 
     Raises
@@ -92,9 +92,9 @@ class FitsFile:
         return self._source.seeks_cheaply
 
     @property
-    def held_bytes(self) -> int:
-        """Bytes of the file that were fetched ahead or decompressed, and are in memory."""
-        return self._source.held_bytes
+    def bytes_in_memory(self) -> int:
+        """Bytes of the file that were prefetched or decompressed, and are in memory."""
+        return self._source.bytes_in_memory
 
     @property
     def primary(self) -> HeaderDataUnit:
@@ -190,15 +190,15 @@ class FitsFile:
         )
         return {column.name: _decode_column(rows[column.name], column.zero) for column in wanted}
 
-    def hold_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
-        """Fetch rows of tables and images that will be read, together, where that pays."""
+    def prefetch_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
+        """Fetch rows of tables and images together, where that is quicker than one after the other."""
         if not self._source.seeks_cheaply:
             with reading(self.url):
-                self._source.hold([row_range(unit, start, stop) for unit in units])
+                self._source.prefetch([row_range(unit, start, stop) for unit in units])
 
-    def release_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
-        """Give back the memory of what :meth:`hold_rows` fetched."""
-        self._source.release([row_range(unit, start, stop) for unit in units])
+    def drop_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
+        """Free the memory of what :meth:`prefetch_rows` fetched."""
+        self._source.drop([row_range(unit, start, stop) for unit in units])
 
     def content(self, unit: HeaderDataUnit) -> Iterator[bytes]:
         """The data bytes of an HDU, without padding, in pieces of whole 4-byte words."""

@@ -1,7 +1,7 @@
-"""The headers of a FITS file: what HDUs it has, and where their data lie.
+"""Headers of a FITS file: which HDUs it has, and where their data lie.
 
-Only headers are read (FITS standard 4.0, https://fits.gsfc.nasa.gov/fits_standard.html), a few
-kilobytes each, by seeking from one to the next.
+Only headers are read, a few kilobytes each, by seeking from one to the next. After the FITS standard 4.0,
+https://fits.gsfc.nasa.gov/fits_standard.html.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from models.errors import ErrorKind, QuarantineError
 BLOCK = 2880
 _CARD = 80
 HEADER_READ = 4 * BLOCK
-"""Bytes that are read at a header's place first: all of most headers."""
+"""Bytes that are read first of a header: most headers are no longer."""
 
 _HEADER_LIMIT = 2000 * BLOCK
 
@@ -55,9 +55,15 @@ class TableColumn:
 
 @dataclass(frozen=True)
 class HeaderDataUnit:
-    """One HDU: its header as a dict, and where its data lie.
+    """One HDU: its header, and where its data lie.
 
-    ``shape`` is in NumPy order. ``columns`` are keyed by upper-case name, empty for images.
+    Attributes
+    ----------
+    name : in upper case; empty if it has none.
+    header : values by keyword; raw_header : its bytes.
+    header_offset, data_offset, data_size : in bytes; the size is without padding.
+    shape : of an image, in NumPy order.
+    columns : of a table, by upper-case name.
     """
 
     name: str
@@ -81,7 +87,7 @@ class HeaderDataUnit:
 
     @cached_property
     def rows(self) -> int:
-        """Rows of a table; spectra of an image, which has one where it has one axis."""
+        """Rows of a table or image; an image with one axis has one."""
         if self.is_table:
             return self.integer("NAXIS2")
         return self.shape[0] if len(self.shape) > 1 else int(bool(self.shape) and self.shape[0] > 0)
@@ -110,10 +116,10 @@ class HeaderDataUnit:
 
 
 PrefetchPlan = Callable[[Sequence[HeaderDataUnit], int | None], list[Range]]
-"""From the HDUs read so far and the file's size: ranges that will be read next, as far as one can know."""
+"""The ranges that will be read next, as far as the HDUs read so far and the file's size say."""
 
 Last = Callable[[HeaderDataUnit], bool]
-"""Whether an HDU is the last that is of interest."""
+"""Whether an HDU is the last that is needed."""
 
 Unread = Callable[[HeaderDataUnit], bool]
 """Whether the data of an HDU will not be read: of a compressed file they are not held in memory."""
@@ -126,10 +132,10 @@ def scan(
     until: Last | None = None,
     unread: Unread | None = None,
 ) -> tuple[HeaderDataUnit, ...]:
-    """All HDUs of a file, or those up to the first that ``until`` says is the last, from the headers alone.
+    """The HDUs of a file, from their headers alone: all, or up to the one that ``until`` calls the last.
 
-    What ``prefetch`` names is fetched ahead where that pays. It may be wrong: then what is there is
-    fetched when it is come to. What is ``unread`` is not kept.
+    Over a network the ranges of ``prefetch`` are fetched together. It may be wrong: then a header is fetched
+    when it is read. Data that are ``unread`` are not kept.
 
     Raises
     ------
@@ -142,7 +148,7 @@ def scan(
         if raw is None:
             break
         unit = _parse_unit(raw, position, url)
-        position = unit.end  # of whole blocks: the rest of one shows a cut too
+        position = unit.end  # with the padding: a file that lacks it is cut short too
         if source.size is not None and position > source.size:
             raise truncated(url, f"{source.size} bytes", position)
         units.append(unit)
@@ -151,7 +157,7 @@ def scan(
         if until is not None and until(unit):
             return tuple(units)
         if prefetch is not None and not source.seeks_cheaply:
-            source.hold(prefetch(units, source.size))
+            source.prefetch(prefetch(units, source.size))
     if source.size is None and units:
         # The end of a compressed stream shows only by reading it.
         last = units[-1]
@@ -163,7 +169,7 @@ def scan(
 
 
 def _header_bytes(source: ByteSource, url: str, position: int) -> bytes | None:
-    """The header that starts at ``position``; None where the file holds no further HDU."""
+    """The header that starts at ``position``; None if the file has no further HDU."""
     (raw,) = source.read_ranges([(position, HEADER_READ)])
     if position == 0 and raw[:6] != b"SIMPLE":
         raise QuarantineError(
@@ -241,7 +247,7 @@ def _count(header: dict[str, HeaderValue], keyword: str) -> int:
 
 
 def parse_header(raw: bytes) -> dict[str, HeaderValue]:
-    """Keywords and values of a header's cards; comments and continued texts are left out."""
+    """Values by keyword of a header's cards, without comments and continued texts."""
     header: dict[str, HeaderValue] = {}
     text = raw.decode("latin-1")
     for start in range(0, len(text), _CARD):
@@ -255,7 +261,7 @@ def parse_header(raw: bytes) -> dict[str, HeaderValue]:
 
 @lru_cache(maxsize=8192)
 def _parse_card(card: str) -> tuple[str, HeaderValue]:
-    """Keyword and value; remembered, because the files of a release have most of their cards in common."""
+    """Keyword and value. They are cached: the files of a release share most of their cards."""
     return card[:8].rstrip(), _parse_value(card[10:])
 
 
@@ -297,7 +303,7 @@ def _parse_columns(header: dict[str, HeaderValue]) -> Mapping[str, TableColumn]:
 def _columns_of(
     row_width: int, cards: tuple[tuple[HeaderValue, HeaderValue, HeaderValue], ...]
 ) -> Mapping[str, TableColumn]:
-    """Columns from TTYPE, TFORM and TZERO of each; remembered, as the tables of a release are alike."""
+    """Columns from their TTYPE, TFORM and TZERO. They are cached: the tables of a release are alike."""
     columns: dict[str, TableColumn] = {}
     offset = 0
     for number, (title, described, zero) in enumerate(cards, 1):
@@ -327,7 +333,7 @@ def _columns_of(
 
 
 def row_range(unit: HeaderDataUnit, start: int, stop: int) -> Range:
-    """Where rows ``start`` to ``stop`` of a table or image lie; all of it where it is compressed."""
+    """The range of rows ``start`` to ``stop`` of a table or image; all of a compressed image."""
     if unit.is_compressed_image:
         return unit.header_offset, unit.end - unit.header_offset
     return unit.data_offset + start * unit.row_bytes, max(0, stop - start) * unit.row_bytes

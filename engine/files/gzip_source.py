@@ -1,4 +1,4 @@
-"""The content of a gzip-compressed file, decompressed once."""
+"""Gzip files: their content by ranges, decompressed once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _REQUESTS = 4
 class GzipBytes:
     """Ranges of the content of a gzip file.
 
-    The file is read through once, as far as is asked for, and all that was passed on the way stays in
-    memory, except what :meth:`skip` names: of a DESI coadd 100 kB per spectrum, a fifth of it.
+    The file is decompressed once, as far as is asked for. All of it stays in memory except what
+    :meth:`skip` names: of a DESI coadd 100 kB per spectrum, a fifth of it.
     """
 
     seeks_cheaply = True
@@ -40,25 +40,25 @@ class GzipBytes:
             self._advance(max((offset + length for offset, length in ranges), default=0))
             return [self._read(offset, length) for offset, length in ranges]
 
-    def hold(self, ranges: Sequence[Range]) -> None:
-        """Nothing to do: everything is held."""
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        """Nothing to do: what was decompressed stays in memory."""
 
-    def release(self, ranges: Sequence[Range]) -> None:
+    def drop(self, ranges: Sequence[Range]) -> None:
         """Nothing to do: a stream cannot be read again."""
 
     @property
-    def held_bytes(self) -> int:
+    def bytes_in_memory(self) -> int:
         """Bytes of the file in memory."""
         with self._lock:
             return self._segments.size
 
     def skip(self, offset: int, length: int) -> None:
-        """Say that a range will not be read: it is not kept."""
+        """Do not keep a range, which will not be read."""
         with self._lock:
             self._skipped.append((offset, length))
 
     def close(self) -> None:
-        """Give back what the source holds open."""
+        """Close the source."""
         self._stream.close()
         self._source.close()
 

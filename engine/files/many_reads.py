@@ -1,4 +1,4 @@
-"""The first bytes of many small files at once: what makes a listing of tens of thousands quick."""
+"""First bytes of many files, asked for together: so a listing of tens of thousands is quick."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from engine.files.file_systems import ATTEMPTS, FIRST_PAUSE, fault_of, open_file
 from engine.files.retries import growing_pauses, with_retries
 
 BATCH = 512
-"""Files asked for together: their answers are in memory at the same time."""
+"""Files that are asked for together; their answers are in memory at the same time."""
 
 
 def first_bytes(urls: Sequence[str], length: int) -> Iterator[bytes | Exception]:
     """The first ``length`` bytes of each file, or why there are none, in the order asked.
 
-    Files on disk are read one by one. All others share a file system; their requests are under way
-    together, and those that fail in a way that may pass are made again.
+    Files on a disk are read one by one. Others are on one file system: their requests are made together,
+    and those whose fault may pass are made again.
     """
     if not urls:
         return

@@ -1,4 +1,4 @@
-"""Retries: a call made again, with growing pauses, while it fails in a way that may pass."""
+"""Retries: a call is made again, with growing pauses, while it fails in a way that may pass."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def with_retries(
     Parameters
     ----------
     retry_on : whether an error may pass; any other is raised at once.
-    on_retry : told of each error before the pause.
-    wait : how a pause is spent. If it returns true, e.g. because an event was set, nothing is tried again.
+    on_retry : called with each error before the pause.
+    wait : how a pause is spent. If it returns true, e.g. because an event was set, the error is raised.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Whether it is a file that fails, or everything."""
+"""Health of the disk or server of a run's files: whether one file fails, or everything."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ _IN_A_ROW = 8
 
 
 class SourceHealth:
-    """What a process knows of the disk or server that its files come from.
+    """How many files failed in a row, in this process.
 
-    A file that keeps failing while its server answers otherwise is quarantined and the run goes on: the
-    next run tries again. But when one file after the other does it is not the files, and setting all
-    of them aside would fill a store with rows that say nothing. All methods may be called from any
-    thread.
+    A file that fails while its server answers is quarantined, and the run goes on. But when file after file
+    fails, the server is at fault: to quarantine them all would fill a store with rows that say nothing. All
+    methods may be called from any thread.
     """
 
     def __init__(self) -> None:
@@ -28,11 +27,11 @@ class SourceHealth:
             self._failed = 0
 
     def failed(self, error: QuarantineError) -> None:
-        """A file failed, in spite of repeated attempts.
+        """A file failed in spite of retries.
 
         Raises
         ------
-        RetryError : so did those before it.
+        RetryError : so did the files before it (``sources-failing``).
         """
         with self._lock:
             self._failed += 1

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files.lasting_faults import given_up
+from engine.files.file_faults import quarantined_if_server_answers
 from engine.files.retries import growing_pauses, with_retries
 from engine.files.source_health import SourceHealth
 from engine.spectra.source_file import RefusedFile
@@ -185,7 +185,7 @@ class _SliceReader:
         with self._lock:
             piece, answer = self._expected.popleft()
             try:
-                with given_up():
+                with quarantined_if_server_answers():
                     answer.set_result(self._read(piece))
             except BaseException as error:  # noqa: BLE001 - raised again where the answer is taken
                 answer.set_exception(error)

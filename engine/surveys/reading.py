@@ -86,9 +86,9 @@ class OpenSpectra:
         self._spectra = spectra
 
     @property
-    def held_bytes(self) -> int:
+    def bytes_in_memory(self) -> int:
         """Bytes of the file in memory, see :func:`open_spectra`."""
-        return self._spectra.file.held_bytes
+        return self._spectra.file.bytes_in_memory
 
     def read(self, start: int, stop: int) -> Spectra:
         """Spectra ``start`` to ``stop`` of the file, on their survey's grid; only their bytes are read.

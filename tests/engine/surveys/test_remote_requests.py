@@ -101,7 +101,7 @@ def test_rows_are_fetched_in_windows_of_bounded_size(
     with open_spectra(remote) as spectra:
         for start in range(0, SPECTRA, 8):
             assert_same(spectra.read(start, start + 8), read_spectra(local, start, start + 8))
-        held = spectra.held_bytes
+        held = spectra.bytes_in_memory
     assert 0 < held < 2 * 30 * 96_000 + 700_000
     # Ten of the images and the fibermap for each further window; no row travels twice.
     assert len(server.requests("coadd-*")) <= 26 + 3 * 10
@@ -142,6 +142,6 @@ def test_a_compressed_coadd_travels_once_and_is_held_without_its_resolution(rele
             with open_spectra(file) as spectra:
                 assert_same(spectra.read(0, 50), read_spectra(local, 0, 50))
                 assert_same(spectra.read(50, SPECTRA), read_spectra(local, 50, SPECTRA))
-                assert spectra.held_bytes < 0.25 * (release / coadd).stat().st_size
+                assert spectra.bytes_in_memory < 0.25 * (release / coadd).stat().st_size
         assert server.sent("*.gz") < 1.01 * packed.stat().st_size
         assert len(server.requests("*.gz")) <= 2 + 4 * -(-packed.stat().st_size // (16 << 20)) + 4

@@ -1,4 +1,4 @@
-"""Ranges of a file over a network: fetched ahead, many at a time, and held until they are given back."""
+"""Prefetched ranges of a file over a network: many are fetched at a time and kept until they are dropped."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from engine.files.byte_ranges import Range, RangeSource, Segments
 
 FIRST_READ = 64 << 10
-"""Bytes fetched when a file is opened: the primary header and that of the first table, in most files."""
+"""Bytes fetched when a file is opened: in most files the first two headers."""
 
 SMALL_FILE = 512 << 10
-"""A file of at most this size is fetched whole when it is opened."""
+"""Largest file in bytes that is fetched whole when it is opened."""
 
-_GAP = 64 << 10  # so many bytes more take less time than another request
+_GAP = 64 << 10  # bytes that take less time than another request
 
-_LONGEST = 32 << 20  # more comes faster by several requests at a time
+_LONGEST = 32 << 20  # more bytes come faster by several requests at a time
 
 
-class HeldRanges:
-    """A source whose requests are slow, read through what was fetched ahead.
+class PrefetchedRanges:
+    """A source whose requests are slow, read through what was prefetched.
 
-    What was not fetched ahead is fetched when it is read, and not held.
+    What was not prefetched is fetched when it is read, and not kept.
     """
 
     seeks_cheaply = False
@@ -42,8 +42,8 @@ class HeldRanges:
         )
         return [next(missing) if data is None else data for data in found]
 
-    def hold(self, ranges: Sequence[Range]) -> None:
-        """Fetch in one go what of ``ranges`` is not held, close ones by one request."""
+    def prefetch(self, ranges: Sequence[Range]) -> None:
+        """Fetch together what of ``ranges`` is not in memory; close ones share a request."""
         with self._lock:
             wanted = [one for one in map(self._within, ranges) if self._segments.read(*one) is None]
         merged = _merged(wanted)
@@ -51,14 +51,14 @@ class HeldRanges:
             with self._lock:
                 self._segments.add(offset, data)
 
-    def release(self, ranges: Sequence[Range]) -> None:
-        """Forget what was fetched of ranges, and what was fetched together with it."""
+    def drop(self, ranges: Sequence[Range]) -> None:
+        """Free the memory of ranges, and of what shared a request with them."""
         with self._lock:
             for one in ranges:
                 self._segments.remove(*one)
 
     @property
-    def held_bytes(self) -> int:
+    def bytes_in_memory(self) -> int:
         """Bytes of the file in memory."""
         with self._lock:
             return self._segments.size
@@ -67,7 +67,7 @@ class HeldRanges:
         """Nothing to do: what nobody asks for is not fetched."""
 
     def close(self) -> None:
-        """Give back what the source holds open."""
+        """Close the source."""
         self._source.close()
 
     def _within(self, one: Range) -> Range:
@@ -76,7 +76,7 @@ class HeldRanges:
 
 
 def _merged(ranges: Sequence[Range]) -> list[Range]:
-    """Ranges in order, those joined that lie close to each other, and long ones cut."""
+    """Ranges in order: close ones are joined, long ones are cut."""
     merged: list[list[int]] = []
     for offset, length in sorted(ranges):
         if merged and offset <= merged[-1][1] + _GAP:

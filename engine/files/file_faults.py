@@ -1,8 +1,8 @@
-"""Telling a file that cannot be read from a server that is away.
+"""Faults that last: of one file, or of the disk or server that it is on.
 
-Both look alike at first: a request fails, and fails again. If it were always the server, one file on a bad
-sector would stop a release of thirty thousand; if it were always the file, a network that is away for a
-minute would fill a store with rows that say "unreadable". So the server is asked something else.
+Both look alike: a request fails again and again. To blame the server stops a run over thirty thousand files
+for one bad sector. To blame the file fills a store with unreadable rows while the network is away for a
+minute. So the server is asked for the file's directory.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _OF_THE_PROCESS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR}
 
 
 @contextmanager
-def given_up() -> Iterator[None]:
-    """Set a file aside that kept failing, if the disk or server that holds it answers otherwise.
+def quarantined_if_server_answers() -> Iterator[None]:
+    """A file whose reading fails within the block is quarantined if its disk or server answers.
 
     Raises
     ------
-    QuarantineError : the file failed (``read-failed``), and its directory answers.
-    RetryError : the disk or server does not answer at all, or this process has run out of something.
+    QuarantineError : reading failed (``read-failed``), and the file's directory answers.
+    RetryError : the disk or server does not answer, or this process is out of memory or descriptors.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def given_up() -> Iterator[None]:
 
 
 def answers(directory: str) -> bool:
-    """Whether a disk or server says anything about a directory, if only that it may not be looked at."""
+    """Whether a disk or server answers a question about a directory, if only with a refusal."""
     try:
         if is_local(directory):
             local_path(directory or "/").stat()
