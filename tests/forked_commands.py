@@ -31,7 +31,7 @@ PRELOADED = (
     "flows.commands.release",
     "flows.process",
     "flows.run_release",
-    "flows.run.run_progress",
+    "flows.run.progress",
     "flows.run.summary_tables",
     "flows.cluster",
     "engine.run.serial",

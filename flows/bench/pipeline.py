@@ -20,7 +20,7 @@ from flows.bench.pipeline_results import PipelineBench
 from flows.bench.read_ahead import measure_read_ahead
 from flows.bench.timed_run import timed_run
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from infra.settings import cpu_count, load_settings
 from models.weights import load_model
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.store.routing import ModelReference, assigned
 from engine.store.store import Store
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 from models.spectrum_model import SpectrumModel

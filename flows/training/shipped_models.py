@@ -116,7 +116,7 @@ def make(
     fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000, threads=1)
     data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
     with TrainingBars(console) as bars:
-        model = fit(training, population, fitting, data, lambda state, _: bars.epoch(state))
+        model = fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
     return save_model(model, PRETRAINED / recipe.name)
 
 

@@ -19,7 +19,7 @@ from engine.files import file_systems
 from engine.run import block_reading
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import InputError, RetryError

@@ -30,7 +30,7 @@ from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.verify import verify
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from infra.settings import Settings
 from models.errors import ConfigurationError
 from models.weights import load_model, save_model

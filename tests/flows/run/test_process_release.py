@@ -17,7 +17,7 @@ from engine.attribution.signatures import counted
 from engine.query.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.request import RunRequest, RunSummary
 from flows.run.summary_tables import show_summary
 from flows.run_release import run_release
 from infra.settings import Settings

@@ -16,7 +16,7 @@ from scipy.stats import binom
 from engine.evaluation.rates import area_under_curve
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.request import RunRequest, RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.row_status import RowStatus

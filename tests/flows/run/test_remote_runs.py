@@ -14,7 +14,7 @@ import pytest
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.store.verify import verify
 from flows.command_line import run_command
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import InputError

@@ -22,7 +22,7 @@ from engine.store.status import status_of
 from engine.store.verify import verify
 from engine.surveys.reading import read_spectra
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.request import RunRequest, RunSummary
 from flows.run_release import run_release
 from flows.store.repair import repair
 from infra.settings import Settings

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import AttributionBlock, BlockResult
-from flows.run.run_progress import RunProgress
+from flows.run.progress import RunProgress
 from models.errors import RetryError
 from tasks.run_listener import Stage
 

@@ -20,7 +20,7 @@ from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.training.request import TrainingRequest
 from flows.command_line import run_command
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from flows.spectrum.explain_spectrum import SpectrumRequest
 from models.errors import InputError
 from tests.servers.http_ranges import RangeServer

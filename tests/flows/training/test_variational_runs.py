@@ -12,7 +12,7 @@ import torch
 from engine.query.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.reconstruction_scores import RECONSTRUCTION_SCORES
