@@ -140,7 +140,7 @@ def request_for(listed: Sequence[Path], store: Path, model: Path) -> RunRequest:
 
 
 def run(request: RunRequest, stop_after: int | None = None) -> Plan:
-    """What :func:`flows.process.process` does, in this thread; stopped after so many blocks."""
+    """What :func:`flows.run.work.work` does, in this thread; stopped after so many blocks."""
     prepared = prepare(request, Settings())
     store = prepared.store or Store.create(request.store, prepared.configuration)
     snapshot = begin(store, prepared.plan, prepared.snapshot)

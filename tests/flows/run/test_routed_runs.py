@@ -32,8 +32,6 @@ from models.weights import load_model, save_model
 from tests.conftest import random_model
 from tests.small_run import SPECTRA, small_request, tree_bytes, whyspec
 
-pytestmark = pytest.mark.usefixtures("prefect")
-
 SNR = (4.0, 40.0)
 
 
@@ -59,7 +57,7 @@ def stars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def done(
-    mixed: Path, model: Path, stars: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
+    mixed: Path, model: Path, stars: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> RunSummary:
     """The release run with both models; ``done.store`` is not to be changed."""
     return run_release(both(mixed, tmp_path_factory.mktemp("done") / "odd.zarr", model, stars), Settings())

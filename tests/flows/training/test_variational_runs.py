@@ -20,8 +20,6 @@ from models.variational.model import VariationalModel
 from models.weights import load_model
 from tests.small_run import SPECTRA, small_release, small_request, tree_bytes, whyspec
 
-pytestmark = pytest.mark.usefixtures("prefect")
-
 
 @pytest.fixture(scope="module")
 def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,7 +35,7 @@ def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def done(
-    release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
+    release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> RunSummary:
     """The small release, run in this process; ``done.store`` is not to be changed."""
     store = tmp_path_factory.mktemp("done") / "odd.zarr"
