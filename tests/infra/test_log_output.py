@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.run.execution import new_run_name
 from infra.log_output import (
     LogOutput,
     log_named,
@@ -20,7 +21,6 @@ from infra.log_output import (
     set_up_logging_of_flow,
     worker_log,
 )
-from flows.run.execution import new_run_name
 from infra.settings import Settings
 from models.errors import ConfigurationError
 from models.log_events import log_event, log_fields
@@ -107,7 +107,8 @@ def test_a_text_record_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 def test_a_worker_logs_beside_the_coordinator(tmp_path: Path) -> None:
     settings = Settings(log_file=tmp_path / "run.log", log_format="json")
-    begin_process = pickle.loads(pickle.dumps(worker_log(settings, "20261124-093015-4f1c9a")))
+    sent = pickle.dumps(worker_log(settings, "20261124-093015-4f1c9a"))
+    begin_process = pickle.loads(sent)  # noqa: S301 - our own
     begin_process()
     LOG.info("from a worker")
     started, record = records(tmp_path / f"run.worker-{socket.gethostname()}-{os.getpid()}.log")

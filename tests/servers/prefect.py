@@ -48,7 +48,7 @@ class PrefectServer:
         while self._process.poll() is None and time.monotonic() < deadline:
             with (
                 contextlib.suppress(urllib.error.URLError, OSError),
-                urllib.request.urlopen(f"{self.api_url}/health", timeout=5),
+                urllib.request.urlopen(f"{self.api_url}/health", timeout=5),  # noqa: S310 - http, local
             ):
                 return
             time.sleep(0.1)

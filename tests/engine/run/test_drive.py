@@ -13,7 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.run import drive as driving
-from engine.run.drive import LARGEST_GROUP, RETRIES, Block, BlockGroup, GroupThreads, GroupWork, drive, grouped
+from engine.run.drive import (
+    LARGEST_GROUP,
+    RETRIES,
+    Block,
+    BlockGroup,
+    GroupThreads,
+    GroupWork,
+    drive,
+    grouped,
+)
 from engine.run.events import BlockDone, RunEvent, StageBegun
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.ledger import Ledger

@@ -56,9 +56,7 @@ def stars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(
-    mixed: Path, model: Path, stars: Path, tmp_path_factory: pytest.TempPathFactory
-) -> RunSummary:
+def done(mixed: Path, model: Path, stars: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """The release run with both models; ``done.store`` is not to be changed."""
     return run_release(both(mixed, tmp_path_factory.mktemp("done") / "odd.zarr", model, stars), Settings())
 

@@ -34,9 +34,7 @@ def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(
-    release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory
-) -> RunSummary:
+def done(release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """The small release, run in this process; ``done.store`` is not to be changed."""
     store = tmp_path_factory.mktemp("done") / "odd.zarr"
     return run_release(small_request(release, store, variational), Settings())
