@@ -22,11 +22,12 @@ from infra.flow_call import as_flow
 from models.digests import digest_of
 from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
+from models.model_files import CARD
 from models.observers import Observer, report
 from models.spectrum_model import SpectrumModel
 from models.training.checkpoint import NAME as CHECKPOINT
 from models.training.fit import TrainingProgress
-from models.weights import CARD, save_model
+from models.weights import save_model
 
 OWN_CACHE = "training-set"
 """Where the prepared spectra lie below the model's directory, if no cache is named."""

@@ -18,7 +18,7 @@ from engine.run.plan import (
     make_plan,
 )
 from engine.run.quarantine import without_corrupt, without_unreadable
-from engine.run.worker import worker_bytes
+from engine.run.worker_memory import worker_bytes
 from engine.spectra.source_file import ReleaseListing
 from engine.store.configuration import RunConfiguration
 from engine.store.snapshot import Snapshot
@@ -29,9 +29,9 @@ from flows.run.request import RunRequest
 from infra.settings import Settings, available_memory, cpu_count
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
+from models.model_files import ModelFiles
 from models.observers import report
-from models.reconstruction_scores import RECONSTRUCTION_SCORES
-from models.spectrum_model import SpectrumModel
+from models.score_kinds import RECONSTRUCTION_SCORES
 
 DEFAULT_THRESHOLD = 0.01
 
@@ -162,7 +162,7 @@ def configure(
     return configuration
 
 
-def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) -> None:
+def _check_calibration(configuration: RunConfiguration, model: ModelFiles) -> None:
     least = 1.0 / (1.0 + model.calibration_size)
     if configuration.threshold < least:
         raise ConfigurationError(
@@ -173,7 +173,8 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind=ErrorKind.THRESHOLD,
         )
-    method_of(configuration.attribution).refuse(configuration.attribution, model)
+    attribution = configuration.attribution
+    method_of(attribution).refuse(attribution, model.card, model.calibration_size)
 
 
 def _check_memory(

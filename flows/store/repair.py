@@ -28,8 +28,8 @@ from flows.run.model_choice import model_location
 from flows.run.tally import RunTally
 from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError, RetryError
+from models.model_files import read_model
 from models.observers import report
-from models.weights import load_model
 
 _SERIAL_BLOCKS = 4
 """Up to so many blocks are run in this process: starting Ray would take longer."""
@@ -145,7 +145,7 @@ def repair(
 def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
     """Where workers find the store's models, in its order: as given, else where the store says."""
     known = store.configuration.models
-    given = {load_model(name).card.digest: model_location(name) for name in models}
+    given = {read_model(name).card.digest: model_location(name) for name in models}
     for digest in given.keys() - {each.digest for each in known}:
         raise ConfigurationError(
             "The model is none of those that the store was made with.",

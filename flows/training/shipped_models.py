@@ -28,9 +28,10 @@ from engine.training.request import TrainingRequest
 from flows.console import counting
 from flows.training.progress import TrainingBars
 from models.model_card import ModelCard
+from models.model_files import PRETRAINED
 from models.training.fit import TrainingPopulation, TrainingSettings, fit
 from models.training.spectra import TrainingSplit
-from models.weights import PRETRAINED, save_model
+from models.weights import save_model
 
 SPECTRA = 10_000
 SEED = 20_261_123

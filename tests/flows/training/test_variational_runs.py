@@ -15,7 +15,7 @@ from engine.store.verify import verify
 from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
-from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.score_kinds import RECONSTRUCTION_SCORES
 from models.variational.model import VariationalModel
 from models.weights import load_model
 from tests.small_run import SPECTRA, small_release, small_request, tree_bytes, whyspec
