@@ -67,9 +67,8 @@ class ModelFiles:
     @property
     def tensor_bytes(self) -> int:
         """What the weights take in memory."""
-        return max(
-            tensor["data_offsets"][1] for name, tensor in self._header.items() if name != "__metadata__"
-        )
+        tensors = (tensor for name, tensor in self._header.items() if name != "__metadata__")
+        return max(int(tensor["data_offsets"][1]) for tensor in tensors)
 
     @property
     def floats_per_pixel(self) -> int:

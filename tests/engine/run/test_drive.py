@@ -23,7 +23,7 @@ from engine.run.drive import (
     drive,
     grouped,
 )
-from engine.run.events import BlockDone, RunEvent, StageBegun
+from engine.run.events import BlockDone, BlockFailed, RunEvent, StageBegun
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
@@ -121,7 +121,8 @@ def test_a_failure_cuts_the_pauses_of_other_groups_short(ledger: Ledger) -> None
 
     class Damage:
         def on_event(self, event: RunEvent) -> None:
-            failing.set()
+            if isinstance(event, BlockFailed):
+                failing.set()
 
     def keep(result: BlockResult) -> None:
         assert failing.wait(20)
