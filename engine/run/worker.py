@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.attribution.explainer import Explainer
 from engine.attribution.signatures import counted
 from engine.files.source_health import SourceHealth
-from engine.run.block_log import logged_block
+from engine.run.block_log import run_logged
 from engine.run.block_reading import BlockBatch, BlockReader
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
@@ -91,7 +91,6 @@ class BlockWorker:
         self._health = SourceHealth()
         self._computing = threading.Lock()
 
-    @logged_block
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
 
@@ -101,6 +100,9 @@ class BlockWorker:
         ------
         RetryError : a source or the store did not answer; running the block again may help.
         """
+        return run_logged(block, self._run)
+
+    def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         try:
             return self._score(block) if isinstance(block, ScoreBlock) else self._attribute(block)
         except OSError as error:

@@ -124,7 +124,6 @@ def test_a_local_name_that_a_download_left_is_refused_too(release: Path, tmp_pat
         Store.open(str(tmp_path / f"odd.zarr?sig={HUNTER}"))
 
 
-@pytest.mark.usefixtures("prefect")
 def test_a_file_of_an_index_whose_link_is_signed_is_quarantined(
     release: Path,
     model: Path,
