@@ -56,15 +56,8 @@ def _to_first_block(release: str, stores: Path, executor: ExecutorName) -> float
 
 def _run(release: str, stores: Path, executor: ExecutorName, **variables: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    command = [
-        sys.executable,
-        "-m",
-        "flows.command_line",
-        "run",
-        release,
-        "--store",
-        f"{stores}/{executor}.zarr",
-    ]
+    whyspec = [sys.executable, "-m", "flows.command_line"]
+    command = [*whyspec, "run", release, "--store", f"{stores}/{executor}.zarr"]
     done = subprocess.run(  # noqa: S603 - our own
         [*command, "--executor", executor, "--preset", "reference-code", "--baselines", "2"],
         env={**environment, **variables},
