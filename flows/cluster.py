@@ -1,21 +1,31 @@
-"""The flow that clusters a store's explanations, with Dask."""
+"""Clustering a store's explanations, with Dask."""
 
 from __future__ import annotations
 
-from prefect import flow
-
 from engine.clustering.pipeline import ClusteringSummary, cluster_store
 from engine.clustering.settings import ClusteringSettings
+from engine.run.events import RunObservers, Waiting
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.run_lock import run_lock
 from infra.dask_cluster import dask_cluster
+from infra.flow_call import as_flow
 from infra.settings import load_settings
-from tasks.run_listener import current_listener
+from models.observers import report
 
 
-@flow(name="cluster", persist_result=False)
-def cluster(store: str, settings: ClusteringSettings) -> ClusteringSummary:
+def cluster(store: str, settings: ClusteringSettings, observers: RunObservers) -> ClusteringSummary:
+    """:func:`cluster_explanations`, as a flow of the user's Prefect server if there is one."""
+
+    def work(store: str, settings: ClusteringSettings) -> ClusteringSummary:
+        return cluster_explanations(store, settings, observers)
+
+    return as_flow("cluster", work)(store, settings)
+
+
+def cluster_explanations(
+    store: str, settings: ClusteringSettings, observers: RunObservers = ()
+) -> ClusteringSummary:
     """Cluster all explanations of a store into it; an earlier clustering of that name is replaced.
 
     Raises
@@ -24,9 +34,12 @@ def cluster(store: str, settings: ClusteringSettings) -> ClusteringSummary:
     StoreError : the store is damaged.
     RetryError : another process writes to the store.
     """
-    listener = current_listener()
+
+    def on_wait(what: str) -> None:
+        report(observers, Waiting(what))
+
     read_configuration(ObjectTree(store))
-    with run_lock(store, "cluster", told=listener.waiting), dask_cluster(load_settings()):
-        summary = cluster_store(store, settings, lambda step, _done, _steps: listener.waiting(step))
-    listener.waiting("")
+    with run_lock(store, "cluster", on_wait=on_wait), dask_cluster(load_settings()):
+        summary = cluster_store(store, settings, lambda step, _done, _steps: on_wait(step))
+    on_wait("")
     return summary

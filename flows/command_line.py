@@ -18,7 +18,6 @@ from flows.commands.spectrum import explain
 from flows.commands.store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
 from infra.log_output import LogOutput, set_up_logging
-from infra.prefect_environment import prepare_prefect
 from infra.processor_sharing import share_processors
 from infra.settings import load_settings
 from models.credentials import refuse_credentials
@@ -96,7 +95,6 @@ def run_command(tokens: list[str]) -> int:
     """
     show_traceback = "--traceback" in tokens or os.environ.get("WHYSPEC_TRACEBACK", "0") not in ("", "0")
     tokens = [part for part in tokens if part != "--traceback"]
-    prepare_prefect()
     share_processors()
     try:
         set_up_logging(LogOutput.of(load_settings()))

@@ -19,14 +19,12 @@ from engine.simulation.truth import TRUTH_NAME
 from flows.cluster import cluster
 from flows.console import count, counting, duration, show_whole
 from flows.evaluation.recovery import Recovery, recovery
-from flows.run.run_progress import RunProgress
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.progress import RunProgress
+from flows.run.request import RunRequest, RunSummary
 from flows.run.summary_tables import show_summary
 from flows.run_release import run_release
 from flows.store.cluster_table import show_clusters
-from infra.flow_call import call_flow
 from infra.settings import load_settings
-from tasks.run_listener import listening
 
 THRESHOLD = 0.01
 WINDOWS = (4, 16, 64, 256)
@@ -59,8 +57,8 @@ def run_demo(
         windows=WINDOWS,
         baselines=BASELINES,
     )
-    with RunProgress(console) as progress, listening(progress):
-        summary = run_release(request, load_settings())
+    with RunProgress(console) as progress:
+        summary = run_release(request, load_settings(), [progress])
     show_summary(console, summary)
     console.rule("cluster", align="left")
     show_clusters(console, _cluster(store, console))
@@ -93,8 +91,8 @@ def _simulate(settings: SimulationSettings, release: Path, console: Console) -> 
 
 
 def _cluster(store: Path, console: Console) -> ClusteringSummary:
-    with RunProgress(console) as progress, listening(progress):
-        return call_flow(cluster, str(store), ClusteringSettings())
+    with RunProgress(console) as progress:
+        return cluster(str(store), ClusteringSettings(), [progress])
 
 
 def top_table(outliers: pd.DataFrame) -> Table:

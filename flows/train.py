@@ -1,38 +1,51 @@
-"""The flow that fits a scoring model to a release."""
+"""Training: a scoring model is fitted to a release."""
 
 from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from prefect import flow
-
+from engine.run.events import FilesListed
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.listing import list_release
 from engine.training.cache import PreparedSet, held
-from engine.training.listener import training_listener
+from engine.training.events import TrainingEvent, TrainingObservers
 from engine.training.preparation import prepare
 from engine.training.reading import training_population
 from engine.training.request import TrainingRequest
 from flows.training.history import HISTORY, TrainingHistory
 from flows.training.kinds import TRAINERS
+from infra.flow_call import as_flow
 from models.digests import digest_of
 from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
+from models.model_files import CARD
+from models.observers import Observer, report
 from models.spectrum_model import SpectrumModel
 from models.training.checkpoint import NAME as CHECKPOINT
 from models.training.fit import TrainingProgress
-from models.weights import CARD, save_model
-from tasks.run_listener import current_listener
+from models.weights import save_model
 
 OWN_CACHE = "training-set"
 """Where the prepared spectra lie below the model's directory, if no cache is named."""
 
 
-@flow(name="train", persist_result=False)
-def train(request: TrainingRequest) -> ModelCard:
+TrainObservers = Sequence[Observer[FilesListed | TrainingEvent]]
+
+
+def train(request: TrainingRequest, observers: TrainObservers) -> ModelCard:
+    """:func:`train_model`, as a flow of the user's Prefect server if there is one."""
+
+    def work(request: TrainingRequest) -> ModelCard:
+        return train_model(request, observers)
+
+    return as_flow("train", work)(request)
+
+
+def train_model(request: TrainingRequest, observers: TrainObservers = ()) -> ModelCard:
     """List, choose, prepare, fit, save; returns the card of the saved model.
 
     Started again after it was killed, it continues from what it finds in the model's directory: the prepared
@@ -45,15 +58,21 @@ def train(request: TrainingRequest) -> ModelCard:
     """
     directory = Path(request.directory)
     _check_directory(directory)
-    listing = list_release(request.release, request.layout, current_listener().listing)
+
+    def on_listed(done: int, files: int) -> None:
+        report(observers, FilesListed(done, files))
+
+    listing = list_release(request.release, request.layout, on_listed)
     with held(Path(request.cache) if request.cache else directory / OWN_CACHE) as cache:
-        card = _fit(listing, request, prepare(listing, request, cache))
+        card = _fit(listing, request, prepare(listing, request, cache, observers), observers)
     if not request.cache:
         shutil.rmtree(directory / OWN_CACHE)
     return card
 
 
-def _fit(listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSet) -> ModelCard:
+def _fit(
+    listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSet, observers: TrainingObservers
+) -> ModelCard:
     directory = Path(request.directory)
     population = training_population(listing, request, prepared.frame)
     data = {
@@ -63,12 +82,11 @@ def _fit(listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSe
         "population": request.population,
         "shares": {"validation": request.validation, "calibration": request.calibration},
     }
-    listener = training_listener()
     history = TrainingHistory(directory, _identity(request, prepared))
 
     def after_epoch(progress: TrainingProgress, _: SpectrumModel) -> None:
         history.add(progress)
-        listener.epoch(progress)
+        report(observers, progress)
 
     model = TRAINERS[request.kind](prepared.split, population, request, data, after_epoch, directory)
     history.draw()

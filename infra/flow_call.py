@@ -1,22 +1,21 @@
-"""Calling a flow from the command line when there may be no Prefect server to tell."""
+"""Work that shows itself on the user's Prefect server as a flow run."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from prefect.flows import Flow
-
-from infra.prefect_environment import prepare_prefect
+from infra.prefect_server import has_server, quieten_prefect
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def call_flow(flow: Flow[_P, _R], *arguments: _P.args, **options: _P.kwargs) -> _R:
-    """Run a flow without tasks: on the user's Prefect server if there is one, else just run it.
+def as_flow(name: str, work: Callable[_P, _R]) -> Callable[_P, _R]:
+    """``work`` as a flow of that name, whose parameters the server shows; itself without a server."""
+    if not has_server():
+        return work
+    quieten_prefect()
+    from prefect import flow
 
-    A server of our own would take seconds to start and be gone, with its records, at the end.
-    """
-    if prepare_prefect():
-        return flow(*arguments, **options)
-    return flow.fn(*arguments, **options)
+    return flow(name=name, persist_result=False)(work)

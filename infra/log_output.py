@@ -14,10 +14,12 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from infra.run_identity import current_run_id
 from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind
 from models.log_events import ATTRIBUTE, current_log_fields, log_event
@@ -27,9 +29,6 @@ _LAYERS = ("flows", "tasks", "engine", "models", "infra")
 _LOUD_LIBRARIES = ("distributed", "dask", "prefect", "ray", "fsspec", "botocore", "matplotlib", "asyncio")
 _LOG = logging.getLogger(__name__)
 _HOST = socket.gethostname()
-
-WORKER_VARIABLE = "WHYSPEC_WORKER_LOG"
-"""Variable that hands a :class:`LogOutput` and the run to Ray's worker processes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +62,16 @@ class LogOutput:
         return LogOutput(self.level, self.form, str(path.with_name(name)), self.file_level)
 
 
-def set_up_logging(output: LogOutput) -> None:
-    """Log to ``output``; of other libraries critical errors only.
+def set_up_logging(output: LogOutput, run: str = "") -> None:
+    """Send whyspec's log where ``output`` says, other libraries' critical errors only.
 
-    Handlers that others added to whyspec's loggers stay.
+    Handlers that others gave whyspec's loggers stay. ``run`` is the name that records carry.
 
     Raises
     ------
     ConfigurationError : there is no such level, or the file cannot be written.
     """
-    formatter = _Json() if output.form == "json" else _Text()
+    formatter = _Json(run) if output.form == "json" else _Text(run)
     handlers: list[logging.Handler] = [_StandardError()]
     handlers[0].setLevel(_level("WHYSPEC_LOG_LEVEL", output.level))
     if output.file:
@@ -109,31 +108,37 @@ def set_up_logging_of_flow(output: LogOutput) -> None:
         set_up_logging(output)
 
 
-def worker_environment(settings: Settings) -> dict[str, str]:
-    """The variables that :func:`set_up_worker_logging` reads."""
-    output = LogOutput.of(settings)
-    parts = (output.level, output.form, output.file, output.file_level, current_run_id())
-    return {WORKER_VARIABLE: json.dumps(parts)}
+@contextmanager
+def log_named(run: str) -> Iterator[None]:
+    """Within it, every record of this process carries the name of a run: a process does one at a time."""
+    formatters = _own_formatters()
+    for formatter in formatters:
+        formatter.run = run
+    try:
+        yield
+    finally:
+        for formatter in formatters:
+            formatter.run = ""
 
 
-def set_up_worker_logging() -> None:
-    """Set up the log of a Ray worker; Ray calls it when a process starts or is restarted.
+def worker_log(settings: Settings, run: str) -> Callable[[], None]:
+    """What a worker process of the run calls first, on whatever node: it sets up the worker's log."""
+    return partial(set_up_worker_logging, LogOutput.of(settings), run)
+
+
+def set_up_worker_logging(output: LogOutput, run: str) -> None:
+    """Set up the log of a Ray worker of the run, beside the coordinator's ``output``.
 
     A worker without a disk to log to still works: its records go to standard error, which Ray keeps.
     """
-    global _worker_run
-    *output, _worker_run = json.loads(os.environ[WORKER_VARIABLE])
-    mine = LogOutput(*output).of_worker()
+    mine = output.of_worker()
     try:
-        set_up_logging(mine)
+        set_up_logging(mine, run)
     except ConfigurationError as error:
-        set_up_logging(LogOutput(mine.level, mine.form))
+        set_up_logging(LogOutput(mine.level, mine.form), run)
         log_event(_LOG, logging.WARNING, "log-file-refused", str(error))
     # More of these records than workers: Ray replaced a worker that died.
     log_event(_LOG, logging.INFO, "worker-started", f"worker process {os.getpid()} started")
-
-
-_worker_run = ""
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]
@@ -191,23 +196,35 @@ def _time(record: logging.LogRecord) -> str:
     return f"{whole}.{int(record.msecs):03d}Z"
 
 
-class _Text(logging.Formatter):
+class _Formatter(logging.Formatter):
+    """A formatter that knows the name of the run; empty outside one."""
+
+    def __init__(self, run: str) -> None:
+        super().__init__()
+        self.run = run
+
+
+def _own_formatters() -> list[_Formatter]:
+    handlers = logging.getLogger(_LAYERS[0]).handlers  # the same of all layers
+    return [handler.formatter for handler in handlers if isinstance(handler.formatter, _Formatter)]
+
+
+class _Text(_Formatter):
     """``time level run host:pid message``, further lines indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         fields = _fields(record)
         where = f"{_HOST}:{record.process}"
-        run = current_run_id() or _worker_run or "-"
         message = record.getMessage()
         if "block" in fields and not message.startswith(f"{fields['block_kind']} block"):
             message = f"{fields['block_kind']} block {fields['block']}: {message}"
-        text = f"{_time(record)} {record.levelname} {run} {where} {message}"
+        text = f"{_time(record)} {record.levelname} {self.run or '-'} {where} {message}"
         if record.exc_info:
             text += f"\n{self.formatException(record.exc_info)}"
         return redacted(text).replace("\n", "\n  ")
 
 
-class _Json(logging.Formatter):
+class _Json(_Formatter):
     """One JSON object a line: time, level, logger, run, host, pid, message, then the event's fields."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -215,7 +232,7 @@ class _Json(logging.Formatter):
             "time": _time(record),
             "level": record.levelname,
             "logger": record.name,
-            "run": current_run_id() or _worker_run,
+            "run": self.run,
             "host": _HOST,
             "pid": record.process,
             "message": record.getMessage(),

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.log_output import set_up_worker_logging, worker_environment
 from infra.settings import Settings, cpu_count
 from models.errors import ConfigurationError, ErrorKind
 
@@ -60,17 +59,12 @@ def ray_cluster(settings: Settings) -> Iterator[RayResources]:
 def _connect(settings: Settings) -> None:
     import ray
 
-    environment = {
-        "env_vars": worker_environment(settings),
-        "worker_process_setup_hook": f"{set_up_worker_logging.__module__}.{set_up_worker_logging.__name__}",
-    }
     if settings.ray_address:
         try:
             ray.init(
                 address=settings.ray_address,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
-                runtime_env=environment,
             )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigurationError(
@@ -90,7 +84,6 @@ def _connect(settings: Settings) -> None:
         logging_level=logging.ERROR,
         log_to_driver=False,
         object_store_memory=settings.ray_object_store_bytes,
-        runtime_env=environment,
     )
 
 

@@ -34,8 +34,7 @@ Not settings of whyspec, but read where it runs:
 | variable | meaning |
 |---|---|
 | `WHYSPEC_SETTINGS` | path of the settings file |
-| `PREFECT_API_URL` | Prefect server that runs are told to; without one whyspec starts its own for each run |
-| `XDG_CACHE_HOME` | where that server keeps its database and log, below `whyspec/`; else `~/.cache` |
+| `PREFECT_API_URL` | Prefect server that shows runs; without one they run without Prefect |
 | `AWS_ACCESS_KEY_ID`, ... | credentials of object stores, read by s3fs; never logged |
 | `CUDA_VISIBLE_DEVICES` | GPUs that may be used; empty for none |
 | `RR_TEMPLATE_DIR` | redrock templates for `whyspec simulate` |

@@ -27,18 +27,13 @@ part.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from itertools import product
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from models.errors import BugError, ConfigurationError, ErrorKind
+from models.errors import BugError, ErrorKind
 from models.line_mask import PUBLISHED_LINES, VACUUM_LINES, line_pixels
-
-Form = Literal["published", "ivar"]
-Statistic = Literal["mse", "chi2"]
-Pixels = Literal["all", "nolines"]
+from models.score_kinds import KINDS, Form, Pixels, ScoreKind, Statistic
 
 KEPT_SHARE = 0.97
 FLUX_OFFSET = 0.001
@@ -46,50 +41,6 @@ FLUX_OFFSET = 0.001
 
 _ROWS_AT_ONCE = 32  # few enough that double-precision temporaries stay near the caches
 _LINES: dict[Form, tuple[float, ...]] = {"published": PUBLISHED_LINES, "ivar": VACUUM_LINES}
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreKind:
-    """One of the 16 scores; its name is e.g. ``published_mse_all_100`` or ``ivar_chi2_nolines_97``."""
-
-    form: Form
-    statistic: Statistic
-    pixels: Pixels
-    percent: Literal[100, 97]
-
-    @property
-    def name(self) -> str:
-        """The score's column."""
-        return f"{self.form}_{self.statistic}_{self.pixels}_{self.percent}"
-
-    @classmethod
-    def named(cls, name: str) -> ScoreKind:
-        """The score of that name.
-
-        Raises
-        ------
-        ConfigurationError : there is none.
-        """
-        for kind in _KINDS:
-            if kind.name == name:
-                return kind
-        raise ConfigurationError(
-            "There is no reconstruction score of that name.",
-            got=name,
-            allowed=", ".join(RECONSTRUCTION_SCORES),
-            remedy="ivar_chi2_all_100 is the usual one.",
-            kind=ErrorKind.RECONSTRUCTION_SCORE,
-        )
-
-
-_KINDS: tuple[ScoreKind, ...] = tuple(
-    ScoreKind(form, statistic, pixels, 100 if percent == 100 else 97)
-    for form, pixels, percent, statistic in product(
-        get_args(Form), get_args(Pixels), (100, 97), get_args(Statistic)
-    )
-)
-RECONSTRUCTION_SCORES: tuple[str, ...] = tuple(kind.name for kind in _KINDS)
-"""Names of the 16 columns, in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +114,7 @@ class ReconstructionScore(nn.Module):
 
     Parameters
     ----------
-    name : one of :data:`RECONSTRUCTION_SCORES`.
+    name : one of :data:`models.score_kinds.RECONSTRUCTION_SCORES`.
     """
 
     def __init__(self, name: str) -> None:
@@ -184,16 +135,16 @@ class ReconstructionScore(nn.Module):
 
 
 def reconstruction_scores(spectra: ReconstructedSpectra) -> Tensor:
-    """The 16 scores of n spectra, (n, 16) float32, columns as in :data:`RECONSTRUCTION_SCORES`.
+    """The 16 scores of n spectra, (n, 16) float32, columns by the names of :mod:`models.score_kinds`.
 
     The same as 16 :class:`ReconstructionScore`, at less cost.
     """
     count = len(spectra)
-    scores = spectra.flux.new_empty((count, len(_KINDS)), dtype=torch.float32)
+    scores = spectra.flux.new_empty((count, len(KINDS)), dtype=torch.float32)
     for low in range(0, count, _ROWS_AT_ONCE):
         some = slice(low, low + _ROWS_AT_ONCE)
         residuals = _Residuals(spectra.rows(some))
-        scores[some] = torch.stack([residuals.score(kind) for kind in _KINDS], dim=1)
+        scores[some] = torch.stack([residuals.score(kind) for kind in KINDS], dim=1)
     return scores
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
 from models.model_card import ModelCard
+from models.model_files import FLOATS_PER_PIXEL
 
 LogProb = Callable[[Tensor], Tensor]
 """A model as occlusion sees it: spectra (B, N) to minus their score (B,), e.g. the log of a density."""
@@ -44,9 +45,9 @@ class SpectrumModel(nn.Module, ABC):
     card: ModelCard
 
     @property
-    @abstractmethod
     def floats_per_pixel(self) -> int:
         """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
+        return FLOATS_PER_PIXEL[self.card.kind](self.card)
 
     @property
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Models on disk: a directory with ``model.safetensors`` and ``card.json``. Nothing is unpickled."""
+"""Models saved to and loaded from ``model.safetensors`` and ``card.json``. Nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.atomic_files import write_durably
-from models.digests import digest_of
-from models.errors import ConfigurationError, ErrorKind, InputError
+from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
+from models.model_files import CARD, WEIGHTS, digest, pretrained_names, read_model
 from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import SpectrumModel
 from models.spender.model import KIND as SPENDER
@@ -23,12 +23,8 @@ from models.spender.model import SpenderModel
 from models.variational.model import KIND as VARIATIONAL
 from models.variational.model import VariationalModel
 
-WEIGHTS = "model.safetensors"
-CARD = "card.json"
 # Digests of models, which stores keep, cover the names in their files: these stay as they were.
 _MODES_IN_CODE, _MODES_IN_FILES = "residual_factors.", "usual_misfit."
-
-PRETRAINED = Path(__file__).parent / "pretrained"
 
 
 def _local(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
@@ -51,47 +47,12 @@ MODEL_KINDS: dict[str, Callable[[ModelCard, Mapping[str, Tensor]], SpectrumModel
 """From a card and the tensors that will be loaded to a model of the right shapes, by the card's kind."""
 
 
-def pretrained_names() -> tuple[str, ...]:
-    """Names of the models that ship with whyspec."""
-    return tuple(sorted(path.parent.name for path in PRETRAINED.glob(f"*/{CARD}")))
-
-
-def pretrained_for(grid_name: str) -> tuple[str, ...]:
-    """Names of the shipped models for spectra on the grid of that name, at least one.
-
-    Raises
-    ------
-    ConfigurationError : none ships for that grid.
-    """
-    names = tuple(
-        name
-        for name in pretrained_names()
-        if json.loads((PRETRAINED / name / CARD).read_text())["grid"]["name"] == grid_name
-    )
-    if names:
-        return names
-    raise ConfigurationError(
-        "No model ships for this wavelength grid.",
-        got=grid_name,
-        allowed=", ".join(pretrained_names()) or "none installed",
-        remedy="Train one with `whyspec train RELEASE --model DIR` and pass --model DIR.",
-        kind=ErrorKind.NO_MODEL_OF_GRID,
-    )
-
-
 def _in_file(name: str) -> str:
     return name.replace(_MODES_IN_CODE, _MODES_IN_FILES, 1) if name.startswith(_MODES_IN_CODE) else name
 
 
 def _in_code(name: str) -> str:
     return name.replace(_MODES_IN_FILES, _MODES_IN_CODE, 1) if name.startswith(_MODES_IN_FILES) else name
-
-
-def digest(card: ModelCard, weights: bytes) -> str:
-    """Hex digest of a model: its weights' bytes and its card without the digest."""
-    # Not canonical_json, which refuses NaN: a training that diverged puts it into the card's metrics.
-    text = json.dumps(card.with_digest("").to_dict(), sort_keys=True, separators=(",", ":"))
-    return digest_of(text.encode() + b"\0" + weights)
 
 
 def save_model(model: SpectrumModel, directory: Path) -> ModelCard:
@@ -111,58 +72,18 @@ def load_model(name: str) -> SpectrumModel:
 
     Raises
     ------
-    InputError : neither a shipped model nor a directory with weights and card.
-    ConfigurationError : weights and card do not belong together.
+    InputError, ConfigurationError : see :func:`models.model_files.read_model`; or the weights do not fit.
     """
-    directory = PRETRAINED / name if name in pretrained_names() else Path(name)
-    if not (directory / CARD).is_file() or not (directory / WEIGHTS).is_file():
-        raise InputError(
-            "There is no model of that name.",
-            where="--model",
-            got=name,
-            allowed=f"{', '.join(pretrained_names())}, or a directory with {CARD} and {WEIGHTS}",
-            remedy="Train one with `whyspec train RELEASE --model DIR`.",
-            kind=ErrorKind.NO_MODEL,
-        )
+    files = read_model(name)
     try:
-        description = json.loads((directory / CARD).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            "The model card is not JSON.",
-            where=str(directory / CARD),
-            got=str(error),
-            remedy="Take the model anew from where it was made.",
-            kind=ErrorKind.CARD_DAMAGED,
-        ) from error
-    card = ModelCard.from_dict(description, str(directory / CARD))
-    if card.kind not in MODEL_KINDS:
-        raise ConfigurationError(
-            "The model is of a kind that this code does not know.",
-            where=str(directory / CARD),
-            got=card.kind,
-            allowed=", ".join(MODEL_KINDS),
-            remedy="Use the whyspec version that wrote it.",
-            kind=ErrorKind.MODEL_KIND,
-        )
-    weights = (directory / WEIGHTS).read_bytes()
-    if digest(card, weights) != card.digest:
-        raise ConfigurationError(
-            "Weights and card of the model do not belong together, or one of them was changed.",
-            where=str(directory),
-            got=digest(card, weights),
-            allowed=card.digest,
-            remedy="Take the model anew from where it was made.",
-            kind=ErrorKind.MODEL_DIGEST,
-        )
-    try:
-        state = {_in_code(name): tensor for name, tensor in load_tensors(weights).items()}
-        model = MODEL_KINDS[card.kind](card, state)
+        state = {_in_code(name): tensor for name, tensor in load_tensors(files.weights).items()}
+        model = MODEL_KINDS[files.card.kind](files.card, state)
         with torch.no_grad():
             model.load_state_dict(state)
     except (SafetensorError, KeyError, RuntimeError) as error:
         raise ConfigurationError(
             "The model's weights do not fit its card.",
-            where=str(directory / WEIGHTS),
+            where=str(files.directory / WEIGHTS),
             got=error,
             remedy="Take the model anew from where it was made.",
             kind=ErrorKind.MODEL_WEIGHTS,

@@ -1,4 +1,4 @@
-"""Tasks: Prefect tasks, one step of a flow on one unit of work, and those who watch a run.
+"""Tasks: what Prefect sees of a run, its block groups as tasks and its progress as artifacts.
 
-Only ``flows`` imports from here. What a step computes belongs to ``engine``.
+Only flows that run on a Prefect server import from here. What a task computes belongs to ``engine``.
 """

@@ -1,6 +1,6 @@
 """Commands of ``whyspec`` as processes of their own that start in milliseconds, made to be killed.
 
-Importing torch, Prefect and zarr takes three seconds. A server process imports them once, without
+Importing torch and zarr takes two seconds. A server process imports them once, without
 starting a thread, and forks for every command. A command can be told to kill itself in the middle of
 what it does to the disk: the hook that Python calls before it opens, renames or removes a file sends
 SIGKILL, so nothing is cleaned up, and the same number gives the same moment.
@@ -29,18 +29,14 @@ PRELOADED = (
     "tests.forked_commands",
     "flows.command_line",
     "flows.commands.release",
-    "flows.process",
     "flows.run_release",
-    "flows.run.run_progress",
+    "flows.run.progress",
     "flows.run.summary_tables",
     "flows.cluster",
     "engine.run.serial",
     "engine.run.ray_pool",
+    "engine.run.worker",
     "engine.store.hierarchy",
-    "prefect.concurrency",
-    "prefect.events.worker",
-    "fastapi",
-    "prefect.task_engine",
 )
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir")

@@ -7,13 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.prefect_environment import prepare_prefect
-from infra.prefect_server import prefect_starting
 from infra.ray_cluster import ray_cluster
 from infra.settings import Settings
 from tests.small_run import small_model, small_release
-
-prepare_prefect()  # before any test module imports Prefect, as the command line does
 
 
 def _once(factory: pytest.TempPathFactory, name: str) -> tuple[Path, bool]:
@@ -42,14 +38,4 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ray() -> Iterator[None]:
     """A Ray cluster of two CPUs."""
     with ray_cluster(Settings(workers=2)):
-        yield
-
-
-@pytest.fixture(scope="session")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A Prefect server for flows that are called in this process."""
-    with pytest.MonkeyPatch.context() as patch, prefect_starting() as answering, answering():
-        from prefect.settings import PREFECT_API_URL
-
-        patch.setenv("PREFECT_API_URL", str(PREFECT_API_URL.value()))
         yield

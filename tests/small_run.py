@@ -12,7 +12,7 @@ from engine.simulation.release import SimulationSettings, simulate_release
 from engine.surveys.listing import list_release
 from engine.training.reading import read_training_set
 from engine.training.request import TrainingRequest
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from models.scoring.encoder import EncoderSettings
 from models.training.fit import TrainingSettings, fit
 from models.weights import save_model

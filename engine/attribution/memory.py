@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT_MEMORY = 2**28
 """Bytes on a processor, where more is no faster."""
@@ -12,4 +15,8 @@ def memory_for(device: torch.device, given: int = 0) -> int:
     """``given`` bytes or, if 0, what suits the device: an accelerator is shared with nothing else."""
     if given:
         return given
-    return torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else DEFAULT_MEMORY
+    if device.type != "cuda":
+        return DEFAULT_MEMORY
+    import torch
+
+    return torch.cuda.mem_get_info(device)[0] // 2

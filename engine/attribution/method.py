@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
 
 from engine.attribution.attribution import Attribution
 from models.errors import ConfigurationError, ErrorKind
+from models.model_card import ModelCard
 
 if TYPE_CHECKING:
     from engine.attribution.subject import Subject
-    from models.spectrum_model import SpectrumModel
 
 Need = Literal["forward", "gradient", "decoder"]
 """What a method may ask of a model: ``Subject.log_prob``, ``Subject.gradient``, ``Subject.decoder``."""
@@ -86,7 +86,7 @@ S = TypeVar("S", bound=MethodSettings)
 A = TypeVar("A", bound=Attribution, covariant=True)
 
 
-def _accept(settings: MethodSettings, model: SpectrumModel) -> None:
+def _accept(settings: MethodSettings, card: ModelCard, calibration_size: int) -> None:
     """Any model will do."""
 
 
@@ -103,7 +103,8 @@ class AttributionMethod(Generic[S, A]):
     scales : of its maps under these settings, in pixels, increasing.
     passes : forward passes that one explanation of so many pixels stands for, without masks and short cuts; a
         gradient counts as :data:`GRADIENT_PASSES`.
-    refuse : raises ConfigurationError for settings that do not suit a model, before any work.
+    refuse : raises ConfigurationError for settings that do not suit a model, before any work: by its card and
+        the number of its calibration spectra.
     """
 
     settings: type[S]
@@ -112,7 +113,7 @@ class AttributionMethod(Generic[S, A]):
     attribute: Callable[[Subject, S], A]
     scales: Callable[[S], tuple[int, ...]]
     passes: Callable[[S, int], int]
-    refuse: Callable[[S, SpectrumModel], None] = _accept
+    refuse: Callable[[S, ModelCard, int], None] = _accept
 
     @property
     def name(self) -> str:

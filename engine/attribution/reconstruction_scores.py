@@ -25,7 +25,7 @@ class ExplainableReconstructionScore(nn.Module):
     Parameters
     ----------
     model : the scoring model; left as it is, in evaluation mode for any use in earnest.
-    name : one of :data:`models.reconstruction_scores.RECONSTRUCTION_SCORES`.
+    name : one of :data:`models.score_kinds.RECONSTRUCTION_SCORES`.
     ivar : (N,) of the normalised flux, 0 where masked.
     redshift : of the spectrum.
     frozen : (N,) reconstruction to compare all spectra with; None to reconstruct each.

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from engine.evaluation.injected_spectra import InjectedSpectra
 from engine.evaluation.residual_scan import SCAN_WIDTHS, residual_scan
 from engine.spectra.scorer import as_float32, device_tensor
-from models.reconstruction_scores import RECONSTRUCTION_SCORES, ReconstructedSpectra, reconstruction_scores
+from models.reconstruction_scores import ReconstructedSpectra, reconstruction_scores
+from models.score_kinds import RECONSTRUCTION_SCORES
 from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
 

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from engine.files.byte_ranges import ByteSource
@@ -235,6 +234,9 @@ class FitsFile:
                 [(unit.header_offset, unit.data_offset - unit.header_offset + padded(unit.data_size))]
             )
         # astropy wants a whole file: this HDU behind an empty primary.
+        # Imported here: nothing else in a file needs astropy.
+        from astropy.io import fits
+
         empty = fits.PrimaryHDU().header.tostring().encode("ascii")
         with fits.open(io.BytesIO(empty + data), memmap=False) as hdus:
             image: NDArray[Any] = hdus[1].section[start:stop]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-import torch
-
-from engine.run.worker import BlockWorker
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
-from engine.store.store import Store
-from models.weights import load_model
+
+if TYPE_CHECKING:
+    from engine.run.worker import BlockWorker
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,13 @@ class WorkerRecipe:
         ------
         ConfigurationError : a model found here is not the one the store was made with.
         """
+        # Imported here: torch takes more than a second, which who only hands recipes on need not pay.
+        import torch
+
+        from engine.run.worker import BlockWorker
+        from engine.store.store import Store
+        from models.weights import load_model
+
         store = Store.open(self.store)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [load_model(name) for name in self.models]
@@ -75,5 +80,5 @@ class Executor(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of what the executor holds."""
+        """End the blocks under way, and give back what the executor took."""
         ...

@@ -2,8 +2,8 @@
 
 Actors return receipts only, so no spectrum passes through the object store. When an actor dies its
 block is run on another, which is safe because a block writes the same bytes however often it runs. A
-new actor is asked for in its place and joins when the cluster has room for it. Ray is not left to
-restart actors itself: it would hold on to the block until then, for ever if a node is lost for good.
+new actor is asked for in its place and joins when the cluster has room for it. Ray does not restart
+actors itself: it would keep the block until then, for ever if a node is lost for good.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from engine.run.executor import WorkerRecipe
-from engine.run.worker import BlockWorker
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import BugError, ConfigurationError, ErrorKind, RetryError, WhyspecError
 from models.log_events import log_event
 
+if TYPE_CHECKING:
+    from engine.run.worker import BlockWorker
+
 _LOG = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""Actors on which a block is tried before the run is told that it fails."""
+"""Actors on which a block is tried before it counts as failed."""
 
 CALLS = 2
 """Blocks that an actor has at a time: one is read and written while the other is computed."""
@@ -43,7 +46,8 @@ LOOK_SECONDS = 0.2
 class _WorkerActor:
     """Runs in a process of its own; the models are loaded once."""
 
-    def __init__(self, recipe: WorkerRecipe) -> None:
+    def __init__(self, recipe: WorkerRecipe, begin_process: Callable[[], None]) -> None:
+        begin_process()
         self._worker: BlockWorker | WhyspecError
         try:
             self._worker = recipe.make()
@@ -74,15 +78,23 @@ class RayPoolExecutor:
     gpus : GPUs that each actor takes; 0 on clusters without.
     ready_seconds : how long all actors together may take to load the models, and how long a block
         waits when all have died.
+    begin_process : what the process of an actor calls first, e.g. to set up its log.
     """
 
     def __init__(
-        self, recipe: WorkerRecipe, workers: int, *, gpus: float = 0, ready_seconds: float = 300.0
+        self,
+        recipe: WorkerRecipe,
+        workers: int,
+        *,
+        gpus: float = 0,
+        ready_seconds: float = 300.0,
+        begin_process: Callable[[], None] = lambda: None,
     ) -> None:
         self._recipe = recipe
         self._workers = workers
         self._gpus = gpus
         self._ready_seconds = ready_seconds
+        self._begin_process = begin_process
         self._idle: queue.Queue[Any] = queue.Queue()
         self._all: list[Any] = []
         self._loading: dict[Any, Any] = {}
@@ -115,7 +127,7 @@ class RayPoolExecutor:
             self._end()
             raise
         for actor in self._all:
-            self._seat(actor)
+            self._offer(actor)
         return self
 
     def __exit__(
@@ -178,7 +190,7 @@ class RayPoolExecutor:
             with self._changed:
                 if self._ended:
                     raise _stopped()
-                self._welcome()
+                self._let_join()
                 if len(self._loading) < self._workers:
                     alive = time.monotonic()
             try:
@@ -205,7 +217,7 @@ class RayPoolExecutor:
             max_restarts=0,
             max_task_retries=0,
         )
-        return remote.remote(self._recipe)
+        return remote.remote(self._recipe, self._begin_process)
 
     def _replace(self, dead: Any) -> None:
         """Ask for a new actor; the dead one may only be out of reach, so it is ended for certain."""
@@ -217,7 +229,7 @@ class RayPoolExecutor:
             self._loading[fresh.ready.remote()] = fresh
         ray.kill(dead)
 
-    def _welcome(self) -> None:
+    def _let_join(self) -> None:
         """Let new actors that have loaded the models join; ask again for those that died of it."""
         if not self._loading:
             return
@@ -231,10 +243,10 @@ class RayPoolExecutor:
             except RayTaskError as error:
                 raise _original(error) from error
             else:
-                self._seat(actor)
+                self._offer(actor)
 
-    def _seat(self, actor: Any) -> None:
-        """Let an actor have as many blocks at a time as it may."""
+    def _offer(self, actor: Any) -> None:
+        """Let an actor take as many blocks at a time as it may."""
         for _ in range(CALLS):
             self._idle.put(actor)
 

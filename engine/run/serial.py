@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from engine.run.executor import WorkerRecipe
-from engine.run.worker import BlockWorker
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import BugError
+
+if TYPE_CHECKING:
+    from engine.run.worker import BlockWorker
 
 
 class SerialExecutor:
@@ -31,7 +33,7 @@ class SerialExecutor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Let go of the models."""
+        """Drop the models."""
         self._worker = None
 
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:

@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.explainer import Explainer
-from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.signatures import counted
 from engine.files.source_health import SourceHealth
-from engine.run.block_log import logged_block
-from engine.run.block_reading import BATCH_SPECTRA, READ_AHEAD, BlockBatch, BlockReader
+from engine.run.block_log import run_logged
+from engine.run.block_reading import BlockBatch, BlockReader
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
@@ -37,45 +36,11 @@ from engine.store.blocks import (
 )
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, class_counts, routed
-from engine.store.schema import scales_of
 from engine.store.store import Store
 from engine.surveys.reading import unreadable_rows
 from models.errors import ConfigurationError, ErrorKind, RetryError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
-
-_PROCESS_BYTES = 400 * 2**20
-"""A process with torch and zarr loaded, before it holds any model or spectrum."""
-
-_HELD = 16
-"""Arrays of a batch's size that are held beside the model's layers."""
-
-
-def worker_bytes(
-    configuration: RunConfiguration,
-    models: Sequence[SpectrumModel],
-    occlusion_memory: int = 0,
-    source_bytes: int = 0,
-) -> int:
-    """Memory that a worker needs at most, estimated from what it holds at once.
-
-    ``models`` are those of the run; ``occlusion_memory`` is what the occlusion of one spectrum may take,
-    0 for the default; ``source_bytes`` what the files hold that a block is read from.
-    """
-    spectrum = configuration.grid.size * 4
-    # Flux, ivar and mask as read, normalised and as tensors, the reconstruction; the model's layers.
-    held = _HELD + max(model.floats_per_pixel for model in models)
-    scoring: float = (BATCH_SPECTRA * held + READ_AHEAD * 2) * spectrum
-    selected = configuration.block_rows * min(1.0, 4 * configuration.threshold) * spectrum * 4
-    maps = 2 * len(scales_of(configuration)) + 4
-    # An attribution block is held whole, and one array of it a second time while it is encoded.
-    attribution = configuration.outlier_block_rows * spectrum * 2 * maps
-    # Twice what is kept until it is written: one block is written while the next is computed.
-    scoring += 2 * selected + source_bytes
-    attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
-    # As they are, and a copy in float64 that explains.
-    loaded = 3 * sum(int(value.nbytes) for model in models for value in model.state_dict().values())
-    return _PROCESS_BYTES + loaded + int(max(scoring, attribution))
 
 
 class BlockWorker:
@@ -125,7 +90,6 @@ class BlockWorker:
         self._health = SourceHealth()
         self._computing = threading.Lock()
 
-    @logged_block
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
 
@@ -135,6 +99,9 @@ class BlockWorker:
         ------
         RetryError : a source or the store did not answer; running the block again may help.
         """
+        return run_logged(block, self._run)
+
+    def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         try:
             return self._score(block) if isinstance(block, ScoreBlock) else self._attribute(block)
         except OSError as error:

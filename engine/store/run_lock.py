@@ -110,7 +110,7 @@ class RunLock:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew_often, name="run-lock", daemon=True)
 
-    def take(self, wait: float, told: Callable[[str], None]) -> None:
+    def take(self, wait: float, on_wait: Callable[[str], None]) -> None:
         """Take the store, waiting for its holder up to ``wait`` seconds; then keep the lock renewed.
 
         Whether a holder elsewhere lives is found out by watching its lock: that may take up to
@@ -139,9 +139,9 @@ class RunLock:
                 continue
             if lives and _clock() - begun >= wait:
                 raise _in_use(self._objects.url, found)
-            told(f"wait for {found}" if lives or wait else f"see whether it still lives: {found}")
+            on_wait(f"wait for {found}" if lives or wait else f"see whether it still lives: {found}")
             time.sleep(self._timing.beat / 5)
-        told("")
+        on_wait("")
         self._thread.start()
 
     def check(self) -> None:
@@ -221,7 +221,7 @@ def run_lock(
     *,
     wait: float = 0.0,
     state: Callable[[], RunState] = RunState,
-    told: Callable[[str], None] = lambda _: None,
+    on_wait: Callable[[str], None] = lambda _: None,
     timing: LockTiming = TIMING,
 ) -> Iterator[RunLock]:
     """Hold the store at ``url`` while the block runs, whatever ends it.
@@ -231,7 +231,7 @@ def run_lock(
     command : what this process does, for others to read.
     wait : seconds to wait for another holder to end.
     state : asked at every renewal how far this process is.
-    told : what is waited for, empty when it goes on.
+    on_wait : called with what is waited for, empty when it goes on.
 
     Raises
     ------
@@ -239,7 +239,7 @@ def run_lock(
     InputError : the store cannot be written.
     """
     lock = RunLock(ObjectTree(url), LockHolder.this_process(command), state, timing)
-    lock.take(wait, told)
+    lock.take(wait, on_wait)
     try:
         yield lock
     finally:

@@ -12,12 +12,13 @@ from engine.spectra.normalisation import normalise
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.reading import open_spectra
 from engine.surveys.surveys import reader_of
-from engine.training.listener import training_listener
+from engine.training.events import Note, SpectraRead, TrainingObservers
 from engine.training.populations import Frame
 from engine.training.request import TrainingRequest
 from engine.training.sample import ChosenFile, TrainingSample, draw_sample
 from engine.training.sides import Side
 from models.errors import QuarantineError
+from models.observers import report
 from models.training.fit import TrainingPopulation
 from models.training.spectra import TrainingSpectra, TrainingSplit
 
@@ -55,7 +56,10 @@ def training_population(
 
 
 def read_sample(
-    sample: TrainingSample, population: TrainingPopulation, sink: SpectraSink
+    sample: TrainingSample,
+    population: TrainingPopulation,
+    sink: SpectraSink,
+    observers: TrainingObservers = (),
 ) -> NDArray[np.bool_]:
     """Put the spectra of a sample into ``sink``; returns which of the n can be trained on.
 
@@ -67,7 +71,6 @@ def read_sample(
     """
     usable = np.zeros(len(sample), dtype=bool)
     card, read = population.card(), 0
-    listener = training_listener()
     for chosen in sample.files:
         try:
             with open_spectra(chosen.file, int(chosen.rows[0]), int(chosen.rows[-1]) + 1) as spectra:
@@ -78,9 +81,10 @@ def read_sample(
                     sink.put(places[good], normalised.flux[good], normalised.ivar[good])
                     usable[places[good]] = True
         except QuarantineError:
-            listener.note(f"{chosen.file.url} could not be read to its end: what follows is left out.")
+            text = f"{chosen.file.url} could not be read to its end: what follows is left out."
+            report(observers, Note(text))
         read += len(chosen.rows)
-        listener.read(read, len(sample))
+        report(observers, SpectraRead(read, len(sample)))
     return usable
 
 

@@ -19,11 +19,12 @@ from engine.spectra.source_file import ReleaseListing, SourceFile
 from engine.surveys.reading import open_spectra
 from engine.surveys.survey import Survey
 from engine.surveys.surveys import reader_of
-from engine.training.listener import training_listener
+from engine.training.events import FilesSearched, Note, TrainingObservers
 from engine.training.populations import Frame, asked_frame, coverage, frame
 from engine.training.request import TrainingRequest
 from engine.training.sides import Side, objects
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
+from models.observers import report
 from models.row_status import RowStatus
 
 ENOUGH_FILES = 256
@@ -69,7 +70,9 @@ _CANDIDATE = np.dtype(
 )  # fmt: skip
 
 
-def draw_sample(listing: ReleaseListing, request: TrainingRequest, limit: int) -> TrainingSample:
+def draw_sample(
+    listing: ReleaseListing, request: TrainingRequest, limit: int, observers: TrainingObservers = ()
+) -> TrainingSample:
     """At most ``limit`` spectra of the request's population.
 
     Raises
@@ -77,7 +80,7 @@ def draw_sample(listing: ReleaseListing, request: TrainingRequest, limit: int) -
     ConfigurationError : there are none, or no normalisation window suits them.
     RetryError : the disk or network failed.
     """
-    found = _candidates(listing, request, limit)
+    found = _candidates(listing, request, limit, observers)
     if not len(found):
         raise _nothing(listing, request)
     covered = coverage(listing.grid, set(found["survey"].tolist()))
@@ -90,10 +93,11 @@ def draw_sample(listing: ReleaseListing, request: TrainingRequest, limit: int) -
     if not len(inside):
         raise _nothing(listing, request)
     if (share := 1.0 - len(inside) / len(found)) > 0.02:
-        training_listener().note(
+        text = (
             f"{share:.0%} of the spectra are left out: a model for redshifts {low:.3f} to {high:.3f}, where "
             f"all are normalised at {suited.window[0]:.0f} to {suited.window[1]:.0f} Å at rest."
         )
+        report(observers, Note(text))
     chosen = inside[np.lexsort((inside["spectrum"], inside["number"]))[:limit]]
     files = []
     for number in np.unique(chosen["file"]).tolist():
@@ -103,13 +107,14 @@ def draw_sample(listing: ReleaseListing, request: TrainingRequest, limit: int) -
     return TrainingSample(tuple(files), chosen["number"], chosen["side"], chosen["redshift"], suited)
 
 
-def _candidates(listing: ReleaseListing, request: TrainingRequest, limit: int) -> NDArray[np.void]:
+def _candidates(
+    listing: ReleaseListing, request: TrainingRequest, limit: int, observers: TrainingObservers
+) -> NDArray[np.void]:
     """Spectra of the population that could be scored, of as many files as are needed."""
-    listener = training_listener()
     parts, held, unreadable = [np.empty(0, dtype=_CANDIDATE)], 0, 0
     order = sorted(range(len(listing.files)), key=lambda number: _draw(_name(listing.files[number])))
     for looked, number in enumerate(order):
-        listener.looked(looked, len(order))
+        report(observers, FilesSearched(looked, len(order)))
         if looked >= ENOUGH_FILES and held >= limit:
             break
         file = listing.files[number]
@@ -123,9 +128,9 @@ def _candidates(listing: ReleaseListing, request: TrainingRequest, limit: int) -
         part = _of_file(number, rows, survey, request)
         held += len(part)
         parts.append(part)
-    listener.looked(len(order), len(order))
+    report(observers, FilesSearched(len(order), len(order)))
     if unreadable:
-        listener.note(f"{unreadable} of {len(order)} files could not be read and are left out.")
+        report(observers, Note(f"{unreadable} of {len(order)} files could not be read and are left out."))
     return np.concatenate(parts)
 
 

@@ -18,9 +18,10 @@ from flows.bench.pipeline_parts import PartSeconds, PartsRequest, measure_parts
 from flows.bench.pipeline_release import pipeline_release
 from flows.bench.pipeline_results import PipelineBench
 from flows.bench.read_ahead import measure_read_ahead
+from flows.bench.start_up import measure_start_up
 from flows.bench.timed_run import timed_run
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from infra.settings import cpu_count, load_settings
 from models.weights import load_model
 
@@ -53,7 +54,7 @@ class PipelineSettings:
 
 
 def bench_pipeline(settings: PipelineSettings, progress: Callable[[str], None]) -> PipelineBench:
-    """Measure parts, a run on a quarter of the release, a run on all of it, the parts again, read-ahead.
+    """Measure parts, runs on a quarter of the release and on all of it, the parts again, start, read-ahead.
 
     Raises
     ------
@@ -89,6 +90,8 @@ def bench_pipeline(settings: PipelineSettings, progress: Callable[[str], None]) 
         whole = timed_run(request)
     progress("measure the parts again")
     after = measure_parts(parts)
+    progress("measure the start")
+    start_up = measure_start_up(listing.files[0].url, settings.directory)
     progress("measure read-ahead")
     model = load_model(parts[0].model)
     read_ahead = measure_read_ahead(model, _spread(listing.files, _READ_AHEAD_FILES), settings.delay)
@@ -100,6 +103,7 @@ def bench_pipeline(settings: PipelineSettings, progress: Callable[[str], None]) 
         small=small,
         run=whole,
         read_ahead=read_ahead,
+        start_up=start_up,
         machine=describe_machine(torch.device("cpu"), load_before),
     )
 

@@ -13,18 +13,19 @@ from typing import Any
 from flows.bench.devices import Machine
 from flows.bench.pipeline_parts import PartSeconds
 from flows.bench.read_ahead import ReadAhead
+from flows.bench.start_up import StartUp
 
 SCHEMA = 1
 
 
 @dataclass(frozen=True)
 class PipelineRun:
-    """A run of the true path: Prefect, Ray, store.
+    """A run of the true path: Ray and store.
 
     Attributes
     ----------
     spectra, outliers, explained, files, blocks : what it did; blocks of both kinds.
-    begin_seconds : from its begin to the first block: listing, plan, Prefect, Ray, loading the model.
+    begin_seconds : from its begin to the first block: listing, plan, Ray, loading the model.
     scoring_seconds, explaining_seconds : of the stages.
     end_seconds : after the last block.
     seconds : of all of it.
@@ -58,6 +59,7 @@ class PipelineBench:
     parts : of a run, measured without it: before and after the runs, averaged.
     small, run : the same run on part of the release and on all of it.
     read_ahead : the overlap of reading and computing behind a slow store.
+    start_up : seconds of the command to its first block, and with nothing to do.
     machine : where.
     """
 
@@ -68,6 +70,7 @@ class PipelineBench:
     small: PipelineRun
     run: PipelineRun
     read_ahead: ReadAhead
+    start_up: StartUp
     machine: Machine
 
     @property

@@ -21,7 +21,7 @@ from flows.bench.ledger_reads import LedgerReads
 from flows.bench.memory import PeakMemory
 from flows.bench.plan_tree import finished, publish_sums, withdraw_sums, write_plan_tree
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from flows.run_release import run_release
 from infra.settings import load_settings
 

@@ -13,6 +13,7 @@ from flows.bench.read_ahead import ReadAhead
 from flows.bench.reading import ReadingBench, ReadingCase
 from flows.bench.results import Case, Measurement, OcclusionBench
 from flows.bench.spender import SpenderBench
+from flows.bench.start_up import StartUp
 from flows.console import count, duration, facts
 
 _MIB, _MEGABYTE = 2**20, 1e6
@@ -151,6 +152,7 @@ def show_pipeline(console: Console, bench: PipelineBench) -> None:
                 ("bottleneck", bench.bottleneck),
                 ("driver", f"{run.driver_bytes / _MIB:,.0f} MiB at its peak, {_growth(bench)}"),
                 ("read-ahead", _overlap(bench.read_ahead)),
+                ("start", _started(bench.start_up)),
             ],
         )
     )
@@ -158,6 +160,13 @@ def show_pipeline(console: Console, bench: PipelineBench) -> None:
     console.print(_parts_table(bench))
     console.print()
     console.print(_runs_table(bench))
+
+
+def _started(start: StartUp) -> str:
+    return (
+        f"first block after {start.serial:.1f} s (serial), {start.ray:.1f} s (Ray); "
+        f"nothing to do: {start.nothing:.1f} s"
+    )
 
 
 def _overlap(ahead: ReadAhead) -> str:

@@ -14,15 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.run.events import BlockDone, BlockFailed, RunEvent, Stage, StageBegun
 from flows.bench.pipeline_results import PipelineRun
-from flows.run.run_request import RunRequest
-from models.errors import ErrorKind, RetryError, WhyspecError
-from tasks.run_listener import SilentListener, Stage
+from flows.run.request import RunRequest
+from models.errors import ErrorKind, RetryError
 
 
-class _Stopwatch(SilentListener):
-    """A listener that notes when stages begin and when their last block is done."""
+class _Stopwatch:
+    """An observer that notes when stages begin and when their last block is done."""
 
     def __init__(self) -> None:
         self.begun = time.perf_counter()
@@ -32,19 +31,19 @@ class _Stopwatch(SilentListener):
         self.retries = 0
         self._stage: Stage = "scoring"
 
-    def stage(self, name: Stage, blocks: int, spectra: int) -> None:  # noqa: ARG002 - the protocol's
-        """Note when it began."""
-        self._stage = name
-        self.stages[name] = self.last[name] = time.perf_counter()
-        self.blocks += blocks
-
-    def finished(self, result: BlockResult) -> None:  # noqa: ARG002
-        """Note when the last was finished."""
-        self.last[self._stage] = time.perf_counter()
-
-    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
-        """Count."""
-        self.retries += 1
+    def on_event(self, event: RunEvent) -> None:
+        """Note the moment."""
+        match event:
+            case StageBegun(stage, blocks, _):
+                self._stage = stage
+                self.stages[stage] = self.last[stage] = time.perf_counter()
+                self.blocks += blocks
+            case BlockDone():
+                self.last[self._stage] = time.perf_counter()
+            case BlockFailed():
+                self.retries += 1
+            case _:
+                pass
 
 
 def timed_run(request: RunRequest) -> PipelineRun:
@@ -73,11 +72,9 @@ def timed_run(request: RunRequest) -> PipelineRun:
 def _measure(request: RunRequest) -> PipelineRun:
     from flows.run_release import run_release
     from infra.settings import load_settings
-    from tasks.run_listener import listening
 
     watch = _Stopwatch()
-    with listening(watch):
-        summary = run_release(request, load_settings())
+    summary = run_release(request, load_settings(), [watch])
     ended = time.perf_counter()
     return PipelineRun(
         spectra=summary.spectra,
@@ -109,10 +106,8 @@ def _request(description: dict[str, object]) -> RunRequest:
 
 def main() -> None:
     """Entry point of the process."""
-    from infra.prefect_environment import prepare_prefect
     from infra.processor_sharing import share_processors
 
-    prepare_prefect()
     share_processors()
     asked, answer = Path(sys.argv[1]), Path(sys.argv[2])
     found = _measure(_request(json.loads(asked.read_text(encoding="utf-8"))))

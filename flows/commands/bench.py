@@ -169,7 +169,7 @@ def pipeline(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
-    """What Prefect, Ray and the store cost beyond the model's own compute and the decoding.
+    """What Ray, the store and a start cost beyond the model's own compute and the decoding.
 
     whyspec bench pipeline --spectra 20000 -o pipeline.json
 

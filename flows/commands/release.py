@@ -171,14 +171,11 @@ def train(
     threads
         Torch threads; 0 or left out for one per CPU.
     """
-    from engine.training.listener import told_of_training
     from engine.training.request import TrainingRequest
     from flows.console import notes, show_next
-    from flows.train import train as train_flow
+    from flows.train import train as train_on_release
     from flows.training.progress import TrainingBars, show_card
-    from infra.flow_call import call_flow
     from infra.settings import load_settings, own_threads
-    from tasks.run_listener import listening
 
     option_types.at_least("--limit", limit, 1)
     option_types.at_least("--epochs", epochs, 1)
@@ -200,8 +197,8 @@ def train(
         seed=seed,
         threads=own_threads(load_settings(**option_types.given(threads=threads))),
     )
-    with TrainingBars(notes()) as bars, listening(bars), told_of_training(bars):
-        card = call_flow(train_flow, request)
+    with TrainingBars(notes()) as bars:
+        card = train_on_release(request, [bars])
     show_card(notes(), card, model)
     show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {model}")
     return 0
@@ -247,10 +244,9 @@ def plan(
     from flows.console import messages, notes, write_json
     from flows.run.plan_report import plan_to_dict, show_plan
     from flows.run.preparation import prepare
-    from flows.run.run_progress import RunProgress
-    from flows.run.run_request import RunRequest
+    from flows.run.progress import RunProgress
+    from flows.run.request import RunRequest
     from infra.settings import load_settings
-    from tasks.run_listener import listening
 
     request = RunRequest(
         tuple(release),
@@ -261,8 +257,8 @@ def plan(
         option_types.classes(classes),
         check_data=check_data,
     )
-    with RunProgress(notes()) as progress, listening(progress):
-        prepared = prepare(request, load_settings())
+    with RunProgress(notes()) as progress:
+        prepared = prepare(request, load_settings(), [progress])
     if json:
         write_json(plan_to_dict(prepared))
     show_plan(messages(json), prepared)
@@ -347,12 +343,11 @@ def run(
         Write the summary as JSON to standard output.
     """
     from flows.console import messages, notes, show_next, write_json
-    from flows.run.run_progress import RunProgress
-    from flows.run.run_request import RunRequest
+    from flows.run.progress import RunProgress
+    from flows.run.request import RunRequest
     from flows.run.summary_tables import show_summary
     from flows.run_release import run_release
     from infra.settings import load_settings
-    from tasks.run_listener import listening
 
     request = RunRequest(
         release=tuple(release),
@@ -373,8 +368,8 @@ def run(
     )
     given = option_types.given(threads_per_worker=threads_per_worker)
     settings = load_settings(**option_types.memory(memory), **given)
-    with RunProgress(notes()) as progress, listening(progress):
-        summary = run_release(request, settings)
+    with RunProgress(notes()) as progress:
+        summary = run_release(request, settings, [progress])
     if json:
         write_json(summary.to_dict())
     console = messages(json)

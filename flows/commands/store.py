@@ -39,16 +39,14 @@ def cluster(
         Write the clusters as JSON to standard output.
     """
     from engine.clustering.settings import ClusteringSettings
-    from flows.cluster import cluster as cluster_flow
+    from flows.cluster import cluster as cluster_store
     from flows.console import messages, notes, show_next, write_json
-    from flows.run.run_progress import RunProgress
+    from flows.run.progress import RunProgress
     from flows.store.cluster_table import show_clusters
-    from infra.flow_call import call_flow
-    from tasks.run_listener import listening
 
     settings = ClusteringSettings(name=name, clusters=clusters, seed=seed)
-    with RunProgress(notes()) as progress, listening(progress):
-        summary = call_flow(cluster_flow, store, settings)
+    with RunProgress(notes()) as progress:
+        summary = cluster_store(store, settings, [progress])
     if json:
         write_json(summary.to_dict())
     console = messages(json)
@@ -107,16 +105,20 @@ def verify(
 def _repair(store: str, model: tuple[str, ...], workers: int, wait: float, json: bool) -> int:
     from flows import option_types
     from flows.console import messages, notes, write_json
-    from flows.run.run_progress import RunProgress
+    from flows.run.progress import RunProgress
     from flows.store.repair import repair
     from flows.store.verify_table import show_repair
     from infra.settings import load_settings
     from models.errors import StoreError
-    from tasks.run_listener import listening
 
-    with RunProgress(notes()) as progress, listening(progress):
+    with RunProgress(notes()) as progress:
         done = repair(
-            store, load_settings(), models=option_types.models(model) or (), workers=workers, wait=wait
+            store,
+            load_settings(),
+            [progress],
+            models=option_types.models(model) or (),
+            workers=workers,
+            wait=wait,
         )
     if json:
         write_json(done.to_dict())

@@ -22,8 +22,9 @@ from flows.console import counting
 from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
+from models.model_files import PRETRAINED, pretrained_names
 from models.spectrum_model import SpectrumModel
-from models.weights import PRETRAINED, load_model, pretrained_names, save_model
+from models.weights import load_model, save_model
 
 RESULTS, FIGURE, TABLES = "results.json", "detection.png", "detection.md"
 FALSE_POSITIVES = 0.01

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from engine.store.routing import ModelReference, assigned
 from engine.store.store import Store
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
-from models.spectrum_model import SpectrumModel
-from models.weights import load_model, pretrained_for, pretrained_names
+from models.model_files import ModelFiles, pretrained_for, pretrained_names, read_model
 
 
 @dataclass(frozen=True)
@@ -21,12 +20,12 @@ class ChosenModels:
     Attributes
     ----------
     locations : name or absolute directory of each, for workers.
-    models : as loaded.
+    models : their files, checked.
     references : as the configuration names them.
     """
 
     locations: tuple[str, ...]
-    models: tuple[SpectrumModel, ...]
+    models: tuple[ModelFiles, ...]
     references: tuple[ModelReference, ...]
 
 
@@ -42,15 +41,15 @@ def choose_models(request: RunRequest, store: Store | None, grid: WavelengthGrid
         nothing to score.
     """
     asked = tuple(map(model_location, request.models or ()))
-    loaded = {name: load_model(name) for name in asked or _usual(store, grid)}
-    for model in loaded.values():
+    found = {name: read_model(name) for name in asked or _usual(store, grid)}
+    for model in found.values():
         _check_grid(grid, model)
-    by_digest = {model.card.digest: name for name, model in loaded.items()}
+    by_digest = {model.card.digest: name for name, model in found.items()}
     old = store.configuration.models if store is not None else ()
     if request.classes is None and set(by_digest) == {each.digest for each in old}:
         references = old
     else:
-        references = assigned([(name, model.card) for name, model in loaded.items()], request.classes)
+        references = assigned([(name, model.card) for name, model in found.items()], request.classes)
         idle = set(asked) - {each.name for each in references}
         if idle:
             raise _idle(min(idle), request)
@@ -61,7 +60,7 @@ def choose_models(request: RunRequest, store: Store | None, grid: WavelengthGrid
             for each in sorted(references, key=lambda each: order.get(each.digest, len(old)))
         )
     locations = tuple(by_digest[each.digest] for each in references)
-    return ChosenModels(locations, tuple(loaded[name] for name in locations), references)
+    return ChosenModels(locations, tuple(found[name] for name in locations), references)
 
 
 def model_location(name: str) -> str:
@@ -75,10 +74,10 @@ def _usual(store: Store | None, grid: WavelengthGrid) -> tuple[str, ...]:
     return pretrained_for(grid.name)
 
 
-def _check_grid(grid: WavelengthGrid, model: SpectrumModel) -> None:
+def _check_grid(grid: WavelengthGrid, model: ModelFiles) -> None:
     if grid == model.card.grid:
         return
-    fitting = [name for name in pretrained_names() if load_model(name).card.grid == grid]
+    fitting = [name for name in pretrained_names() if read_model(name).card.grid == grid]
     raise ConfigurationError(
         "The model is for another instrument than the release's spectra.",
         where=f"model {model.card.name}",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,6 +9,7 @@ from engine.attribution.methods import method_of
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.files.byte_source import is_local
 from engine.run.block_reading import REMOTE_BYTES
+from engine.run.events import FilesListed, RunObservers, Waiting
 from engine.run.plan import (
     Plan,
     choose_block_rows,
@@ -20,20 +18,20 @@ from engine.run.plan import (
     make_plan,
 )
 from engine.run.quarantine import without_corrupt, without_unreadable
-from engine.run.worker import worker_bytes
+from engine.run.worker_memory import worker_bytes
 from engine.spectra.source_file import ReleaseListing
 from engine.store.configuration import RunConfiguration
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, check_configuration
 from engine.surveys.listing import list_release
 from flows.run.model_choice import ChosenModels, choose_models
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from infra.settings import Settings, available_memory, cpu_count
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
-from models.reconstruction_scores import RECONSTRUCTION_SCORES
-from models.spectrum_model import SpectrumModel
-from tasks.run_listener import current_listener
+from models.model_files import ModelFiles
+from models.observers import report
+from models.score_kinds import RECONSTRUCTION_SCORES
 
 DEFAULT_THRESHOLD = 0.01
 
@@ -83,7 +81,7 @@ class PreparedRun:
         return bool(self.plan.blocks or self.waiting_outliers or self.stale_rows)
 
 
-def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
+def prepare(request: RunRequest, settings: Settings, observers: RunObservers = ()) -> PreparedRun:
     """List, configure and plan.
 
     Raises
@@ -95,7 +93,11 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
     # The store first: finding it damaged after an hour of listing would be unkind.
     store = Store.open(request.store) if Store.exists(request.store) else None
     snapshot = Snapshot.read(store.ledger) if store is not None else Snapshot()
-    listing = list_release(request.release, request.layout, current_listener().listing, snapshot.files)
+
+    def on_listed(done: int, files: int) -> None:
+        report(observers, FilesListed(done, files))
+
+    listing = list_release(request.release, request.layout, on_listed, snapshot.files)
     listing = without_unreadable(listing, snapshot)
     chosen = choose_models(request, store, listing.grid)
     configuration = configure(request, chosen, store, listing.spectra)
@@ -104,9 +106,9 @@ def prepare(request: RunRequest, settings: Settings) -> PreparedRun:
         check_configuration(store, configuration)
     plan = make_plan(listing, snapshot, configuration)
     if request.check_data and plan.addition is not None:
-        current_listener().waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs")
+        report(observers, Waiting(f"compare {len(plan.addition.files):,} files with their DATASUMs"))
         listing = without_corrupt(listing, plan.addition.files)
-        current_listener().waiting("")
+        report(observers, Waiting(""))
         plan = make_plan(listing, snapshot, configuration)
     return PreparedRun(
         request=request,
@@ -160,7 +162,7 @@ def configure(
     return configuration
 
 
-def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) -> None:
+def _check_calibration(configuration: RunConfiguration, model: ModelFiles) -> None:
     least = 1.0 / (1.0 + model.calibration_size)
     if configuration.threshold < least:
         raise ConfigurationError(
@@ -171,7 +173,8 @@ def _check_calibration(configuration: RunConfiguration, model: SpectrumModel) ->
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind=ErrorKind.THRESHOLD,
         )
-    method_of(configuration.attribution).refuse(configuration.attribution, model)
+    attribution = configuration.attribution
+    method_of(attribution).refuse(attribution, model.card, model.calibration_size)
 
 
 def _check_memory(
@@ -201,24 +204,3 @@ def _check_memory(
 def _first(*values: _T | None) -> _T:
     """The first value that is not None."""
     return next(value for value in values if value is not None)
-
-
-_handed_over: ContextVar[PreparedRun] = ContextVar("whyspec_prepared_run")
-
-
-@contextmanager
-def handed_over(prepared: PreparedRun) -> Iterator[None]:
-    """Within it, the flow takes this run instead of listing the release again.
-
-    A Prefect flow's own parameters must be plain data, small enough to show.
-    """
-    token = _handed_over.set(prepared)
-    try:
-        yield
-    finally:
-        _handed_over.reset(token)
-
-
-def prepared_run() -> PreparedRun | None:
-    """The run that was handed over, if any."""
-    return _handed_over.get(None)

@@ -10,7 +10,7 @@ from rich.table import Table
 from engine.attribution.signatures import Signature
 from engine.spectra.source_file import RefusedFile
 from flows.console import count, duration, facts
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from models.row_status import RowStatus
 
 _LONGEST_LIST = 10

@@ -21,9 +21,10 @@ from engine.surveys.reading import read_spectra
 from engine.surveys.surveys import files_of_surveys
 from models.credentials import refuse_credentials
 from models.errors import ErrorKind, InputError, QuarantineError
+from models.model_files import pretrained_for
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
-from models.weights import load_model, pretrained_for
+from models.weights import load_model
 
 _LISTED = 8
 

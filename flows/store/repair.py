@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from engine.run.drive import Block, GroupThreads, drive
+from engine.run.events import RunObservers, Stage, Waiting
 from engine.run.executor import Executor, WorkerRecipe
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.source_file import SourceFile
-from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.blocks import BlockResult
 from engine.store.evidence import Evidence, Fault
 from engine.store.repair import Repair, own_spectra, plan_repair
 from engine.store.run_lock import run_lock
@@ -24,21 +23,19 @@ from engine.store.store import Store
 from engine.store.verify import VerifyReport, examine, report_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.reading import inspect
+from flows.run.executors import started_executor
 from flows.run.model_choice import model_location
-from flows.run.run_executor import start_executor
+from flows.run.tally import RunTally
 from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError, RetryError
-from models.weights import load_model
-from tasks.run_listener import ListenerGroup, RunListener, current_listener, listening
-from tasks.run_tally import RunTally
+from models.model_files import read_model
+from models.observers import report
 
 _SERIAL_BLOCKS = 4
 """Up to so many blocks are run in this process: starting Ray would take longer."""
 
 _ROUNDS = 2
 """A plan that is recovered in the first tells which blocks the second must run."""
-
-_ATTEMPTS = 4
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,7 @@ class RepairReport:
 def repair(
     url: str,
     settings: Settings,
+    observers: RunObservers = (),
     *,
     models: tuple[str, ...] = (),
     workers: int = 0,
@@ -98,10 +96,12 @@ def repair(
     RetryError : another process writes to the store, or a fault that did not pass.
     """
     store, tally = Store.open(url), RunTally()
-    with ExitStack() as stack:
-        stack.enter_context(listening(ListenerGroup(current_listener(), tally)))
-        told = current_listener().waiting
-        lock = stack.enter_context(run_lock(url, "repair", wait=wait, state=tally.state, told=told))
+    observers = (*observers, tally)
+
+    def on_wait(what: str) -> None:
+        report(observers, Waiting(what))
+
+    with run_lock(url, "repair", wait=wait, state=tally.state, on_wait=on_wait) as lock:
         store.ledger.guard = lock.check
         recipe = WorkerRecipe(
             _locations(store, models),
@@ -109,8 +109,8 @@ def repair(
             settings.threads_per_worker,
             settings.occlusion_memory,
         )
-        work = _Work(store, recipe, settings, workers)
-        told("read the store")
+        work = _Work(store, recipe, settings, workers, observers)
+        on_wait("read the store")
         evidence, faults = examine(store.objects, None)
         before = report_of(url, evidence, faults)
         unrepairable: tuple[Fault, ...] = ()
@@ -120,13 +120,13 @@ def repair(
             if not plan.has_work:
                 break
             work.repair(plan, evidence)
-            told("read the store again")
+            on_wait("read the store again")
             evidence, faults = examine(store.objects, None)
             if not faults:
                 break
         if not faults and before.leftovers:
             store.objects.delete(before.leftovers)
-        told("")
+        on_wait("")
         after = report_of(url, evidence, faults)
         left = {fault.where for fault in faults}
         return RepairReport(
@@ -145,7 +145,7 @@ def repair(
 def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
     """Where workers find the store's models, in its order: as given, else where the store says."""
     known = store.configuration.models
-    given = {load_model(name).card.digest: model_location(name) for name in models}
+    given = {read_model(name).card.digest: model_location(name) for name in models}
     for digest in given.keys() - {each.digest for each in known}:
         raise ConfigurationError(
             "The model is none of those that the store was made with.",
@@ -161,8 +161,16 @@ def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
 class _Work:
     """A repair under way: what was done so far."""
 
-    def __init__(self, store: Store, recipe: WorkerRecipe, settings: Settings, workers: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        recipe: WorkerRecipe,
+        settings: Settings,
+        workers: int,
+        observers: RunObservers,
+    ) -> None:
         self._store = store
+        self._observers = observers
         self._recipe = recipe
         self._settings = settings
         self._workers = workers
@@ -190,49 +198,45 @@ class _Work:
         store.mark_superseded(snapshot, snapshot.newly_superseded)
 
     def _run(self, plan: Repair, evidence: Evidence, snapshot: Snapshot) -> Snapshot:
-        store, listener = self._store, current_listener()
-        with ExitStack() as stack:
-            few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
-            executor = start_executor(
-                "serial" if few else "ray", self._recipe, self._settings, self._workers, stack
-            )
-            listener.stage("scoring", len(plan.score_blocks), sum(each.spectra for each in plan.score_blocks))
-            snapshot = self._run_all(plan.score_blocks, executor, snapshot)
+        store = self._store
+        few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
+        with (
+            GroupThreads() as threads,
+            started_executor(
+                "serial" if few else "ray", self._recipe, self._settings, self._workers, "", self._observers
+            ) as executor,
+        ):
+            snapshot = self._drive("scoring", plan.score_blocks, executor, threads, snapshot)
             self.scored += len(plan.score_blocks)
             made = [
                 path for block in plan.own_spectra for path in _stage(store, own_spectra(evidence, block))
             ]
-            spectra = sum(block.spectra for block in plan.attribution_blocks)
-            listener.stage("explaining", len(plan.attribution_blocks), spectra)
-            snapshot = self._run_all(plan.attribution_blocks, executor, snapshot)
+            snapshot = self._drive("explaining", plan.attribution_blocks, executor, threads, snapshot)
             self.explained += len(plan.attribution_blocks)
         store.objects.delete(made)
         if not len(snapshot.waiting_outliers):
             store.clear_staging()
         return snapshot
 
-    def _run_all(
-        self, blocks: Sequence[ScoreBlock | AttributionBlock], executor: Executor, snapshot: Snapshot
+    def _drive(
+        self,
+        stage: Stage,
+        blocks: Sequence[Block],
+        executor: Executor,
+        threads: GroupThreads,
+        snapshot: Snapshot,
     ) -> Snapshot:
-        """Run blocks on as many threads as the executor has slots, and record what came out."""
-        ledger, listener = self._store.ledger, current_listener()
+        """Run blocks and record what came out in place of what is recorded."""
         recorded = {"score": snapshot.scored, "attribution": snapshot.explained}
-        results = []
-        with ThreadPoolExecutor(executor.slots) as pool:
-            running = [pool.submit(_run_patiently, block, executor, listener) for block in blocks]
-            try:
-                for done in as_completed(running):
-                    result = done.result()
-                    results.append(result)
-                    earlier = recorded[result.kind].get(result.index)
-                    if result != earlier:
-                        ledger.replace(result)
-                    if earlier is not None and _values(result) != _values(earlier):
-                        self.changed.append(f"{result.kind} block {result.index}")
-                    listener.finished(result)
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+
+        def keep(result: BlockResult) -> None:
+            earlier = recorded[result.kind].get(result.index)
+            if result != earlier:
+                self._store.ledger.replace(result)
+            if earlier is not None and _values(result) != _values(earlier):
+                self.changed.append(f"{result.kind} block {result.index}")
+
+        results = drive(stage, blocks, executor, threads.submit, keep, self._observers)
         return snapshot.with_results(results)
 
 
@@ -277,20 +281,6 @@ def _stage(store: Store, selected: SelectedSpectra) -> list[str]:
             made.append(path)
         store.objects.put(path, staged_bytes(part))
     return made
-
-
-def _run_patiently(
-    block: ScoreBlock | AttributionBlock, executor: Executor, listener: RunListener
-) -> BlockResult:
-    for attempt in range(_ATTEMPTS):
-        try:
-            return executor.run(block)
-        except RetryError as error:
-            if attempt + 1 == _ATTEMPTS:
-                raise
-            listener.retrying(block, error)
-            time.sleep(2.0**attempt)
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _values(result: BlockResult) -> dict[str, str]:

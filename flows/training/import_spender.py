@@ -17,12 +17,13 @@ from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError
 from models.model_card import ModelCard
+from models.model_files import CARD
 from models.signal_to_noise import signal_to_noise
 from models.spender.files import read_spender_file
 from models.spender.importing import import_spender
 from models.spender.model import SpenderModel
 from models.training.calibrating import calibrate_on
-from models.weights import CARD, save_model
+from models.weights import save_model
 
 LEAST_SPECTRA = 100
 """Fewest spectra that say which scores are usual: a tail of one in a hundred."""

@@ -9,14 +9,15 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from engine.run.events import FilesListed
+from engine.training.events import FilesSearched, Note, SpectraRead, TrainingEvent
 from flows.console import facts
 from models.model_card import ModelCard
 from models.training.fit import TrainingProgress
-from tasks.run_listener import SilentListener
 
 
-class TrainingBars(SilentListener):
-    """Shows a training on a console; a context manager, and a listener of listings and of trainings."""
+class TrainingBars:
+    """Shows a training on a console; a context manager and an observer."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -42,32 +43,25 @@ class TrainingBars(SilentListener):
         """Stop drawing, leaving the last state."""
         self._progress.stop()
 
-    def listing(self, done: int, files: int) -> None:
-        """Files listed."""
-        self._progress.update(self._bar("list files"), completed=done, total=files)
+    def on_event(self, event: FilesListed | TrainingEvent) -> None:
+        """Draw it."""
+        match event:
+            case FilesListed(done, files):
+                self._draw("list files", done, files)
+            case FilesSearched(done, files):
+                self._draw("choose spectra", done, files)
+            case SpectraRead(done, spectra):
+                self._draw("prepare spectra", done, spectra)
+            case Note(text):
+                self._console.print(text, soft_wrap=True)
+            case TrainingProgress():
+                loss = f"loss {event.training_loss:.4g}, held out {event.validation_loss:.4g}"
+                self._draw(f"fit the {event.stage}", event.epoch, event.epochs, loss)
 
-    def looked(self, files: int, of: int) -> None:
-        """Files looked at for what they hold."""
-        self._progress.update(self._bar("choose spectra"), completed=files, total=of)
-
-    def read(self, spectra: int, of: int) -> None:
-        """Spectra read and normalised."""
-        self._progress.update(self._bar("prepare spectra"), completed=spectra, total=of)
-
-    def note(self, text: str) -> None:
-        """A line above the bars."""
-        self._console.print(text, soft_wrap=True)
-
-    def epoch(self, state: TrainingProgress) -> None:
-        """An epoch is over."""
-        loss = f"loss {state.training_loss:.4g}, held out {state.validation_loss:.4g}"
-        bar = self._bar(f"fit the {state.stage}")
-        self._progress.update(bar, completed=state.epoch, total=state.epochs, loss=loss)
-
-    def _bar(self, title: str) -> TaskID:
+    def _draw(self, title: str, done: int, total: int, loss: str = "") -> None:
         if title not in self._bars:
             self._bars[title] = self._progress.add_task(title, total=None, loss="")
-        return self._bars[title]
+        self._progress.update(self._bars[title], completed=done, total=total, loss=loss)
 
 
 def show_card(console: Console, card: ModelCard, directory: Path) -> None:

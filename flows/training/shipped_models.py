@@ -28,9 +28,10 @@ from engine.training.request import TrainingRequest
 from flows.console import counting
 from flows.training.progress import TrainingBars
 from models.model_card import ModelCard
+from models.model_files import PRETRAINED
 from models.training.fit import TrainingPopulation, TrainingSettings, fit
 from models.training.spectra import TrainingSplit
-from models.weights import PRETRAINED, save_model
+from models.weights import save_model
 
 SPECTRA = 10_000
 SEED = 20_261_123
@@ -116,7 +117,7 @@ def make(
     fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000, threads=1)
     data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
     with TrainingBars(console) as bars:
-        model = fit(training, population, fitting, data, lambda state, _: bars.epoch(state))
+        model = fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
     return save_model(model, PRETRAINED / recipe.name)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -49,20 +48,6 @@ class ScoringModel(CalibratedModel):
         self.joint = JointScore()
         self.calibration = Calibration()
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
-
-    @property
-    def floats_per_pixel(self) -> int:
-        """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
-        settings = self.encoder.settings
-        # Flux, its copies while it is pasted and scaled, the first layer's three channels; then
-        # every layer's output before and after its activation.
-        held, stride = 10.0, 1
-        for channels, step in zip(settings.channels, settings.strides, strict=True):
-            stride *= step
-            held += 2 * channels / stride
-        # The modes of a few spectra, their products and sums, shared out over a batch of a hundred.
-        held += 5 * self.residual_factors.modes.shape[1] * _SCANNED_AT_ONCE / 100
-        return math.ceil(held)
 
     def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """Latents (B, S) of flux (B, N), ivar (B, N), redshift (B,)."""

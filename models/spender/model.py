@@ -13,16 +13,12 @@ from models.calibration.calibration import Calibration
 from models.model_card import ModelCard
 from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
 from models.spender.decoder import SpenderDecoder
-from models.spender.encoder import AT_ONCE, CHANNELS, SpenderEncoder
+from models.spender.encoder import SpenderEncoder
 from models.spender.flow import SpenderFlow
 from models.spender.gap_filling import GapFilling
 from models.spender.quick import QuickEncoder
 
 KIND = "spender"
-
-_HELD, _OF = 3 * CHANNELS[0], 64
-"""Numbers per pixel in the first convolution (its output, less its mean, squared) of the few spectra that go
-through it together, and a usual number of spectra in a batch, which share them."""
 
 
 class SpenderModel(CalibratedModel):
@@ -51,11 +47,6 @@ class SpenderModel(CalibratedModel):
         # For explanations; made when the first is asked for, of weights that do not change any more.
         self._quick: tuple[QuickEncoder, SpenderFlow] | None = None
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, sizes["latents"]))
-
-    @property
-    def floats_per_pixel(self) -> int:
-        """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
-        return 16 + _HELD * AT_ONCE["cpu"] // _OF
 
     def encode(self, flux: Tensor, ivar: Tensor) -> Tensor:
         """Latents (B, S) of flux and ivar (B, N)."""

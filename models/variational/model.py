@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.model_card import ModelCard
-from models.reconstruction_scores import Form, ReconstructedSpectra, ReconstructionScore
+from models.reconstruction_scores import ReconstructedSpectra, ReconstructionScore
+from models.score_kinds import Form
 from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
 from models.variational.rest_frame import RestFrame, RestTaps
 
@@ -91,13 +92,6 @@ class VariationalModel(CalibratedModel):
         self.register_buffer("usual", torch.ones(card.rest_size))
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, latents))
         self.register_buffer("wavelength", torch.from_numpy(card.grid.wavelength()), persistent=False)
-
-    @property
-    def floats_per_pixel(self) -> int:
-        """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
-        # Sixteen arrays in double precision: flux, ivar, reconstruction, residuals and terms of the score,
-        # each before and after its mask. Taps are held for few spectra only.
-        return 32
 
     def taps(self, ivar: Tensor, redshift: Tensor) -> RestTaps:
         """How spectra of ivar (B, N) at redshift (B,) come to the rest frame."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import pickle
 import re
 import socket
 from collections.abc import Iterator
@@ -12,15 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from flows.run.execution import new_run_name
 from infra.log_output import (
-    WORKER_VARIABLE,
     LogOutput,
+    log_named,
     set_up_logging,
     set_up_logging_of_flow,
-    set_up_worker_logging,
-    worker_environment,
+    worker_log,
 )
-from infra.run_identity import current_run_id, new_run_id, run_named
 from infra.settings import Settings
 from models.errors import ConfigurationError
 from models.log_events import log_event, log_fields
@@ -48,19 +48,16 @@ def records(path: Path) -> list[dict[str, object]]:
 
 
 def test_a_run_id_sorts_by_time_and_does_not_repeat() -> None:
-    first, second = new_run_id(), new_run_id()
+    first, second = new_run_name(), new_run_name()
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{6}", first)
     assert first != second
     assert first[:15] <= second[:15]
-    with run_named(first):
-        assert current_run_id() == first
-    assert current_run_id() == ""
 
 
 def test_a_json_record_says_who_where_and_what(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "run.log"
     set_up_logging(LogOutput(form="json", file=str(file)))
-    with run_named("20261124-093015-4f1c9a"), log_fields(block_kind="score", block=3):
+    with log_named("20261124-093015-4f1c9a"), log_fields(block_kind="score", block=3):
         log_event(LOG, logging.INFO, "block-done", "done 100% of s3://me:pass@bucket", seconds=1.5)
         log_event(LOG, logging.DEBUG, "detail", "not for the file")
     LOG.warning("outside %s", "a run", extra={})
@@ -94,7 +91,7 @@ def test_fields_are_redacted_and_the_line_stays_json(tmp_path: Path) -> None:
 def test_a_text_record_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "run.log"
     set_up_logging(LogOutput(file=str(file)))
-    with run_named("R"), log_fields(block_kind="score", block=3):
+    with log_named("R"), log_fields(block_kind="score", block=3):
         LOG.info("read https://me:pass@host/a")
         log_event(LOG, logging.WARNING, "block-retried", "score block 3 will be tried again: disk\nfull")
     process = f"R {socket.gethostname()}:{os.getpid()}"
@@ -108,12 +105,11 @@ def test_a_text_record_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.splitlines() == lines[1:]
 
 
-def test_a_worker_logs_beside_the_coordinator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_logs_beside_the_coordinator(tmp_path: Path) -> None:
     settings = Settings(log_file=tmp_path / "run.log", log_format="json")
-    with run_named("20261124-093015-4f1c9a"):
-        variables = worker_environment(settings)
-    monkeypatch.setenv(WORKER_VARIABLE, variables[WORKER_VARIABLE])
-    set_up_worker_logging()
+    sent = pickle.dumps(worker_log(settings, "20261124-093015-4f1c9a"))
+    begin_process = pickle.loads(sent)  # noqa: S301 - our own
+    begin_process()
     LOG.info("from a worker")
     started, record = records(tmp_path / f"run.worker-{socket.gethostname()}-{os.getpid()}.log")
     assert (started["event"], started["run"]) == ("worker-started", "20261124-093015-4f1c9a")
@@ -122,12 +118,10 @@ def test_a_worker_logs_beside_the_coordinator(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_worker_without_a_disk_for_its_log_works_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    settings = Settings(log_file=tmp_path / "file" / "run.log")
-    monkeypatch.setenv(WORKER_VARIABLE, worker_environment(settings)[WORKER_VARIABLE])
-    set_up_worker_logging()
+    worker_log(Settings(log_file=tmp_path / "file" / "run.log"), "R")()
     assert "The log file cannot be written." in capsys.readouterr().err
 
 

@@ -15,8 +15,8 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.filters import ArtifactFilter
 
 from flows.run_release import run_release
-from infra.prefect_server import PrefectServer
 from infra.settings import Settings
+from tests.servers.prefect import PrefectServer
 from tests.small_run import (
     BLOCK_ROWS,
     OUTLIER_BLOCK_ROWS,
@@ -55,45 +55,30 @@ def deployment_file(home: Path, release: Path, store: Path, model: Path) -> Path
 
 @pytest.mark.slow
 def test_a_deployed_increment_shows_itself_on_the_server(
-    release: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    release: Path, model: Path, tmp_path: Path, prefect_server: PrefectServer
 ) -> None:
     store = tmp_path / "deployed.zarr"
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "server"))
-    server = PrefectServer()
-    try:
-        server.wait()
-        with SyncPrefectClient(server.api_url) as client:
-            client.create_work_pool(WorkPoolCreate(name="whyspec", type="process"))
-            file = deployment_file(tmp_path, release, store, model)
-            deployed = prefect(
-                server.api_url, tmp_path, "--no-prompt", "deploy", "--all", "--prefect-file", str(file)
-            )
-            assert deployed.returncode == 0, deployed.stdout + deployed.stderr
-            deployment = client.read_deployment_by_name("process/increment")
-            assert [str(each.schedule.cron) for each in deployment.schedules] == ["30 2 * * *"]  # type: ignore[union-attr]
-            assert deployment.global_concurrency_limit is not None
-            assert deployment.global_concurrency_limit.limit == 1
-            asked = client.create_flow_run_from_deployment(deployment.id)
-            worked = prefect(
-                server.api_url,
-                tmp_path,
-                "worker",
-                "start",
-                "--pool",
-                "whyspec",
-                "--run-once",
-                "--type",
-                "process",
-            )
-            flow_run = client.read_flow_run(asked.id)
-            assert flow_run.state is not None
-            assert flow_run.state.is_completed(), worked.stdout + worked.stderr
-            # What was asked is there to see.
-            assert flow_run.parameters["request"]["store"] == str(store)
-            artifacts: list[Any] = client.read_artifacts(artifact_filter=ArtifactFilter())
-            logs = [log.message for log in client.read_logs()]
-    finally:
-        server.stop()
+    url = prefect_server.api_url
+    with SyncPrefectClient(url) as client:
+        client.create_work_pool(WorkPoolCreate(name="whyspec", type="process"))
+        file = deployment_file(tmp_path, release, store, model)
+        deployed = prefect(url, tmp_path, "--no-prompt", "deploy", "--all", "--prefect-file", str(file))
+        assert deployed.returncode == 0, deployed.stdout + deployed.stderr
+        deployment = client.read_deployment_by_name("process/increment")
+        assert [str(each.schedule.cron) for each in deployment.schedules] == ["30 2 * * *"]  # type: ignore[union-attr]
+        assert deployment.global_concurrency_limit is not None
+        assert deployment.global_concurrency_limit.limit == 1
+        asked = client.create_flow_run_from_deployment(deployment.id)
+        worked = prefect(
+            url, tmp_path, "worker", "start", "--pool", "whyspec", "--run-once", "--type", "process"
+        )
+        flow_run = client.read_flow_run(asked.id)
+        assert flow_run.state is not None
+        assert flow_run.state.is_completed(), worked.stdout + worked.stderr
+        # What was asked is there to see.
+        assert flow_run.parameters["request"]["store"] == str(store)
+        artifacts: list[Any] = client.read_artifacts(artifact_filter=ArtifactFilter())
+        logs = [log.message for log in client.read_logs()]
     alone = tmp_path / "alone.zarr"
     summary = run_release(small_request(release, alone, model), Settings())
     assert tree_bytes(store) == tree_bytes(alone)

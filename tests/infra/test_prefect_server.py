@@ -1,102 +1,62 @@
-"""The Prefect server of a command: quiet, out of the way of the user's own, and gone with its parent."""
+"""The user's Prefect server: found where the user names it, and the user's settings stay."""
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from infra.prefect_environment import cache_directory, prepare_prefect
-from tests.small_run import environment
+from infra.flow_call import as_flow
+from infra.prefect_server import has_server, quieten_prefect
 
-VARIABLES = (
-    "PREFECT_API_URL",
-    "PREFECT_HOME",
-    "PREFECT_PROFILE",
-    "PREFECT_LOGGING_LEVEL",
-    "XDG_CACHE_HOME",
-    "HOME",
-)
+VARIABLES = ("PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE", "PREFECT_LOGGING_LEVEL", "HOME")
 
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """No Prefect variable set, an empty home directory."""
     for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+        # Set first, so that what is set within the test is undone too.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
 
-def answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2):  # noqa: S310 - http
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
+def profiles(home: Path, active: str) -> None:
+    (home / "profiles.toml").write_text(
+        f'active = "{active}"\n'
+        '[profiles.ephemeral]\n[profiles.cluster]\nPREFECT_API_URL = "http://p.example/api"\n'
+    )
 
 
-def test_a_bare_machine_gets_a_home_of_whyspecs_own(bare: Path) -> None:
-    assert prepare_prefect() is False
-    assert os.environ["PREFECT_HOME"] == str(bare / ".cache" / "whyspec" / "prefect")
-    # Prefect makes the last directory only, and warns if it cannot.
-    assert (bare / ".cache" / "whyspec").is_dir()
-    assert os.environ["DO_NOT_TRACK"] == "1"
-    assert not (bare / ".prefect").exists()
+def test_a_bare_machine_has_no_server_and_gets_nothing_of_prefects(bare: Path) -> None:
+    def work(number: int) -> int:
+        return number + 1
+
+    assert not has_server()
+    assert as_flow("count", work) is work
+    assert list(bare.iterdir()) == []
 
 
 def test_the_users_server_and_settings_stay(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://prefect.example/api")
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "INFO")
-    assert prepare_prefect() is True
+    assert has_server()
+    quieten_prefect()
     assert os.environ["PREFECT_LOGGING_LEVEL"] == "INFO"
+    assert os.environ["DO_NOT_TRACK"] == "1"
     assert "PREFECT_HOME" not in os.environ
 
 
-def test_a_profile_with_a_server_counts_as_the_users(bare: Path) -> None:
+def test_a_profile_with_a_server_counts_as_the_users(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (bare / ".prefect").mkdir()
-    (bare / ".prefect" / "profiles.toml").write_text(
-        'active = "cluster"\n[profiles.ephemeral]\n[profiles.cluster]\nPREFECT_API_URL = "http://p.example/api"\n'
-    )
-    assert prepare_prefect() is True
-    (bare / ".prefect" / "profiles.toml").write_text('active = "ephemeral"\n[profiles.ephemeral]\n')
-    assert prepare_prefect() is False
-
-
-def test_the_cache_follows_xdg(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(bare / "elsewhere"))
-    assert cache_directory() == bare / "elsewhere" / "whyspec"
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_the_server_ends_with_the_command_however_that_ends(how: signal.Signals) -> None:
-    code = (
-        "from infra.prefect_server import prefect_starting\n"
-        "import time\n"
-        "with prefect_starting() as answering, answering():\n"
-        "    from prefect.settings import PREFECT_API_URL\n"
-        "    print(PREFECT_API_URL.value(), flush=True)\n"
-        "    time.sleep(300)\n"
-    )
-    own = environment()
-    # Other tests may have a server running that theirs is; this one must start its own.
-    own.pop("PREFECT_API_URL", None)
-    with subprocess.Popen(
-        [sys.executable, "-c", code], env=own, stdout=subprocess.PIPE, text=True
-    ) as command:
-        assert command.stdout is not None
-        url = command.stdout.readline().strip()
-        assert answers(url)
-        command.send_signal(how)
-        command.wait(timeout=20)
-    deadline = time.monotonic() + 30
-    while answers(url) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not answers(url)
+    profiles(bare / ".prefect", "cluster")
+    assert has_server()
+    profiles(bare / ".prefect", "ephemeral")
+    assert not has_server()
+    monkeypatch.setenv("PREFECT_PROFILE", "cluster")
+    assert has_server()
+    monkeypatch.setenv("PREFECT_HOME", str(bare / "elsewhere"))
+    assert not has_server()

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from models.errors import BugError
 from models.line_mask import PUBLISHED_LINES, VACUUM_LINES, line_pixels
 from models.reconstruction_scores import (
-    RECONSTRUCTION_SCORES,
     ReconstructedSpectra,
     ReconstructionScore,
     reconstruction_scores,
 )
+from models.score_kinds import RECONSTRUCTION_SCORES
 
 COLUMN = {name: index for index, name in enumerate(RECONSTRUCTION_SCORES)}
 

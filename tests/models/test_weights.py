@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from models.errors import ConfigurationError, InputError
+from models.model_files import FLOATS_PER_PIXEL, PRETRAINED, pretrained_for, pretrained_names, read_model
 from models.scoring.scoring_model import ScoringModel
-from models.weights import load_model, pretrained_for, pretrained_names, save_model
+from models.weights import MODEL_KINDS, load_model, save_model
 
 
 @pytest.fixture
@@ -82,8 +83,16 @@ def test_shipped_models_load_and_tell_what_they_are(name: str) -> None:
     assert {"validation_fidelity", "reconstruction_chi2_per_pixel"} <= set(model.card.metrics)
 
 
-def test_shipped_models_are_small() -> None:
-    import models.weights
+def test_files_say_what_the_loaded_model_does(saved: Path) -> None:
+    for name in (str(saved), *pretrained_names()):
+        files, model = read_model(name), load_model(name)
+        assert files.card == model.card
+        assert files.calibration_size == model.calibration_size
+        assert files.tensor_bytes == sum(tensor.nbytes for tensor in model.state_dict().values())
+        assert files.floats_per_pixel == model.floats_per_pixel
+    assert set(MODEL_KINDS) == set(FLOATS_PER_PIXEL)
 
-    total = sum(path.stat().st_size for path in models.weights.PRETRAINED.rglob("*") if path.is_file())
+
+def test_shipped_models_are_small() -> None:
+    total = sum(path.stat().st_size for path in PRETRAINED.rglob("*") if path.is_file())
     assert total < 16e6

@@ -10,11 +10,11 @@ from engine.attribution.method import AttributionMethod
 from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.settings import OcclusionSettings
 from models.errors import ConfigurationError, ErrorKind
+from models.model_card import ModelCard
 
 if TYPE_CHECKING:
     from engine.attribution.occlusion.attribution import OcclusionAttribution
     from engine.attribution.subject import Subject
-    from models.spectrum_model import SpectrumModel
 
 
 def forward_passes(settings: OcclusionSettings, pixels: int) -> int:
@@ -34,22 +34,22 @@ def _attribute(subject: Subject, settings: OcclusionSettings) -> OcclusionAttrib
     return attribute(subject, settings)
 
 
-def _refuse(settings: OcclusionSettings, model: SpectrumModel) -> None:
-    if settings.baselines > model.calibration_size:
+def _refuse(settings: OcclusionSettings, card: ModelCard, calibration_size: int) -> None:
+    if settings.baselines > calibration_size:
         raise ConfigurationError(
             "More baselines are asked for than the model has calibration spectra.",
             where="--baselines",
             got=settings.baselines,
-            allowed=f"1 to {model.calibration_size} of {model.card.name}",
+            allowed=f"1 to {calibration_size} of {card.name}",
             remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
             kind=ErrorKind.BASELINES,
         )
-    if max(settings.windows) > model.card.grid.size:
+    if max(settings.windows) > card.grid.size:
         raise ConfigurationError(
             "A window is wider than the spectrum.",
             where="--windows",
             got=max(settings.windows),
-            allowed=f"1 to {model.card.grid.size} pixels",
+            allowed=f"1 to {card.grid.size} pixels",
             remedy="Leave that width out.",
             kind=ErrorKind.WINDOWS,
         )

@@ -12,7 +12,8 @@ from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.reconstruction_scores import ExplainableReconstructionScore
 from models.errors import BugError, ConfigurationError
-from models.reconstruction_scores import RECONSTRUCTION_SCORES, ReconstructedSpectra, reconstruction_scores
+from models.reconstruction_scores import ReconstructedSpectra, reconstruction_scores
+from models.score_kinds import RECONSTRUCTION_SCORES
 from models.scoring.scoring_model import ScoringModel
 from tests.models.local.linear_model import GRID, PIXELS, LinearModel
 

@@ -208,7 +208,7 @@ def test_settings_that_do_not_suit_a_model_are_refused_before_any_work(tiny_mode
         (OcclusionSettings(windows=(1, 10**6)), "--windows\n  got: 1000000"),
     ):
         with pytest.raises(ConfigurationError, match=text):
-            method_of(settings).refuse(settings, tiny_model)
+            method_of(settings).refuse(settings, tiny_model.card, tiny_model.calibration_size)
 
 
 def observed(model: ScoringModel) -> SelectedSpectra:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.run_fixtures import model, prefect, ray, release
+from tests.run_fixtures import model, ray, release
 
-__all__ = ["model", "prefect", "ray", "release"]
+__all__ = ["model", "ray", "release"]

@@ -18,7 +18,8 @@ from engine.attribution.occlusion.dense import DenseOccluder
 from engine.run.executor import WorkerRecipe
 from engine.run.plan import begin
 from engine.run.serial import SerialExecutor
-from engine.run.worker import BlockWorker, worker_bytes
+from engine.run.worker import BlockWorker
+from engine.run.worker_memory import worker_bytes
 from engine.spectra.normalisation import normalise
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.reading import StoreView
@@ -28,6 +29,7 @@ from flows.run.preparation import prepare
 from infra.settings import Settings
 from models.errors import BugError, ConfigurationError
 from models.local.local_score import LocalScore
+from models.model_files import read_model
 from models.row_status import RowStatus
 from models.weights import load_model, save_model
 from tests.engine.store.store_builders import attribution_blocks
@@ -236,7 +238,7 @@ def test_an_executor_works_only_inside_its_context(release: Path, model: Path, t
 
 def test_memory_grows_with_what_a_worker_holds(release: Path, model: Path, tmp_path: Path) -> None:
     store, _ = begun(release, tmp_path / "s.zarr", model)
-    small, models = store.configuration, [load_model(str(model))]
+    small, models = store.configuration, [read_model(str(model))]
     needed = worker_bytes(small, models)
     assert worker_bytes(replace(small, outlier_block_rows=100_000), models) > 10 * needed
     assert worker_bytes(replace(small, block_rows=10_000_000), models) > 10 * needed

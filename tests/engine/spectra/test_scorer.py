@@ -7,7 +7,7 @@ import numpy as np
 from engine.spectra.normalisation import NormalisedSpectra
 from engine.spectra.rows import Rows
 from engine.spectra.scorer import Scorer
-from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.score_kinds import RECONSTRUCTION_SCORES
 from models.scoring.scoring_model import ScoringModel
 
 

@@ -66,7 +66,7 @@ def test_waiting_takes_the_store_when_the_holder_ends(finished):
     first.take(0.0, lambda _: None)
     timer = threading.Timer(0.3, first.release)
     timer.start()
-    with run_lock(finished.url, "repair", wait=30, told=said.append, timing=QUICK) as second:
+    with run_lock(finished.url, "repair", wait=30, on_wait=said.append, timing=QUICK) as second:
         found = found_lock(finished.objects)
         assert found is not None
         assert found.record.holder == second.holder

@@ -16,6 +16,7 @@ from flows.bench.pipeline_parts import PartSeconds
 from flows.bench.pipeline_release import pipeline_release
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
 from flows.bench.read_ahead import ReadAhead
+from flows.bench.start_up import StartUp
 from flows.command_line import run_command
 from tests.small_run import whyspec
 
@@ -26,7 +27,8 @@ def bench() -> PipelineBench:
     parts = PartSeconds(400, 0.01, 0.005, 0.095, 2.0)
     small = replace(run, spectra=250, files=3, driver_bytes=2**30 - 2**20)
     machine = Machine("cpu", 2, 1, "cpu", "cpu", "", "", "", None, None)
-    return PipelineBench("m", 2, 100, parts, small, run, ReadAhead(500, 4, 0.1, 2.0, 4.0, 4.5), machine)
+    ahead, start = ReadAhead(500, 4, 0.1, 2.0, 4.0, 4.5), StartUp(2.5, 5.5, 0.9)
+    return PipelineBench("m", 2, 100, parts, small, run, ahead, start, machine)
 
 
 def test_what_is_derived_follows_from_what_was_measured() -> None:
@@ -79,6 +81,8 @@ def test_one_json_document_and_the_table_beside_it(tmp_path: Path) -> None:
     assert min(found["parts"][name] for name in ("decode", "normalise", "score", "explain")) > 0
     assert found["derived"]["spectra_per_second"] == pytest.approx(320 / found["run"]["seconds"])
     assert sum(found["derived"]["shares"].values()) == pytest.approx(1.0)
+    assert found["start_up"]["serial"] > 0
+    assert 0 < found["start_up"]["nothing"] < found["start_up"]["ray"]
     assert "bottleneck" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list((tmp_path / "b").glob("stores-*")), "stores are cleaned up"

@@ -16,21 +16,20 @@ import pytest
 from astropy.io import fits
 
 from engine.files import file_systems
-from engine.run import block_reading
+from engine.run import block_reading, drive
+from engine.run.events import FilesListed, RunEvent
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import InputError, RetryError
 from models.row_status import RowStatus
-from tasks.block_groups import run_group
-from tasks.run_listener import SilentListener, listening
 from tests.servers.http_ranges import Fault, RangeServer
 from tests.servers.s3 import BUCKET, S3Server
 from tests.small_run import SPECTRA, small_release, small_request, tree_bytes
 
-pytestmark = pytest.mark.usefixtures("prefect", "impatient")
+pytestmark = pytest.mark.usefixtures("impatient")
 
 PER_FILE = 5
 BLOCK_ROWS = 20
@@ -39,15 +38,16 @@ BLOCK_ROWS = 20
 Change = Callable[[fits.HDUList], None]
 
 
-class Meanwhile(SilentListener):
+class Meanwhile:
     """Does something when all files have been listed and none has been read."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act
 
-    def listing(self, done: int, files: int) -> None:
-        if done == files:
-            self._act()
+    def on_event(self, event: RunEvent) -> None:
+        match event:
+            case FilesListed(done, files) if done == files:
+                self._act()
 
 
 @pytest.fixture
@@ -57,9 +57,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(file_systems, "READ_SECONDS", 0.3)
     monkeypatch.setattr(block_reading, "_PAUSE", 0.05)
-    monkeypatch.setattr(run_group, "retries", 1)
-    monkeypatch.setattr(run_group, "retry_delay_seconds", [0.01])
-    monkeypatch.setattr(run_group, "retry_jitter_factor", None)
+    monkeypatch.setattr(drive, "RETRIES", 1)
+    monkeypatch.setattr(drive, "FIRST_PAUSE", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +68,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def sound(many: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> Path:
+def sound(many: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of that release when nothing goes wrong; not to be changed."""
     store = tmp_path_factory.mktemp("sound") / "odd.zarr"
     run_release(replace(small_request(many, store, model), block_rows=BLOCK_ROWS), Settings())
@@ -90,8 +89,8 @@ def run(model: Path, tmp_path: Path) -> Callable[..., RunSummary]:
         release: object, store: object = tmp_path / "odd.zarr", meanwhile: Callable[[], object] = lambda: None
     ) -> RunSummary:
         request = replace(small_request(Path(), Path(), model), release=(str(release),), store=str(store))
-        with listening(Meanwhile(meanwhile)):
-            summary = run_release(replace(request, block_rows=BLOCK_ROWS), Settings())
+        asked = replace(request, block_rows=BLOCK_ROWS)
+        summary = run_release(asked, Settings(), [Meanwhile(meanwhile)])
         check_sums(summary)
         return summary
 

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from engine.simulation.release import SimulationSettings, simulate_release
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from flows.run_release import run_release
 from infra.settings import Settings
 

@@ -30,7 +30,7 @@ from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.store.verify import verify
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from infra.settings import Settings
 from models.errors import ConfigurationError
 from models.weights import load_model, save_model
@@ -140,7 +140,7 @@ def request_for(listed: Sequence[Path], store: Path, model: Path) -> RunRequest:
 
 
 def run(request: RunRequest, stop_after: int | None = None) -> Plan:
-    """What :func:`flows.process.process` does, in this thread; stopped after so many blocks."""
+    """What :func:`flows.run.work.work` does, in this thread; stopped after so many blocks."""
     prepared = prepare(request, Settings())
     store = prepared.store or Store.create(request.store, prepared.configuration)
     snapshot = begin(store, prepared.plan, prepared.snapshot)

@@ -88,7 +88,7 @@ def undisturbed(tokens: Sequence[object], directory: Path, before: Path | None =
 
 
 @pytest.fixture(scope="module", autouse=True)
-def forking(prefect: None) -> None:
+def forking() -> None:
     begin_server()
 
 

@@ -17,14 +17,12 @@ from engine.attribution.signatures import counted
 from engine.query.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.request import RunRequest, RunSummary
 from flows.run.summary_tables import show_summary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import ConfigurationError, StoreError
 from tests.small_run import SPECTRA, THRESHOLD, publish_sums, small_release, small_request, tree_bytes
-
-pytestmark = pytest.mark.usefixtures("prefect")
 
 Run = Callable[..., RunSummary]
 
@@ -41,7 +39,7 @@ def run(release: Path, model: Path, tmp_path: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def first(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> RunSummary:
+def first(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """The small release, run once for all tests of this module; ``first.store`` is not to be changed."""
     store = tmp_path_factory.mktemp("first") / "odd.zarr"
     return run_release(small_request(release, store, model), Settings())

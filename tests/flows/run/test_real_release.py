@@ -16,12 +16,12 @@ from scipy.stats import binom
 from engine.evaluation.rates import area_under_curve
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.request import RunRequest, RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.row_status import RowStatus
 
-pytestmark = [pytest.mark.real_data, pytest.mark.slow, pytest.mark.usefixtures("prefect")]
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 THRESHOLD = 0.01
 
@@ -50,7 +50,7 @@ def rows_of(summary: RunSummary) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def sdss(real_data: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> RunSummary:
+def sdss(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """Every real SDSS file, with the classes of the shipped model."""
     return run(real_data / "real" / "sdss", tmp_path_factory.mktemp("sdss") / "odd.zarr")
 

@@ -14,15 +14,13 @@ import pytest
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.store.verify import verify
 from flows.command_line import run_command
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import InputError
 from tests.servers.http_ranges import Fault, RangeServer
 from tests.servers.s3 import BUCKET, KEY, SECRET, S3Server
 from tests.small_run import SPECTRA, THRESHOLD, small_options, small_request, tree_bytes, whyspec
-
-pytestmark = pytest.mark.usefixtures("prefect")
 
 HEADER_BYTES = 150_000
 """At most this much of a file is read when it is listed, however large it is."""
@@ -42,7 +40,7 @@ def run(model: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def local(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None) -> Path:
+def local(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of the small release, read from disk and written to disk; not to be changed."""
     store = tmp_path_factory.mktemp("local") / "odd.zarr"
     run_release(small_request(release, store, model), Settings())

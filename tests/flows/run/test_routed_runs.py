@@ -22,7 +22,7 @@ from engine.store.status import status_of
 from engine.store.verify import verify
 from engine.surveys.reading import read_spectra
 from flows.run.preparation import prepare
-from flows.run.run_request import RunRequest, RunSummary
+from flows.run.request import RunRequest, RunSummary
 from flows.run_release import run_release
 from flows.store.repair import repair
 from infra.settings import Settings
@@ -31,8 +31,6 @@ from models.row_status import RowStatus
 from models.weights import load_model, save_model
 from tests.conftest import random_model
 from tests.small_run import SPECTRA, small_request, tree_bytes, whyspec
-
-pytestmark = pytest.mark.usefixtures("prefect")
 
 SNR = (4.0, 40.0)
 
@@ -58,9 +56,7 @@ def stars(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(
-    mixed: Path, model: Path, stars: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
-) -> RunSummary:
+def done(mixed: Path, model: Path, stars: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """The release run with both models; ``done.store`` is not to be changed."""
     return run_release(both(mixed, tmp_path_factory.mktemp("done") / "odd.zarr", model, stars), Settings())
 

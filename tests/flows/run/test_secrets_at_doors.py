@@ -20,7 +20,7 @@ from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.training.request import TrainingRequest
 from flows.command_line import run_command
-from flows.run.run_request import RunRequest
+from flows.run.request import RunRequest
 from flows.spectrum.explain_spectrum import SpectrumRequest
 from models.errors import InputError
 from tests.servers.http_ranges import RangeServer
@@ -124,7 +124,6 @@ def test_a_local_name_that_a_download_left_is_refused_too(release: Path, tmp_pat
         Store.open(str(tmp_path / f"odd.zarr?sig={HUNTER}"))
 
 
-@pytest.mark.usefixtures("prefect")
 def test_a_file_of_an_index_whose_link_is_signed_is_quarantined(
     release: Path,
     model: Path,

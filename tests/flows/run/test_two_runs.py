@@ -15,6 +15,7 @@ from engine.store.run_lock import found_lock, run_lock
 from engine.store.store import Store
 from flows.command_line import run_command
 from flows.run.locked_run import locked_run
+from flows.run.tally import RunTally
 from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, RetryError
 from tests.small_run import environment, small_options, small_request, tree_bytes, whyspec
@@ -23,7 +24,8 @@ from tests.small_run import environment, small_options, small_request, tree_byte
 def test_a_run_holds_its_store_and_gives_it_back(release: Path, model: Path, tmp_path: Path) -> None:
     request = small_request(release, tmp_path / "odd.zarr", model)
     objects = ObjectTree(request.store)
-    with locked_run(request, Settings()) as prepared:
+    tally = RunTally()
+    with locked_run(request, Settings(), [tally], tally.state) as prepared:
         assert Store.exists(request.store)
         found = found_lock(objects)
         assert found is not None

@@ -17,7 +17,7 @@ from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.listing import list_release
 from engine.surveys.sdss.grid import SDSS_GRID
 from engine.training.cache import ARRAYS, MARKER, PreparedSet, bytes_of, capacity, held
-from engine.training.listener import SilentTraining, told_of_training
+from engine.training.events import Note, TrainingEvent
 from engine.training.populations import PopulationName, asked_frame, coverage, frame
 from engine.training.preparation import prepare
 from engine.training.reading import read_training_set, training_population
@@ -33,12 +33,13 @@ from tests.small_run import SMALL_TRAINING, publish_sums, small_release, tree_by
 REQUEST = TrainingRequest((), "", "mine", validation=0.2, calibration=0.3)
 
 
-class Notes(SilentTraining):
+class Notes:
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def note(self, text: str) -> None:
-        self.texts.append(text)
+    def on_event(self, event: TrainingEvent) -> None:
+        if isinstance(event, Note):
+            self.texts.append(event.text)
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +120,7 @@ def test_a_cache_of_the_same_request_is_used_again(release: Path, tmp_path: Path
     first = sides(prepare(listing, REQUEST, tmp_path / "cache"))
     shutil.rmtree(moved)  # what is read again would be missing
     notes = Notes()
-    with told_of_training(notes):
-        again = sides(prepare(listing, REQUEST, tmp_path / "cache"))
+    again = sides(prepare(listing, REQUEST, tmp_path / "cache", [notes]))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
     assert "used again" in notes.texts[0]
 
@@ -150,8 +150,7 @@ def test_a_cache_whose_making_was_cut_off_is_made_anew(listing: ReleaseListing, 
 def test_a_cache_never_exceeds_its_size(listing: ReleaseListing, tmp_path: Path) -> None:
     size = 6_000_000
     notes = Notes()
-    with told_of_training(notes):
-        prepared = prepare(listing, dataclasses.replace(REQUEST, cache_bytes=size), tmp_path)
+    prepared = prepare(listing, dataclasses.replace(REQUEST, cache_bytes=size), tmp_path, [notes])
     assert 50 < len(prepared.split) < 100
     assert sum(len(content) for content in tree_bytes(tmp_path).values()) <= size
     assert "holds 64 of 120 spectra" in notes.texts[0]

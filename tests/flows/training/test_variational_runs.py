@@ -12,15 +12,13 @@ import torch
 from engine.query.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
-from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.score_kinds import RECONSTRUCTION_SCORES
 from models.variational.model import VariationalModel
 from models.weights import load_model
 from tests.small_run import SPECTRA, small_release, small_request, tree_bytes, whyspec
-
-pytestmark = pytest.mark.usefixtures("prefect")
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +34,7 @@ def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def done(
-    release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory, prefect: None
-) -> RunSummary:
+def done(release: Path, variational: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
     """The small release, run in this process; ``done.store`` is not to be changed."""
     store = tmp_path_factory.mktemp("done") / "odd.zarr"
     return run_release(small_request(release, store, variational), Settings())

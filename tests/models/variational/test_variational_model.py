@@ -12,7 +12,7 @@ from torch import Tensor
 from engine.attribution.reconstruction_scores import ExplainableReconstructionScore
 from engine.surveys.desi.grid import DESI_GRID
 from models.model_card import ModelCard
-from models.reconstruction_scores import RECONSTRUCTION_SCORES
+from models.score_kinds import RECONSTRUCTION_SCORES
 from models.variational.model import VariationalArchitecture, VariationalModel
 from models.weights import load_model, save_model
 

@@ -1,16 +1,17 @@
-"""How far a run is, counted from what it tells its listeners, all of whom are told."""
+"""How far a run is, counted from the events that every observer sees."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import replace
 
+from engine.run.events import BlockDone, BlockFailed, FilesListed, RunEvent, StageBegun, Waiting
 from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import BlockResult, ScoreBlock
 from engine.store.run_state import RunState
+from flows.run.tally import RunTally
 from models.errors import RetryError
-from tasks.run_listener import ListenerGroup
-from tasks.run_tally import RunTally
+from models.observers import report
 
 SCORED = BlockResult("score", 0, "p", 8, (("scored", 8),), (1, 5), (RefusedFile("f", "k", "r"),), ())
 EXPLAINED = BlockResult("attribution", 0, "p", 2, (("scored", 2),), (), (), ())
@@ -18,25 +19,28 @@ EXPLAINED = BlockResult("attribution", 0, "p", 2, (("scored", 2),), (), (), ())
 
 def test_a_run_from_the_listing_to_the_last_explanation() -> None:
     first, second = RunTally(), RunTally()
-    run = ListenerGroup(first, second)
-    run.listing(3, 7)
+
+    def happens(event: RunEvent) -> None:
+        report((first, second), event)
+
+    happens(FilesListed(3, 7))
     assert replace(first.state(), spectra_per_second=0.0) == RunState("list files", 3, 7)
-    run.waiting("start Ray")
+    happens(Waiting("start Ray"))
     assert first.state().stage == "start Ray"
-    run.waiting("")
-    run.stage("scoring", 3, 20)
-    run.retrying(ScoreBlock(0, 8, "p", ()), RetryError("It did not answer."))
+    happens(Waiting(""))
+    happens(StageBegun("scoring", 3, 20))
+    happens(BlockFailed(ScoreBlock(0, 8, "p", ()), RetryError("It did not answer.")))
     time.sleep(0.01)
-    run.finished(SCORED)
+    happens(BlockDone(SCORED))
     state = second.state()
     assert (state.stage, state.blocks_done, state.blocks) == ("score spectra", 1, 3)
     assert (state.spectra_done, state.spectra, state.outliers) == (8, 20, 2)
     assert (state.retries, state.quarantined) == (1, 1)
     assert state.spectra_per_second > 0
     assert abs(state.seconds_left - 12 / state.spectra_per_second) < 1e-9
-    run.stage("explaining", 1, 2)
+    happens(StageBegun("explaining", 1, 2))
     assert first.state().seconds_left is None
-    run.finished(EXPLAINED)
+    happens(BlockDone(EXPLAINED))
     state = first.state()
     assert (state.stage, state.outliers, state.explained) == ("explain outliers", 2, 2)
     assert RunState.from_dict(state.to_dict()) == state

@@ -1,12 +1,12 @@
 """Progress of a run: bars in a terminal, a line now and then where there is none (a batch job's log).
 
-What went wrong is told by the log, which a terminal shows above the bars; here it is counted.
+The log, which a terminal shows above the bars, says what went wrong; here it is counted.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -24,11 +24,18 @@ from rich.progress import (
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from engine.spectra.source_file import RefusedFile
-from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.run.events import (
+    STAGE_TITLES,
+    BlockDone,
+    BlockFailed,
+    FilesListed,
+    RunEvent,
+    StageBegun,
+    Waiting,
+    WorkersReady,
+)
+from engine.store.blocks import BlockResult
 from flows.console import count, duration
-from models.errors import WhyspecError
-from tasks.run_listener import STAGE_TITLES, Stage
 
 LINE_SECONDS = 30.0
 """Without a terminal: a line after so long ..."""
@@ -77,7 +84,7 @@ class _Bars(Progress):
 
 
 class RunProgress:
-    """Shows a run on a console; a context manager and a :class:`tasks.run_listener.RunListener`.
+    """Shows a run on a console; a context manager and an observer.
 
     Parameters
     ----------
@@ -112,41 +119,44 @@ class RunProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop drawing, leaving the last state."""
-        self.waiting("")
+        self._wait("")
         self._progress.stop()
 
-    def listing(self, done: int, files: int) -> None:
-        """Files looked at."""
-        self._progress.update(self._listing, completed=done, total=files, visible=True)
-        if self._lines is not None:
-            self._lines.at("list files", done, files, "")
+    def on_event(self, event: RunEvent) -> None:
+        """Draw it."""
+        match event:
+            case FilesListed(done, files):
+                self._progress.update(self._listing, completed=done, total=files, visible=True)
+                if self._lines is not None:
+                    self._lines.at("list files", done, files, "")
+            case Waiting(what):
+                self._wait(what)
+            case WorkersReady(workers, refused):
+                self._workers = workers
+                self._quarantined += len(refused)
+            case StageBegun():
+                self._begin(event)
+            case BlockDone(result):
+                self._advance(result)
+            case BlockFailed():
+                self._retries += 1
+                self._count()
 
-    def waiting(self, what: str) -> None:
+    def _wait(self, what: str) -> None:
         """A spinner with what is waited for."""
         self._progress.update(self._waiting, description=what, total=None, visible=bool(what))
 
-    def ready(self, workers: int, refused: Sequence[RefusedFile]) -> None:
-        """Count the files that were refused when they were listed."""
-        self._workers = workers
-        self._quarantined += len(refused)
-
-    def stage(self, name: Stage, blocks: int, spectra: int) -> None:
+    def _begin(self, event: StageBegun) -> None:
         """A bar for the stage, and a line of counts below it."""
-        self._stage = self._add(STAGE_TITLES[name], rated=True)
-        self._progress.update(self._stage, total=spectra, visible=spectra > 0)
-        self._blocks = blocks
+        self._stage = self._add(STAGE_TITLES[event.stage], rated=True)
+        self._progress.update(self._stage, total=event.spectra, visible=event.spectra > 0)
+        self._blocks = event.blocks
         self._count()
 
-    def finished(self, result: BlockResult) -> None:
-        """Advance the bar."""
+    def _advance(self, result: BlockResult) -> None:
         self._outliers += len(result.outliers)
         self._quarantined += len(result.unreadable)
         self._progress.update(self._stage, advance=result.spectra)
-        self._count()
-
-    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
-        """Count a block that is run again."""
-        self._retries += 1
         self._count()
 
     def _count(self) -> None:
@@ -179,20 +189,20 @@ class _Lines:
         self._console = console
         self._clock = clock
         self._title = ""
-        self._begun = self._told = clock()
-        self._told_done = 0
+        self._begun = self._printed = clock()
+        self._printed_done = 0
 
     def at(self, title: str, done: int, total: int, note: str) -> None:
-        """Tell it, if the last telling is long enough ago or this is the end."""
+        """Print it, if the last line is long enough ago or this is the end."""
         now, share = self._clock(), done / total if total else 1.0
         if title != self._title:
-            self._title, self._begun, self._told, self._told_done = title, now, now, 0
-        since = now - self._told
-        stepped = done - self._told_done >= LINE_SHARE * total and since >= LEAST_SECONDS
-        ended = self._told_done < total <= done
+            self._title, self._begun, self._printed, self._printed_done = title, now, now, 0
+        since = now - self._printed
+        stepped = done - self._printed_done >= LINE_SHARE * total and since >= LEAST_SECONDS
+        ended = self._printed_done < total <= done
         if not (ended or stepped or since >= LINE_SECONDS):
             return
-        self._told, self._told_done = now, done
+        self._printed, self._printed_done = now, done
         elapsed = now - self._begun
         rate = f", {done / elapsed:,.1f}/s" if elapsed > 0 and done else ""
         left = f", {duration(elapsed * (1 - share) / share)} left" if 0 < share < 1 else ""

@@ -1,4 +1,4 @@
-"""How far a run is, on the user's Prefect server: one progress artifact per stage."""
+"""Artifacts of a run on the user's Prefect server: one of its progress per stage."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
-from models.errors import WhyspecError
-from tasks.run_listener import SilentListener, Stage
+from engine.run.events import BlockDone, BlockFailed, RunEvent, StageBegun
 
 _LOG = logging.getLogger(__name__)
 
 UPDATE_SECONDS = 5.0
-"""Least time between updates: each is a call to the server while a block waits to be committed."""
+"""Least time between updates: each is a call to the server while a block waits to be kept."""
 
 _T = TypeVar("_T")
 
 
-class RunArtifacts(SilentListener):
-    """Keeps a progress artifact up to date; used within a flow run."""
+class RunArtifacts:
+    """An observer that keeps a progress artifact up to date; used within a flow run."""
 
     def __init__(self) -> None:
         self._artifact: UUID | None = None
-        self._name = ""
+        self._stage = ""
         self._total = self._done = self._outliers = self._retries = self._quarantined = 0
         self._updated = 0.0
 
-    def stage(self, name: Stage, blocks: int, spectra: int) -> None:  # noqa: ARG002
+    def on_event(self, event: RunEvent) -> None:
+        """Begin an artifact for a stage, update it as blocks are done."""
+        match event:
+            case StageBegun():
+                self._begin(event)
+            case BlockDone(result):
+                self._done += result.spectra
+                self._outliers += len(result.outliers)
+                self._quarantined += len(result.unreadable)
+                self._update()
+            case BlockFailed():
+                self._retries += 1
+            case _:
+                pass
+
+    def _begin(self, event: StageBegun) -> None:
         """A new artifact, in a history of its own by the stage's name."""
-        self._name, self._total, self._done = name, spectra, 0
-        self._artifact = None
-        if spectra:
-            self._artifact = offered(lambda: self._created(f"whyspec-{name}"))
+        self._stage, self._total, self._done = event.stage, event.spectra, 0
+        self._artifact = offered(self._created) if event.spectra else None
         self._updated = time.monotonic()
 
-    def finished(self, result: BlockResult) -> None:
-        """Progress in spectra."""
-        self._done += result.spectra
-        self._outliers += len(result.outliers)
-        self._quarantined += len(result.unreadable)
-        self._update()
-
-    def retrying(self, block: ScoreBlock | AttributionBlock, error: WhyspecError) -> None:  # noqa: ARG002
-        """Count it."""
-        self._retries += 1
-
-    def _created(self, key: str) -> UUID:
-        # Prefect's types leave open that it could be asked from a coroutine.
-        return cast("UUID", create_progress_artifact(0.0, key=key, description=self._described()))
+    def _created(self) -> UUID:
+        made = create_progress_artifact(0.0, key=f"whyspec-{self._stage}", description=self._described())
+        return cast("UUID", made)  # Prefect's types leave open that it could be asked from a coroutine.
 
     def _update(self) -> None:
         artifact, now = self._artifact, time.monotonic()
@@ -65,7 +65,7 @@ class RunArtifacts(SilentListener):
 
     def _described(self) -> str:
         return (
-            f"{self._name}: {self._done:,} of {self._total:,} spectra, {self._outliers:,} outliers, "
+            f"{self._stage}: {self._done:,} of {self._total:,} spectra, {self._outliers:,} outliers, "
             f"{self._retries} retries, {self._quarantined} files quarantined"
         )
 

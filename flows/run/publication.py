@@ -1,46 +1,25 @@
-"""What the user's Prefect server shows of a run: progress while it runs, its summary at the end.
-
-Nothing on the server that whyspec starts for a run: nobody could look at it.
-"""
+"""The publication of a run on the user's Prefect server: its summary, as artifacts of its flow run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.console import count, duration
-from flows.run.run_request import RunSummary
-from infra.prefect_environment import prepare_prefect
-from infra.run_identity import current_run_id
+from flows.run.request import RunSummary
 from models.row_status import RowStatus
 from models.secrets import redacted
-from tasks.run_listener import ListenerGroup, current_listener, listening
+from tasks.artifacts import offered
 
 _LONGEST_LIST = 50
 
-_P = ParamSpec("_P")
 
-
-def published(run: Callable[_P, RunSummary]) -> Callable[_P, RunSummary]:
-    """A flow's function whose progress and account go to the user's Prefect server, if there is one."""
-
-    @wraps(run)
-    def shown(*arguments: _P.args, **options: _P.kwargs) -> RunSummary:
-        if not prepare_prefect():
-            return run(*arguments, **options)
-        from prefect.artifacts import create_markdown_artifact, create_table_artifact
-
-        from tasks.run_artifacts import RunArtifacts, offered
-
-        with listening(ListenerGroup(current_listener(), RunArtifacts())):
-            summary = run(*arguments, **options)
-        title = f"Run {current_run_id()} into {redacted(summary.store)}"
-        offered(lambda: create_markdown_artifact(summary_markdown(summary), "whyspec-summary", title))
-        offered(lambda: create_table_artifact(summary_table(summary), "whyspec-counts", title))
-        return summary
-
-    return shown
+def publish(run: str, summary: RunSummary) -> None:
+    """Show the summary of the run of that name; used within its flow run."""
+    title = f"Run {run} into {redacted(summary.store)}"
+    offered(lambda: create_markdown_artifact(summary_markdown(summary), "whyspec-summary", title))
+    offered(lambda: create_table_artifact(summary_table(summary), "whyspec-counts", title))
 
 
 def summary_table(summary: RunSummary) -> list[dict[str, Any]]:

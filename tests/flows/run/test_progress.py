@@ -7,11 +7,11 @@ import re
 
 from rich.console import Console
 
+from engine.run.events import BlockDone, BlockFailed, FilesListed, StageBegun, WorkersReady
 from engine.spectra.source_file import RefusedFile
 from engine.store.blocks import AttributionBlock, BlockResult
-from flows.run.run_progress import RunProgress
+from flows.run.progress import RunProgress
 from models.errors import RetryError
-from tasks.run_listener import Stage
 
 
 class Clock:
@@ -30,18 +30,18 @@ def result(index: int, spectra: int, outliers: int, unreadable: int = 0) -> Bloc
 
 
 def retried(progress: RunProgress) -> None:
-    progress.retrying(AttributionBlock(0, 4, "plan", (1,)), RetryError("The store did not answer."))
+    block = AttributionBlock(0, 4, "plan", (1,))
+    progress.on_event(BlockFailed(block, RetryError("The store did not answer.")))
 
 
 def run(progress: RunProgress, clock: Clock, blocks: int, seconds: float) -> None:
     """A run of so many blocks of a hundred spectra, each of so many seconds."""
-    progress.listing(32_000, 32_000)
-    progress.ready(4, [RefusedFile("gone.fits", "missing-file", "not there")])
-    stage: Stage = "scoring"
-    progress.stage(stage, blocks, 100 * blocks)
+    progress.on_event(FilesListed(32_000, 32_000))
+    progress.on_event(WorkersReady(4, (RefusedFile("gone.fits", "missing-file", "not there"),)))
+    progress.on_event(StageBegun("scoring", blocks, 100 * blocks))
     for index in range(blocks):
         clock.now += seconds
-        progress.finished(result(index, 100, 3, unreadable=int(index == 1)))
+        progress.on_event(BlockDone(result(index, 100, 3, unreadable=int(index == 1))))
         if index == 2:
             retried(progress)
 
@@ -51,10 +51,10 @@ def test_a_terminal_of_80_columns_shows_everything_on_two_lines() -> None:
     console = Console(file=stream, force_terminal=True, width=80, height=24, color_system=None)
     with RunProgress(console, clock) as progress:
         run(progress, clock, blocks=4, seconds=2.0)
-        progress.stage("explaining", 250, 25_000_000)
+        progress.on_event(StageBegun("explaining", 250, 25_000_000))
         for _ in range(2):
             clock.now += 1.5
-            progress.finished(result(0, 600_000, 0))
+            progress.on_event(BlockDone(result(0, 600_000, 0)))
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     frame = [line.strip() for line in shown.replace("\r", "\n").split("\n") if line.strip()][-4:]
     assert re.fullmatch(r"\S* ?list files +\S+ +32,000/32,000 .*", frame[0])

@@ -10,14 +10,14 @@ from engine.store.routing import summed
 from engine.store.snapshot import Snapshot
 from flows.run.class_summary import class_summaries, class_warnings
 from flows.run.preparation import PreparedRun
-from flows.run.run_request import RunSummary
+from flows.run.request import RunSummary
 
 
-def summary_of_nothing(prepared: PreparedRun, seconds: float) -> RunSummary:
+def summary_of_nothing(prepared: PreparedRun) -> RunSummary:
     """The summary of a run that has nothing to do but what a killed one left: its staging."""
     if prepared.open_store.has_staging():
         prepared.open_store.clear_staging()
-    return summary_of(prepared, prepared.snapshot, (), (), seconds)
+    return summary_of(prepared, prepared.snapshot, (), (), 0.0)
 
 
 def summary_of(
