@@ -265,7 +265,7 @@ def _clock() -> float:
 
 def _pause(timing: LockTiming) -> None:
     """Processes that tried at the same time try again at different times."""
-    time.sleep(random.uniform(0.0, timing.beat / 5))  # noqa: S311 - no secret
+    time.sleep(random.SystemRandom().uniform(0.0, timing.beat / 5))
 
 
 def _in_use(url: str, found: FoundLock) -> RetryError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from prefect import flow
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
 from prefect.context import FlowRunContext
 from prefect.task_runners import ThreadPoolTaskRunner
 
@@ -20,6 +23,18 @@ from tests.failing_executor import FailingExecutor, Seen, blocks
 from tests.servers.prefect import PrefectServer
 
 AWAY = RetryError("The store did not answer.", where="store")
+
+
+def settled_tasks(prefect: PrefectServer, run: UUID) -> list[TaskRun]:
+    """The task runs of a flow run, once the server has written down what it was told of them."""
+    flow_run = FlowRunFilter(id=FlowRunFilterId(any_=[run]))
+    with SyncPrefectClient(prefect.api_url) as client:
+        for _ in range(600):
+            tasks = client.read_task_runs(flow_run_filter=flow_run)
+            if tasks and all(task.state is not None and task.state.is_final() for task in tasks):
+                return tasks
+            time.sleep(0.1)
+    raise AssertionError(f"not settled: {[(task.name, task.state_name) for task in tasks]}")
 
 
 @pytest.fixture
@@ -57,8 +72,7 @@ def test_a_passing_fault_is_retried_from_the_block_that_met_it(
     assert sorted(seen.failed) == [1, 1, 5]
     assert [*ledger.results("attribution")] == list(range(8))
     # The server shows the groups as tasks, and which of them ran again.
-    with SyncPrefectClient(prefect.api_url) as client:
-        tasks = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run])))
+    tasks = settled_tasks(prefect, run)
     assert {task.name.rpartition("-")[0] for task in tasks} == {"block-group"}
     assert sorted(task.run_count for task in tasks) == [1, 1, 1, 1, 1, 1, 2, 3]
 

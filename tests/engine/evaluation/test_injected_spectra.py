@@ -49,11 +49,11 @@ def test_masked_pixels_stay_masked_and_the_rest_changes_by_the_change(
         assert not values[masked].any()
     # Noise and inverse variance are those of the clean spectrum, in another normalisation.
     for row, (flux, ivar) in enumerate(zip(injected.flux - injected.change, injected.ivar, strict=True)):
-        clean = clean.spectra.take(injected.row[row : row + 1])
+        one = clean.spectra.take(injected.row[row : row + 1])
         good = ~masked[row]
-        ratio = ivar[good] / clean.ivar[0, good]
+        ratio = ivar[good] / one.ivar[0, good]
         assert np.ptp(ratio) < 1e-5 * ratio[0]
-        expected = clean.flux[0, good] / np.sqrt(ratio)
+        expected = one.flux[0, good] / np.sqrt(ratio)
         assert flux[good] == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
