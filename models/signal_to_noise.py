@@ -8,10 +8,13 @@ torch's square root, which is not always NumPy's in the last bit; it is the lowe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ROWS = 16  # spectra looked at together: they stay in a core's cache
 _SAMPLED = 2048  # values from which sampling pays
@@ -27,7 +30,7 @@ def signal_to_noise(flux: Tensor, ivar: Tensor) -> NDArray[np.float32]:
     """
     ratio = flux * ivar.clamp_min(0).sqrt()
     bad = (ivar <= 0) | ratio.isnan()
-    values = ratio.masked_fill_(bad, torch.inf).to(torch.float32)
+    values = ratio.masked_fill_(bad, np.inf).float()
     low, _ = _middle_two(values.cpu().numpy(), bad.cpu().numpy())
     return low.astype(np.float32)
 

@@ -36,7 +36,6 @@ from engine.store.blocks import (
 )
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, class_counts, routed
-from engine.store.schema import scales_of
 from engine.store.store import Store
 from engine.surveys.reading import unreadable_rows
 from models.errors import ConfigurationError, ErrorKind, RetryError

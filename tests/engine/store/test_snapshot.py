@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from engine.run.plan import begin, begin_attribution, gone_rows, make_plan
 from engine.spectra.source_file import RefusedFile, ReleaseListing
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
-from engine.store.ledger import result_path
+from engine.store.ledger import flags_path, result_path
 from engine.store.saved_plans import AttributionPlan
+from engine.store.schema import FLAGS
 from engine.store.snapshot import Snapshot
 from engine.store.status import status_of
 from engine.store.store import Store

@@ -20,7 +20,7 @@ from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder
-from engine.attribution.occlusion.settings import DEFAULT_MEMORY, OcclusionSettings, PresetName
+from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
 from engine.attribution.occlusion.windows import Scale
 from models.errors import ConfigurationError, InputError
 from models.local.additive_pooling import (
