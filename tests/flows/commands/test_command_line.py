@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from engine.attribution.signatures import Signature
 from engine.store.verify import verify
-from tests.small_run import SPECTRA, small_options, small_release, tree_bytes, whyspec
+from tests.small_run import SPECTRA, environment, small_options, small_release, tree_bytes, whyspec
 
 COMMANDS = (
     "simulate", "train", "evaluate", "plan", "run", "cluster", "verify", "report", "query", "explain", "demo",
@@ -21,7 +23,7 @@ NOISE = ("ray", "prefect", "dask", "Traceback", "Warning", "raylet", "uvicorn", 
 
 @pytest.fixture(scope="module")
 def finished(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store made by the real command with Ray and Prefect; what it printed lies beside it."""
+    """A store made by the real command with Ray; what it printed lies beside it."""
     directory = tmp_path_factory.mktemp("finished")
     store = directory / "odd.zarr"
     done = whyspec("run", release, *small_options(store, model, "ray"), "--workers", 2, "--json")
@@ -147,20 +149,35 @@ def test_help_is_quick_and_names_every_command_and_exit_status() -> None:
         assert f"    {status} " in done.stdout
 
 
-def test_help_imports_nothing_heavy() -> None:
-    import subprocess
-    import sys
+HEAVY = ("torch", "ray", "prefect", "dask", "astropy", "scipy", "pandas", "zarr")
 
-    from tests.small_run import environment
 
+def imported_by(*tokens: object) -> set[str]:
+    """What takes long to import and was imported by a command that succeeded."""
     code = (
-        "import sys; from flows.command_line import run_command; run_command(['run', '--help']);"
-        "print(*sorted({'torch', 'ray', 'prefect', 'dask', 'astropy', 'zarr', 'pandas'} & set(sys.modules)))"
+        "import sys; from flows.command_line import run_command;"
+        f"assert run_command({[str(token) for token in tokens]}) == 0;"
+        f"print(*set({HEAVY}) & set(sys.modules))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )
-    assert done.stdout.splitlines()[-1] == ""
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_help_imports_nothing_heavy() -> None:
+    assert imported_by("run", "--help") == set()
+
+
+def test_a_run_imports_what_it_needs_and_no_more(finished: Path, release: Path, tmp_path: Path) -> None:
+    # A start takes as long as its imports: torch alone more than a second.
+    assert imported_by("plan", release, "--store", tmp_path / "none.zarr") <= {"zarr"}
+    assert imported_by("run", release, "--store", finished) <= {"zarr"}
+
+
+def test_without_a_server_a_run_needs_no_prefect(release: Path, model: Path, tmp_path: Path) -> None:
+    needed = imported_by("run", release, *small_options(tmp_path / "odd.zarr", model))
+    assert not needed & {"prefect", "ray", "dask", "pandas"}
 
 
 def test_a_release_that_is_not_there(model: Path, tmp_path: Path) -> None:
