@@ -250,10 +250,11 @@ class Store:
         BugError : a row is of a block that is not committed.
         """
         earlier = snapshot.flagged["superseded"]
-        return snapshot.with_flags(
+        marked = [
             self._flag("superseded", block, np.union1d(earlier[block].rows, new) if block in earlier else new)
             for block, new in self._by_block(snapshot, rows).items()
-        )
+        ]
+        return snapshot.with_flags(marked)
 
     def mark_gone(self, snapshot: Snapshot, rows: NDArray[np.int64]) -> Snapshot:
         """Flag these committed rows, and no others, as of files that have vanished; for the coordinator.
@@ -270,11 +271,12 @@ class Store:
         """
         earlier, wanted = snapshot.flagged["gone"], self._by_block(snapshot, rows)
         none = np.empty(0, np.int64)
-        return snapshot.with_flags(
+        marked = [
             self._flag("gone", block, wanted.get(block, none))
             for block in sorted(set(earlier) | set(wanted))
             if block not in earlier or not np.array_equal(earlier[block].rows, wanted.get(block, none))
-        )
+        ]
+        return snapshot.with_flags(marked)
 
     def write_flags(self, flag: FlagName, block: int) -> None:
         """Write the flags of a score block's rows anew, as the ledger has them."""
