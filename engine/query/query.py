@@ -17,6 +17,7 @@ from engine.query.table_formats import TableFormat, write_table
 from engine.store.reading import StoreView
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.row_status import RowStatus
+from models.secrets import redacted_url
 
 __all__ = [
     "COLUMNS",
@@ -237,6 +238,8 @@ def _described(
     explained = explained.reset_index().drop_duplicates("row", keep="last").set_index("row").reindex(rows)
     frame = table.copy()
     frame["target_id"] = frame["target_id"].astype(np.int64)
+    # Earlier versions put URLs with secrets into stores.
+    frame["source"] = [redacted_url(url) for url in table["source"]]
     frame["status"] = [RowStatus(int(code)).label for code in table["status"]]
     names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
     frame["model"] = [names[number] for number in table["model"].tolist()]

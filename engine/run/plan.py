@@ -20,6 +20,7 @@ from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
+from models.secrets import redacted_url
 
 FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone", "refused", "skipped"]
 
@@ -105,7 +106,8 @@ class Plan:
             "spectra": self.spectra,
             "superseded": self.superseded,
             "changes": [
-                {"url": file.url, "state": file.state, "spectra": file.spectra}
+                # An earlier version's store may hold URLs with secrets, of files that are gone now.
+                {"url": redacted_url(file.url), "state": file.state, "spectra": file.spectra}
                 for file in self.files
                 if file.state != "unchanged"
             ],

@@ -25,6 +25,7 @@ from flows.spectrum.explain_spectrum import SpectrumRequest
 from models.errors import InputError
 from tests.servers.http_ranges import RangeServer
 from tests.small_run import SPECTRA, small_options, tree_bytes
+from tests.synthetic_store import synthetic_store
 
 HUNTER = "hunter2"
 URLS = {
@@ -155,6 +156,26 @@ def test_a_file_of_an_index_whose_link_is_signed_is_quarantined(
     assert not [path for path, data in written.items() if HUNTER.encode() in data or HUNTER in path]
     for name in ("run.log", "page.html"):
         assert HUNTER.encode() not in (tmp_path / name).read_bytes()
+
+
+def test_a_store_of_an_earlier_version_keeps_its_secrets_to_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = f"s3://me:{HUNTER}@bucket/dr1?token={HUNTER}"
+    store = synthetic_store(tmp_path / "odd.zarr", spectra=20, root=root).url
+    page, table = tmp_path / "page.html", tmp_path / "table.csv"
+    for command in (
+        f"status {store}",
+        f"status {store} --json",
+        f"verify {store} --json",
+        f"query {store} --json",
+        f"query {store} -o {table}",
+        f"report {store} -o {page}",
+    ):
+        assert run_command(command.split()) == 0
+    shown = capsys.readouterr()
+    assert HUNTER not in shown.out + shown.err + page.read_text() + table.read_text()
+    assert "s3://***@bucket/dr1?token=***" in table.read_text()
 
 
 def test_a_harmless_query_string_is_read_and_kept(release: Path) -> None:
