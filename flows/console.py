@@ -33,8 +33,8 @@ def notes() -> Console:
 
 
 def write_json(value: object) -> None:
-    """One JSON document on standard output; NaN, which JSON has not, becomes null."""
-    json.dump(_plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    """One JSON document on standard output; see :func:`json_ready`."""
+    json.dump(json_ready(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
 
@@ -97,11 +97,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def _plain(value: Any) -> Any:
+def json_ready(value: Any) -> Any:
+    """The value in dicts, lists and numbers; numbers that are not finite, which JSON has not, are None."""
     if isinstance(value, dict):
-        return {str(name): _plain(part) for name, part in value.items()}
+        return {str(name): json_ready(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [json_ready(part) for part in value]
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return None
     return value

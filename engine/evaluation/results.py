@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.evaluation.ideal_observer import Bound
 from engine.evaluation.rates import Estimate
-from models.errors import ErrorKind, InputError
 
 SCHEMA = 2
 ALL = "all"
@@ -151,72 +149,9 @@ class DetectionResults:
         return None
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description; :meth:`from_dict` is its inverse. What is not known is null."""
+        """A JSON-ready description. What is not known is null."""
         described: dict[str, Any] = _plain(asdict(self))
         return described
-
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any], where: str) -> DetectionResults:
-        """The results that :meth:`to_dict` described; ``where`` names their file in errors.
-
-        Raises
-        ------
-        InputError : they are of another version, or none.
-        """
-        version = description.get("schema")
-        if version != SCHEMA:
-            raise _unreadable(where, f"schema {version}", f"schema {SCHEMA}")
-        try:
-            return _results(description)
-        except (KeyError, TypeError) as error:
-            raise _unreadable(where, repr(error), "what `whyspec evaluate` writes") from error
-
-
-def _results(description: Mapping[str, Any]) -> DetectionResults:
-    settings = description["settings"]
-    return DetectionResults(
-        schema=SCHEMA,
-        model=str(description["model"]),
-        digest=str(description["digest"]),
-        grid=str(description["grid"]),
-        classes=tuple(description["classes"]),
-        settings=EvaluationSettings(
-            **{**settings, "strengths": tuple(settings["strengths"]), "kinds": tuple(settings["kinds"])}
-        ),
-        clean=tuple(
-            CleanShare(**{**each, "selected": _estimate(each["selected"])}) for each in description["clean"]
-        ),
-        injections=tuple(InjectionCount(**each) for each in description["injections"]),
-        detection=tuple(
-            Detection(
-                **{
-                    **each,
-                    "selected": _estimate(each["selected"]),
-                    "detectors": tuple(
-                        Detected(found["detector"], _estimate(found["auc"]), _estimate(found["recall"]))
-                        for found in each["detectors"]
-                    ),
-                }
-            )
-            for each in description["detection"]
-        ),
-        bounds=tuple(
-            KindBound(
-                each["kind"],
-                each["strength"],
-                *(Bound(**each[name]) for name in ("known_place", "unknown_place", "unknown_shape")),
-            )
-            for each in description["bounds"]
-        ),
-    )
-
-
-def _estimate(description: Mapping[str, Any]) -> Estimate:
-    return Estimate(*(_number(description[name]) for name in ("value", "low", "high")))
-
-
-def _number(value: Any) -> float:
-    return math.nan if value is None else float(value)
 
 
 def _plain(value: Any) -> Any:
@@ -225,14 +160,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _unreadable(where: str, got: str, allowed: str) -> InputError:
-    return InputError(
-        "The file does not hold an evaluation's results that this code reads.",
-        where=where,
-        got=got,
-        allowed=allowed,
-        remedy="Evaluate the model anew with `whyspec evaluate`.",
-        kind=ErrorKind.EVALUATION_RESULTS,
-    )

@@ -21,6 +21,8 @@ def evaluate(
     sky: Path | None = None,
     population: Literal["broad", "plain"] = "broad",
     explain: int = 4,
+    labelled: Path | None = None,
+    fill_card: Annotated[bool, Parameter(negative=())] = False,
     threads: int | None = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
@@ -57,6 +59,13 @@ def evaluate(
     explain
         Spectra of each kind, at 10, 20 and 40 sigma, to explain by every method: does the map's peak fall on
         what was injected? 0 for none.
+    labelled
+        Directory of real spectra with a manifest.csv of columns file and label. Spectra of other labels are
+        compared with those labelled "ordinary galaxy", and these with the simulated clean spectra; written
+        to labelled.json and labelled.png.
+    fill_card
+        Put the rates into the model's card, in place of an earlier evaluation's. The model gets a new digest,
+        and to a store it is another model: do this before stores are made with it.
     threads
         Torch threads; 0 or left out for one per CPU.
     json
@@ -66,10 +75,13 @@ def evaluate(
     from engine.evaluation.held_out_spectra import HeldOutSettings
     from flows import option_types
     from flows.console import messages, notes, write_json
-    from flows.evaluation.evaluate import KINDS, EvaluationRequest, make_output, save_results
+    from flows.evaluation.evaluate import KINDS, EvaluationRequest, save_results
     from flows.evaluation.evaluate import evaluate as run_evaluation
+    from flows.evaluation.evaluate import fill_card as fill
     from flows.evaluation.evaluation_table import show_evaluation
     from flows.evaluation.explained_evaluation import explain_evaluation, save_explanations, show_explanations
+    from flows.evaluation.labelled_spectra import save_labelled, show_labelled
+    from flows.evaluation.output import make_output
     from infra.settings import load_settings, own_threads
 
     request = EvaluationRequest(
@@ -77,6 +89,7 @@ def evaluate(
         HeldOutSettings(spectra, seed, templates, sky, population),
         option_types.decimals("--strengths", strengths),
         option_types.comma_list(kinds) or KINDS,
+        labelled,
     )
     option_types.at_least("--explain", explain, 0)
     settings = ExplanationSettings(max(explain, 1), normal=max(3 * explain, 1))
@@ -87,6 +100,8 @@ def evaluate(
     evaluation = run_evaluation(request, threads_used, notes())
     found = evaluation.detection
     files: tuple[Path, ...] = save_results(found, out)
+    if evaluation.labelled is not None:
+        files += save_labelled(evaluation.labelled, out)
     results = None
     if explain:
         results = explain_evaluation(evaluation.model, evaluation.clean, settings, notes())
@@ -96,6 +111,11 @@ def evaluate(
     show_evaluation(messages(json), found)
     if results is not None:
         show_explanations(messages(json), results)
+    if evaluation.labelled is not None:
+        show_labelled(messages(json), evaluation.labelled)
+    if fill_card:
+        card = fill(model, found)
+        notes().print(f"Card filled: {card.name}, now {card.digest}")
     for path in files:
         notes().print(f"Written: {path}", soft_wrap=True)
     return 0

@@ -1,10 +1,9 @@
-"""Evaluating a model on injected anomalies: without store, Ray or Prefect."""
+"""The evaluation of a model on injected anomalies and on labelled spectra, without store, Ray or Prefect."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -15,12 +14,14 @@ from engine.evaluation.detection import evaluate_detection
 from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
+from engine.evaluation.labelled_spectra import read_labelled
 from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.results import DetectionResults, EvaluationSettings
 from engine.simulation.anomalies import AnomalyKind
 from flows.console import counting
-from models.atomic_files import write_durably
-from models.errors import ConfigurationError, ErrorKind, InputError
+from flows.evaluation.labelled_spectra import LabelledComparison, compare_labelled
+from flows.evaluation.output import write_output
+from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.model_files import PRETRAINED, pretrained_names
 from models.spectrum_model import SpectrumModel
@@ -43,12 +44,14 @@ class EvaluationRequest:
     held_out : the clean spectra to simulate; their seed is that of the anomalies too.
     strengths : of the anomalies, sigma.
     kinds : names of the anomalies.
+    labelled : directory of labelled real spectra to compare; None for none.
     """
 
     model: str
     held_out: HeldOutSettings
     strengths: tuple[float, ...] = STRENGTHS
     kinds: tuple[str, ...] = KINDS
+    labelled: Path | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.kinds if name not in KINDS]
@@ -75,43 +78,33 @@ class EvaluationRequest:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model, the spectra on which it was evaluated, and what it found there."""
+    """A model, the clean spectra of its evaluation, and the results."""
 
     model: SpectrumModel
     clean: CleanSpectra
     detection: DetectionResults
+    labelled: LabelledComparison | None
 
 
 def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Evaluation:
-    """Simulate, inject, score; progress goes to ``console``.
+    """Simulate, compare labelled spectra, inject, score; progress goes to ``console``.
 
     Raises
     ------
-    InputError : there is no such model, or there are no templates.
+    InputError : there is no such model, there are no templates, or no labelled spectra on the model's grid.
     ConfigurationError : there is no simulation for the model's grid, classes or redshifts.
     """
     torch.set_num_threads(threads)
     model = load_model(request.model)
     settings = request.settings
     kinds = tuple(AnomalyKind(name) for name in settings.kinds)
+    labelled = read_labelled(request.labelled, model.card.grid) if request.labelled else None
     with counting(console, "simulate") as progress:
         clean = prepare_clean_spectra(model.card, request.held_out, kinds, progress)
+    comparison = compare_labelled(model, labelled, clean.spectra) if labelled else None
     with counting(console, "inject and score") as progress:
         detection = evaluate_detection(model, clean, settings, progress)
-    return Evaluation(model, clean, detection)
-
-
-def make_output(directory: Path) -> None:
-    """Make the directory of the results, before anything is computed.
-
-    Raises
-    ------
-    InputError : it cannot be made.
-    """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
+    return Evaluation(model, clean, detection, comparison)
 
 
 def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]:
@@ -121,47 +114,16 @@ def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]
     ------
     InputError : they cannot be written.
     """
-    figure = BytesIO()
-    detection_figure(results).savefig(figure, dpi=110)
-    contents = {
-        RESULTS: (json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n").encode(),
-        TABLES: detection_markdown(results).encode(),
-        FIGURE: figure.getvalue(),
-    }
-    try:
-        for name, content in contents.items():
-            write_durably(directory / name, content)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
-    return tuple(directory / name for name in contents)
-
-
-def load_results(path: Path) -> DetectionResults:
-    """The results in a file that :func:`save_results` wrote.
-
-    Raises
-    ------
-    InputError : there are none that this code reads.
-    """
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            "The results of an evaluation cannot be read.",
-            where=str(path),
-            got=error,
-            allowed=f"the {RESULTS} that `whyspec evaluate` writes",
-            remedy="Name that file.",
-            kind=ErrorKind.EVALUATION_RESULTS,
-        ) from error
-    return DetectionResults.from_dict(description, str(path))
+    text = json.dumps(results.to_dict(), indent=1, allow_nan=False) + "\n"
+    tables, figure = detection_markdown(results), detection_figure(results)
+    return write_output(directory, {RESULTS: text, TABLES: tables, FIGURE: figure})
 
 
 def fill_card(name: str, results: DetectionResults) -> ModelCard:
-    """Put what an evaluation found into the card of its model, in place of what an earlier one had.
+    """Put the rates of an evaluation into the card of its model, in place of an earlier evaluation's.
 
-    The card is part of what a model's digest is made of: the model gets a new one, and to a store it is
-    another model. So this is done when a model is made, before it is used.
+    The model's digest covers the card: the model gets a new one, and to a store it is another model. So fill
+    the card before stores are made with the model.
 
     Raises
     ------
@@ -171,7 +133,7 @@ def fill_card(name: str, results: DetectionResults) -> ModelCard:
     model = load_model(name)
     if results.digest != model.card.digest:
         raise ConfigurationError(
-            "The results are of another model, or of this one before its card was changed.",
+            "The model has changed since it was evaluated.",
             where=f"model {name}",
             got=f"results of {results.model}, {results.digest}",
             allowed=model.card.digest,
@@ -191,15 +153,4 @@ def _setting(name: str, got: object, allowed: str) -> ConfigurationError:
         allowed=allowed,
         remedy="Give values that are allowed.",
         kind=ErrorKind.EVALUATION_SETTING,
-    )
-
-
-def _unwritable(directory: Path, error: OSError) -> InputError:
-    return InputError(
-        "The results of the evaluation cannot be written.",
-        where=str(directory),
-        got=error,
-        allowed="a directory that may be written to",
-        remedy="Name another --out.",
-        kind=ErrorKind.OUTPUT_UNWRITABLE,
     )

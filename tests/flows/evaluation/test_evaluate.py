@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engine.evaluation.card_metrics import PREFIX
+from engine.evaluation.card_metrics import PREFIX, card_metrics
+from engine.evaluation.detectors import TAIL
 from engine.evaluation.held_out_spectra import HeldOutSettings
+from engine.evaluation.results import ALL
 from flows.command_line import run_command
+from flows.evaluation import labelled_spectra
 from flows.evaluation.evaluate import (
     FIGURE,
     RESULTS,
@@ -19,11 +22,10 @@ from flows.evaluation.evaluate import (
     EvaluationRequest,
     evaluate,
     fill_card,
-    load_results,
 )
-from models.errors import ConfigurationError, InputError
+from models.errors import ConfigurationError
 from models.weights import load_model
-from tests.small_run import whyspec
+from tests.small_run import small_release, whyspec
 
 OPTIONS = (
     "--spectra",
@@ -51,20 +53,24 @@ def evaluated(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_command_writes_results_and_figure_and_shows_them(evaluated: Path) -> None:
-    results = load_results(evaluated / RESULTS)
-    assert json.loads((evaluated / "stdout").read_text()) == results.to_dict()
-    assert results.settings.strengths == (5.0, 1000.0)
-    assert results.settings.kinds == ("cosmic_rays", "dead_region")
+    results = json.loads((evaluated / RESULTS).read_text())
+    assert json.loads((evaluated / "stdout").read_text()) == results
+    assert results["settings"]["strengths"] == [5.0, 1000.0]
+    assert results["settings"]["kinds"] == ["cosmic_rays", "dead_region"]
     assert (evaluated / FIGURE).read_bytes().startswith(b"\x89PNG")
     tables = (evaluated / TABLES).read_text()
-    cell = results.cell("cosmic_rays", 5.0)
-    assert cell is not None
-    assert f"| cosmic rays | {cell.by('tail').auc.value:.2f} " in tables
+    (cell,) = (
+        each
+        for each in results["detection"]
+        if (each["kind"], each["strength"], each["snr"]) == ("cosmic_rays", 5.0, ALL)
+    )
+    (tail,) = (each for each in cell["detectors"] if each["detector"] == TAIL)
+    assert f"| cosmic rays | {tail['auc']['value']:.2f} " in tables
     shown = " ".join((evaluated / "stderr").read_text().split())
     assert "cosmic rays" in shown
     assert "if just the clean spectrum is known" in shown
     # No dead region is worth a thousand sigma, and the user is told.
-    assert results.cell("dead_region", 1000.0) is None
+    assert ("dead_region", 1000.0) not in {(each["kind"], each["strength"]) for each in results["detection"]}
     assert "dead region at 1000 σ: 0 injected, 24 in which the kind cannot be as strong" in shown
 
 
@@ -76,22 +82,26 @@ def test_the_seed_decides_the_numbers(evaluated: Path, model: Path) -> None:
         ).detection
         for seed in (1, 2)
     )
-    assert first == load_results(evaluated / RESULTS)
+    assert first.to_dict() == json.loads((evaluated / RESULTS).read_text())
     assert other.detection != first.detection
 
 
 def test_a_card_is_filled_by_the_results_of_its_own_model_once(
-    evaluated: Path, model: Path, tmp_path: Path
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = tmp_path / "model"
     shutil.copytree(model, copy)
     before = load_model(str(copy)).card
-    results = load_results(evaluated / RESULTS)
-    card = fill_card(str(copy), results)
-    assert card.digest != before.digest
+    request = EvaluationRequest(str(copy), HeldOutSettings(24, 1), (5.0,), ("cosmic_rays",))
+    results = evaluate(request, 1, Console(quiet=True)).detection
+    command = ["evaluate", str(copy), "--out", str(tmp_path / "out"), "--explain", "0", "--threads", "1"]
+    options = ["--spectra", "24", "--strengths", "5", "--kinds", "cosmic_rays", "--fill-card"]
+    assert run_command([*command, *options]) == 0
     after = load_model(str(copy)).card
-    assert after == card
+    assert after.digest != before.digest
+    assert f"Card filled: {before.name}, now {after.digest}" in " ".join(capsys.readouterr().err.split())
     assert after.metrics[f"{PREFIX}spectra"] == 24
+    assert {**before.metrics, **card_metrics(results)} == dict(after.metrics)
     assert {name: after.metrics[name] for name in before.metrics} == dict(before.metrics)
     with pytest.raises(ConfigurationError) as caught:
         fill_card(str(copy), results)
@@ -117,11 +127,39 @@ def test_what_is_not_there_is_refused(model: Path, tmp_path: Path) -> None:
     assert run_command(["evaluate", str(tmp_path / "no-model"), "--out", str(tmp_path / "out")]) == 66
 
 
-def test_results_that_are_none_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "text").write_text("no JSON")
-    for path in (tmp_path / "text", tmp_path / "nowhere"):
-        with pytest.raises(InputError):
-            load_results(path)
+def test_labelled_spectra_are_compared_with_ordinary_and_simulated_ones(model: Path, tmp_path: Path) -> None:
+    """Of a small simulated release, one file's galaxies are called ordinary, another's odd."""
+    release = small_release(tmp_path / "release")
+    first, second, *_ = sorted(release.rglob("coadd-*.fits"))
+    names = [path.relative_to(release) for path in (first, second)]
+    lines = ["file,label", f"{names[0]},ordinary galaxy", f"{names[1]},odd"]
+    (release / "manifest.csv").write_text("\n".join(lines))
+    out = tmp_path / "out"
+    done = whyspec("evaluate", model, "--out", out, *OPTIONS, "--labelled", release)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((out / labelled_spectra.RESULTS).read_text())
+    assert found["model"]["digest"] == load_model(str(model)).card.digest
+    groups = {group["label"]: group for group in found["groups"]}
+    assert list(groups)[:2] == ["ordinary galaxy", "odd"]
+    for group in groups.values():
+        assert group["spectra"] == group["scored"] + sum(group["refused"].values())
+        assert group["flagged"] <= group["scored"]
+    assert groups["ordinary galaxy"]["above_ordinary"] is None
+    assert 0 <= groups["odd"]["above_ordinary"]["value"] <= 1
+    assert found["distance"]["real"] == groups["ordinary galaxy"]["scored"]
+    assert found["distance"]["simulated"] == 24
+    assert 0 <= found["distance"]["apart_alike"] <= 1
+    assert (out / labelled_spectra.FIGURE).read_bytes().startswith(b"\x89PNG")
+    assert "Ordinary galaxies score above simulated spectra" in " ".join(done.stdout.split())
+
+
+def test_labels_without_a_manifest_are_refused_before_anything_is_simulated(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", str(model), "--out", str(tmp_path / "out"), "--labelled", str(tmp_path)]
+    assert run_command(command) == 66
+    assert "manifest" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_strengths_and_kinds_are_kept_once_and_in_order() -> None:
