@@ -102,7 +102,7 @@ def load_local_model(name: str) -> ScoringModel:
     model = load_model(name)
     if not isinstance(model, ScoringModel):
         raise ConfigurationError(
-            "This needs a model that can be taken apart.",
+            "This needs a model of local layers.",
             where="--model",
             got=f"{model.card.name}, of kind {model.card.kind}",
             allowed="a model of kind local",

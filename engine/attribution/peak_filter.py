@@ -68,7 +68,7 @@ def parse_peak(text: str) -> PeakFilter:
             raise _unknown_line(match["what"])
         if frame == "observed":
             raise ConfigurationError(
-                "A line has no observed wavelength of its own.",
+                "A line's name does not give an observed wavelength.",
                 where="--peak",
                 got=text,
                 allowed="obs: with a wavelength in Angstrom, e.g. obs:5579",

@@ -43,7 +43,7 @@ def unseen_windows(effects: WindowEffects, preset: PresetName, unseen: NDArray[n
         largest = max(np.abs(typical[pixels]).max(initial=0.0), np.abs(spread[pixels]).max(initial=0.0))
         if largest > 0.0:
             raise BugError(
-                "An explanation blames pixels that the scorer does not see.",
+                "An explanation gives attribution to pixels that the scorer does not see.",
                 where=f"occlusion with windows of {scale.window} pixels",
                 got=f"attribution up to {largest:g}",
                 allowed="exactly 0",

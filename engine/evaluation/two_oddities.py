@@ -209,7 +209,7 @@ def able_rows(
     if found:
         return [row for _, row in sorted(found)]
     raise InputError(
-        "In no spectrum are a double-peaked line and a step apart from each other, and both detected.",
+        "No spectrum has a double-peaked line and a step that are apart and both detected.",
         where=f"{len(clean)} clean spectra",
         got=f"line of {line_strength:g} sigma, step of {step_strength:g} sigma; {len(able)} carry both",
         remedy="Simulate more spectra, or ask for more strength, or for less if none can carry it.",

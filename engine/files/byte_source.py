@@ -170,7 +170,8 @@ def reading(url: str) -> Iterator[None]:
                     "Reading a source file failed.",
                     where=url,
                     got=description_of(error),
-                    remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+                    remedy="The fault often passes by itself; if not, check the disk, the network and the "
+                    "credentials.",
                     kind=ErrorKind.READ_INTERRUPTED,
                 ) from error
         raise

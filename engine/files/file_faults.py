@@ -35,7 +35,8 @@ def quarantined_if_server_answers() -> Iterator[None]:
                 "A source file could not be read, although its disk or server answers.",
                 where=error.where,
                 got=error.got,
-                remedy="The next run tries it again; if it lasts, fetch the file again or tell its keeper.",
+                remedy="The next run tries the file again; if it fails again, fetch it anew or tell its "
+                "keeper.",
                 kind=ErrorKind.READ_FAILED,
             ) from error
         raise

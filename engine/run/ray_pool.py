@@ -202,7 +202,7 @@ class RayPoolExecutor:
                         where="Ray",
                         got=f"free in the cluster: {_free()}",
                         allowed=f"{self._ready_seconds:.0f} s (WHYSPEC_READY_SECONDS)",
-                        remedy="Bring nodes back, or look why they die, then continue the run.",
+                        remedy="Bring nodes back, or find out why they die, then continue the run.",
                         kind=ErrorKind.NO_WORKERS,
                     ) from None
             else:

@@ -53,7 +53,7 @@ class RunConfiguration:
                     where=name,
                     got=getattr(self, name),
                     allowed="1 or more",
-                    remedy="Leave it out to have it chosen from the release's size.",
+                    remedy="Leave it out: whyspec then chooses it from the release's size.",
                     kind=ErrorKind.BLOCK_ROWS,
                 )
 

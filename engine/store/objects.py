@@ -41,7 +41,7 @@ class ObjectTree:
             self._fs, self._root = open_file_system(self.url)
         except (ValueError, ImportError) as error:
             raise InputError(
-                "The store's URL is of a kind that cannot be opened here.",
+                "The store's URL has a scheme that cannot be opened here.",
                 where=url,
                 got=error,
                 allowed="a path, or a URL that fsspec opens, e.g. s3://bucket/store.zarr",
@@ -237,7 +237,7 @@ def _passing(what: str, where: str, error: Exception) -> RetryError:
         what,
         where=where,
         got=description_of(error),
-        remedy="It is tried again; if it lasts, look at the free space, the quota and the network.",
+        remedy="whyspec tries it again; if the fault lasts, check the free space, the quota and the network.",
         kind=ErrorKind.STORE_IO,
     )
 

@@ -281,10 +281,10 @@ def _in_use(url: str, found: FoundLock) -> RetryError:
 
 def _taken_over(url: str, holder: LockHolder) -> ConfigurationError:
     return ConfigurationError(
-        "Another process took this store over: this one had given no sign of life for too long.",
+        "Another process took this store over, because this one gave no sign of life for too long.",
         where=url,
         got=f"the lock of run {holder.run} is gone",
         allowed="one run at a time on a store",
-        remedy="Nothing is lost: the other run goes on with it. See 'whyspec status'.",
+        remedy="Nothing is lost: the other run continues the work. 'whyspec status' shows it.",
         kind=ErrorKind.LOCK_LOST,
     )

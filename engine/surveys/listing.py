@@ -59,7 +59,8 @@ def list_release(
             "No file of the release could be read.",
             where=root,
             got=refused[0].reason,
-            remedy="Often passes by itself; if not, check the disk, the network and the credentials.",
+            remedy="The fault often passes by itself; if not, check the disk, the network and the "
+            "credentials.",
         )
     if not files:
         raise InputError(
@@ -90,7 +91,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
             "There is no such layout.",
             got=layout,
             allowed=", ".join(named),
-            remedy="Name one of these, or none to have it recognised.",
+            remedy="Name one of these, or leave --layout out: whyspec then recognises it.",
             kind=ErrorKind.UNKNOWN_LAYOUT,
         )
     urls = sorted({absolute(url) for url in release})

@@ -53,8 +53,8 @@ def occlusion(
 
     whyspec bench occlusion --baselines 8 -o bench.json
 
-    All are measured in this process, in turn, on the same cores. What takes hours is run on a sample
-    of windows and multiplied up, and the table says so. Quiet machines give better numbers. The
+    It measures all of them in this process, in turn, on the same cores. It runs the slow ones on a sample of
+    windows and multiplies up; the table says so. Quiet machines give better numbers. The
     approaches of others need their packages: pip install 'whyspec[bench]'.
 
     Parameters
@@ -70,7 +70,7 @@ def occlusion(
     repeats
         Timed runs of everything; the quickest counts.
     sample
-        Windows, at least, in the samples that are multiplied up.
+        Smallest number of windows in the samples that are multiplied up.
     masked
         Share of the spectrum's pixels that are masked, 0 to less than 1.
     device
@@ -78,11 +78,11 @@ def occlusion(
     memory
         Bytes that an occlusion by seams may take; 0 for what explanations give it.
     skip
-        spender, captum or both: leave them out.
+        Approaches to leave out: spender, captum or both.
     spender_flow
         File of spender's released flow weights; random weights, which are as fast, if there is none.
     curves
-        Measure too how the seconds grow with spectra, baselines and wide windows.
+        Also measure how the seconds grow with spectra, baselines and wide windows.
     plot
         Draw these curves to a file: .png, .pdf or .svg. Implies --curves.
     output
@@ -173,28 +173,29 @@ def pipeline(
 
     whyspec bench pipeline --spectra 20000 -o pipeline.json
 
-    Simulates a DESI release, runs a quarter of it and all of it as whyspec run does, and measures in as
-    many plain processes what such a run cannot do without. 200,000 spectra take 20 GB of disk and about
-    half an hour on two cores; the release is kept for the next time. Quiet machines give better numbers.
+    It simulates a DESI release and runs a quarter of it and all of it as whyspec run does. It measures the
+    parts that a run cannot do without in as many plain processes. 200,000 spectra take 20 GB of disk and
+    about half an hour on two cores; the release is kept for the next time. Quiet machines give better
+    numbers.
 
     Parameters
     ----------
     directory
-        Where the release and the stores go.
+        Directory for the release and the stores.
     spectra
-        Rows of the release.
+        Number of rows of the release.
     spectra_per_file
-        Rows of each of its files.
+        Number of rows of each file.
     distinct
-        Spectra that are simulated; the others are copies with TARGETIDs of their own.
+        Number of simulated spectra; the others are copies with TARGETIDs of their own.
     workers
         Processes; 0 for one per CPU.
     threshold
         Tail probability at or below which a spectrum is explained.
     sample
-        Files, and explained spectra, on which each process measures the parts, twice.
+        Number of files, and of explained spectra, on which each process measures the parts, twice.
     delay
-        Seconds that each request to a file takes where the overlap of reading and computing is measured.
+        Seconds per request to a file, in the measurement of how reading and computing overlap.
     output
         Write the results as JSON to this file.
     json
@@ -234,7 +235,7 @@ def plan(
     Parameters
     ----------
     directory
-        Where the release and the store are made, and deleted afterwards; the system's if left out.
+        Directory for the release and the store, which are deleted afterwards. Default: the system's.
     files
         Coadd files of the release, 100 at least.
     repeats
@@ -272,19 +273,19 @@ def read(
 
     whyspec bench read -o reading.json
 
-    A coadd and a plate are simulated in a temporary directory and read by all in turn, in this process, on
-    one core. The approaches of others need their packages: pip install 'whyspec[bench]'.
+    It simulates a coadd and a plate in a temporary directory. All approaches read them in turn, in this
+    process, on one core. The approaches of others need their packages: pip install 'whyspec[bench]'.
 
     Parameters
     ----------
     spectra
-        Spectra of the DESI coadd, which has resolution matrices: 0.45 MB each.
+        Number of spectra of the DESI coadd, which has resolution matrices: 0.45 MB each.
     plate
-        Spectra of the SDSS plate: 0.11 MB each.
+        Number of spectra of the SDSS plate: 0.11 MB each.
     repeats
         Timed runs of everything; the quickest counts.
     skip
-        fitsio, astropy, desispec, specutils or several: leave them out.
+        Approaches to leave out: fitsio, astropy, desispec, specutils or several.
     output
         Write the results as JSON to this file.
     json
@@ -325,7 +326,7 @@ def spender(
     Parameters
     ----------
     windows
-        Windows that are pasted, each one pass of the model.
+        Number of pasted windows, each one pass of the model.
     repeats
         Timed runs of either; the quickest counts.
     threads

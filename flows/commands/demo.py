@@ -17,19 +17,19 @@ def demo(
 
     whyspec demo --directory demo
 
-    Takes a few minutes on two cores and writes only below the directory. Run it again to continue
-    where it was stopped, or to see the tables again.
+    It takes a few minutes on two cores and writes only below the directory. Run it again to continue a
+    stopped demo or to see the tables again.
 
     Parameters
     ----------
     directory
-        Where release, store and report go.
+        Directory for release, store and report.
     spectra
         Number of simulated spectra.
     outliers
-        Share of galaxies that carry a injected anomaly, 0 to 1.
+        Share of galaxies that carry an injected anomaly, 0 to 1.
     seed
-        Of the simulation.
+        Seed of the simulation.
     model
         Name or directory of the scoring model; the one that ships for DESI if left out.
     """

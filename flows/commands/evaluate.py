@@ -30,9 +30,9 @@ def evaluate(
 
     whyspec evaluate desi-galaxy --out evaluation
 
-    Writes results.json, its tables as detection.md, and a figure, detection.png; of explanations
+    It writes results.json, its tables (detection.md) and a figure (detection.png), and for explanations
     explanations.json, .md and .png. Models of the same grid, class and redshifts get the same spectra from
-    the same seed, so that they can be compared. Takes some minutes on two cores.
+    the same seed, so that they can be compared. It takes some minutes on two cores.
 
     Parameters
     ----------
@@ -43,22 +43,21 @@ def evaluate(
     spectra
         Clean spectra to simulate. Every kind is injected into each at every strength.
     seed
-        Of spectra and anomalies.
+        Seed of spectra and anomalies.
     strengths
-        Of the anomalies in sigma: what an observer would measure who knows shape and place.
+        Strengths of the anomalies in sigma, for an observer who knows shape and place.
     kinds
-        Names of the anomalies, as in results.json; all if left out.
+        Names of the anomalies, as in results.json. Default: all.
     templates
-        Directory of redrock templates, from which half of the sources are then drawn.
+        Directory of redrock templates. Half of the sources come from them.
     sky
-        Directory of real SDSS sky fibres (spec-*.fits), of which a broad population gets the half that no
-        shipped model was trained with; modelled sky if left out.
+        Directory of real SDSS sky fibres (spec-*.fits). A broad population gets the half that no shipped
+        model was trained with. Without it the sky is modelled.
     population
         broad: wide in signal-to-noise, redshift, dust and lines, with the small flaws of real pipelines;
         plain: clean spectra as a survey selects them.
     explain
-        Spectra of each kind, at 10, 20 and 40 sigma, to explain by every method: does the map's peak fall on
-        what was injected? 0 for none.
+        Number of spectra of each kind, at 10, 20 and 40 sigma, that every method explains; 0 for none.
     labelled
         Directory of real spectra with a manifest.csv of columns file and label. Spectra of other labels are
         compared with those labelled "ordinary galaxy", and these with the simulated clean spectra; written

@@ -27,8 +27,8 @@ def import_spender(
 
     whyspec import-spender galaxyae.pt galaxyflow.pt --out spender-desi --calibrate release
 
-    Nothing in the files is executed, and spender need not be installed. Its encoder takes whole forward
-    passes to explain: choose few --windows or the preset reference-code for whyspec run.
+    It executes nothing in the files and does not need spender. An explanation takes full forward passes:
+    choose few --windows or the preset reference-code for whyspec run.
 
     Parameters
     ----------
@@ -41,12 +41,12 @@ def import_spender(
     classes
         Spectral classes it was trained on, e.g. GALAXY; all for every class.
     instrument
-        What it was trained on, for files that do not say their wavelengths.
+        Instrument of the training spectra, for files that do not say their wavelengths.
     calibrate
-        A release, or files, whose spectra say which scores are usual. If left out, latents drawn from the
-        flow do, which is right as far as the flow describes the spectra that will be scored.
+        A release, or files. Their spectra say which scores are usual. Default: latents drawn from the flow
+        say so, as far as the flow describes the spectra that will be scored.
     limit
-        Calibrate on at most so many spectra, taken evenly over the release's files.
+        Largest number of spectra to calibrate on, taken evenly over the release's files.
     layout
         Name of the release's layout; recognised if left out.
     threads

@@ -48,30 +48,30 @@ def simulate(
     out
         Directory to write to; must not exist or be empty.
     survey
-        Whose instrument, noise, masks and file formats.
+        Survey whose instrument, noise, masks and file formats are simulated.
     form
-        The files: coadd (DESI), spec (SDSS, one spectrum each) or plate (SDSS, all of a plate, with its
-        redshifts in spZbest); the survey's first if left out.
+        Form of the files: coadd (DESI), spec (SDSS, one spectrum each) or plate (SDSS, one plate each, with
+        redshifts in spZbest). Default: the survey's first.
     spectra
         Number of spectra, sky fibres included.
     outliers
-        Share of galaxies that carry a injected anomaly, 0 to 1; truth.ecsv says which and where.
+        Share of galaxies that carry an injected anomaly, 0 to 1; truth.ecsv says which and where.
     seed
         The same seed gives the same bytes.
     templates
-        Directory of redrock templates (rrtemplate-galaxy-*.fits); made-up galaxies if neither
-        this nor $RR_TEMPLATE_DIR is given.
+        Directory of redrock templates (rrtemplate-galaxy-*.fits). Default: $RR_TEMPLATE_DIR; without both,
+        galaxies are made up.
     release
-        Which generation of files and spectrograph: dr1 or edr (DESI); legacy, boss or sdssv (SDSS); the
-        survey's first if left out.
+        Generation of files and spectrograph: dr1 or edr (DESI); legacy, boss or sdssv (SDSS). Default: the
+        survey's first.
     population
-        plain: clean spectra of galaxies as a survey selects them. broad: signal-to-noise, redshifts, dust
-        and lines drawn wide, with the small flaws of real pipelines: what to train a model on.
+        plain: clean spectra of galaxies as a survey selects them. broad: wide in signal-to-noise, redshift,
+        dust and lines, with the small flaws of real pipelines; train models on it.
     sky
-        Directory of real SDSS sky fibres (spec-*.fits), whose noise and residuals a broad population gets;
-        modelled if left out.
+        Directory of real SDSS sky fibres (spec-*.fits). A broad population gets their noise and residuals.
+        Without it the sky is modelled.
     sky_share
-        Half of the sky fibres, by name: one to train with, the other to prove with.
+        Half of the sky fibres, by name: training, or proof (held out).
     quasars
         Share of targets that are quasars, 0 to 1.
     stars
@@ -132,40 +132,43 @@ def train(
 
     whyspec train release --model my-model --population galaxy --epochs 40
 
-    Killed and started again, it continues after the last whole epoch.
+    A training that was killed continues after the last complete epoch.
 
     Parameters
     ----------
     release
         One directory, or files of spectra; paths or URLs.
     model
-        Directory for the model: model.safetensors, card.json, and how training went: training.json and
-        training.png, rewritten as it goes.
+        Directory for the model: model.safetensors, card.json, training.json and training.png. Training
+        rewrites the last two as it goes.
     kind
-        Of model. local: an autoencoder and the density of its latents, explained at little cost. variational:
-        a perceptron in the rest frame whose score is how badly it reconstructs; variational-published: the
-        same with the losses and the score of Ortiz Manrique & Boquien (2025).
+        Kind of model. local: an autoencoder and the density of its latents, cheap to explain. variational: a
+        perceptron in the rest frame, scored by its reconstruction. variational-published: the same with the
+        losses and the score of Ortiz Manrique & Boquien (2025).
     population
         Spectra to train on: galaxy, quasar and star by the survey's class, or all.
     redshift
-        Lowest and highest redshift, e.g. 0 0.6; from the spectra if left out.
+        Lowest and highest redshift, e.g. 0 0.6. Default: from the spectra.
     limit
-        Use at most so many spectra, drawn by a hash of their objects.
+        Largest number of spectra; a hash of their objects chooses them.
     validation
-        Share of the objects by which training decides when to stop, 0 to 1.
+        Share of the objects for validation, 0 to 1. Training stops when their loss no longer falls.
     calibration
-        Share of the objects with which scores are compared afterwards, 0 to 1. No object is on two sides.
+        Share of the objects for calibration, 0 to 1. Scores are compared with theirs. No object is in two
+        parts of the split.
     cache
-        Directory for the prepared spectra, used again by a training on the same spectra; below the model's
-        directory, and removed at the end, if left out.
+        Directory for the prepared spectra. Another training on the same spectra uses it again. Default: below
+        the model's directory, removed at the end.
     cache_size
-        Most bytes that they may take, e.g. 500MB or 8GB; fewer spectra are used if need be.
+        Largest size of the prepared spectra, e.g. 500MB or 8GB. Training uses fewer spectra if they do not
+        fit.
     epochs
-        At most so many skips the spectra; training stops when it no longer helps.
+        Largest number of passes over the spectra. Training stops earlier when the validation loss no longer
+        falls.
     name
         Name of the model; that of its directory if left out.
     seed
-        Of everything random in training. Who is on which side does not depend on it.
+        Seed of everything random in training. The split does not depend on it.
     layout
         Name of the release's layout; recognised if left out.
     threads
@@ -220,7 +223,7 @@ def plan(
 
     whyspec plan release --store odd.zarr
 
-    Nothing is written, no model is run.
+    It writes nothing and runs no model.
 
     Parameters
     ----------
@@ -237,7 +240,7 @@ def plan(
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
     check_data
-        Compare new files with the DATASUMs in their headers: reads all of what a run would read.
+        Compare new files with the DATASUMs in their headers. This reads all that a run would read.
     json
         Write the plan as JSON to standard output.
     """
@@ -293,8 +296,8 @@ def run(
 
     whyspec run release --store odd.zarr --threshold 0.01
 
-    Run it again after files were added or changed, or after it was killed: what is done is not done
-    again. Options left out are those of the store; for a new store, the defaults named here.
+    Run it again after files were added or changed, or after it was killed. It does not repeat finished work.
+    Options that are left out keep the store's values; a new store gets the defaults.
 
     Parameters
     ----------
@@ -305,38 +308,38 @@ def run(
     layout
         Name of the release's layout; recognised if left out.
     model
-        Name or directory of a scoring model; several by commas or by --model again. Each scores the
+        Name or directory of a scoring model. Separate several by commas, or repeat --model. Each scores the
         spectral classes that its card names. Default: all that ship for the survey.
     threshold
         Tail probability at or below which a spectrum is an outlier. Default 0.01: one in a hundred of
         the model's calibration set is as odd.
     classes
-        Spectral classes to score, e.g. GALAXY,QSO. One model alone scores them whatever its card says, and
-        every spectrum with all. Default: those of the models' cards.
+        Spectral classes to score, e.g. GALAXY,QSO; all for every spectrum. A single model scores them
+        whatever its card says. Default: the classes of the models' cards.
     preset
-        nearest: into the baselines most like the spectrum, widths by their significance; locates best.
+        nearest: baselines most like the spectrum, widths weighted by their significance; locates best.
         paper: baselines at random, a window of every width around every pixel, weights 1/variance (Shen &
         Melchior). reference-code: tiled windows, as in their code; faster, coarser. Default: nearest.
     windows
         Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
     baselines
-        Typical spectra into which pieces of the outlier are pasted. Default: 8.
+        Number of typical spectra into which pieces of the outlier are pasted. Default: 8.
     memory
-        What the occlusion of one spectrum may take in each process, e.g. 512MB. Default: 256 MB, or
-        half of a GPU's.
+        Memory for the occlusion of one spectrum in each process, e.g. 512MB. Default: 256 MB, or half of a
+        GPU's memory.
     executor
         ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.
     workers
         Number of processes; 0 for all CPUs or GPUs.
     threads_per_worker
-        Torch threads of each of them. Default: 1.
+        Torch threads per process. Default: 1.
     block_rows
         Spectra per block, the unit of work and of storage. Default: from the release's size.
     outlier_block_rows
         Explanations per block. Default: from the release's size.
     check_data
-        Compare new files with the DATASUMs in their headers before anything is done: they are read twice.
-        Without it a run compares the files that one block reads whole, which are nearly all.
+        Compare new files with the DATASUMs in their headers first. This reads them twice. Without it a run
+        compares only files that one block reads completely: nearly all.
     wait
         Seconds to wait for another run on the store to end; inf for as long as it takes. Default: none.
     json

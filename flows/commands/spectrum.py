@@ -36,20 +36,20 @@ def explain(
     target_id
         TARGETID of the spectrum.
     row
-        Its row in the file, from 0, instead of the TARGETID.
+        Row of the spectrum in the file, from 0, instead of the TARGETID.
     output
         Figure to write: .png, .pdf or .svg.
     model
-        Name or directory of the scoring model; if left out, the one that ships for the survey and the
-        spectrum's class.
+        Name or directory of the scoring model. Default: the one that ships for the survey and the spectrum's
+        class.
     preset
         nearest, paper or reference-code, see whyspec run --help.
     windows
         Window widths in pixels, increasing.
     baselines
-        Typical spectra into which pieces of the spectrum are pasted.
+        Number of typical spectra into which pieces of the spectrum are pasted.
     memory
-        What the occlusion may take, e.g. 512MB; what suits the device if left out.
+        Memory for the occlusion, e.g. 512MB. Default: what suits the device.
     threads
         Torch threads; 0 or left out for one per CPU.
     json

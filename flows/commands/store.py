@@ -34,7 +34,7 @@ def cluster(
     name
         Name of the clustering in the store; one of the same name is replaced.
     seed
-        Of everything random in it.
+        Seed of everything random in the clustering.
     json
         Write the clusters as JSON to standard output.
     """
@@ -69,19 +69,19 @@ def verify(
 
     whyspec verify odd.zarr --repair
 
-    Exit status 65 when something is damaged or missing, with --repair: when something still is.
+    The exit status is 65 when something is damaged or missing; with --repair, when something still is.
 
     Parameters
     ----------
     store
         Path or URL of the store.
     repair
-        Compute damaged and missing blocks anew from their source files, and restore what follows from
-        the ledger; everything else is left alone.
+        Compute damaged and missing blocks again from their source files. Restore what follows from the
+        ledger. Change nothing else.
     model
-        With --repair: names or directories of scoring models that are not where the store says.
+        With --repair: names or directories of scoring models that have moved.
     workers
-        With --repair: number of processes; 0 for all CPUs or GPUs. A few blocks are run in this one.
+        With --repair: number of processes; 0 for all CPUs or GPUs. A few blocks run in this process.
     wait
         With --repair: seconds to wait for a run on the store to end; inf for as long as it takes.
     json
@@ -133,11 +133,11 @@ def status(
     watch: Annotated[bool, Parameter(negative=())] = False,
     json: Json = False,
 ) -> int:
-    """Say what a store holds, who works on it and how far that is.
+    """Say what a store holds, who works on it and how far the work is.
 
     whyspec status odd.zarr --watch
 
-    Reads the ledger only, also while a run is on, from any machine that reaches the store.
+    It reads the ledger only. It works during a run, from any machine that reaches the store.
 
     Parameters
     ----------
@@ -221,11 +221,11 @@ def query(
     store
         Path or URL of the store.
     target_id
-        TARGETIDs (SDSS: SPECOBJIDs), also of spectra that are no outliers.
+        TARGETIDs (SDSS: SPECOBJIDs). Spectra that are not outliers are found too.
     key
         Spectrum keys, as the table shows them.
     top
-        At most that many.
+        Largest number of spectra.
     z
         Redshifts from:to, e.g. 0.1:0.3, 0.1: or :0.3.
     cluster
@@ -238,7 +238,7 @@ def query(
     signature
         Failure signatures that the explanation carries, e.g. edge sky_lines; any for at least one.
     without_signature
-        Failure signatures that it does not carry; any for explanations without a single one.
+        Failure signatures that the explanation does not carry; any for explanations without signatures.
     format
         table for reading; csv, json, parquet with every column and digit. Default: from the name of the
         output file, else table.

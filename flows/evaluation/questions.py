@@ -74,7 +74,7 @@ def main(
     explained: Annotated[int, Parameter(help="Detected, and explained, of each kind and strength.")] = 2,
     headlines: Annotated[int, Parameter(help="Spectra with a double-peaked line and a step.")] = 9,
     baselines: Annotated[int, Parameter(help="Explained of each kind into up to 64 baselines.")] = 1,
-    seed: Annotated[int, Parameter(help="Of spectra and anomalies.")] = 1,
+    seed: Annotated[int, Parameter(help="Seed of spectra and anomalies.")] = 1,
     templates: Annotated[Path | None, Parameter(help="Directory of redrock templates.")] = None,
     sky: Annotated[Path | None, Parameter(help="Directory of real sky fibres.")] = None,
 ) -> None:

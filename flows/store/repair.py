@@ -148,7 +148,7 @@ def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
     given = {read_model(name).card.digest: model_location(name) for name in models}
     for digest in given.keys() - {each.digest for each in known}:
         raise ConfigurationError(
-            "The model is none of those that the store was made with.",
+            "The store was not made with this model.",
             where=f"--model {given[digest]}",
             got=digest,
             allowed="; ".join(map(str, known)),

@@ -127,7 +127,7 @@ def check_local(layers: Sequence[nn.Module], where: str) -> None:
             continue
         why, remedy = problem
         raise ConfigurationError(
-            "A layer of the encoder is not local, so occlusion cannot be had at the cost of its seams.",
+            "A layer of the encoder is not local, so occlusion by seams is not possible.",
             where=f"{where}, layer {number}: {layer}",
             got=why,
             allowed="Conv1d, AvgPool1d, MaxPool1d, activations, BatchNorm1d, PositionBias, PointwiseLayer",

@@ -182,7 +182,7 @@ def fit(
     counts = spectra.counts(settings.batch)
     if settings.encoder.novelty != 1:
         raise ConfigurationError(
-            "The encoder has another number of novelty outputs than the score has use for.",
+            "The encoder has a number of novelty outputs that the score cannot use.",
             where="training settings, encoder.novelty",
             got=settings.encoder.novelty,
             allowed=1,

@@ -120,7 +120,7 @@ def arms_of(file: FitsFile) -> tuple[Arm, ...]:
                     where=f"{file.url}, HDU {unit.name}",
                     got=f"{unit.rows} spectra",
                     allowed=f"{count}, the rows of FIBERMAP",
-                    remedy="Fetch the file again: it was written or cut by something that went wrong.",
+                    remedy="Fetch the file again: a fault while it was written or copied changed it.",
                     kind=ErrorKind.ROW_MISMATCH,
                 )
     return present

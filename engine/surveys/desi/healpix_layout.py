@@ -104,7 +104,7 @@ def _not_there(base: str, pixel: Pixel) -> RefusedFile:
         nside, healpix = decode_uniqpix(pixel.number)
         got = f"UNIQPIX {pixel.number}, pixel {healpix} of nside {nside}"
     reason = QuarantineError(
-        "The production's catalogue names a pixel of which there is no coadd.",
+        "The production's catalogue names a pixel without a coadd.",
         where=url,
         got=got,
         remedy="Nothing to do: a production's catalogue names some pixels that were not coadded.",

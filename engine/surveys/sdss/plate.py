@@ -125,7 +125,7 @@ class PlateUnits:
                     where=f"{file.url}, HDU {unit.name or file.units.index(unit)}",
                     got=" x ".join(map(str, found)),
                     allowed=" x ".join(map(str, wanted)) + ", as the flux image in HDU 0",
-                    remedy="Fetch the file again: it was written or cut by something that went wrong.",
+                    remedy="Fetch the file again: a fault while it was written or copied changed it.",
                     kind=ErrorKind.ROW_MISMATCH,
                 )
         start, step = (float(str(flux.header.get(name, "nan"))) for name in ("COEFF0", "COEFF1"))
