@@ -10,7 +10,7 @@ from cyclopts import App, CycloptsError
 
 from flows.commands.bench import bench
 from flows.commands.demo import demo
-from flows.commands.evaluate import evaluate
+from flows.commands.evaluate import ablation, evaluate
 from flows.commands.models import import_spender
 from flows.commands.release import plan, run, simulate, train
 from flows.commands.settings import settings
@@ -74,8 +74,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 for command in (
-    demo, simulate, train, import_spender, evaluate, plan, run, cluster, status, verify, report, query,
-    explain, settings,
+    demo, simulate, train, import_spender, evaluate, ablation, plan, run, cluster, status, verify, report,
+    query, explain, settings,
 ):  # fmt: skip
     app.command(command)
 app.command(bench)

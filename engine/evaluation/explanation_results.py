@@ -148,41 +148,9 @@ class ExplanationResults:
             },
         }
 
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> ExplanationResults:
-        """What :meth:`to_dict` described, numbers as rounded there."""
-        columns, methods = description["spectra"], description["methods"]
-        spectra = tuple(
-            ExplainedInjection(
-                **{name: _value(columns[name][i]) for name in columns if name != "width_angstrom"},
-                width=_value(columns["width_angstrom"][i]),
-                found={
-                    name: Localisation(**{key: _value(each[key][i]) for key in each})
-                    for name, each in methods.items()
-                },
-                window={name: each[i] for name, each in description["windows"].items()},
-            )
-            for i in range(len(columns["kind"]))
-        )
-        cost = description["cost"]
-        return cls(
-            description["model"],
-            description["digest"],
-            description["settings"],
-            description["threshold"],
-            spectra,
-            description["unseen_windows_checked"],
-            {name: MethodCost(**each) for name, each in cost["methods"].items()},
-            cost["pass_seconds"],
-        )
-
 
 def _number(value: Any) -> Any:
     """Floats to six digits, null for those that are not finite: JSON has no NaN."""
     if not isinstance(value, float):
         return value
     return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def _value(value: Any) -> Any:
-    return float("nan") if value is None else value

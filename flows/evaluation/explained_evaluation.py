@@ -14,8 +14,7 @@ from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_tables import TextTable, all_tables, cost_table, located_table
 from engine.evaluation.injected_spectra import CleanSpectra
 from flows.console import counting, show_whole
-from models.atomic_files import atomic_file, write_durably
-from models.errors import ErrorKind, InputError
+from flows.evaluation.output import write_output
 from models.spectrum_model import SpectrumModel
 
 RESULTS, TABLES, FIGURE = "explanations.json", "explanations.md", "explanations.png"
@@ -51,7 +50,7 @@ def rich_table(table: TextTable) -> Table:
     return shown
 
 
-def save_explanations(results: ExplanationResults, directory: Path) -> tuple[Path, Path, Path]:
+def save_explanations(results: ExplanationResults, directory: Path) -> tuple[Path, ...]:
     """Write JSON, tables and figure; earlier ones are replaced.
 
     Raises
@@ -60,19 +59,4 @@ def save_explanations(results: ExplanationResults, directory: Path) -> tuple[Pat
     """
     text = json.dumps(results.to_dict(), allow_nan=False) + "\n"
     tables = "\n".join(table.markdown() for table in all_tables(results))
-    paths = directory / RESULTS, directory / TABLES, directory / FIGURE
-    try:
-        write_durably(paths[0], text.encode())
-        write_durably(paths[1], tables.encode())
-        with atomic_file(paths[2]) as partial:
-            explanation_figure(results).savefig(partial, format="png", dpi=110)
-    except OSError as error:
-        raise InputError(
-            "The explanations of an evaluation cannot be written.",
-            where=str(directory),
-            got=error,
-            allowed="a directory that this user may write to",
-            remedy="Choose another --out.",
-            kind=ErrorKind.EVALUATION_OUTPUT,
-        ) from error
-    return paths
+    return write_output(directory, {RESULTS: text, TABLES: tables, FIGURE: explanation_figure(results)})

@@ -59,22 +59,6 @@ class OcclusionAttribution(Attribution):
     window_effects: WindowEffects
 
 
-def attribute(
-    occluder: Occluder, log_prob: LogProb, request: OcclusionRequest, settings: OcclusionSettings
-) -> OcclusionAttribution:
-    """Explain ``request``'s spectrum by inverse multiscale occlusion.
-
-    ``log_prob`` must be the model that ``occluder`` occludes; here it is only asked for the
-    log probabilities of the spectrum and of the baselines, one at a time.
-
-    Raises
-    ------
-    ConfigurationError : the request does not hold ``settings.baselines`` baselines.
-    QuarantineError : a log probability is not finite, so this spectrum has no explanation.
-    """
-    return combined(window_effects(occluder, log_prob, request, settings), PRESETS[settings.preset])
-
-
 def window_effects(
     occluder: Occluder, log_prob: LogProb, request: OcclusionRequest, settings: OcclusionSettings
 ) -> WindowEffects:

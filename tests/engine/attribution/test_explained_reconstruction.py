@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from engine.attribution.occlusion.attribution import attribute
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
@@ -15,6 +14,7 @@ from models.errors import BugError, ConfigurationError
 from models.reconstruction_scores import ReconstructedSpectra, reconstruction_scores
 from models.score_kinds import RECONSTRUCTION_SCORES
 from models.scoring.scoring_model import ScoringModel
+from tests.engine.attribution.occlusion.attributed import attribute
 from tests.models.local.linear_model import GRID, PIXELS, LinearModel
 
 REDSHIFT = 0.01

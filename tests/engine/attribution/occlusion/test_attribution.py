@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.occlusion.attribution import attribute
 from engine.attribution.occlusion.combine import PRESETS, SPREAD_FLOOR, scale_weights
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.occlusion.windows import Scale
 from models.errors import BugError, ConfigurationError, QuarantineError
+from tests.engine.attribution.occlusion.attributed import attribute
 
 Model = Callable[[torch.Tensor], torch.Tensor]
 MakeRequest = Callable[..., OcclusionRequest]

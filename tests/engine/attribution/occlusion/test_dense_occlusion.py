@@ -11,12 +11,12 @@ import torch
 from torch import nn
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.occlusion.attribution import attribute
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.method import forward_passes
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.settings import OcclusionSettings
 from models.errors import BugError, ConfigurationError, InputError, QuarantineError
+from tests.engine.attribution.occlusion.attributed import attribute
 
 Slow = Callable[..., tuple[np.ndarray, np.ndarray, np.ndarray]]
 Models = Callable[[int], tuple[nn.Module, nn.Module]]
