@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
 from pathlib import Path
 
@@ -34,7 +36,17 @@ def tiny_model() -> ScoringModel:
 
 
 def random_model() -> ScoringModel:
-    """A DESI model with few, random, fixed weights and a calibration set of its own making."""
+    """A DESI model with few, random, fixed weights and a calibration set of its own making.
+
+    Each call gives a copy of its own and leaves torch's random state the same: building one takes seconds.
+    """
+    model, random_state = _random_model()
+    torch.set_rng_state(random_state)
+    return copy.deepcopy(model)
+
+
+@functools.cache
+def _random_model() -> tuple[ScoringModel, torch.Tensor]:
     torch.manual_seed(7)
     encoder = EncoderSettings(latents=3, novelty=1, channels=(4, 4, 8), heads=4, hidden=8)
     architecture = {
@@ -84,7 +96,7 @@ def random_model() -> ScoringModel:
         model.joint.fit(raw, depth, redshift)
         score = model.outputs(flux, ivar, redshift).score.double().numpy()
         model.calibration = Calibration.fit(score, np.full(200, 5.0), np.full(200, 0.2))
-    return model.requires_grad_(False).eval()
+    return model.requires_grad_(False).eval(), torch.get_rng_state()
 
 
 @pytest.fixture(scope="session")

@@ -61,8 +61,8 @@ def occlusion_request(model: ScoringModel, baselines: int) -> OcclusionRequest:
         (100, 2, "paper"),
         (160, 8, "paper"),
         (256, 8, "paper"),
-        (256, 32, "reference-code"),
-        (128, 32, "paper"),
+        (256, 16, "reference-code"),
+        (128, 16, "paper"),
     ],
 )
 def test_no_more_than_the_memory_allowed_is_taken(megabytes: int, baselines: int, preset: str) -> None:
