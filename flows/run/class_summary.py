@@ -1,4 +1,4 @@
-"""How the spectral classes of a run fared with its models, and what its user should be told of that."""
+"""The summary of a run by spectral class: how each fared with its model, and what to warn of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What explanations take of a model that is run anew for every window: told before a run begins."""
+"""The cost of explanations by a model that is run anew for every window: a warning before a run begins."""
 
 from __future__ import annotations
 

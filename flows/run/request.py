@@ -77,7 +77,7 @@ class RunSummary:
         is in here and counted in its state too.
     spectra : spectra that this run processed.
     status_counts : (status label, count) of these spectra, sorted by label.
-    classes : how these spectra fared, by class; warnings : what is to be told of that.
+    classes : how these spectra fared, by class; warnings : what the user should know of that.
     outliers : of these spectra, those at or below the threshold.
     explained : outliers that this run explained.
     signature_counts : (signature label, explanations of this run that carry it), sorted by label.

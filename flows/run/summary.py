@@ -1,4 +1,4 @@
-"""The summary of a run: what it did and what the store holds after it."""
+"""The summary of a run: what it did and what is in the store after it."""
 
 from __future__ import annotations
 

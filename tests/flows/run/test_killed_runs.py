@@ -27,12 +27,13 @@ from engine.store.store import Store
 from engine.store.verify import verify
 from tests.forked_commands import Command, Death, begin_server, start
 from tests.ray_nodes import RayNodes, ray_nodes
+from tests.servers.prefect import PrefectServer
 from tests.small_run import SPECTRA, publish_sums, small_options, small_release, tree_bytes
 
 pytestmark = pytest.mark.slow
 
 AT_ONCE = 3
-"""Seeds that a test tries at the same time: much of a small run is waiting for the Prefect server."""
+"""Seeds that a test tries at the same time."""
 
 STORE = "<store>"
 
@@ -297,6 +298,10 @@ PHASES = {
 }
 
 
+WORK = r"rename (scores|outliers)/.*/c/|(open|rename) (staging|ledger/(score|attribution))/"
+"""What blocks do to the disk."""
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_killed_while_it(phase: str, run: Undisturbed, tmp_path: Path) -> None:
     moments = run.moments(PHASES[phase])
@@ -342,14 +347,41 @@ def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, 
     assert all_at_once(trial, range(300, 304)) == 4
 
 
-def test_ctrl_c_ends_with_130_and_the_same_command_continues(run: Undisturbed, tmp_path: Path) -> None:
-    store = tmp_path / "odd.zarr"
-    command = run.start(store, Death(1, PHASES["begins a ledger entry"], signal.SIGINT))
+def check_ctrl_c(of: Undisturbed, store: Path) -> None:
+    command = of.start(store, Death(1, PHASES["begins a ledger entry"], signal.SIGINT))
     assert command.wait() == 130
     shown = command.shown.read_text()
     assert "the same command continues" in " ".join(shown.split())
     assert "Traceback" not in shown
-    Ordeal(run, store, []).finish()
+    Ordeal(of, store, []).finish()
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_continues(run: Undisturbed, tmp_path: Path) -> None:
+    check_ctrl_c(run, tmp_path / "odd.zarr")
+
+
+# As flow runs of a user's Prefect server.
+
+
+@pytest.fixture(scope="module")
+def shown(run: Undisturbed, prefect_server: PrefectServer) -> Undisturbed:
+    """The first run over the small release, its blocks in Prefect tasks."""
+    return replace(run, environment={"PREFECT_API_URL": prefect_server.api_url})
+
+
+def test_killed_while_it_shows_itself_on_a_server(shown: Undisturbed, tmp_path: Path) -> None:
+    def trial(seed: int) -> Ordeal:
+        moments, each = random.Random(seed), ordeal(shown, tmp_path, seed)
+        each.kill_at_change(Death(moments.randrange(shown.moments(WORK)), WORK))
+        assert each.hits == 1, each.story
+        each.finish()
+        return each
+
+    assert all_at_once(trial, range(500, 504)) == 4
+
+
+def test_ctrl_c_of_a_flow_run(shown: Undisturbed, tmp_path: Path) -> None:
+    check_ctrl_c(shown, tmp_path / "odd.zarr")
 
 
 # On Ray: many small blocks, on a cluster that the runs join, so that only actors are started for each.

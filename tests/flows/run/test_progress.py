@@ -15,7 +15,7 @@ from models.errors import RetryError
 
 
 class Clock:
-    """Seconds that go on when told to."""
+    """Seconds that go on by hand."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -72,22 +72,22 @@ def lines(blocks: int, seconds: float) -> list[str]:
 
 
 def test_a_log_gets_a_line_every_tenth_of_a_stage() -> None:
-    told = lines(blocks=20, seconds=10.0)
-    assert told[0] == "list files: 32,000/32,000"
-    assert len(told) == 1 + 10
-    assert told[1] == (
+    lines_shown = lines(blocks=20, seconds=10.0)
+    assert lines_shown[0] == "list files: 32,000/32,000"
+    assert len(lines_shown) == 1 + 10
+    assert lines_shown[1] == (
         "score spectra: 200/2,000, 10.0/s, 3 min 0 s left; "
         "6 outliers, 4 workers, 20 blocks, 2 files quarantined"
     )
-    assert told[-1] == (
+    assert lines_shown[-1] == (
         "score spectra: 2,000/2,000, 10.0/s; 60 outliers, 4 workers, 20 blocks, 1 retry, 2 files quarantined"
     )
 
 
 def test_a_long_run_says_something_every_half_minute() -> None:
-    told = lines(blocks=1000, seconds=15.0)
+    lines_shown = lines(blocks=1000, seconds=15.0)
     # Tenths are further apart than 30 s: a line after every second block.
-    assert len(told) == 1 + 500
+    assert len(lines_shown) == 1 + 500
 
 
 def test_a_short_run_is_told_once() -> None:

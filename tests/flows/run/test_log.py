@@ -11,7 +11,7 @@ import pytest
 from tests.small_run import small_options, whyspec
 
 
-def told(path: Path) -> list[dict[str, object]]:
+def read_log(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -26,7 +26,7 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     ran = whyspec("run", str(copy), *small_options(store, model), "--json", **settings)
     assert ran.returncode == 3, ran.stderr
     summary = json.loads(ran.stdout)
-    records = told(log)
+    records = read_log(log)
     events = [str(record["event"]) for record in records]
     events = [event for event in events if event.startswith(("run", "plan", "stage"))]
     # One warning for each way in which spectra lie outside what the model knows.
@@ -56,7 +56,7 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     # Refused before any work: the log says so too, under another name.
     again = whyspec("run", str(copy), *small_options(store, tmp_path / "no-model"), **settings)
     assert again.returncode != 0
-    last = told(log)[-1]
+    last = read_log(log)[-1]
     assert (last["event"], last["outcome"]) == ("run-ended", "failed")
     assert last["run"] != ended["run"]
     assert last["kind"]
