@@ -21,7 +21,6 @@ ELSEWHERE = {
     "flows/bench/pipeline_release.py": "a directory that a benchmark deletes",
     "flows/bench/plan_tree.py": "a directory that a benchmark deletes",
     "flows/bench/timed_run.py": "a directory that a benchmark deletes",
-    "infra/prefect_server.py": "a log",
 }
 """Modules that write files in place, and what these are."""
 
