@@ -122,7 +122,7 @@ Last = Callable[[HeaderDataUnit], bool]
 """Whether an HDU is the last that is needed."""
 
 Unread = Callable[[HeaderDataUnit], bool]
-"""Whether the data of an HDU will not be read: of a compressed file they are not held in memory."""
+"""Whether the data of an HDU will not be read: those of a compressed file are then not kept."""
 
 
 def scan(
