@@ -74,7 +74,7 @@ def _fit(
     listing: ReleaseListing, request: TrainingRequest, prepared: PreparedSet, observers: TrainingObservers
 ) -> ModelCard:
     directory = Path(request.directory)
-    population = training_population(listing, request, prepared.frame)
+    population = training_population(listing, request, prepared.redshift_range)
     data = {
         "layout": listing.layout,
         "files": len(listing.files),

@@ -1,6 +1,6 @@
 """Prepared training sets: normalised spectra in a Zarr hierarchy of bounded size, read a batch at a time.
 
-``spectra.zarr`` holds flux and ivar (spectra, pixels), redshift, object number and side, in the order of the
+``spectra.zarr`` holds flux and ivar (spectra, pixels), redshift, object number and split, in the order of the
 objects' hashes: a random order, the same however the release's files are ordered. Its chunks are not
 compressed, so that a batch is copied from the mapped files row by row, with no more read than is asked for.
 ``prepared.json`` is written last: without it, or with that of another request, all is prepared anew.
@@ -23,10 +23,10 @@ import zarr
 from numpy.typing import NDArray
 
 from engine.spectra.source_file import ReleaseListing
-from engine.training.populations import Frame
+from engine.training.populations import RedshiftRange
 from engine.training.request import TrainingRequest
 from engine.training.sample import TrainingSample
-from engine.training.sides import Side
+from engine.training.splits import Split
 from models.atomic_files import PARTIAL, write_durably
 from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
@@ -35,7 +35,7 @@ from models.training.spectra import TrainingSpectra, TrainingSplit
 
 ARRAYS, MARKER, LOCK = "spectra.zarr", "prepared.json", "lock"
 
-_VERSION = 1
+_VERSION = 2
 _OTHER_BYTES = 1_000_000
 """More than what the descriptions of the arrays take."""
 _LEAST_CHUNK, _CHUNKS = 64, 128
@@ -47,12 +47,12 @@ class PreparedSet:
     """A training set on disk, the redshifts and window that it was normalised for, and its digest."""
 
     split: TrainingSplit
-    frame: Frame
+    redshift_range: RedshiftRange
     digest: str
 
 
 class StoredSpectra:
-    """Spectra of one side of a prepared set; only those that are taken are read.
+    """Spectra of one split of a prepared set; only the rows that are taken are read.
 
     Parameters
     ----------
@@ -176,8 +176,8 @@ def find_prepared(directory: Path, wanted: str) -> PreparedSet | None:
     if marker.get("digest") != wanted:
         return None
     group = zarr.open_group(directory / ARRAYS, mode="r")
-    columns = _values(group, "redshift"), _values(group, "side")
-    suited = Frame(tuple(marker["redshifts"]), tuple(marker["window"]))
+    columns = _values(group, "redshift"), _values(group, "split")
+    suited = RedshiftRange(tuple(marker["redshifts"]), tuple(marker["window"]))
     return _mapped_set(directory, *columns, marker["pixels"], suited, wanted)
 
 
@@ -235,15 +235,15 @@ def finish(
 
     Parameters
     ----------
-    usable : (n,) which spectra were put there; the others are on no side.
+    usable : (n,) which spectra were put there; the others are in no split.
     wanted : the cache's :func:`digest`.
     """
     group = zarr.open_group(directory / ARRAYS)
-    side = np.where(usable, sample.side, Side.NONE).astype(np.int8)
+    split = np.where(usable, sample.split, Split.NONE).astype(np.int8)
     columns: dict[str, tuple[NDArray[Any], str]] = {
         "redshift": (sample.redshift, "redshift of the survey's pipeline"),
-        "object": (sample.number, "number of the object: a hash, see whyspec's engine/training/sides.py"),
-        "side": (side, ", ".join(f"{each.value} {each.name.lower()}" for each in Side)),
+        "object": (sample.number, "number of the object: a hash, see whyspec's engine/training/splits.py"),
+        "split": (split, ", ".join(f"{each.value} {each.name.lower()}" for each in Split)),
     }
     for name, (values, meaning) in columns.items():
         array = group.create_array(
@@ -259,25 +259,25 @@ def finish(
         "digest": wanted,
         "spectra": int(usable.sum()),
         "pixels": pixels,
-        "redshifts": list(sample.frame.redshifts),
-        "window": list(sample.frame.window),
+        "redshifts": list(sample.redshift_range.redshifts),
+        "window": list(sample.redshift_range.window),
     }
     write_durably(directory / MARKER, (json.dumps(marker, indent=2) + "\n").encode())
-    return _mapped_set(directory, sample.redshift, side, pixels, sample.frame, wanted)
+    return _mapped_set(directory, sample.redshift, split, pixels, sample.redshift_range, wanted)
 
 
 def _mapped_set(
     directory: Path,
     redshift: NDArray[np.float64],
-    side: NDArray[np.int8],
+    split: NDArray[np.int8],
     pixels: int,
-    suited: Frame,
+    suited: RedshiftRange,
     wanted: str,
 ) -> PreparedSet:
-    flux, ivar = (_mapped(directory, name, len(side), pixels, "r") for name in ("flux", "ivar"))
+    flux, ivar = (_mapped(directory, name, len(split), pixels, "r") for name in ("flux", "ivar"))
     parts = []
-    for each in (Side.TRAINING, Side.VALIDATION, Side.CALIBRATION):
-        rows = np.flatnonzero(side == each)
+    for each in (Split.TRAINING, Split.VALIDATION, Split.CALIBRATION):
+        rows = np.flatnonzero(split == each)
         parts.append(StoredSpectra(flux, ivar, rows, redshift[rows]))
     return PreparedSet(TrainingSplit(*parts), suited, wanted)
 

@@ -52,7 +52,7 @@ POPULATIONS: dict[PopulationName, Population] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Frame:
+class RedshiftRange:
     """The redshifts of a model and the window that normalises its spectra, rest-frame Angstrom."""
 
     redshifts: Range
@@ -69,7 +69,7 @@ def coverage(grid: WavelengthGrid, surveys: set[str]) -> Range:
     return max(first for first, _ in ends), min(last for _, last in ends)
 
 
-def frame(name: PopulationName, redshifts: NDArray[np.float64], covered: Range) -> Frame:
+def fitted_range(name: PopulationName, redshifts: NDArray[np.float64], covered: Range) -> RedshiftRange:
     """The range and window for spectra at ``redshifts``, (n,).
 
     The first window that is covered at all of them; where none is, the one for most spectra, with the
@@ -91,17 +91,17 @@ def frame(name: PopulationName, redshifts: NDArray[np.float64], covered: Range) 
     for window in population.windows:
         least, greatest = _redshifts_of(window, covered)
         if least <= low and greatest >= high:
-            return Frame((low, high), window)
+            return RedshiftRange((low, high), window)
         within = (max(low, least), min(high, greatest))
         held = int(((possible >= within[0]) & (possible <= within[1])).sum())
         if held > most:
-            best, most = Frame(within, window), held
+            best, most = RedshiftRange(within, window), held
     if best is None:
         raise _no_window(name, covered, f"redshifts {low:.3f} to {high:.3f}")
     return best
 
 
-def asked_frame(name: PopulationName, redshifts: Range, covered: Range) -> Frame:
+def requested_range(name: PopulationName, redshifts: Range, covered: Range) -> RedshiftRange:
     """The window for a range of redshifts that the user named.
 
     Raises
@@ -121,7 +121,7 @@ def asked_frame(name: PopulationName, redshifts: Range, covered: Range) -> Frame
     for window in POPULATIONS[name].windows:
         least, greatest = _redshifts_of(window, covered)
         if least <= low and greatest >= high:
-            return Frame(redshifts, window)
+            return RedshiftRange(redshifts, window)
     raise _no_window(name, covered, f"redshifts {low:.3f} to {high:.3f}")
 
 

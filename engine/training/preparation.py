@@ -34,7 +34,7 @@ def prepare(
         return prepared
     sample = draw_sample(listing, request, limit, observers)
     writer = training_cache.begin(cache, sample, listing.grid)
-    population = training_population(listing, request, sample.frame)
+    population = training_population(listing, request, sample.redshift_range)
     usable = read_sample(sample, population, writer, observers)
     return training_cache.finish(cache, sample, usable, listing.grid.size, wanted)
 

@@ -13,10 +13,10 @@ from engine.spectra.source_file import ReleaseListing
 from engine.surveys.reading import open_spectra
 from engine.surveys.surveys import reader_of
 from engine.training.events import Note, SpectraRead, TrainingObservers
-from engine.training.populations import Frame
+from engine.training.populations import RedshiftRange
 from engine.training.request import TrainingRequest
 from engine.training.sample import ChosenFile, TrainingSample, draw_sample
-from engine.training.sides import Side
+from engine.training.splits import Split
 from models.errors import QuarantineError
 from models.observers import report
 from models.training.fit import TrainingPopulation
@@ -38,7 +38,7 @@ class SpectraSink(Protocol):
 
 
 def training_population(
-    listing: ReleaseListing, request: TrainingRequest, suited: Frame
+    listing: ReleaseListing, request: TrainingRequest, suited: RedshiftRange
 ) -> TrainingPopulation:
     """What the card of the model says of its spectra."""
     survey, _ = reader_of(listing.files[0].reader)
@@ -99,13 +99,13 @@ def read_training_set(
     RetryError : the disk or network failed.
     """
     sample = draw_sample(listing, request, request.limit)
-    population = training_population(listing, request, sample.frame)
+    population = training_population(listing, request, sample.redshift_range)
     memory = _Memory(len(sample), listing.grid.size)
     usable = read_sample(sample, population, memory)
     whole = TrainingSpectra(memory.flux, memory.ivar, sample.redshift)
-    sides = (Side.TRAINING, Side.VALIDATION, Side.CALIBRATION)
+    splits = (Split.TRAINING, Split.VALIDATION, Split.CALIBRATION)
     return (
-        TrainingSplit(*(whole.take(np.flatnonzero(usable & (sample.side == side))) for side in sides)),
+        TrainingSplit(*(whole.take(np.flatnonzero(usable & (sample.split == split))) for split in splits)),
         population,
     )
 

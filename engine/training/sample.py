@@ -20,9 +20,9 @@ from engine.surveys.reading import open_spectra
 from engine.surveys.survey import Survey
 from engine.surveys.surveys import reader_of
 from engine.training.events import FilesSearched, Note, TrainingObservers
-from engine.training.populations import Frame, asked_frame, coverage, frame
+from engine.training.populations import RedshiftRange, coverage, fitted_range, requested_range
 from engine.training.request import TrainingRequest
-from engine.training.sides import Side, objects
+from engine.training.splits import Split, objects
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
 from models.observers import report
 from models.row_status import RowStatus
@@ -47,16 +47,16 @@ class TrainingSample:
     Attributes
     ----------
     files : where they are.
-    number, side : (n,) of their objects, see :class:`engine.training.sides.Objects`.
+    number, split : (n,) of their objects, see :class:`engine.training.splits.Objects`.
     redshift : (n,).
-    frame : redshifts and normalisation window that suit them.
+    redshift_range : redshifts and normalisation window that suit them.
     """
 
     files: tuple[ChosenFile, ...]
     number: NDArray[np.uint64]
-    side: NDArray[np.int8]
+    split: NDArray[np.int8]
     redshift: NDArray[np.float64]
-    frame: Frame
+    redshift_range: RedshiftRange
 
     def __len__(self) -> int:
         return len(self.number)
@@ -65,7 +65,7 @@ class TrainingSample:
 _CANDIDATE = np.dtype(
     [
         ("file", "i8"), ("row", "i8"), ("redshift", "f8"), ("survey", "U8"),
-        ("number", "u8"), ("side", "i1"), ("spectrum", "u8"),
+        ("number", "u8"), ("split", "i1"), ("spectrum", "u8"),
     ]
 )  # fmt: skip
 
@@ -85,9 +85,9 @@ def draw_sample(
         raise _nothing(listing, request)
     covered = coverage(listing.grid, set(found["survey"].tolist()))
     if request.redshift is None:
-        suited = frame(request.population, found["redshift"], covered)
+        suited = fitted_range(request.population, found["redshift"], covered)
     else:
-        suited = asked_frame(request.population, request.redshift, covered)
+        suited = requested_range(request.population, request.redshift, covered)
     low, high = suited.redshifts
     inside = found[(found["redshift"] >= low) & (found["redshift"] <= high)]
     if not len(inside):
@@ -104,7 +104,7 @@ def draw_sample(
         places = np.flatnonzero(chosen["file"] == number)
         places = places[np.argsort(chosen["row"][places], kind="stable")]
         files.append(ChosenFile(listing.files[number], chosen["row"][places], places))
-    return TrainingSample(tuple(files), chosen["number"], chosen["side"], chosen["redshift"], suited)
+    return TrainingSample(tuple(files), chosen["number"], chosen["split"], chosen["redshift"], suited)
 
 
 def _candidates(
@@ -143,9 +143,9 @@ def _of_file(number: int, rows: Rows, survey: Survey, request: TrainingRequest) 
     of = objects(rows, survey, request.validation, request.calibration)
     found["file"], found["row"] = number, rows["source_row"]
     found["redshift"], found["survey"] = rows["redshift"], rows["survey"]
-    found["number"], found["side"] = of.number, of.side
+    found["number"], found["split"] = of.number, of.split
     found["spectrum"] = [_draw(key) for key in rows.keys()]  # noqa: SIM118 - not a mapping
-    known: NDArray[np.void] = found[found["side"] != Side.NONE]
+    known: NDArray[np.void] = found[found["split"] != Split.NONE]
     return known
 
 

@@ -22,15 +22,15 @@ def test_there_is_a_recipe_for_every_class_on_every_grid() -> None:
 def test_a_recipe_gives_normalised_spectra_of_its_class(
     recipe: Recipe, real_data: Path, tmp_path: Path
 ) -> None:
-    sides, population = training_set(
+    splits, population = training_set(
         recipe, real_data / "templates", real_data / "sky", tmp_path, 80, Console(quiet=True)
     )
     assert population.classes == (recipe.spectral_class,)
     assert population.grid == (DESI_GRID if recipe.survey == "desi" else SDSS_GRID)
     assert (population.redshift_min, population.redshift_max) == recipe.redshifts
     # A few are lost where the normalisation window has no light or lies in what a spectrograph lacks.
-    assert len(sides.training) + len(sides.validation) + len(sides.calibration) >= 72
-    learnt = sides.training.take(np.arange(len(sides.training)))
+    assert len(splits.training) + len(splits.validation) + len(splits.calibration) >= 72
+    learnt = splits.training.take(np.arange(len(splits.training)))
     every = learnt.redshift
     assert np.all((every >= recipe.redshifts[0] - 1e-3) & (every <= recipe.redshifts[1] + 1e-3))
     wavelength = population.grid.wavelength()

@@ -18,12 +18,12 @@ from engine.surveys.listing import list_release
 from engine.surveys.sdss.grid import SDSS_GRID
 from engine.training.cache import ARRAYS, MARKER, PreparedSet, bytes_of, capacity, held
 from engine.training.events import Note, TrainingEvent
-from engine.training.populations import PopulationName, asked_frame, coverage, frame
+from engine.training.populations import PopulationName, coverage, fitted_range, requested_range
 from engine.training.preparation import prepare
 from engine.training.reading import read_training_set, training_population
 from engine.training.request import TrainingRequest
 from engine.training.sample import draw_sample
-from engine.training.sides import Side
+from engine.training.splits import Split
 from models.errors import ConfigurationError, InputError
 from models.training.fit import fit
 from models.training.spectra import SpectraSource, TrainingSpectra
@@ -64,16 +64,16 @@ def same(first: TrainingSpectra, second: TrainingSpectra) -> bool:
     )
 
 
-def sides(prepared: PreparedSet) -> tuple[TrainingSpectra, ...]:
+def splits(prepared: PreparedSet) -> tuple[TrainingSpectra, ...]:
     split = prepared.split
-    return tuple(everything(side) for side in (split.training, split.validation, split.calibration))
+    return tuple(everything(split) for split in (split.training, split.validation, split.calibration))
 
 
 def test_a_release_that_grows_moves_no_object(listing: ReleaseListing) -> None:
     smaller = dataclasses.replace(listing, files=listing.files[:5])
     before, after = draw_sample(smaller, REQUEST, 1000), draw_sample(listing, REQUEST, 1000)
-    was = dict(zip(before.number.tolist(), before.side.tolist(), strict=True))
-    now = dict(zip(after.number.tolist(), after.side.tolist(), strict=True))
+    was = dict(zip(before.number.tolist(), before.split.tolist(), strict=True))
+    now = dict(zip(after.number.tolist(), after.split.tolist(), strict=True))
     assert len(now) > len(was) > 50
     assert {number: now[number] for number in was} == was
     few_before, few_after = draw_sample(smaller, REQUEST, 30), draw_sample(listing, REQUEST, 30)
@@ -93,9 +93,9 @@ def test_the_order_of_files_means_nothing(listing: ReleaseListing) -> None:
 def test_a_cache_holds_what_would_be_in_memory(listing: ReleaseListing, tmp_path: Path) -> None:
     memory, population = read_training_set(listing, REQUEST)
     prepared = prepare(listing, REQUEST, tmp_path)
-    assert training_population(listing, REQUEST, prepared.frame) == population
+    assert training_population(listing, REQUEST, prepared.redshift_range) == population
     for stored, kept in zip(
-        sides(prepared), (memory.training, memory.validation, memory.calibration), strict=True
+        splits(prepared), (memory.training, memory.validation, memory.calibration), strict=True
     ):
         assert same(stored, everything(kept))
     index = np.array([3, 4, 11, 30])
@@ -105,7 +105,7 @@ def test_a_cache_holds_what_would_be_in_memory(listing: ReleaseListing, tmp_path
 def test_a_cache_is_a_plain_zarr_hierarchy(listing: ReleaseListing, tmp_path: Path) -> None:
     prepared = prepare(listing, REQUEST, tmp_path)
     group = zarr.open_group(tmp_path / ARRAYS, mode="r")
-    rows = np.flatnonzero(np.asarray(group["side"]) == Side.CALIBRATION)
+    rows = np.flatnonzero(np.asarray(group["split"]) == Split.CALIBRATION)
     expected = everything(prepared.split.calibration)
     np.testing.assert_array_equal(np.asarray(group["flux"])[rows], expected.flux)
     np.testing.assert_array_equal(np.asarray(group["ivar"])[rows], expected.ivar)
@@ -117,10 +117,10 @@ def test_a_cache_of_the_same_request_is_used_again(release: Path, tmp_path: Path
     moved = tmp_path / "release"
     shutil.copytree(release, moved)
     listing = list_release([str(moved)])
-    first = sides(prepare(listing, REQUEST, tmp_path / "cache"))
+    first = splits(prepare(listing, REQUEST, tmp_path / "cache"))
     shutil.rmtree(moved)  # what is read again would be missing
     notes = Notes()
-    again = sides(prepare(listing, REQUEST, tmp_path / "cache", [notes]))
+    again = splits(prepare(listing, REQUEST, tmp_path / "cache", [notes]))
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
     assert "used again" in notes.texts[0]
 
@@ -142,7 +142,7 @@ def test_a_cache_whose_making_was_cut_off_is_made_anew(listing: ReleaseListing, 
     (tmp_path / "cut" / f"{MARKER}.partial").write_text('{"digest"')
     chunk = tmp_path / "cut" / ARRAYS / "flux" / "c" / "0" / "0"
     chunk.write_bytes(bytes(1000))
-    shutil.rmtree(tmp_path / "cut" / ARRAYS / "side")
+    shutil.rmtree(tmp_path / "cut" / ARRAYS / "split")
     prepare(listing, REQUEST, tmp_path / "cut")
     assert tree_bytes(tmp_path / "cut") == whole
 
@@ -197,11 +197,11 @@ def test_what_is_behind_the_mask_reaches_no_weight(release: Path, tmp_path: Path
     for root in (release, spoilt):
         listing, cache = list_release([str(root)]), tmp_path / f"cache-{root.name}"
         prepared = prepare(listing, REQUEST, cache)
-        population = training_population(listing, REQUEST, prepared.frame)
+        population = training_population(listing, REQUEST, prepared.redshift_range)
         model = fit(prepared.split, population, SMALL_TRAINING, {}, lambda *_: None)
         save_model(model, tmp_path / root.name / "model")
         weights.append((tmp_path / root.name / "model" / "model.safetensors").read_bytes())
-        weights.append(b"".join(part.flux.tobytes() for part in sides(prepared)))
+        weights.append(b"".join(part.flux.tobytes() for part in splits(prepared)))
     assert weights[:2] == weights[2:]
 
 
@@ -259,25 +259,25 @@ def test_windows_are_covered_at_all_redshifts(
     survey: str, redshifts: tuple[float, float], name: PopulationName
 ) -> None:
     covered = coverage(DESI_GRID if survey == "desi" else SDSS_GRID, {survey})
-    found = frame(name, np.linspace(*redshifts, 500), covered)
+    found = fitted_range(name, np.linspace(*redshifts, 500), covered)
     assert found.redshifts[0] <= redshifts[0] + 0.01
     assert found.redshifts[1] >= redshifts[1] - 0.01
     middle = sum(found.window) / 2
     assert middle * (1 + found.redshifts[0]) >= covered[0]
     assert middle * (1 + found.redshifts[1]) <= covered[1]
-    assert asked_frame(name, redshifts, covered).redshifts == redshifts
+    assert requested_range(name, redshifts, covered).redshifts == redshifts
 
 
 def test_redshifts_that_no_window_spans_are_cut_to_where_most_spectra_are() -> None:
     rng = np.random.default_rng(1)
     redshifts = np.concatenate([rng.uniform(1.0, 3.0, 900), rng.uniform(3.6, 4.5, 80)])
-    found = frame("quasar", redshifts, coverage(DESI_GRID, {"main"}))
+    found = fitted_range("quasar", redshifts, coverage(DESI_GRID, {"main"}))
     held_within = (redshifts >= found.redshifts[0]) & (redshifts <= found.redshifts[1])
     assert 0.9 < held_within.mean() < 0.99
     with pytest.raises(ConfigurationError, match="No window of the continuum is covered"):
-        asked_frame("quasar", (0.1, 5.0), coverage(DESI_GRID, {"main"}))
+        requested_range("quasar", (0.1, 5.0), coverage(DESI_GRID, {"main"}))
     with pytest.raises(ConfigurationError, match="low end, then a high end"):
-        asked_frame("galaxy", (0.5, 0.1), coverage(DESI_GRID, {"main"}))
+        requested_range("galaxy", (0.5, 0.1), coverage(DESI_GRID, {"main"}))
 
 
 def test_two_spectrographs_share_what_both_cover() -> None:

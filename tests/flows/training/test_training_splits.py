@@ -15,7 +15,7 @@ from engine.surveys.desi.survey import DESI
 from engine.surveys.listing import list_release
 from engine.surveys.reading import open_spectra
 from engine.surveys.sdss.survey import SDSS
-from engine.training.sides import SAME_OBJECT, Side, objects
+from engine.training.splits import SAME_OBJECT, Split, objects
 
 SHARES = [(0.05, 0.2), (0.3, 0.3), (0.45, 0.45)]
 
@@ -41,7 +41,7 @@ def separation(rows: Rows, first: int, second: int) -> float:
 
 
 @pytest.mark.real_data
-def test_repeated_observations_of_real_objects_are_on_one_side(real_data: Path) -> None:
+def test_repeated_observations_of_real_objects_are_in_one_split(real_data: Path) -> None:
     files = sorted(str(path) for path in (real_data / "real" / "sdss").rglob("*.fits"))
     parts = []
     for file in list_release(files).files:
@@ -53,13 +53,13 @@ def test_repeated_observations_of_real_objects_are_on_one_side(real_data: Path) 
     apart = [pair for pair in pairs if rows["ra"][pair[0]] != rows["ra"][pair[1]]]
     assert len(pairs) > 40
     assert len(apart) > 10
-    split = 0
+    complete = 0
     for shares in SHARES:
-        side = objects(rows, SDSS, *shares).side
+        split = objects(rows, SDSS, *shares).split
         for first, second in pairs:
-            assert side[first] == side[second] or Side.NONE in (side[first], side[second])
-        split += len(set(side.tolist()) - {Side.NONE}) == 3
-    assert split == len(SHARES)
+            assert split[first] == split[second] or Split.NONE in (split[first], split[second])
+        complete += len(set(split.tolist()) - {Split.NONE}) == 3
+    assert complete == len(SHARES)
 
 
 @given(
@@ -76,8 +76,8 @@ def test_positions_close_together_are_never_on_two_sides(
     other = dec + distance * np.sin(angle)
     near = (ra + distance * np.cos(angle) / np.cos(np.radians(max(abs(dec), abs(other))))) % 360.0
     rows = sdss_rows([(ra, dec), (near, other)])
-    side = objects(rows, SDSS, *shares).side
-    assert side[0] == side[1] or Side.NONE in side
+    split = objects(rows, SDSS, *shares).split
+    assert split[0] == split[1] or Split.NONE in split
 
 
 def test_positions_around_the_borders_of_cells_are_never_on_two_sides() -> None:
@@ -87,11 +87,11 @@ def test_positions_around_the_borders_of_cells_are_never_on_two_sides() -> None:
         row = sdss_rows([(0.0 + step * place / np.cos(np.radians(dec)), dec) for place in range(8000)])
         column = sdss_rows([(147.31, dec + step * place) for place in range(8000)])
         for rows in (row, column):
-            side = objects(rows, SDSS, 0.3, 0.3).side
-            assert set(side.tolist()) == set(Side)
-            pair = np.stack([side[:-1], side[1:]])
-            assert ((pair[0] == pair[1]) | (pair == Side.NONE).any(axis=0)).all()
-            assert (side == Side.NONE).mean() < 0.05
+            split = objects(rows, SDSS, 0.3, 0.3).split
+            assert set(split.tolist()) == set(Split)
+            pair = np.stack([split[:-1], split[1:]])
+            assert ((pair[0] == pair[1]) | (pair == Split.NONE).any(axis=0)).all()
+            assert (split == Split.NONE).mean() < 0.05
 
 
 def test_desi_objects_go_by_their_targetid() -> None:
@@ -100,26 +100,26 @@ def test_desi_objects_go_by_their_targetid() -> None:
     first.data["survey"], second.data["survey"] = "sv3", "main"
     second.data["ra"] = 12.5
     of_first, of_second = objects(first, DESI, 0.2, 0.3), objects(second, DESI, 0.2, 0.3)
-    np.testing.assert_array_equal(of_first.side, of_second.side[::-1])
+    np.testing.assert_array_equal(of_first.split, of_second.split[::-1])
     np.testing.assert_array_equal(of_first.number, of_second.number[::-1])
     assert len(np.unique(of_first.number)) == len(ids)
 
 
 def test_sides_have_the_shares_that_are_asked_for_and_keep_their_objects() -> None:
     rows = desi_rows(list(range(1, 20_001)))
-    side = objects(rows, DESI, 0.1, 0.2).side
-    for wanted, share in ((Side.VALIDATION, 0.1), (Side.CALIBRATION, 0.2), (Side.TRAINING, 0.7)):
-        assert (side == wanted).mean() == pytest.approx(
+    split = objects(rows, DESI, 0.1, 0.2).split
+    for wanted, share in ((Split.VALIDATION, 0.1), (Split.CALIBRATION, 0.2), (Split.TRAINING, 0.7)):
+        assert (split == wanted).mean() == pytest.approx(
             share, abs=4 * np.sqrt(share * (1 - share) / len(rows))
         )
     # Another share for calibration leaves validation as it is.
-    again = objects(rows, DESI, 0.1, 0.4).side
-    np.testing.assert_array_equal(side == Side.VALIDATION, again == Side.VALIDATION)
-    assert (again[side == Side.CALIBRATION] == Side.CALIBRATION).all()
+    again = objects(rows, DESI, 0.1, 0.4).split
+    np.testing.assert_array_equal(split == Split.VALIDATION, again == Split.VALIDATION)
+    assert (again[split == Split.CALIBRATION] == Split.CALIBRATION).all()
 
 
-def test_the_number_that_samples_says_nothing_of_the_side() -> None:
+def test_the_number_that_samples_says_nothing_of_the_split() -> None:
     of = objects(desi_rows(list(range(1, 20_001))), DESI, 0.1, 0.2)
     smallest = np.argsort(of.number)[:4000]
-    share = (of.side[smallest] == Side.CALIBRATION).mean()
+    share = (of.split[smallest] == Split.CALIBRATION).mean()
     assert share == pytest.approx(0.2, abs=4 * np.sqrt(0.2 * 0.8 / 4000))

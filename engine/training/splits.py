@@ -1,9 +1,9 @@
-"""Which side of a training an object is on: told by a hash of the object, for all releases alike.
+"""Splits of the objects of a training: a hash of the object decides, for all releases alike.
 
 An object is what may have been observed more than once. Some surveys name it (``Survey.object_column``).
 Others name spectra, not objects, and the positions of repeated observations agree only roughly: there it is a
 cell of the sky, and spectra so close to a cell's border that another observation of their object may lie in a
-cell of another side are on no side.
+cell of another split are in no split.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SAME_OBJECT = 3.0 / 3600.0
 _KEY = b"whyspec training"
 
 
-class Side(IntEnum):
+class Split(IntEnum):
     """What a spectrum is used for in a training. Codes are stored in caches."""
 
     NONE = -1
@@ -43,29 +43,29 @@ class Objects:
     Attributes
     ----------
     number : (n,) uint64, equal for spectra of one object (in a sky cell: for all in it); its order is random.
-    side : (n,) int8, :class:`Side`.
+    split : (n,) int8, :class:`Split`.
     """
 
     number: NDArray[np.uint64]
-    side: NDArray[np.int8]
+    split: NDArray[np.int8]
 
 
 def objects(rows: Rows, survey: Survey, validation: float, calibration: float) -> Objects:
-    """The object of every row and its side.
+    """The object of every row and its split.
 
     Neither depends on the other rows, on a seed or on where the files lie: a release that grows keeps the
-    sides of what it had, and a model of another kind or seed may be compared on the same side.
+    splits of what it had, and a model of another kind or seed may be compared on the same split.
 
     Parameters
     ----------
     survey : of all rows.
-    validation, calibration : shares of the objects on these sides, 0 to 1 together.
+    validation, calibration : shares of the objects in these splits, 0 to 1 together.
     """
     data = rows.data
     column = survey.object_column
     named = data[column] > 0 if column else np.zeros(len(data), dtype=bool)
     number = np.empty(len(data), dtype=np.uint64)
-    side = np.empty(len(data), dtype=np.int8)
+    split = np.empty(len(data), dtype=np.int8)
     cells = _cells(data["ra"], data["dec"])
     placed = np.isfinite(data["ra"]) & np.isfinite(data["dec"])
     keys = rows.keys()
@@ -77,22 +77,22 @@ def objects(rows: Rows, survey: Survey, validation: float, calibration: float) -
         else:
             names = [f"spectrum {keys[row]}"]
         drawn = [_draw(name) for name in names]
-        sides = {_side(share, validation, calibration) for share, _ in drawn}
+        splits = {_split(share, validation, calibration) for share, _ in drawn}
         number[row] = drawn[0][1]
-        side[row] = sides.pop() if len(sides) == 1 else Side.NONE
-    return Objects(number, side)
+        split[row] = splits.pop() if len(splits) == 1 else Split.NONE
+    return Objects(number, split)
 
 
 def _draw(name: str) -> tuple[float, int]:
-    """A share from 0 to 1 that decides the side, and a number that is independent of it."""
+    """A share from 0 to 1 that decides the split, and a number that is independent of it."""
     digest = hashlib.blake2b(name.encode(), digest_size=16, key=_KEY).digest()
     return int.from_bytes(digest[:8], "little") / 2.0**64, int.from_bytes(digest[8:], "little")
 
 
-def _side(share: float, validation: float, calibration: float) -> Side:
+def _split(share: float, validation: float, calibration: float) -> Split:
     if share < validation:
-        return Side.VALIDATION
-    return Side.CALIBRATION if share < validation + calibration else Side.TRAINING
+        return Split.VALIDATION
+    return Split.CALIBRATION if share < validation + calibration else Split.TRAINING
 
 
 def _cells(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> NDArray[np.int64]:
