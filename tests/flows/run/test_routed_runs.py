@@ -232,7 +232,7 @@ def test_damage_is_repaired_by_the_models_of_the_rows(
     repaired = repair(str(store), Settings(), models=tuple(map(str, moved)))
     assert (repaired.ok, repaired.changed) == (True, ())
     assert tree_bytes(store) == whole
-    with pytest.raises(ConfigurationError, match="none of those that the store was made with"):
+    with pytest.raises(ConfigurationError, match="The store was not made with this model"):
         repair(str(store), Settings(), models=("sdss-galaxy",))
 
 
