@@ -62,7 +62,16 @@ class OcclusionAttribution(Attribution):
 def window_effects(
     occluder: Occluder, log_prob: LogProb, request: OcclusionRequest, settings: OcclusionSettings
 ) -> WindowEffects:
-    """The costly half of :func:`attribute`, with its arguments and errors: all passes through the model."""
+    """What pasting windows of ``request``'s spectrum does: all passes through the model.
+
+    ``log_prob`` must be the model that ``occluder`` occludes; here it is only asked for the log probabilities
+    of the spectrum and of the baselines, one at a time.
+
+    Raises
+    ------
+    ConfigurationError : the request does not hold ``settings.baselines`` baselines.
+    QuarantineError : a log probability is not finite, so this spectrum has no explanation.
+    """
     if len(request.baselines) != settings.baselines:
         raise ConfigurationError(
             "The number of baselines is not the one in the settings.",
@@ -95,10 +104,7 @@ def window_effects(
 
 
 def combined(effects: WindowEffects, preset: Preset) -> OcclusionAttribution:
-    """The cheap half of :func:`attribute`: maps per width, and one.
-
-    ``preset`` must lay windows as the effects' were laid.
-    """
+    """The attribution that ``preset`` makes of effects, whose windows must be laid as it lays them."""
     pairs = [
         scale_map(preset, scale, part)
         for scale, part in zip(effects.scales, effects.differences, strict=True)
