@@ -11,16 +11,16 @@ from pathlib import Path
 from engine.run.events import FilesListed
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.listing import list_release
-from engine.training.cache import PreparedSet, held
+from engine.training.cache import PreparedSet, locked
 from engine.training.events import TrainingEvent, TrainingObservers
 from engine.training.preparation import prepare
 from engine.training.reading import training_population
 from engine.training.request import TrainingRequest
 from flows.training.history import HISTORY, TrainingHistory
 from flows.training.kinds import TRAINERS
+from flows.training.model_directory import check_model_directory
 from infra.flow_call import as_flow
 from models.digests import digest_of
-from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
 from models.model_files import CARD
 from models.observers import Observer, report
@@ -31,7 +31,6 @@ from models.weights import save_model
 
 OWN_CACHE = "training-set"
 """Where the prepared spectra lie below the model's directory, if no cache is named."""
-
 
 TrainObservers = Sequence[Observer[FilesListed | TrainingEvent]]
 
@@ -57,13 +56,13 @@ def train_model(request: TrainingRequest, observers: TrainObservers = ()) -> Mod
     ConfigurationError : the spectra are too few or do not fit together.
     """
     directory = Path(request.directory)
-    _check_directory(directory)
+    check_model_directory(directory, (CARD, CHECKPOINT, HISTORY, OWN_CACHE), "--model")
 
     def on_listed(done: int, files: int) -> None:
         report(observers, FilesListed(done, files))
 
     listing = list_release(request.release, request.layout, on_listed)
-    with held(Path(request.cache) if request.cache else directory / OWN_CACHE) as cache:
+    with locked(Path(request.cache) if request.cache else directory / OWN_CACHE) as cache:
         card = _fit(listing, request, prepare(listing, request, cache, observers), observers)
     if not request.cache:
         shutil.rmtree(directory / OWN_CACHE)
@@ -96,22 +95,6 @@ def _fit(
 
 
 def _identity(request: TrainingRequest, prepared: PreparedSet) -> str:
-    """Hex digest of a training: what is trained on, and how."""
+    """Hex digest of a training: its spectra and its settings."""
     how = {name: asdict(request)[name] for name in ("name", "kind", "epochs", "seed")}
     return digest_of(json.dumps([prepared.digest, how]).encode())
-
-
-def _check_directory(directory: Path) -> None:
-    known = (CARD, CHECKPOINT, HISTORY, OWN_CACHE)
-    if (
-        directory.exists()
-        and not any((directory / name).exists() for name in known)
-        and (not directory.is_dir() or any(directory.iterdir()))
-    ):
-        raise InputError(
-            "The model's directory holds something that is not a model.",
-            where=str(directory),
-            allowed="a new or empty directory, or one with an earlier model",
-            remedy="Choose another --model, or empty the directory yourself.",
-            kind=ErrorKind.OUTPUT_OCCUPIED,
-        )

@@ -44,7 +44,7 @@ _FLOAT = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class PreparedSet:
-    """A training set on disk, the redshifts and window that it was normalised for, and its digest."""
+    """A training set on disk, its redshifts and normalisation window, and its digest."""
 
     split: TrainingSplit
     redshift_range: RedshiftRange
@@ -52,7 +52,7 @@ class PreparedSet:
 
 
 class StoredSpectra:
-    """Spectra of one split of a prepared set; only the rows that are taken are read.
+    """Spectra of one split of a prepared set; only those that are taken are read.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class StoredSpectra:
 
 
 class ArrayWriter:
-    """Puts spectra into the arrays of a cache that is being made; see ``training_set.SpectraSink``."""
+    """A :class:`~engine.training.reading.SpectraSink` of the arrays of a cache that is being made."""
 
     def __init__(self, flux: list[NDArray[np.float32]], ivar: list[NDArray[np.float32]]) -> None:
         self._flux, self._ivar = flux, ivar
@@ -124,7 +124,7 @@ def bytes_of(grid: WavelengthGrid, count: int) -> int:
 
 
 def digest(listing: ReleaseListing, request: TrainingRequest, limit: int) -> str:
-    """Hex digest of all that a prepared set depends on; where the files lie and their order is not of it."""
+    """Hex digest of all that a prepared set depends on: not the place of the files, nor their order."""
     files = sorted(
         (file.url.rpartition("/")[2], file.fingerprint, file.reader, file.spectra) for file in listing.files
     )
@@ -133,8 +133,8 @@ def digest(listing: ReleaseListing, request: TrainingRequest, limit: int) -> str
 
 
 @contextmanager
-def held(directory: Path) -> Iterator[Path]:
-    """Within it nobody else makes or uses the cache in ``directory``, which is made if there is none.
+def locked(directory: Path) -> Iterator[Path]:
+    """Lock the cache in ``directory``, which is made if there is none, against other trainings.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def held(directory: Path) -> Iterator[Path]:
 
 
 def find_prepared(directory: Path, wanted: str) -> PreparedSet | None:
-    """The set in ``directory``, if it is whole and of the digest that is wanted."""
+    """The set in ``directory``, if it is whole and of the digest ``wanted``."""
     try:
         marker: Mapping[str, Any] = json.loads((directory / MARKER).read_text())
     except (FileNotFoundError, json.JSONDecodeError):
@@ -177,8 +177,8 @@ def find_prepared(directory: Path, wanted: str) -> PreparedSet | None:
         return None
     group = zarr.open_group(directory / ARRAYS, mode="r")
     columns = _values(group, "redshift"), _values(group, "split")
-    suited = RedshiftRange(tuple(marker["redshifts"]), tuple(marker["window"]))
-    return _mapped_set(directory, *columns, marker["pixels"], suited, wanted)
+    redshift_range = RedshiftRange(tuple(marker["redshifts"]), tuple(marker["window"]))
+    return _mapped_set(directory, *columns, marker["pixels"], redshift_range, wanted)
 
 
 def begin(directory: Path, sample: TrainingSample, grid: WavelengthGrid) -> ArrayWriter:
@@ -195,7 +195,7 @@ def begin(directory: Path, sample: TrainingSample, grid: WavelengthGrid) -> Arra
         shutil.rmtree(directory / ARRAYS)
     count = len(sample)
     free, needed = shutil.disk_usage(directory).free, bytes_of(grid, count)
-    if needed > free:  # to be told later would be a SIGBUS: the files are mapped
+    if needed > free:  # found out later it would be a SIGBUS: the files are mapped
         raise ConfigurationError(
             "The prepared spectra do not fit on the disk.",
             where=str(directory),
@@ -231,7 +231,7 @@ def begin(directory: Path, sample: TrainingSample, grid: WavelengthGrid) -> Arra
 def finish(
     directory: Path, sample: TrainingSample, usable: NDArray[np.bool_], pixels: int, wanted: str
 ) -> PreparedSet:
-    """Add what is known of the spectra, and say that the cache is whole.
+    """Add redshifts, objects and splits of the spectra, and mark the cache as whole.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ def finish(
             attributes={"description": meaning},
         )
         array[...] = values
-    _settle(directory / ARRAYS)
+    _sync(directory / ARRAYS)
     marker = {
         "digest": wanted,
         "spectra": int(usable.sum()),
@@ -271,7 +271,7 @@ def _mapped_set(
     redshift: NDArray[np.float64],
     split: NDArray[np.int8],
     pixels: int,
-    suited: RedshiftRange,
+    redshift_range: RedshiftRange,
     wanted: str,
 ) -> PreparedSet:
     flux, ivar = (_mapped(directory, name, len(split), pixels, "r") for name in ("flux", "ivar"))
@@ -279,7 +279,7 @@ def _mapped_set(
     for each in (Split.TRAINING, Split.VALIDATION, Split.CALIBRATION):
         rows = np.flatnonzero(split == each)
         parts.append(StoredSpectra(flux, ivar, rows, redshift[rows]))
-    return PreparedSet(TrainingSplit(*parts), suited, wanted)
+    return PreparedSet(TrainingSplit(*parts), redshift_range, wanted)
 
 
 def _values(group: zarr.Group, name: str) -> NDArray[Any]:
@@ -288,8 +288,8 @@ def _values(group: zarr.Group, name: str) -> NDArray[Any]:
     return np.asarray(array[...])
 
 
-def _settle(directory: Path) -> None:
-    """See to it that all files below are on the disk."""
+def _sync(directory: Path) -> None:
+    """Sync all files below to the disk."""
     for path in directory.rglob("*"):
         if path.is_file():
             with path.open("rb") as stream:

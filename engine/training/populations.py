@@ -24,11 +24,11 @@ REDSHIFT_MARGIN = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """What a model may be trained on.
+    """A population of objects to train on.
 
     Attributes
     ----------
-    redshifts : what a redshift of such an object can be; what is outside is not trained on.
+    redshifts : possible redshifts of such objects; spectra at others are left out.
     windows : rest-frame windows with little else than continuum, Angstrom, in order of preference.
     """
 
@@ -53,7 +53,7 @@ POPULATIONS: dict[PopulationName, Population] = {
 
 @dataclass(frozen=True, slots=True)
 class RedshiftRange:
-    """The redshifts of a model and the window that normalises its spectra, rest-frame Angstrom."""
+    """The redshifts of a model, and the rest-frame window in Angstrom that normalises its spectra."""
 
     redshifts: Range
     window: Range
@@ -93,9 +93,9 @@ def fitted_range(name: PopulationName, redshifts: NDArray[np.float64], covered: 
         if least <= low and greatest >= high:
             return RedshiftRange((low, high), window)
         within = (max(low, least), min(high, greatest))
-        held = int(((possible >= within[0]) & (possible <= within[1])).sum())
-        if held > most:
-            best, most = RedshiftRange(within, window), held
+        count = int(((possible >= within[0]) & (possible <= within[1])).sum())
+        if count > most:
+            best, most = RedshiftRange(within, window), count
     if best is None:
         raise _no_window(name, covered, f"redshifts {low:.3f} to {high:.3f}")
     return best

@@ -1,4 +1,4 @@
-"""Preparing a training: the spectra of a release in a cache, unless an earlier attempt left them there."""
+"""Preparation of a training: spectra of a release in a cache, unless an earlier attempt left them there."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from models.observers import report
 def prepare(
     listing: ReleaseListing, request: TrainingRequest, cache: Path, observers: TrainingObservers = ()
 ) -> PreparedSet:
-    """The training set that is asked for, in the directory ``cache``.
+    """The requested training set, in the directory ``cache``.
 
-    What is there of another training set is removed first: the two are never there together.
+    Another training set there is removed first: the two are never there together.
 
     Raises
     ------

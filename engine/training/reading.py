@@ -38,19 +38,19 @@ class SpectraSink(Protocol):
 
 
 def training_population(
-    listing: ReleaseListing, request: TrainingRequest, suited: RedshiftRange
+    listing: ReleaseListing, request: TrainingRequest, chosen: RedshiftRange
 ) -> TrainingPopulation:
-    """What the card of the model says of its spectra."""
+    """The entries of the model's card on its spectra."""
     survey, _ = reader_of(listing.files[0].reader)
     return TrainingPopulation(
         name=request.name,
         description=f"trained on {listing.layout} files of {listing.root.rstrip('/').rpartition('/')[2]}",
         grid=listing.grid,
         classes=survey.classes_of(request.population),
-        redshift_min=suited.redshifts[0],
-        redshift_max=suited.redshifts[1],
-        normalisation_min=suited.window[0],
-        normalisation_max=suited.window[1],
+        redshift_min=chosen.redshifts[0],
+        redshift_max=chosen.redshifts[1],
+        normalisation_min=chosen.window[0],
+        normalisation_max=chosen.window[1],
         min_good_fraction=MIN_GOOD_FRACTION,
     )
 
@@ -74,7 +74,7 @@ def read_sample(
     for chosen in sample.files:
         try:
             with open_spectra(chosen.file, int(chosen.rows[0]), int(chosen.rows[-1]) + 1) as spectra:
-                for start, stop, which in _stretches(chosen):
+                for start, stop, which in _intervals(chosen):
                     part = spectra.read(start, stop).take(chosen.rows[which] - start)
                     normalised = normalise(part, card, population.classes)
                     good, places = normalised.scorable, chosen.places[which]
@@ -122,7 +122,7 @@ class _Memory:
         self.flux[places], self.ivar[places] = flux, ivar
 
 
-def _stretches(chosen: ChosenFile) -> Iterator[tuple[int, int, slice]]:
+def _intervals(chosen: ChosenFile) -> Iterator[tuple[int, int, slice]]:
     """Rows of a file to read together: first, behind the last, and which of the chosen are among them."""
     rows = chosen.rows
     first = 0

@@ -1,4 +1,4 @@
-"""What is asked of a training. Plain data: Prefect shows it."""
+"""Requests for a training. Plain data: Prefect shows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KindName = Literal["local", "variational", "variational-published"]
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """What to train on and how.
+    """What to train on, and how.
 
     Attributes
     ----------

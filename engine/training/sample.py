@@ -1,9 +1,9 @@
-"""Which spectra of a release a model is trained on, chosen before any pixel is read.
+"""The sample of a release to train on, chosen before any pixel is read.
 
-Files are looked at in the order of a hash of their names, until they hold enough spectra and are many
-enough to stand for the release. Of what they hold, the objects with the smallest hashes are taken. A larger
-release or another order of files moves nothing: what is taken of the old files stays taken until other
-objects with smaller hashes come in their place.
+Files are searched in the order of a hash of their names, until they have enough spectra and are many enough
+to stand for the release. Of their objects those with the smallest hashes are chosen. A larger release or
+another order of files moves nothing: a spectrum stays in the sample until objects with smaller hashes replace
+it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TrainingSample:
     files : where they are.
     number, split : (n,) of their objects, see :class:`engine.training.splits.Objects`.
     redshift : (n,).
-    redshift_range : redshifts and normalisation window that suit them.
+    redshift_range : redshifts of the model and its normalisation window.
     """
 
     files: tuple[ChosenFile, ...]
@@ -85,17 +85,17 @@ def draw_sample(
         raise _nothing(listing, request)
     covered = coverage(listing.grid, set(found["survey"].tolist()))
     if request.redshift is None:
-        suited = fitted_range(request.population, found["redshift"], covered)
+        chosen_range = fitted_range(request.population, found["redshift"], covered)
     else:
-        suited = requested_range(request.population, request.redshift, covered)
-    low, high = suited.redshifts
+        chosen_range = requested_range(request.population, request.redshift, covered)
+    low, high = chosen_range.redshifts
     inside = found[(found["redshift"] >= low) & (found["redshift"] <= high)]
     if not len(inside):
         raise _nothing(listing, request)
     if (share := 1.0 - len(inside) / len(found)) > 0.02:
         text = (
             f"{share:.0%} of the spectra are left out: a model for redshifts {low:.3f} to {high:.3f}, where "
-            f"all are normalised at {suited.window[0]:.0f} to {suited.window[1]:.0f} Å at rest."
+            f"all are normalised at {chosen_range.window[0]:.0f} to {chosen_range.window[1]:.0f} Å at rest."
         )
         report(observers, Note(text))
     chosen = inside[np.lexsort((inside["spectrum"], inside["number"]))[:limit]]
@@ -104,18 +104,18 @@ def draw_sample(
         places = np.flatnonzero(chosen["file"] == number)
         places = places[np.argsort(chosen["row"][places], kind="stable")]
         files.append(ChosenFile(listing.files[number], chosen["row"][places], places))
-    return TrainingSample(tuple(files), chosen["number"], chosen["split"], chosen["redshift"], suited)
+    return TrainingSample(tuple(files), chosen["number"], chosen["split"], chosen["redshift"], chosen_range)
 
 
 def _candidates(
     listing: ReleaseListing, request: TrainingRequest, limit: int, observers: TrainingObservers
 ) -> NDArray[np.void]:
     """Spectra of the population that could be scored, of as many files as are needed."""
-    parts, held, unreadable = [np.empty(0, dtype=_CANDIDATE)], 0, 0
+    parts, found, unreadable = [np.empty(0, dtype=_CANDIDATE)], 0, 0
     order = sorted(range(len(listing.files)), key=lambda number: _draw(_name(listing.files[number])))
-    for looked, number in enumerate(order):
-        report(observers, FilesSearched(looked, len(order)))
-        if looked >= ENOUGH_FILES and held >= limit:
+    for done, number in enumerate(order):
+        report(observers, FilesSearched(done, len(order)))
+        if done >= ENOUGH_FILES and found >= limit:
             break
         file = listing.files[number]
         try:
@@ -126,7 +126,7 @@ def _candidates(
             continue
         survey, _ = reader_of(file.reader)
         part = _of_file(number, rows, survey, request)
-        held += len(part)
+        found += len(part)
         parts.append(part)
     report(observers, FilesSearched(len(order), len(order)))
     if unreadable:
@@ -150,7 +150,7 @@ def _of_file(number: int, rows: Rows, survey: Survey, request: TrainingRequest) 
 
 
 def _name(file: SourceFile) -> str:
-    """What a file is called wherever the release lies."""
+    """The file's name without its directory."""
     return file.url.rpartition("/")[2]
 
 

@@ -1,9 +1,9 @@
-"""Splits of the objects of a training: a hash of the object decides, for all releases alike.
+"""Splits of a training: objects for training, validation and calibration, by a hash of each object.
 
-An object is what may have been observed more than once. Some surveys name it (``Survey.object_column``).
-Others name spectra, not objects, and the positions of repeated observations agree only roughly: there it is a
-cell of the sky, and spectra so close to a cell's border that another observation of their object may lie in a
-cell of another split are in no split.
+A split is the same in all releases. An object may have been observed more than once. Some surveys name it
+(``Survey.object_column``). Others name spectra, not objects, and the positions of repeated observations agree
+only roughly: there a cell of the sky stands for the object. A spectrum near a cell's border is in no split if
+another observation of its object may lie in a cell of another split.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ CELL = 5.0 / 60.0
 """Height, and width in the middle, of a cell of the sky, in degrees."""
 
 SAME_OBJECT = 3.0 / 3600.0
-"""Positions closer than that, in degrees, may be of one object: a fibre of SDSS-I sees so much."""
+"""Positions closer than that, in degrees, may be of one object: the diameter of a fibre of SDSS-I."""
 
 _KEY = b"whyspec training"
 
 
 class Split(IntEnum):
-    """What a spectrum is used for in a training. Codes are stored in caches."""
+    """The use of a spectrum in a training. Caches store the codes."""
 
     NONE = -1
     TRAINING = 0
@@ -53,8 +53,8 @@ class Objects:
 def objects(rows: Rows, survey: Survey, validation: float, calibration: float) -> Objects:
     """The object of every row and its split.
 
-    Neither depends on the other rows, on a seed or on where the files lie: a release that grows keeps the
-    splits of what it had, and a model of another kind or seed may be compared on the same split.
+    Neither depends on other rows, on a seed or on where the files lie. So a release that grows keeps the
+    splits of its objects, and models of several kinds or seeds can be compared on the same split.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""An evaluation in the terminal."""
+"""Tables of an evaluation in the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.evaluation.detectors import SCAN, SCORE, TAIL
 from engine.evaluation.results import ALL, Detection, DetectionResults
 from flows.console import facts, show_whole
 
-_RIVALS = (SCORE, SCAN, "ivar_chi2_all_100")
+_DETECTORS = (SCORE, SCAN, "ivar_chi2_all_100")
 _DETAILED = 5.0
 """Strength, in sigma, at which the other detectors are shown: the nearest that was injected."""
 
@@ -55,7 +55,7 @@ def show_evaluation(console: Console, results: DetectionResults) -> None:
         ),
     )
     console.print()
-    show_whole(console, _rivals(results))
+    show_whole(console, _detectors(results))
     for line in _left_out(results):
         console.print(line, style="yellow")
 
@@ -78,12 +78,12 @@ def _by_strength(
     return table
 
 
-def _rivals(results: DetectionResults) -> Table:
+def _detectors(results: DetectionResults) -> Table:
     strength = min(results.settings.strengths, key=lambda each: abs(each - _DETAILED))
     table = _table(f"Area under the curve at {strength:g} σ, with 95 % intervals, and by S/N per pixel")
     bins = [share.snr for share in results.clean if share.snr != ALL]
     table.add_column("tail probability", justify="right", no_wrap=True)
-    for name in _RIVALS:
+    for name in _DETECTORS:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for name in bins:
         table.add_column(f"S/N {name}", justify="right", no_wrap=True)
@@ -96,7 +96,7 @@ def _rivals(results: DetectionResults) -> Table:
         table.add_row(
             kind.replace("_", " "),
             f"{auc.value:.2f} ({auc.low:.2f}-{auc.high:.2f})",
-            *(f"{cell.by(name).auc.value:.2f}" for name in _RIVALS),
+            *(f"{cell.by(name).auc.value:.2f}" for name in _DETECTORS),
             *(f"{part.by(TAIL).auc.value:.2f}" if part else "-" for part in parts),
         )
     return table

@@ -1,4 +1,4 @@
-"""How many injected anomalies a run found, and at how many of them it pointed."""
+"""Recovery of injected anomalies by a run: how many it found, and located."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The curves of a training as a picture."""
+"""The picture of a training: its losses and learning rate by epoch."""
 
 from __future__ import annotations
 

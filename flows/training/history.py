@@ -1,4 +1,4 @@
-"""How a training went, epoch by epoch: ``training.json`` and the picture of it, beside the model."""
+"""The history of a training, epoch by epoch: ``training.json`` and its picture, beside the model."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
-from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError
+from flows.training.model_directory import check_model_directory
+from models.errors import ConfigurationError, ErrorKind, QuarantineError
 from models.model_card import ModelCard
 from models.model_files import CARD
 from models.signal_to_noise import signal_to_noise
@@ -26,7 +27,7 @@ from models.training.calibrating import calibrate_on
 from models.weights import save_model
 
 LEAST_SPECTRA = 100
-"""Fewest spectra that say which scores are usual: a tail of one in a hundred."""
+"""Fewest spectra to calibrate on: they fix a tail of one in a hundred."""
 
 _AT_ONCE = 64
 
@@ -38,7 +39,7 @@ class SpenderRequest:
     Attributes
     ----------
     files : the autoencoder's and the flow's.
-    directory : where the model goes; name : what it is called.
+    directory : where the model goes; name : of the model.
     classes : spectral classes it was trained on; empty for all.
     instrument : see :func:`models.spender.weights.autoencoder_of`; empty where the files say it.
     calibrate, layout : release to calibrate on, none if empty, and its layout.
@@ -65,7 +66,7 @@ def import_from(request: SpenderRequest, progress: Callable[[str], None]) -> Mod
     InputError : a file is not spender's; the directory holds something else; there is no such release.
     ConfigurationError : the release's spectra are of another grid, or too few can be scored.
     """
-    _check_directory(request.directory)
+    check_model_directory(request.directory, (CARD,), "--out")
     torch.set_num_threads(request.threads)
     files = [read_spender_file(path) for path in request.files]
     model = import_spender(files, request.name, request.classes, request.instrument)
@@ -134,16 +135,3 @@ def _spectra(
 def _signal_to_noise(spectra: NormalisedSpectra, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     flux, ivar = (torch.from_numpy(part[chosen]) for part in (spectra.flux, spectra.ivar))
     return signal_to_noise(flux, ivar)
-
-
-def _check_directory(directory: Path) -> None:
-    if directory.exists() and (
-        not directory.is_dir() or (any(directory.iterdir()) and not (directory / CARD).is_file())
-    ):
-        raise InputError(
-            "The model's directory holds something that is not a model.",
-            where=str(directory),
-            allowed="a new or empty directory, or one with an earlier model",
-            remedy="Choose another --out, or empty the directory yourself.",
-            kind=ErrorKind.OUTPUT_OCCUPIED,
-        )

@@ -1,4 +1,4 @@
-"""The kinds of scoring models that can be trained, by the names that a user gives them."""
+"""Kinds of scoring models to train, by their names on the command line."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Trainer(Protocol):
 
         Parameters
         ----------
-        population, data : what the spectra are and where they came from, for the card.
+        population, data : description and origin of the spectra, for the card.
         request : how long, from which seed, with how many threads.
         callback : called after every epoch.
-        checkpoints : directory of the checkpoint: what was trained there before it was killed continues.
+        checkpoints : directory of the checkpoint, from which a training that was killed continues.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""A training in the terminal: a bar per stage, then what came out."""
+"""A training in the terminal: a bar per stage, then the card of the model."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""How the models that ship with whyspec are made: ``python -m flows.training.shipped_models TEMPLATES --sky
-SKY``.
+"""Recipes of the models that ship with whyspec, and of those of quasars and stars (``make models``).
 
-Each is trained on a broad population of one class. Most of its sources come from redrock's templates, the
-others are made up from analytic continua and lines, so that neither a real source nor the simulator's own
-is foreign; sky residuals are those of the training half of real sky fibres. SDSS has two spectrographs, each
+Each model is trained on a broad population of one class. Most of its sources come from redrock's templates.
+The others are made up from analytic continua and lines, so that neither a real source nor the simulator's own
+is foreign. Sky residuals are those of the training half of real sky fibres. SDSS has two spectrographs, each
 of which gives half of its set.
 """
 

@@ -1,4 +1,4 @@
-"""Sides of a training: no object on two of them, whatever else is in the release."""
+"""Splits of a training: no object in two of them, whatever else is in the release."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_repeated_observations_of_real_objects_are_in_one_split(real_data: Path)
     share=st.floats(0.0, 0.999),
     shares=st.sampled_from(SHARES),
 )
-def test_positions_close_together_are_never_on_two_sides(
+def test_positions_close_together_are_never_in_two_splits(
     ra: float, dec: float, angle: float, share: float, shares: tuple[float, float]
 ) -> None:
     distance = share * SAME_OBJECT
@@ -80,7 +80,7 @@ def test_positions_close_together_are_never_on_two_sides(
     assert split[0] == split[1] or Split.NONE in split
 
 
-def test_positions_around_the_borders_of_cells_are_never_on_two_sides() -> None:
+def test_positions_around_the_borders_of_cells_are_never_in_two_splits() -> None:
     """Random positions seldom lie at a border: walk over many of them in steps of two arc seconds."""
     step = 2.0 / 3600.0
     for dec in (0.03, -37.03, 61.53):
@@ -105,7 +105,7 @@ def test_desi_objects_go_by_their_targetid() -> None:
     assert len(np.unique(of_first.number)) == len(ids)
 
 
-def test_sides_have_the_shares_that_are_asked_for_and_keep_their_objects() -> None:
+def test_splits_have_the_shares_that_are_asked_for_and_keep_their_objects() -> None:
     rows = desi_rows(list(range(1, 20_001)))
     split = objects(rows, DESI, 0.1, 0.2).split
     for wanted, share in ((Split.VALIDATION, 0.1), (Split.CALIBRATION, 0.2), (Split.TRAINING, 0.7)):

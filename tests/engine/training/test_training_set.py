@@ -16,7 +16,7 @@ from engine.spectra.source_file import ReleaseListing
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.listing import list_release
 from engine.surveys.sdss.grid import SDSS_GRID
-from engine.training.cache import ARRAYS, MARKER, PreparedSet, bytes_of, capacity, held
+from engine.training.cache import ARRAYS, MARKER, PreparedSet, bytes_of, capacity, locked
 from engine.training.events import Note, TrainingEvent
 from engine.training.populations import PopulationName, coverage, fitted_range, requested_range
 from engine.training.preparation import prepare
@@ -66,7 +66,7 @@ def same(first: TrainingSpectra, second: TrainingSpectra) -> bool:
 
 def splits(prepared: PreparedSet) -> tuple[TrainingSpectra, ...]:
     split = prepared.split
-    return tuple(everything(split) for split in (split.training, split.validation, split.calibration))
+    return tuple(everything(part) for part in (split.training, split.validation, split.calibration))
 
 
 def test_a_release_that_grows_moves_no_object(listing: ReleaseListing) -> None:
@@ -166,12 +166,12 @@ def test_a_cache_never_exceeds_its_size(listing: ReleaseListing, tmp_path: Path)
 
 def test_a_cache_is_used_by_one_training_at_a_time(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    with held(cache), pytest.raises(InputError, match="Another training uses this cache"), held(cache):
+    with locked(cache), pytest.raises(InputError, match="Another training uses this cache"), locked(cache):
         pass
-    with held(cache):
+    with locked(cache):
         pass
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(InputError, match="holds something else"), held(tmp_path):
+    with pytest.raises(InputError, match="holds something else"), locked(tmp_path):
         pass
 
 
