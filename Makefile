@@ -32,11 +32,12 @@ $(VENV)/development: $(VENV)/application
 demo: $(VENV)/application
 	@$(BIN)/whyspec demo --directory $(DEMO)
 
+# Three processes on two cores: tests wait for Ray, servers and other processes a third of their time.
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-fast: $(VENV)/development
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 check: $(VENV)/development
 	$(BIN)/ruff format --check .

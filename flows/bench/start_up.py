@@ -59,7 +59,17 @@ def _run(release: str, stores: Path, executor: ExecutorName, **variables: str) -
     whyspec = [sys.executable, "-m", "flows.command_line"]
     command = [*whyspec, "run", release, "--store", f"{stores}/{executor}.zarr"]
     done = subprocess.run(  # noqa: S603 - our own
-        [*command, "--executor", executor, "--preset", "reference-code", "--baselines", "2"],
+        [
+            *command,
+            "--executor",
+            executor,
+            "--preset",
+            "reference-code",
+            "--baselines",
+            "2",
+            "--windows",
+            "64",
+        ],
         env={**environment, **variables},
         capture_output=True,
         text=True,

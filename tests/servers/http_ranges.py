@@ -8,6 +8,8 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -19,6 +21,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 _RANGE = re.compile(r"^bytes=(\d*)-(\d*)$")
 _PIECE = 1 << 20
+_SETTLE_SECONDS = 5.0  # how long a count waits for answers that a client does not read to their end
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class RangeServer:
         self._requests: list[Request] = []
         self._orders: list[_Order] = []
         self._lock = threading.Lock()
+        self._under_way, self._changed = 0, threading.Condition()
         self.closing = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
@@ -110,8 +114,22 @@ class RangeServer:
         with self._lock:
             self._requests.clear()
 
+    @contextmanager
+    def answering(self) -> Iterator[None]:
+        """An answer under way: a client may have all of it before it is noted."""
+        with self._changed:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
     def requests(self, pattern: str = "*", method: str = "*") -> list[Request]:
         """Requests so far of matching paths, in the order of their answers."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._under_way == 0, timeout=_SETTLE_SECONDS)
         with self._lock:
             return [
                 one
@@ -192,10 +210,12 @@ class _Handler(BaseHTTPRequestHandler):
             owner.note(Request(self.command, path, self.headers.get("Range", ""), 0, 0))
             owner.closing.wait(fault.seconds)
             self.close_connection = True
-        elif fault is not None and fault.kind == "status":
-            self._send(path, fault.code, HTTPStatus(fault.code).phrase.encode())
-        else:
-            self._serve(path, fault)
+            return
+        with owner.answering():
+            if fault is not None and fault.kind == "status":
+                self._send(path, fault.code, HTTPStatus(fault.code).phrase.encode())
+            else:
+                self._serve(path, fault)
 
     def _serve(self, path: str, fault: Fault | None) -> None:
         owner = self.server.owner

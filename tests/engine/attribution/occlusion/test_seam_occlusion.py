@@ -472,14 +472,14 @@ def test_float32_equals_whole_passes_to_rounding(case: Case) -> None:
 
 @pytest.mark.slow
 @given(cases(most_layers=5, least_pixels=40))
-@hypothesis_settings(max_examples=500)
+@hypothesis_settings(max_examples=300)
 def test_equals_whole_passes_in_many_more_cases(case: Case) -> None:
     check_exact(case)
 
 
 @pytest.mark.slow
 @given(cases(torch.float32, most_layers=5, least_pixels=40))
-@hypothesis_settings(max_examples=500)
+@hypothesis_settings(max_examples=300)
 def test_float32_equals_whole_passes_to_rounding_in_many_more_cases(case: Case) -> None:
     check_rounded(case)
 
