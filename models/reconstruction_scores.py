@@ -125,14 +125,6 @@ class ReconstructionScore(nn.Module):
         """Scores, (n,) float64."""
         return _Residuals(spectra).score(self.kind)
 
-    def contributions(self, spectra: ReconstructedSpectra) -> Tensor:
-        """What each pixel adds, (n, N) float64; 0 where a pixel is masked, trimmed or left out.
-
-        In the ``ivar`` form a row's sum is its score. In the ``published`` form it is the square of the
-        score: the root of a sum has no parts.
-        """
-        return _Residuals(spectra).contributions(self.kind)
-
 
 def reconstruction_scores(spectra: ReconstructedSpectra) -> Tensor:
     """The 16 scores of n spectra, (n, 16) float32, columns by the names of :mod:`models.score_kinds`.
@@ -171,12 +163,6 @@ class _Residuals:
         total = selection.sum(self._term(kind))
         total = _root(total) if kind.form == "published" else total / self._divisor(kind, selection)
         return torch.where(selection.count > 0, total, torch.nan)
-
-    def contributions(self, kind: ScoreKind) -> Tensor:
-        """(n, N) float64."""
-        selection = self._selection(kind.form, kind.pixels, kind.percent)
-        terms = torch.where(selection.kept, self._term(kind), 0)
-        return terms if kind.form == "published" else terms / self._divisor(kind, selection)[:, None]
 
     def _divisor(self, kind: ScoreKind, selection: _Selection) -> Tensor:
         return selection.sum(self._weight.double()) if kind.statistic == "mse" else selection.count

@@ -29,7 +29,7 @@ from engine.clustering.settings import ClusteringSettings
 from engine.clustering.stability import Stability, stability
 
 Progress = Callable[[str, int, int], None]
-"""Told the step that begins, its number from 0, and how many steps there are."""
+"""Called with the step that begins, its number from 0, and the number of steps."""
 
 MEAN_STEP = 0.0005
 """Width of a mean map's bin in ln(rest wavelength): 150 km/s."""
@@ -150,7 +150,7 @@ def _nothing(explanations: LazyExplanations, settings: ClusteringSettings) -> Cl
         labels=np.full(rows, UNCLUSTERED, dtype=np.int32),
         distance=np.full(rows, np.nan, dtype=np.float32),
         coordinates=np.full((rows, 0), np.nan, dtype=np.float32),
-        principal=PrincipalAxes(np.zeros(0), empty, np.zeros(0)),
+        principal=PrincipalAxes(np.zeros(0), empty),
         partition=Partition(empty, ()),
         adjusted_rand=float("nan"),
         means=ClusterMeans(RestGrid(0, 0, MEAN_STEP), empty, empty, empty, empty),

@@ -1,4 +1,4 @@
-"""A finished clustering of explanations, as arrays and as what is told about each cluster."""
+"""A finished clustering of explanations: arrays, and a summary of each cluster."""
 
 from __future__ import annotations
 

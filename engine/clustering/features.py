@@ -26,7 +26,7 @@ def explanation_features(
     Only the positive part is used. Negative attribution marks pieces that are *more* usual than
     the baseline's; they do not explain why a spectrum was selected, and taking the modulus, as has
     been done, lets two opposite findings count as alike. Whether the flux is above or below the
-    baseline at a peak is told per cluster instead (``engine.clustering.peaks``).
+    baseline at a peak is stated per cluster instead (``engine.clustering.peaks``).
 
     Bins are smoothed by (1, 2, 1) / 4 over the observed ones. Without it a line at the border of
     two bins falls in one or the other and such halves become clusters of their own.

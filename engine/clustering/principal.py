@@ -10,18 +10,16 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class PrincipalAxes:
-    """Mean, leading axes and what they explain.
+    """Mean and leading axes.
 
     Attributes
     ----------
     mean : (B,) float64, mean of each bin over the rows that observe it.
     axes : (C, B) float64, orthonormal, by falling variance; the largest entry of each is positive.
-    variance_ratio : (C,) float64, share of the total variance along each axis.
     """
 
     mean: NDArray[np.float64]
     axes: NDArray[np.float64]
-    variance_ratio: NDArray[np.float64]
 
 
 def bin_sums(features: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -51,8 +49,7 @@ def principal_axes(
     axes = vectors[:, order].T
     largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], 1)
     axes = axes * np.where(largest < 0.0, -1.0, 1.0)
-    whole = max(float(np.clip(variance, 0.0, None).sum()), np.finfo(np.float64).tiny)
-    return PrincipalAxes(mean, axes, np.clip(variance[order], 0.0, None) / whole)
+    return PrincipalAxes(mean, axes)
 
 
 def project(features: NDArray[np.floating], principal: PrincipalAxes) -> NDArray[np.float32]:

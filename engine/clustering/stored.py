@@ -20,7 +20,7 @@ from models.errors import ErrorKind, StoreError
 
 @dataclass(frozen=True)
 class ClusteringSummary:
-    """What a clustering found, as it is told to people and kept in the store's attributes.
+    """What a clustering found, as it is shown to people and kept in the store's attributes.
 
     Attributes
     ----------

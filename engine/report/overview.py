@@ -51,25 +51,25 @@ def tiles(facts: StoreFacts) -> list[dict[str, object]]:
 
 def notices(facts: StoreFacts) -> list[str]:
     """What a reader has to know before anything else."""
-    told = []
+    notes = []
     if facts.refused:
         many = "1 file was" if len(facts.refused) == 1 else f"{len(facts.refused):,} files were"
-        told.append(f"{many} quarantined and not read: see the reasons under Run.")
+        notes.append(f"{many} quarantined and not read: see the reasons under Run.")
     if len(facts.view.configuration.models) > 1:
-        told.append("Classes have models of their own: compare tail probabilities across them, not scores.")
+        notes.append("Classes have models of their own: compare tail probabilities across them, not scores.")
     if facts.unmodelled:
-        told.append(
+        notes.append(
             f"The run had no model for some classes, whose spectra have no score: {facts.unmodelled}."
         )
     waiting = len(facts.outliers) - facts.explained
     if waiting:
-        told.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")
+        notes.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")
     if facts.clustering and facts.clustering.summary.explanations != facts.explained:
-        told.append(
+        notes.append(
             f"The clusters were made from {facts.clustering.summary.explanations:,} explanations, the store "
             f"now has {facts.explained:,}: run 'whyspec cluster' again."
         )
-    return told
+    return notes
 
 
 def statuses(facts: StoreFacts) -> list[dict[str, str]]:

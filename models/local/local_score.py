@@ -18,7 +18,7 @@ class LocalScore(nn.Module):
 
     Parameters
     ----------
-    lift : (B, N) flux to (B, C, N), each pixel by itself; constants per pixel are welcome.
+    lift : (B, N) flux to (B, C, N), each pixel by itself; constants per pixel are allowed.
     layers : local layers in order, see :mod:`models.local.local_layers`.
     pooling : sums over positions, (B, C, P) to (B, F).
     head : modules in order, (B, F) to (B,): natural log of the probability density. A module that
