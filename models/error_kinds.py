@@ -46,6 +46,7 @@ class ErrorKind(StrEnum):
     UNDECODABLE_FILE = "undecodable-file"
     UNREADABLE_FILE = "unreadable-file"
     WRONG_GRID = "wrong-grid"
+    TOO_DEEP = "too-deep"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.files.byte_source import is_local, local_path, reading
 from engine.files.file_systems import description_of, fault_of, open_file_system, retried
-from models.errors import ErrorKind, InputError
+from engine.spectra.source_file import RefusedFile
+from models.errors import ErrorKind, InputError, QuarantineError
 
 SUFFIXES = (".fits", ".fits.gz", ".fit", ".fits.fz")
 """How names of FITS files end."""
 
-DEEPEST = 8
-"""How many directories deep a tree of no known layout is searched."""
+DEEPEST = 16
+"""How many directories deep a tree behind a URL is walked: a server may link a directory to itself."""
 
 _LISTINGS = 32  # directories asked for at the same time
 
@@ -59,17 +63,37 @@ def subdirectory(root: str, *names: str) -> str:
     return next((f"{root}/{name}" for name in names if kind_of(f"{root}/{name}") == "directory"), "")
 
 
-def files_below(
-    url: str,
-    suffixes: Sequence[str] = SUFFIXES,
-    depth: int = DEEPEST,
-    skip: Collection[str] = (),
-) -> list[str]:
-    """The files below a directory whose names end so, sorted, as full URLs. Hidden ones are left out.
+@dataclass(frozen=True, slots=True)
+class FilesBelow:
+    """What a walk through a directory found.
+
+    Attributes
+    ----------
+    urls : full URLs of the files, sorted.
+    unseen : what could not be looked into, each with the reason.
+    """
+
+    urls: list[str]
+    unseen: tuple[RefusedFile, ...]
+
+
+@dataclass
+class _Folder:
+    """One directory of a walk, with the names of its files."""
+
+    url: str
+    names: list[str] = field(default_factory=list)
+    unseen: list[QuarantineError] = field(default_factory=list)
+
+
+def files_below(url: str, suffixes: Sequence[str] = SUFFIXES, skip: Collection[str] = ()) -> FilesBelow:
+    """The files below a directory whose names end so. Hidden ones are left out.
+
+    Symbolic links to directories are followed. A directory on a disk is listed once: by its own path where it
+    lies below ``url``, else by the first link to it.
 
     Parameters
     ----------
-    depth : how many directories deep files are looked for; 0 for the directory itself.
     skip : names of directories that are not looked into.
 
     Raises
@@ -78,53 +102,110 @@ def files_below(
     """
     walk = _walk_local if is_local(url) else _walk_remote
     endings = tuple(suffixes)
-    return sorted(
-        f"{folder}/{name}"
-        for folder, names in walk(url, depth, frozenset(skip))
-        for name in names
-        if name.endswith(endings) and not name.startswith(".")
-    )
+    urls: list[str] = []
+    refused: list[RefusedFile] = []
+    for folder in walk(url, frozenset(skip)):
+        urls += [f"{folder.url}/{name}" for name in folder.names if name.endswith(endings)]
+        refused += [RefusedFile(error.where, error.kind, str(error)) for error in folder.unseen]
+    return FilesBelow(sorted(urls), tuple(sorted(refused, key=lambda file: file.url)))
 
 
-def _walk_local(url: str, depth: int, skip: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
-    top = str(local_path(url))
-    below = len(top.rstrip("/"))
-    for folder, folders, names in os.walk(top, onerror=_refuse_directory):
-        if folder.count("/", below) >= depth:
-            folders.clear()
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in skip]
-        yield folder, names
+def _walk_local(url: str, skip: frozenset[str]) -> Iterator[_Folder]:
+    """Directories by their own paths first, then those that only links lead to."""
+    top = local_path(url)
+    # What holds the release is no part of it: a link there would lead round in a circle.
+    seen = {_identity(str(parent)) for parent in top.resolve().parents}
+    waiting = deque([str(top)])
+    while waiting:
+        path = waiting.popleft()
+        try:
+            if (identity := _identity(path)) in seen:
+                continue
+            seen.add(identity)
+            with os.scandir(path) as listed:
+                entries = sorted(listed, key=lambda entry: entry.name)
+        except OSError as error:
+            raise _unreadable(path, error.strerror or type(error).__name__) from error
+        folder, below = _Folder(path), []
+        for entry in entries:
+            match "" if entry.name.startswith(".") or entry.name in skip else _kind_of_entry(entry):
+                case "file":
+                    folder.names.append(entry.name)
+                case "directory":
+                    below.append(entry.path)
+                case "linked directory":
+                    waiting.append(entry.path)
+                case "dangling link":
+                    folder.unseen.append(_leads_nowhere(entry.path))
+        waiting.extendleft(reversed(below))
+        yield folder
 
 
-def _walk_remote(url: str, depth: int, skip: frozenset[str]) -> Iterator[tuple[str, list[str]]]:
+def _kind_of_entry(entry: os.DirEntry[str]) -> str:
+    if not entry.is_symlink():
+        return "directory" if entry.is_dir() else "file"
+    try:
+        state = entry.stat()
+    except OSError:
+        # With a name of FITS it is refused like any file that cannot be read.
+        return "file" if entry.name.endswith(SUFFIXES) else "dangling link"
+    return "linked directory" if stat.S_ISDIR(state.st_mode) else "file"
+
+
+def _identity(path: str) -> tuple[int, int]:
+    state = os.stat(path)  # noqa: PTH116 - tens of thousands of directories
+    return state.st_dev, state.st_ino
+
+
+def _walk_remote(url: str, skip: frozenset[str]) -> Iterator[_Folder]:
     """Level by level, the directories of each asked for together: every answer takes a while."""
     filesystem, _ = open_file_system(url)
     filesystem.invalidate_cache()  # what an earlier listing in this process saw
 
-    def entries(folder: str) -> tuple[str, list[str], list[str]]:
+    def entries(folder: str) -> tuple[_Folder, list[str]]:
         path = str(filesystem._strip_protocol(folder))
         with _listing(folder):
             found = retried(lambda: filesystem.ls(path, detail=True))
         inside = [entry for entry in found if str(entry["name"]).rstrip("/") != path.rstrip("/")]
         parts: dict[bool, list[str]] = {True: [], False: []}
         for entry in inside:
-            parts[entry["type"] == "directory"].append(name_of(str(entry["name"]).rstrip("/")))
-        return folder, parts[True], parts[False]
+            name = name_of(str(entry["name"]).rstrip("/"))
+            if not name.startswith(".") and name not in skip:
+                parts[entry["type"] == "directory"].append(name)
+        return _Folder(folder, parts[False]), [f"{folder}/{name}" for name in parts[True]]
 
     level = [url.rstrip("/")]
     with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="walking") as pool:
-        for _ in range(depth + 1):
+        for _ in range(DEEPEST + 1):
             below: list[str] = []
-            for folder, folders, names in pool.map(entries, level):
-                yield folder, names
-                below += [
-                    f"{folder}/{name}" for name in folders if not name.startswith(".") and name not in skip
-                ]
+            for folder, folders in pool.map(entries, level):
+                yield folder
+                below += folders
             level = below
+    for folder_url in level:
+        yield _Folder(folder_url, unseen=[_too_deep(folder_url, url)])
 
 
-def _refuse_directory(error: OSError) -> None:
-    raise _unreadable(str(error.filename), error.strerror or type(error).__name__) from error
+def _leads_nowhere(path: str) -> QuarantineError:
+    return QuarantineError(
+        "A symbolic link of the release leads nowhere.",
+        where=path,
+        got=f"a link to {os.readlink(path)}",  # noqa: PTH115
+        allowed="a link to a file or directory",
+        remedy="If spectra are behind it, mount their disk or mend the link; otherwise delete it.",
+        kind=ErrorKind.MISSING_FILE,
+    )
+
+
+def _too_deep(url: str, root: str) -> QuarantineError:
+    return QuarantineError(
+        "A directory lies too deep to be looked into.",
+        where=url,
+        got=f"more than {DEEPEST} directories below {root}",
+        remedy="Name a directory below the release's as the release. Perhaps the server links a directory to "
+        "itself.",
+        kind=ErrorKind.TOO_DEEP,
+    )
 
 
 @contextmanager

@@ -26,11 +26,13 @@ class Found:
     candidates : files to look into, in the order of their URLs.
     skipped : files that are known of but not wanted, or not there; each with the reason.
     published : the checksums that the release publishes, already read.
+    unseen : what could not be looked into, each with the reason.
     """
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[RefusedFile, ...] = ()
     published: PublishedChecksums = field(default_factory=PublishedChecksums)
+    unseen: tuple[RefusedFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,6 @@ class Layout:
     name : as ``--layout`` takes it; shape : for people.
     base : the subdirectory of a production's root that has this layout, or empty text.
     select : what there is among files below a directory; called with the directory and their URLs.
-    depth : how many directories deep files lie below ``base``.
     fits : whether a directory has this layout; called with what ``select`` took of the FITS files below
         it, and with their URLs. ``None`` for a layout that only ``--layout`` chooses.
     skip : names of directories that are not looked into.
@@ -54,7 +55,6 @@ class Layout:
     shape: str
     base: Callable[[str], str]
     select: Callable[[str, Sequence[str]], Found]
-    depth: int
     fits: Callable[[Found, Sequence[str]], bool] | None = None
     skip: frozenset[str] = frozenset()
     from_catalogue: Callable[[str], Found | None] = lambda _base: None

@@ -53,7 +53,7 @@ def list_release(
     root, name, found = _find(release, layout)
     candidates, with_credentials = _without_credentials(found.candidates)
     files, refused = inspect_all(candidates, found.published, known or {}, progress)
-    refused += with_credentials
+    refused += [*with_credentials, *found.unseen]
     if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
         raise RetryError(
             "No file of the release could be read.",
@@ -131,7 +131,7 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
     raise InputError(
         f"Nothing of the layout {layout} was found." if layout else "There is no FITS file in the directory.",
         where=root,
-        got="an empty directory" if not files_below(root, ("",)) else "other files",
+        got="an empty directory" if not files_below(root, ("",)).urls else "other files",
         allowed=", ".join(f"{each.name} ({each.shape})" for each in named.values()),
         remedy="Give the directory of a release, or the FITS files themselves"
         + (", or leave the layout out." if layout else "."),

@@ -6,11 +6,11 @@ A release has one layout. Where a tree holds several forms of the same spectra, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.files.byte_source import is_local
-from engine.surveys.directory import DEEPEST, SUFFIXES, directory_of, files_below, name_of
+from engine.surveys.directory import SUFFIXES, FilesBelow, directory_of, files_below, name_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.layout import Found, Layout
 from engine.surveys.pairing import pair_listed
@@ -23,7 +23,6 @@ FILES = Layout(
     "FITS files of any name, each known by its content",
     lambda _root: "",
     lambda _base, urls: Found(pair_listed(urls, redshift_urls)),
-    DEEPEST,
 )
 
 _SUMS = ".sha256sum"
@@ -46,8 +45,8 @@ def find(layout: Layout, root: str) -> Found:
     base = layout.base(root)
     if not is_local(root) and (found := layout.from_catalogue(base or root)) is not None:
         return found
-    listed = files_below(base or root, (*SUFFIXES, _SUMS), layout.depth if base else DEEPEST, layout.skip)
-    return _with_checksums(layout.select(base or root, _without_sums(listed)), listed)
+    listed = files_below(base or root, (*SUFFIXES, _SUMS), layout.skip)
+    return _with_what_else(layout.select(base or root, _without_sums(listed)), listed)
 
 
 def recognise(root: str) -> tuple[Layout, Found]:
@@ -81,8 +80,8 @@ def recognise(root: str) -> tuple[Layout, Found]:
         raise several_surveys(root, _counts(named))
     for layout in (layout for survey, _ in named for layout in survey.layouts):
         if layout.fits is not None and layout.fits(found := layout.select(root, urls), urls):
-            return layout, _with_checksums(found, listed)
-    return FILES, _with_checksums(FILES.select(root, urls), listed)
+            return layout, _with_what_else(found, listed)
+    return FILES, _with_what_else(FILES.select(root, urls), listed)
 
 
 def several_surveys(root: str, got: str) -> ConfigurationError:
@@ -99,12 +98,12 @@ def several_surveys(root: str, got: str) -> ConfigurationError:
     )
 
 
-def _without_sums(listed: Sequence[str]) -> list[str]:
-    return [url for url in listed if not url.endswith(_SUMS)]
+def _without_sums(listed: FilesBelow) -> list[str]:
+    return [url for url in listed.urls if not url.endswith(_SUMS)]
 
 
-def _with_checksums(found: Found, listed: Sequence[str]) -> Found:
-    """What was found, with the checksums that lie beside its files."""
+def _with_what_else(found: Found, listed: FilesBelow) -> Found:
+    """What was found, with the checksums that lie beside its files and what could not be looked into."""
     directories = {
         directory_of(url)
         for candidate in found.candidates
@@ -115,12 +114,12 @@ def _with_checksums(found: Found, listed: Sequence[str]) -> Found:
     published.load(
         [
             url
-            for url in listed
+            for url in listed.urls
             if url.endswith(_SUMS) and name_of(url).startswith("redux_") and directory_of(url) in directories
         ],
         directories,
     )
-    return replace(found, published=published)
+    return replace(found, published=published, unseen=listed.unseen)
 
 
 def _counts(files: Iterable[tuple[Survey, int]]) -> str:

@@ -128,15 +128,15 @@ def _uniqpix_base(root: str) -> str:
     return directory_of(subdirectory(root, *(f"spectra/{survey}" for survey in SURVEY_NAMES)))
 
 
-_LEVELS = 4  # survey, program, group, pixel
+_SKIPPED = frozenset({"logs"})
 
 DESI_HEALPIX = Layout(
     "desi-healpix",
     "healpix/<survey>/<program>/<pixel//100>/<pixel>/coadd-<survey>-<program>-<pixel>.fits",
     _healpix_base,
     partial(_select, healpix_catalogue),
-    _LEVELS,
     holds_all_coadds,
+    _SKIPPED,
     from_catalogue=partial(_from_catalogue, healpix_catalogue),
 )
 DESI_UNIQPIX = Layout(
@@ -144,7 +144,7 @@ DESI_UNIQPIX = Layout(
     "spectra/<survey>/<program>/<uniqpix//100>/<uniqpix>/coadd-<survey>-<program>-<uniqpix>.fits",
     _uniqpix_base,
     partial(_select, uniqpix_catalogue),
-    _LEVELS,
     holds_all_coadds,
+    _SKIPPED,
     from_catalogue=partial(_from_catalogue, uniqpix_catalogue),
 )

@@ -58,6 +58,6 @@ DESI_TILES = Layout(
     "tiles/cumulative/<tile>/<night>/coadd-<petal>-<tile>-thru<night>.fits",
     _base,
     _select,
-    depth=2,
-    fits=holds_all_coadds,
+    holds_all_coadds,
+    skip=frozenset({"logs"}),
 )

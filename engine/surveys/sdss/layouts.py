@@ -114,14 +114,12 @@ def _rank(plate: str, best: str) -> tuple[bool, bool, tuple[int, ...], str]:
 
 
 _SKIPPED = frozenset({"spectra", "extra", "flat", "images", "logs"})
-_SPEC_LEVELS = 3  # thousand fields, field, MJD
 
 SDSS_PLATE = Layout(
     "sdss-plate",
     "<run2d>/<plate>/spPlate-<plate>-<mjd>.fits with <run1d>/spZbest-<plate>-<mjd>.fits, or spField",
     lambda _root: "",
     _select_plates,
-    depth=5,  # run2d, daily, thousand fields, field, run1d
     fits=lambda found, _urls: bool(found.candidates),
     skip=_SKIPPED,
 )
@@ -131,7 +129,6 @@ SDSS_SPEC = Layout(
     # Of one spectrum in several files: lite before full, daily before epoch.
     _below(*_LITE, *_FULL, *_EPOCH),
     _select_spectra,
-    _SPEC_LEVELS,
     fits=lambda _found, urls: all(map(is_spectrum, urls)),
 )
 SDSS_FULL = Layout(
@@ -139,12 +136,10 @@ SDSS_FULL = Layout(
     "spectra/full/<plate>/spec-<plate>-<mjd>-<fiber>.fits",
     _below(*_FULL),
     _select_spectra,
-    _SPEC_LEVELS,
 )
 SDSS_EPOCH = Layout(
     "sdss-spec-epoch",
     "spectra/epoch/lite/<thousand>/<field>/<mjd>/spec-<field>-<mjd>-<catalogid>.fits",
     _below(*_EPOCH),
     _select_spectra,
-    _SPEC_LEVELS,
 )
