@@ -47,6 +47,7 @@ class ErrorKind(StrEnum):
     UNREADABLE_FILE = "unreadable-file"
     WRONG_GRID = "wrong-grid"
     TOO_DEEP = "too-deep"
+    FILE_NAME = "file-name"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"

@@ -68,6 +68,7 @@ _SECRET_NAME = re.compile(
 secrets where they stand alone, not in ``sort_key``, ``band_pass`` or ``min_sig``."""
 
 _AUTHORISATION = re.compile(r"\b(Bearer|Basic)\s+[A-Za-z0-9+/._~=-]{8,}", re.IGNORECASE)
+_UNDECODED = re.compile("[\udc80-\udcff]")  # what Python makes of such a byte
 _ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
 # name=value of a message, "name": "value" of a printed dictionary. Fewer names than in a URL: "key" and
 # "credentials" are ordinary words.
@@ -84,7 +85,11 @@ _NAMED = re.compile(
 
 
 def redacted(text: str) -> str:
-    """``text`` with the secrets hidden: those of its URLs, and keys, tokens and passwords beside them."""
+    """``text`` with the secrets hidden: those of its URLs, and keys, tokens and passwords beside them.
+
+    Names of files are :func:`escaped` too: what is shown can also be written.
+    """
+    text = escaped(text)
     for name in _SECRET_VARIABLES:
         value = os.environ.get(name, "")
         if len(value) >= _LEAST_SECRET:
@@ -97,6 +102,12 @@ def redacted(text: str) -> str:
 def redacted_url(url: str) -> str:
     """One URL or path with the secrets hidden; unchanged if it holds none."""
     return _redacted_words(_redacted_links(url))
+
+
+def escaped(text: str) -> str:
+    r"""``text`` with those bytes of a file's name that are no text written as ``\xe9``."""
+    text = _UNDECODED.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:x}", text)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def redacted_values(value: object) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,14 @@ from models.errors import ErrorKind, QuarantineError, RetryError
 
 _GZIP_MAGIC = b"\x1f\x8b"
 
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
 
 def is_local(url: str) -> bool:
     """Whether ``url`` is a path of this machine: no protocol, or ``file://``."""
@@ -32,13 +41,36 @@ def local_path(url: str) -> Path:
     return Path(url.split("://", 1)[1] if "://" in url else url)
 
 
+def open_regular_file(path: Path) -> int:
+    """A descriptor of a file on a disk, to read it by.
+
+    Anything else is never opened: a named pipe would wait for a writer, and a device might do something.
+
+    Raises
+    ------
+    QuarantineError : it is no regular file (``unreadable-file``).
+    OSError : there is nothing, or it may not be read.
+    """
+    kind = stat.S_IFMT(path.stat().st_mode)
+    if kind != stat.S_IFREG:
+        raise QuarantineError(
+            "A source file is no file.",
+            where=str(path),
+            got=_KINDS.get(kind, "something else"),
+            allowed="a regular file",
+            remedy="Leave it out, or write what it gives into a file.",
+            kind=ErrorKind.UNREADABLE_FILE,
+        )
+    return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+
+
 class _LocalBytes:
     """A file on a disk, where prefetching gains nothing."""
 
     seeks_cheaply = True
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self._descriptor = open_regular_file(path)
         self.size: int | None = os.fstat(self._descriptor).st_size
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:

@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.files.byte_source import is_local, local_path
+from engine.files.byte_source import is_local, local_path, open_regular_file
 from engine.files.file_systems import ATTEMPTS, FIRST_PAUSE, fault_of, open_file_system
 from engine.files.retries import growing_pauses, with_retries
+from models.errors import QuarantineError
 
 BATCH = 512
 """Files that are asked for together; their answers are in memory at the same time."""
@@ -34,12 +35,12 @@ def first_bytes(urls: Sequence[str], length: int) -> Iterator[bytes | Exception]
 
 def _read_local(url: str, length: int) -> bytes | Exception:
     try:
-        descriptor = os.open(local_path(url), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = open_regular_file(local_path(url))
         try:
             return os.read(descriptor, length)
         finally:
             os.close(descriptor)
-    except OSError as error:
+    except (OSError, QuarantineError) as error:
         return error
 
 

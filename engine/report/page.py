@@ -16,6 +16,7 @@ from engine.report.viewers import short_name
 from engine.store.root import code_version
 from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
+from models.secrets import escaped
 
 
 def write_report(url: str, path: Path, top: int = 12) -> None:
@@ -44,7 +45,7 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
         )
     page = render(gather(url), top)
     try:
-        write_durably(path, page.encode())
+        write_durably(path, escaped(page).encode())
     except OSError as error:
         raise InputError(
             "The report cannot be written where it is asked for.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,9 +18,9 @@ from engine.surveys.pairing import pair
 from engine.surveys.recognition import FILES, find, layouts, recognise, several_surveys
 from engine.surveys.surveys import files_of_surveys, reader_of, redshift_urls
 from models.credentials import refuse_credentials
-from models.errors import ErrorKind, InputError, RetryError
+from models.errors import ErrorKind, InputError, QuarantineError, RetryError
 from models.grid import WavelengthGrid
-from models.secrets import redacted_url
+from models.secrets import escaped, redacted_url
 
 
 def list_release(
@@ -51,9 +52,9 @@ def list_release(
     """
     refuse_credentials(*release)
     root, name, found = _find(release, layout)
-    candidates, with_credentials = _without_credentials(found.candidates)
+    candidates, not_storable = _storable(found.candidates)
     files, refused = inspect_all(candidates, found.published, known or {}, progress)
-    refused += [*with_credentials, *found.unseen]
+    refused += [*not_storable, *found.unseen]
     if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
         raise RetryError(
             "No file of the release could be read.",
@@ -73,7 +74,7 @@ def list_release(
             kind=ErrorKind.NOTHING_USABLE,
         )
     grid = _one_grid(files, root)
-    skipped = tuple(replace(file, url=redacted_url(file.url)) for file in found.skipped)
+    skipped = tuple(replace(file, url=escaped(redacted_url(file.url))) for file in found.skipped)
     return ReleaseListing(root, name, grid, tuple(files), tuple(refused), skipped)
 
 
@@ -139,18 +140,33 @@ def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:
     )
 
 
-def _without_credentials(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RefusedFile]]:
-    """Candidates whose URLs may be stored, and the others: a server's index may hold signed links."""
+def _storable(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RefusedFile]]:
+    """Candidates whose URLs may be stored, and the others.
+
+    A server's index may hold signed links, and names on a disk are bytes that need not be text.
+    """
     kept: list[Candidate] = []
     refused: list[RefusedFile] = []
     for candidate in candidates:
         try:
             refuse_credentials(candidate.url, candidate.redshift_url)
-        except InputError as error:
-            refused.append(RefusedFile(redacted_url(candidate.url), error.kind, str(error)))
+            _refuse_undecodable(candidate.url)
+        except (InputError, QuarantineError) as error:
+            refused.append(RefusedFile(escaped(redacted_url(candidate.url)), error.kind, str(error)))
         else:
             kept.append(candidate)
     return kept, refused
+
+
+def _refuse_undecodable(url: str) -> None:
+    if escaped(url) != url:
+        raise QuarantineError(
+            "The name of a file or of its directory is no text, so it cannot be stored.",
+            where=url,
+            allowed=f"names in {sys.getfilesystemencoding()}, the encoding of file names here",
+            remedy="Rename it. If the name is UTF-8, unset PYTHONUTF8 or set LC_ALL=C.UTF-8.",
+            kind=ErrorKind.FILE_NAME,
+        )
 
 
 def _one_grid(files: Sequence[SourceFile], root: str) -> WavelengthGrid:

@@ -205,3 +205,8 @@ def test_values_for_json_are_redacted_one_by_one() -> None:
     values = {"a": ["https://host/?sig=hunter2", 1, None], "b": {"c": ("s3://k:hunter2@bucket", 2.5, True)}}
     shown = {"a": ["https://host/?sig=***", 1, None], "b": {"c": ["s3://***@bucket", 2.5, True]}}
     assert redacted_values(values) == shown
+
+
+def test_bytes_that_are_no_text_are_shown_escaped() -> None:
+    name = b"copi\xe9 \xc3\xa9.fits".decode("utf-8", "surrogateescape")
+    assert redacted(f"{name} \ud800") == "copi\\xe9 é.fits \\ud800"
