@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+import warnings
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.help import DefaultFormatter, PanelSpec
+from rich.box import Box
 
 from flows.commands.bench import bench
 from flows.commands.demo import demo
@@ -17,15 +22,19 @@ from flows.commands.settings import settings
 from flows.commands.spectrum import explain
 from flows.commands.store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
+from flows.standard_streams import prepare_streams
 from infra.log_output import LogOutput, set_up_logging
 from infra.processor_sharing import share_processors
 from infra.settings import load_settings
 from models.credentials import refuse_credentials
-from models.errors import BugError, WhyspecError
+from models.errors import BugError, InputError, WhyspecError
 from models.secrets import redacted
 
 INTERRUPTED = 130
 USAGE = 64
+
+_REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What a system says that keeps a place from this user, or has no room left in it."""
 
 _HELP = """Find the odd spectra of a DESI or SDSS release and the wavelengths that make each one odd."""
 
@@ -46,7 +55,7 @@ Exit status:
     65   the store is damaged or of another schema version
     66   the input is not there, or not what the command needs
     70   a bug in whyspec: please report the text
-    75   a fault that may pass (network, disk, another run on the store): run the command again
+    75   a fault that may pass (network, disk, another run): run it again
     130  interrupted: the same command continues
 
 Settings of the machine are WHYSPEC_* variables, or names in whyspec.toml;
@@ -62,8 +71,31 @@ def _version() -> str:
         return "0 (not installed)"
 
 
+def _unwrapped(text: str) -> str:
+    """A docstring with every paragraph on one line: the terminal wraps them to its own width."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        before = lines[-1] if lines else ""
+        indents = [len(each) - len(each.lstrip()) for each in (before, line)]
+        apart = not line.strip() or not before.strip() or "---" in before + line
+        if apart or indents[0] != indents[1]:
+            lines.append(line)
+        else:
+            lines[-1] += f" {line.strip()}"
+    return "\n".join(lines)
+
+
+def _shown_default(value: object) -> str | None:
+    """A default where it says something; what "not given" does, the option's own text says."""
+    return None if value is None or value is False or value in ("", ()) else str(value)
+
+
+_WITHOUT_BOXES = DefaultFormatter(panel_spec=PanelSpec(box=Box("    \n" * 8)))
+"""How help looks in a pipe or a file."""
+
 app = App(
     name="whyspec",
+    default_parameter=Parameter(show_default=_shown_default),
     help=_HELP,
     help_epilogue=_EPILOGUE,
     help_format="plaintext",
@@ -73,16 +105,21 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (
-    demo, simulate, train, import_spender, evaluate, ablation, plan, run, cluster, status, verify, report,
-    query, explain, settings,
-):  # fmt: skip
-    app.command(command)
+_IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
+    demo, plan, run, status, cluster, report, query, explain, verify, simulate, train, import_spender,
+    evaluate, ablation, settings,
+)  # fmt: skip
+for place, command in enumerate(_IN_ORDER_OF_WORK):
+    # The epilogue belongs to `whyspec --help`: under the options of every command it would bury them.
+    command.__doc__ = _unwrapped(command.__doc__ or "")
+    app.command(command, sort_key=place, help_epilogue="")
 app.command(bench)
 
 
 def main() -> None:
     """Entry point of ``whyspec``: runs a command and exits with its status."""
+    prepare_streams()
+    _let_warnings_pass()
     sys.exit(run_command(sys.argv[1:]))
 
 
@@ -100,29 +137,47 @@ def run_command(tokens: list[str]) -> int:
         set_up_logging(LogOutput.of(load_settings()))
         # Here for all commands: what they open, hand to Prefect, write to or print.
         refuse_credentials(*(_value(token) for token in tokens))
+        app.help_formatter = None if sys.stdout.isatty() else _WITHOUT_BOXES
         status = app(tokens)
+        sys.stdout.flush()  # what cannot be written is found out here, not after the exit status
         return status if isinstance(status, int) else 0
     except WhyspecError as error:
         return _fail(error, tokens, show_traceback)
     except CycloptsError as error:
-        notes().print(redacted(str(error)), markup=False)
+        notes().print(redacted(str(error)))
         notes().print("See whyspec --help.")
         return USAGE
     except KeyboardInterrupt:
         notes().print("Interrupted. What was finished is kept: the same command continues.")
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of our output went away (`whyspec query ... | head`): not our error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001 - the last resort must not show a bare traceback
-        bug = BugError(
-            "whyspec failed in a way it does not know.",
-            got=f"{type(error).__name__}: {error}",
-            remedy="Report this with the command; --traceback shows where it happened.",
+        unforeseen = _unforeseen(error)
+        unforeseen.__cause__ = error
+        return _fail(unforeseen, tokens, show_traceback)
+
+
+def _let_warnings_pass() -> None:
+    """Show warnings that PYTHONWARNINGS makes errors, here and in workers: they are of libraries."""
+    if any(action == "error" for action, *_ in warnings.filters):
+        os.environ["PYTHONWARNINGS"] = "default"
+        warnings.resetwarnings()
+
+
+def _unforeseen(error: Exception) -> WhyspecError:
+    """What an exception means that no code expected."""
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
+        return InputError(
+            "The system refused to read or write.",
+            where=str(error.filename or ""),
+            got=error.strerror,
+            allowed="places that this user may read or write, on disks with room",
+            remedy="Make room or change the permissions; --traceback shows what was to be read or written.",
         )
-        bug.__cause__ = error
-        return _fail(bug, tokens, show_traceback)
+    return BugError(
+        "whyspec failed in a way it does not know.",
+        got=f"{type(error).__name__}: {error}",
+        remedy="Report this with the command; --traceback shows where it happened.",
+    )
 
 
 def _value(token: str) -> str:

@@ -24,12 +24,20 @@ _STYLES = {"where": "cyan", "got": "yellow", "allowed": "green", "remedy": "bold
 
 def messages(as_json: bool) -> Console:
     """Where tables and progress go: standard error when standard output is for JSON."""
-    return Console(stderr=as_json, highlight=False, soft_wrap=False)
+    return _console(stderr=as_json)
 
 
 def notes() -> Console:
     """Standard error: progress, warnings, errors."""
-    return Console(stderr=True, highlight=False)
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
+    """Text as it is: names from files are no markup. Where it is not a terminal, lines are not wrapped."""
+    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    return console
 
 
 def write_json(value: object) -> None:
@@ -39,22 +47,20 @@ def write_json(value: object) -> None:
 
 
 def show_error(error: WhyspecError) -> None:
-    """The parts of an error in a panel on standard error."""
+    """The parts of an error on standard error; in a terminal in a panel."""
+    console, title = notes(), f"{error.kind} (exit status {error.exit_code})"
+    details = [(name, text) for name, text in error.details() if text]
+    if not console.is_terminal:
+        lines = (f"{name:<8} {text}" for name, text in details)
+        console.print(title, error.what, *lines, sep="\n", soft_wrap=True)
+        return
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", no_wrap=True)
     rows.add_column(overflow="fold")
-    for name, text in error.details():
-        if text:
-            rows.add_row(name, Text(text, style=_STYLES[name]))
-    title = f"{error.kind} (exit status {error.exit_code})"
-    notes().print(
-        Panel(
-            Group(Text(error.what, style="bold red"), rows),
-            title=title,
-            title_align="left",
-            border_style="red",
-        )
-    )
+    for name, text in details:
+        rows.add_row(name, Text(text, style=_STYLES[name]))
+    body = Group(Text(error.what, style="bold red"), rows)
+    console.print(Panel(body, title=title, title_align="left", border_style="red"))
 
 
 def show_next(console: Console, *commands: str) -> None:

@@ -16,6 +16,7 @@ from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.model_files import CARD, WEIGHTS, digest, pretrained_names, read_model
+from models.output_files import writing
 from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import SpectrumModel
 from models.spender.model import KIND as SPENDER
@@ -56,13 +57,19 @@ def _in_code(name: str) -> str:
 
 
 def save_model(model: SpectrumModel, directory: Path) -> ModelCard:
-    """Write weights and card; returns the card with its digest, which the model then carries too."""
+    """Write weights and card; returns the card with its digest, which the model then carries too.
+
+    Raises
+    ------
+    InputError : the directory cannot be written to.
+    """
     state = {_in_file(name): tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
     weights = save_tensors(state)
     card = model.card.with_digest(digest(model.card, weights))
-    directory.mkdir(parents=True, exist_ok=True)
-    write_durably(directory / WEIGHTS, weights)
-    write_durably(directory / CARD, (json.dumps(card.to_dict(), indent=2) + "\n").encode())
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        write_durably(directory / WEIGHTS, weights)
+        write_durably(directory / CARD, (json.dumps(card.to_dict(), indent=2) + "\n").encode())
     model.card = card
     return card
 

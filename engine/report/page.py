@@ -14,8 +14,8 @@ from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
 from engine.report.overview import notices, settings, signature_note, signatures, statuses, tiles
 from engine.report.viewers import short_name
 from engine.store.root import code_version
-from models.atomic_files import write_durably
-from models.errors import ConfigurationError, ErrorKind, InputError
+from models.errors import ConfigurationError, ErrorKind
+from models.output_files import check_output, output_file
 from models.secrets import escaped
 
 
@@ -43,18 +43,10 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
             remedy="Leave it out to show 12.",
             kind=ErrorKind.REPORT_TOP,
         )
+    check_output(path)
     page = render(gather(url), top)
-    try:
-        write_durably(path, escaped(page).encode())
-    except OSError as error:
-        raise InputError(
-            "The report cannot be written where it is asked for.",
-            where=str(path),
-            got=error.strerror or error,
-            allowed="a file in a directory that exists and that you may write to",
-            remedy="Choose another -o.",
-            kind=ErrorKind.REPORT_NOT_WRITABLE,
-        ) from error
+    with output_file(path) as partial:
+        partial.write_bytes(escaped(page).encode())
 
 
 def render(facts: StoreFacts, top: int) -> str:

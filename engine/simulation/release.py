@@ -18,6 +18,7 @@ from engine.simulation.settings import SimulationSettings, SurveyName
 from engine.simulation.truth import TRUTH_NAME, TruthRow, read_truth, write_truth
 from models.atomic_files import write_durably
 from models.errors import ConfigurationError, ErrorKind, InputError
+from models.output_files import writing
 
 __all__ = ["SimulatedRelease", "SimulationSettings", "read_truth", "simulate_release"]
 
@@ -59,17 +60,18 @@ def simulate_release(
 
     Raises
     ------
-    InputError : ``out`` holds something that the simulator did not make, or there are no templates or sky
-        fibres where the settings say so.
+    InputError : ``out`` holds something that the simulator did not make, or cannot be written to; there are
+        no templates or sky fibres where the settings say so.
     ConfigurationError : more files are asked for than the sky has pixels.
     """
     make = spectrum_maker(settings)
     write = _WRITERS[settings.survey](settings)
-    _prepare(out)
     description = _description(settings)
-    write_durably(out / MARKER_NAME, (json.dumps(description, indent=1) + "\n").encode())
-    rows = write(out, make, progress or _silent)
-    write_truth(out / TRUTH_NAME, rows, description)
+    with writing(out):
+        _prepare(out)
+        write_durably(out / MARKER_NAME, (json.dumps(description, indent=1) + "\n").encode())
+        rows = write(out, make, progress or _silent)
+        write_truth(out / TRUTH_NAME, rows, description)
     targets = [row for row in rows if row.row_kind == "target"]
     return SimulatedRelease(
         out,

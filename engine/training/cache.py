@@ -31,6 +31,7 @@ from models.atomic_files import PARTIAL, write_durably
 from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
+from models.output_files import writing
 from models.training.spectra import TrainingSpectra, TrainingSplit
 
 ARRAYS, MARKER, LOCK = "spectra.zarr", "prepared.json", "lock"
@@ -138,7 +139,7 @@ def locked(directory: Path) -> Iterator[Path]:
 
     Raises
     ------
-    InputError : it holds other things, or another training uses it.
+    InputError : it holds other things, cannot be written to, or another training uses it.
     """
     if directory.exists() and (
         not directory.is_dir()
@@ -153,8 +154,10 @@ def locked(directory: Path) -> Iterator[Path]:
             remedy="Choose another --cache, or empty the directory yourself.",
             kind=ErrorKind.OUTPUT_OCCUPIED,
         )
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / LOCK).open("w") as lock:
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        opened = (directory / LOCK).open("w")
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

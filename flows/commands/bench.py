@@ -26,7 +26,9 @@ _Bench = TypeVar("_Bench", bound=_Result)
 bench = App(
     name="bench",
     help="Measure what whyspec costs on this machine.\n\nwhyspec bench occlusion",
+    help_epilogue="",
     help_format="plaintext",
+    sort_key=100,  # after all others
 )
 
 
@@ -92,10 +94,11 @@ def occlusion(
     """
     import torch
 
+    from engine.figures.figure_file import save_figure
     from flows import option_types
     from flows.bench.curves import curves_figure
     from flows.bench.devices import usable_device
-    from flows.bench.files import check_outputs, save_figure
+    from flows.bench.files import check_outputs
     from flows.bench.occlusion import BenchSettings, bench_occlusion
     from flows.bench.tables import show_occlusion
     from flows.console import notes
@@ -144,12 +147,12 @@ def seams(
     output
         File of the picture: .png, .pdf or .svg.
     """
-    from flows.bench.files import check_outputs, save_figure
+    from engine.figures.figure_file import check_figure, save_figure
     from flows.bench.seam_figure import seam_figure
     from flows.console import notes
     from models.weights import load_local_model
 
-    check_outputs(None, output)
+    check_figure(output)
     save_figure(seam_figure(load_local_model(model)), output)
     notes().print(f"Written: {output}", soft_wrap=True)
     return 0

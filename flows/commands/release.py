@@ -341,7 +341,7 @@ def run(
         Compare new files with the DATASUMs in their headers first. This reads them twice. Without it a run
         compares only files that one block reads completely: nearly all.
     wait
-        Seconds to wait for another run on the store to end; inf for as long as it takes. Default: none.
+        Seconds to wait for another run on the store to end; inf for as long as it takes.
     json
         Write the summary as JSON to standard output.
     """

@@ -56,12 +56,16 @@ def explain(
         Write score and peak as JSON to standard output.
     """
     from engine.attribution.occlusion.settings import OcclusionSettings
+    from engine.figures.explanation import explanation_figure
+    from engine.figures.figure_file import check_figure, save_figure
     from flows import option_types
     from flows.console import messages, notes, write_json
     from flows.spectrum.explain_spectrum import SpectrumRequest, explain_spectrum
-    from flows.spectrum.explanation_table import explanation_to_dict, save_figure, show_explanation
+    from flows.spectrum.explanation_table import explanation_to_dict, show_explanation
     from infra.settings import load_settings, own_threads
 
+    if output is not None:
+        check_figure(output)
     occlusion = OcclusionSettings(
         preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
     )
@@ -73,6 +77,6 @@ def explain(
         write_json(explanation_to_dict(score, explanation))
     show_explanation(messages(json), score, explanation)
     if output is not None:
-        save_figure(score, explanation, output)
+        save_figure(explanation_figure(explanation, score), output)
         notes().print(f"Figure: {output}")
     return 0

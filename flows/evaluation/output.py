@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from models.atomic_files import write_durably
-from models.errors import ErrorKind, InputError
+from models.output_files import writing
 
 
 def make_output(directory: Path) -> None:
@@ -19,10 +19,8 @@ def make_output(directory: Path) -> None:
     ------
     InputError : it cannot be made.
     """
-    try:
+    with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(directory, error) from error
 
 
 def write_output(directory: Path, contents: Mapping[str, str | Figure]) -> tuple[Path, ...]:
@@ -32,11 +30,9 @@ def write_output(directory: Path, contents: Mapping[str, str | Figure]) -> tuple
     ------
     InputError : they cannot be written.
     """
-    try:
-        for name, content in contents.items():
+    for name, content in contents.items():
+        with writing(directory / name):
             write_durably(directory / name, _bytes(content))
-    except OSError as error:
-        raise _unwritable(directory, error) from error
     return tuple(directory / name for name in contents)
 
 
@@ -46,14 +42,3 @@ def _bytes(content: str | Figure) -> bytes:
     picture = BytesIO()
     content.savefig(picture, format="png", dpi=110)
     return picture.getvalue()
-
-
-def _unwritable(directory: Path, error: OSError) -> InputError:
-    return InputError(
-        "The results of the evaluation cannot be written.",
-        where=str(directory),
-        got=error,
-        allowed="a directory that may be written to",
-        remedy="Name another --out.",
-        kind=ErrorKind.OUTPUT_UNWRITABLE,
-    )

@@ -1,8 +1,7 @@
-"""The explanation of one spectrum, in the terminal, as JSON and as a figure."""
+"""The explanation of one spectrum, in the terminal and as JSON."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,8 @@ from rich.console import Console
 
 from engine.attribution.explanation import Explanation
 from engine.attribution.signatures import signatures_in
-from engine.figures.explanation import SpectrumScore, explanation_figure
+from engine.figures.explanation import SpectrumScore
 from flows.console import facts
-from models.atomic_files import atomic_file
-from models.errors import ErrorKind, InputError
-
-_FIGURES = (".png", ".pdf", ".svg")
 
 
 def explanation_to_dict(score: SpectrumScore, explanation: Explanation) -> dict[str, Any]:
@@ -57,32 +52,3 @@ def show_explanation(console: Console, score: SpectrumScore, explanation: Explan
     )
     for signature in signatures_in(explanation.signatures):
         console.print(f"{signature.label}: {signature.meaning}. {signature.remedy}", style="yellow")
-
-
-def save_figure(score: SpectrumScore, explanation: Explanation, path: Path) -> None:
-    """Write the figure of an explanation.
-
-    Raises
-    ------
-    InputError : the file's kind is not a figure's, or it cannot be written.
-    """
-    if path.suffix.lower() not in _FIGURES:
-        raise InputError(
-            "The figure's file name does not say what kind of figure it is.",
-            where="--output",
-            got=path,
-            allowed=", ".join(_FIGURES),
-            remedy="End the name in .png.",
-            kind=ErrorKind.FIGURE_NAME,
-        )
-    try:
-        with atomic_file(path) as partial:
-            explanation_figure(explanation, score).savefig(partial, format=path.suffix[1:].lower(), dpi=150)
-    except OSError as error:
-        raise InputError(
-            "The figure cannot be written.",
-            where=str(path),
-            got=error,
-            remedy="Name a file in a directory that exists and may be written to.",
-            kind=ErrorKind.OUTPUT_UNWRITABLE,
-        ) from error

@@ -169,7 +169,7 @@ def test_stale_clusters_are_told(tmp_path: Path) -> None:
 
 
 def test_errors_say_what_to_do(store: SyntheticStore, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"cannot be written[\s\S]*Choose another -o"):
+    with pytest.raises(InputError, match=r"cannot be written[\s\S]*Name another place"):
         write_report(store.url, tmp_path / "no" / "such" / "directory.html", top=0)
     with pytest.raises(ConfigurationError, match="--top"):
         write_report(store.url, tmp_path / "odd.html", top=-1)

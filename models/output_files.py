@@ -1,0 +1,61 @@
+"""Output files: files and directories that a user names for results, and errors for those that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.atomic_files import atomic_file
+from models.errors import ErrorKind, InputError
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that could not be written, before any work is done for it.
+
+    Raises
+    ------
+    InputError : its directory does not exist, or it is a directory itself.
+    """
+    with writing(path):
+        if path.is_dir():
+            raise _unwritable(path, "a directory")
+        if not path.absolute().parent.is_dir():
+            raise _unwritable(path, "its directory does not exist")
+
+
+@contextmanager
+def output_file(path: Path) -> Iterator[Path]:
+    """As :func:`models.atomic_files.atomic_file`, for a file that a user named.
+
+    Raises
+    ------
+    InputError : it cannot be written; it is then what it was before.
+    """
+    with writing(path), atomic_file(path) as partial:
+        yield partial
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """A block that writes to a file or directory that a user named, and does nothing else with files.
+
+    Raises
+    ------
+    InputError : the system refuses to write.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(path, error.strerror or error) from error
+
+
+def _unwritable(path: Path, got: object) -> InputError:
+    return InputError(
+        "The output cannot be written where it is asked for.",
+        where=str(path),
+        got=got,
+        allowed="a place in a directory that exists, on a disk with room, that you may write to",
+        remedy="Name another place.",
+        kind=ErrorKind.OUTPUT_UNWRITABLE,
+    )
