@@ -127,6 +127,17 @@ def presets(text: str) -> tuple[PresetName, ...]:
     return tuple(known[name] for name in names)
 
 
+def agree(option: str, value: str | None, wanted: str) -> None:
+    """Refuse a value that contradicts what another option of the same meaning says.
+
+    Raises
+    ------
+    ConfigurationError : it does.
+    """
+    if value not in (None, wanted):
+        raise _not_understood(option, value, f"{wanted}, with --{wanted}")
+
+
 def at_least(option: str, value: int, least: int) -> None:
     """Refuse a number that is too small.
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from engine.attribution.peak_filter import PeakFilter, line_at_peak, parse_peak
 from engine.attribution.signatures import SignatureFilter, labels_of, parse_signatures
 from engine.clustering.stored import ReadClustering, read_store_clustering
-from engine.query.table_formats import TableFormat, write_table
 from engine.store.reading import StoreView
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.row_status import RowStatus
@@ -23,10 +22,8 @@ __all__ = [
     "COLUMNS",
     "NOT_IN_STORE",
     "QuerySettings",
-    "TableFormat",
     "parse_redshift_range",
     "query",
-    "write_table",
 ]
 
 COLUMNS = (

@@ -1,108 +1,118 @@
-"""A query's answer as people and programs want it: table, csv, json or parquet, losing no digit."""
+"""A query's answer as people and programs want it: text, csv, json, parquet or FITS, losing no digit."""
 
 from __future__ import annotations
 
+import io
 import json
-import math
+import shutil
 import sys
 from pathlib import Path
-from typing import IO, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
-from rich.console import Console
-from rich.table import Table
 
-from models.atomic_files import atomic_file
+from engine.query.text_table import is_unknown, text_table
 from models.errors import ConfigurationError, ErrorKind
+from models.output_files import output_file
 
-TableFormat = Literal["table", "csv", "json", "parquet"]
+TableFormat = Literal["table", "csv", "json", "parquet", "fits"]
 
-_SHORT = {
-    "redshift": "{:.4f}",
-    "score": "{:.2f}",
-    "tail_probability": "{:.2g}",
-    "tail_uncertainty": "{:.2f}",
-    "snr": "{:.2f}",
-    "peak_wavelength": "{:.1f}",
-    "peak_rest_wavelength": "{:.1f}",
-    "peak_window_angstrom": "{:.1f}",
-    "ra": "{:.5f}",
-    "dec": "{:+.5f}",
+_SUFFIXES: dict[str, TableFormat] = {
+    ".txt": "table",
+    ".csv": "csv",
+    ".json": "json",
+    ".parquet": "parquet",
+    ".fits": "fits",
 }
-"""Digits of the table for people; the other formats keep all."""
-
-_NARROW = (
-    "key",
-    "redshift",
-    "spectype",
-    "score",
-    "tail_probability",
-    "snr",
-    "peak_wavelength",
-    "peak_rest_wavelength",
-    "line",
-    "peak_window_angstrom",
-    "cluster",
-    "status",
-)
-"""Columns of the table for people; the key holds the TARGETID, the other formats have all columns."""
+_BINARY = ("parquet", "fits")
+_UNITS = {
+    "peak_wavelength": "Angstrom",
+    "peak_rest_wavelength": "Angstrom",
+    "peak_window_angstrom": "Angstrom",
+    "ra": "deg",
+    "dec": "deg",
+}
+_SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta"})
 
 
-def write_table(frame: pd.DataFrame, table_format: str, target: Path | IO[str] | None = None) -> None:
-    """Write a query's answer.
-
-    ``table`` is for reading and shows the main columns, shortened. ``csv`` and ``json`` (one list of
-    objects) hold all columns with every digit; JSON has ``target_id`` as a string, because it exceeds
-    2**53 and readers that take numbers for floats would change it, and null for unknown. ``parquet``
-    holds the columns in their own types.
-
-    Parameters
-    ----------
-    target : file, or open text stream; standard output if ``None``. Parquet needs a file.
+def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat:
+    """The format asked for, else that of the file's name, else text for standard output.
 
     Raises
     ------
-    ConfigurationError : unknown format, or parquet without a file.
+    ConfigurationError : the name says another format, or none where none is asked for; the format needs a
+        file.
     """
-    if table_format not in get_args(TableFormat):
-        raise ConfigurationError(
-            "There is no table format of that name.",
-            where="--format",
-            got=table_format,
-            allowed=", ".join(get_args(TableFormat)),
-            remedy="Choose one of the allowed formats.",
-            kind=ErrorKind.TABLE_FORMAT,
+    end = target.suffix.lower() if target is not None else ""
+    named = _SUFFIXES.get(end)
+    if named and asked not in (None, named):
+        raise _refused(
+            "The file's name says another format than the one asked for.",
+            where=f"-o {target}",
+            got=f"a name that ends in {end} for {asked}",
+            remedy=f"End the name otherwise, or leave the format out to get {named}.",
         )
-    if table_format == "parquet":
-        if not isinstance(target, Path):
-            raise ConfigurationError(
-                "Parquet is a binary format and is not written to a terminal.",
-                where="--format parquet",
-                allowed="an output file",
-                remedy="Add -o FILE.parquet, or choose csv or json.",
-                kind=ErrorKind.TABLE_FORMAT,
-            )
-        with atomic_file(target) as partial:
-            pa.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), partial)
-        return
-    if isinstance(target, Path):
-        with atomic_file(target) as partial, partial.open("w", encoding="utf-8", newline="") as stream:
-            _write_text(frame, table_format, stream)
+    if target is not None and not (named or asked):
+        raise _refused(
+            "The file's name does not say which format the file is to have.",
+            where=f"-o {target}",
+            got=f"a name that ends in {end or 'nothing'}",
+            remedy="End the name as one of the allowed, or add --format.",
+        )
+    if target is None and asked in _BINARY:
+        raise _refused(
+            "The format is binary and is not written to a terminal.",
+            where=f"--format {asked}",
+            got="no file",
+            remedy=f"Add -o FILE.{asked}, or choose csv or json.",
+        )
+    return asked or named or "table"
+
+
+def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | None = None) -> None:
+    """Write a query's answer.
+
+    ``table`` is for reading: the main columns, with few digits. The others hold all columns with every digit.
+    ``json`` is one list of objects; it has ``target_id`` as a string, because it exceeds 2**53 and readers
+    that take numbers for floats would change it, and null for unknown. ``parquet`` and ``fits`` hold the
+    columns in their own types. FITS knows ASCII alone: there Greek letters are spelt, as in ``Halpha``, and
+    other characters are escaped.
+
+    Parameters
+    ----------
+    target : file; standard output if ``None``. Binary formats need a file.
+
+    Raises
+    ------
+    InputError : the file cannot be written.
+    """
+    if target is not None:
+        with output_file(target) as partial:
+            partial.write_bytes(_bytes(frame, table_format))
     else:
-        _write_text(frame, table_format, target or sys.stdout)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        sys.stdout.write(_text(frame, table_format, width))
 
 
-def _write_text(frame: pd.DataFrame, table_format: str, stream: IO[str]) -> None:
+def _bytes(frame: pd.DataFrame, table_format: TableFormat) -> bytes:
+    content = io.BytesIO()
+    if table_format == "parquet":
+        pa.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), content)
+    elif table_format == "fits":
+        _to_fits(frame, content)
+    else:
+        content.write(_text(frame, table_format, None).encode("utf-8", "backslashreplace"))
+    return content.getvalue()
+
+
+def _text(frame: pd.DataFrame, table_format: TableFormat, width: int | None) -> str:
     if table_format == "csv":
         # NumPy's shortest text that reads back to the same number, for float32 as for float64.
-        frame.to_csv(stream, index=False, lineterminator="\n")
-    elif table_format == "json":
-        stream.write(to_json(frame))
-    else:
-        _print_table(frame, stream)
+        return frame.to_csv(index=False, lineterminator="\n")
+    return to_json(frame) if table_format == "json" else text_table(frame, width)
 
 
 def to_json(frame: pd.DataFrame) -> str:
@@ -119,41 +129,39 @@ def to_json(frame: pd.DataFrame) -> str:
 def _json_value(name: str, value: object) -> object:
     if name == "target_id":
         return str(value)
-    if _unknown(value):
+    if is_unknown(value):
         return None
     if isinstance(value, np.float32):
         return float(str(value))  # the shortest number that reads back to this float32, as in csv
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _unknown(value: object) -> bool:
-    return value is pd.NA or (isinstance(value, float | np.floating) and not math.isfinite(value))
+def _to_fits(frame: pd.DataFrame, stream: io.BytesIO) -> None:
+    from astropy.table import Table
+
+    columns = {str(name): _fits_column(frame[name]) for name in frame.columns}
+    units = {name: unit for name, unit in _UNITS.items() if name in columns}
+    Table(columns, units=units).write(stream, format="fits")
 
 
-def _print_table(frame: pd.DataFrame, stream: IO[str]) -> None:
-    table = Table(header_style="bold", box=None, pad_edge=False)
-    shown = [name for name in _NARROW if name in frame.columns]
-    if "signatures" in frame.columns and (frame["signatures"] != "").any():
-        shown.append("signatures")
-    if "gone" in frame.columns and frame["gone"].any():
-        shown.append("gone")
-    if "model" in frame.columns and frame["model"].nunique() > 1:
-        shown.insert(shown.index("spectype") + 1, "model")
-    for name in shown:
-        text = name in ("key", "spectype", "model", "line", "status", "signatures")
-        side: Literal["left", "right"] = "left" if text else "right"
-        table.add_column(name.replace("_", " "), justify=side, overflow="fold", no_wrap=name == "key")
-    # Of what is not in the store only the identifier that was asked for is known.
-    asked = "TARGETID " + frame["target_id"].astype(str)
-    named = frame.assign(key=frame["key"].where(frame["key"] != "", asked))
-    for row in named[shown].itertuples(index=False, name=None):
-        table.add_row(*(_cell(name, value) for name, value in zip(shown, row, strict=True)))
-    console = Console(file=stream, markup=False, highlight=False, width=None if stream.isatty() else 200)
-    console.print(table)
-    console.print(f"{len(frame):,} {'spectrum' if len(frame) == 1 else 'spectra'}")
+def _fits_column(column: pd.Series) -> Any:
+    from astropy.table import MaskedColumn
+
+    if pd.api.types.is_numeric_dtype(column.dtype) and pd.api.types.is_extension_array_dtype(column.dtype):
+        # astropy writes the fill value as TNULL.
+        return MaskedColumn(column.fillna(-1).to_numpy(), mask=column.isna().to_numpy(), fill_value=-1)
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return column.to_numpy()
+    texts = [str(text).translate(_SPELT).encode("ascii", "backslashreplace") for text in column]
+    return np.array(texts, dtype=np.bytes_)
 
 
-def _cell(name: str, value: object) -> str:
-    if _unknown(value):
-        return "–"
-    return _SHORT[name].format(value) if name in _SHORT else str(value)
+def _refused(what: str, where: str, got: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(
+        what,
+        where=where,
+        got=got,
+        allowed=", ".join(f"{name} ({suffix})" for suffix, name in _SUFFIXES.items()),
+        remedy=remedy,
+        kind=ErrorKind.TABLE_FORMAT,
+    )

@@ -204,7 +204,7 @@ def query(
     peak: str = "",
     signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     without_signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    format: Literal["table", "csv", "json", "parquet"] | None = None,  # noqa: A002 - the option's name
+    format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> int:
@@ -240,18 +240,24 @@ def query(
     without_signature
         Failure signatures that the explanation does not carry; any for explanations without signatures.
     format
-        table for reading; csv, json, parquet with every column and digit. Default: from the name of the
-        output file, else table.
+        table for reading; csv, json, parquet, fits with every column and digit. Default: by the end of the
+        output file's name (.txt is a table), else table.
     output
-        File to write to instead of standard output; needed for parquet.
+        File to write to instead of standard output; needed for parquet and fits.
     json
         The same as --format json.
     """
-    from engine.query.query import QuerySettings, parse_redshift_range, write_table
+    from engine.query.query import QuerySettings, parse_redshift_range
     from engine.query.query import query as query_store
+    from engine.query.table_formats import chosen_format, write_table
+    from flows import option_types
+    from models.output_files import check_output
 
-    suffix = output.suffix.lstrip(".") if output is not None else ""
-    known = suffix if suffix in ("csv", "json", "parquet") else "table"
+    if json:
+        option_types.agree("--format", format, "json")
+    chosen = chosen_format("json" if json else format, output)
+    if output is not None:
+        check_output(output)
     settings = QuerySettings(
         target_ids=target_id,
         keys=key,
@@ -263,5 +269,5 @@ def query(
         signatures=signature,
         without_signatures=without_signature,
     )
-    write_table(query_store(store, settings), "json" if json else format or known, output)
+    write_table(query_store(store, settings), chosen, output)
     return 0

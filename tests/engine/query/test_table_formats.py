@@ -5,12 +5,15 @@ import io
 import json
 from pathlib import Path
 
+import fitsio
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from astropy.table import Table
 
-from engine.query.table_formats import to_json, write_table
+from engine.query.table_formats import TableFormat, chosen_format, to_json, write_table
+from engine.query.text_table import text_table
 from models.errors import ConfigurationError
 
 BIG = 3_963_355_946_339_728_201
@@ -24,16 +27,18 @@ def frame() -> pd.DataFrame:
             "target_id": np.array([BIG, BIG + 1, BIG + 2], np.int64),
             "redshift": [0.1 + 0.2, np.nan, 1e-9],
             "score": np.array([0.1, np.nan, 12.345678], np.float32),
+            "line": ["Hα", "", "[O III] 5008"],
+            "peak_wavelength": [6564.61, np.nan, 5008.24],
             "cluster": pd.array([3, pd.NA, 0], dtype="Int32"),
             "status": ["scored", "not_in_store", "scored"],
+            "gone": [False, False, True],
         }
     )
 
 
-def test_csv_keeps_every_digit(frame: pd.DataFrame) -> None:
-    stream = io.StringIO()
-    write_table(frame, "csv", stream)
-    back = list(csv.DictReader(io.StringIO(stream.getvalue())))
+def test_csv_keeps_every_digit(frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(frame, "csv")
+    back = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [int(row["target_id"]) for row in back] == frame["target_id"].tolist()
     assert [float(row["redshift"] or "nan") for row in back[::2]] == frame["redshift"].tolist()[::2]
     assert [np.float32(row["score"]) for row in back[::2]] == frame["score"].tolist()[::2]
@@ -62,23 +67,65 @@ def test_parquet_keeps_types(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert table["cluster"].to_pylist() == [3, None, 0]
 
 
-def test_table_is_for_people(frame: pd.DataFrame) -> None:
-    stream = io.StringIO()
-    write_table(frame, "table", stream)
-    text = stream.getvalue()
-    assert "iron/main/bright/1" in text
-    assert f"TARGETID {BIG + 1}" in text
-    assert "0.3000" in text
-    assert "nan" not in text.lower()
-    assert "signatures" not in text
-    assert text.rstrip().endswith("3 spectra")
+def test_fits_keeps_types_and_says_units(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_table(frame, "fits", tmp_path / "odd.fits")
+    table = Table.read(tmp_path / "odd.fits")
+    assert table.colnames == list(frame.columns)
+    assert table["target_id"].dtype == np.dtype(">i8")
+    assert table["target_id"].tolist() == frame["target_id"].tolist()
+    assert table["score"].dtype == np.dtype(">f4")
+    assert table["score"].tolist()[::2] == frame["score"].tolist()[::2]
+    assert str(table["peak_wavelength"].unit) == "Angstrom"
+    assert table["cluster"].tolist() == [3, None, 0]
+    # FITS knows ASCII alone.
+    assert table["line"].tolist() == ["Halpha", "", "[O III] 5008"]
+    assert table["key"].tolist()[2] == 'with "quotes", commas\nand \\xe9'
+    assert table["gone"].tolist() == [False, False, True]
+    assert (
+        fitsio.read(str(tmp_path / "odd.fits"), columns="target_id").tolist() == table["target_id"].tolist()
+    )
+    write_table(frame.head(0), "fits", tmp_path / "odd.fits")
+    assert len(Table.read(tmp_path / "odd.fits")) == 0
 
 
-def test_signatures_are_shown_where_there_are_any(frame: pd.DataFrame) -> None:
-    for signatures, shown in ((["", "", ""], False), (["edge sky_lines", "", ""], True)):
-        stream = io.StringIO()
-        write_table(frame.assign(signatures=signatures), "table", stream)
-        assert ("edge sky_lines" in stream.getvalue()) is shown
+def test_fits_keeps_ids_above_2_63(frame: pd.DataFrame, tmp_path: Path) -> None:
+    ids = np.array([2**63 + 1, 2**64 - 1, 7], np.uint64)
+    write_table(frame.assign(target_id=ids), "fits", tmp_path / "odd.fits")
+    assert Table.read(tmp_path / "odd.fits")["target_id"].tolist() == ids.tolist()
+
+
+def test_the_table_is_for_people(frame: pd.DataFrame) -> None:
+    lines = text_table(frame, None).splitlines()
+    assert lines[1].split() == ["key", "z", "score", "[Å]", "line", "cluster", "status", "gone"]
+    assert f"TARGETID {BIG + 1}" in lines[3]
+    assert lines[2].split()[:5] == ["iron/main/bright/1", "0.3000", "0.10", "6564.6", "Hα"]
+    assert "nan" not in "".join(lines).lower()
+    assert lines[-1] == "3 spectra"
+
+
+def test_columns_that_say_nothing_are_left_out(frame: pd.DataFrame) -> None:
+    dull = frame.assign(status="scored", gone=False, cluster=pd.NA, signatures="", model="desi-galaxy")
+    heading = text_table(dull, None).splitlines()[1].split()
+    assert heading == ["key", "z", "score", "[Å]", "line"]
+    telling = dull.assign(signatures=["edge sky_lines", "", ""], model=["a", "b", ""])
+    assert text_table(telling, None).splitlines()[1].split()[2:] == [
+        "model",
+        "score",
+        "[Å]",
+        "line",
+        "signatures",
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+def test_columns_are_chosen_by_width_and_nothing_is_folded(frame: pd.DataFrame, width: int) -> None:
+    frame = frame.assign(key=[f"iron/main/bright/{BIG + place}" for place in range(3)])
+    lines = text_table(frame, width).splitlines()
+    rows = lines[2:5] if width > 60 else lines[1:4]
+    assert [row.split()[0] for row in rows] == frame["key"].tolist()
+    assert max(map(len, rows)) <= max(width, len(f"{frame['key'][0]}  12.35"))
+    assert all("12.35" in row for row in rows[2:])
+    assert ("Not shown: " in lines[-1]) == (width < 100)
 
 
 def test_files_are_written_as_utf8(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -86,13 +133,37 @@ def test_files_are_written_as_utf8(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert "é" in (tmp_path / "odd.json").read_text(encoding="utf-8")
 
 
-def test_standard_output_is_the_default(frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
-    write_table(frame, "csv")
-    assert capsys.readouterr().out.startswith("key,target_id,")
+@pytest.mark.parametrize(
+    ("asked", "name", "chosen"),
+    [
+        (None, None, "table"),
+        ("csv", None, "csv"),
+        (None, "odd.fits", "fits"),
+        (None, "odd.CSV", "csv"),
+        (None, "odd.txt", "table"),
+        ("json", "odd.json", "json"),
+        ("csv", "odd.dat", "csv"),
+        ("parquet", "/dev/stdout", "parquet"),
+    ],
+)
+def test_the_files_name_says_the_format(
+    asked: TableFormat | None, name: str | None, chosen: TableFormat
+) -> None:
+    assert chosen_format(asked, Path(name) if name else None) == chosen
 
 
-def test_bad_formats_say_what_is_allowed(frame: pd.DataFrame) -> None:
-    with pytest.raises(ConfigurationError, match="allowed: table, csv, json, parquet"):
-        write_table(frame, "xlsx")
-    with pytest.raises(ConfigurationError, match=r"-o FILE\.parquet"):
-        write_table(frame, "parquet", io.StringIO())
+@pytest.mark.parametrize(
+    ("asked", "name", "text"),
+    [
+        (None, "odd.fts", "does not say which format"),
+        (None, "odd", "ends in nothing"),
+        (None, "odd.csv.gz", r"ends in \.gz"),
+        ("csv", "odd.fits", r"another format[\s\S]*ends in \.fits for csv"),
+        ("table", "odd.parquet", "another format"),
+        ("fits", None, r"binary[\s\S]*-o FILE\.fits"),
+        ("parquet", None, r"binary[\s\S]*-o FILE\.parquet"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(asked: TableFormat | None, name: str | None, text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        chosen_format(asked, Path(name) if name else None)

@@ -1,0 +1,124 @@
+"""Text table of a query's answer, for people: main columns, few digits, no number or name ever shortened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+_GAP = "  "
+_HEADINGS = {
+    "key": "key",
+    "redshift": "z",
+    "spectype": "class",
+    "model": "model",
+    "score": "score",
+    "tail_probability": "tail\nprob.",
+    "snr": "S/N",
+    "peak_wavelength": "peak\n[Å]",
+    "peak_rest_wavelength": "at rest\n[Å]",
+    "line": "line",
+    "peak_window_angstrom": "window\n[Å]",
+    "cluster": "cluster",
+    "status": "status",
+    "signatures": "signatures",
+    "gone": "gone",
+}
+"""Columns in the order in which they are shown; the key holds the TARGETID."""
+
+_BY_IMPORTANCE = (
+    "key",
+    "score",
+    "status",
+    "tail_probability",
+    "redshift",
+    "peak_wavelength",
+    "line",
+    "cluster",
+    "peak_window_angstrom",
+    "gone",
+    "model",
+    "signatures",
+    "spectype",
+    "snr",
+    "peak_rest_wavelength",
+)
+
+_SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
+    "model": lambda column: column.nunique() > 1,
+    "cluster": lambda column: bool(column.notna().any()),
+    "status": lambda column: bool((column != "scored").any()),
+    "signatures": lambda column: bool((column != "").any()),
+    "gone": lambda column: bool(column.any()),
+}
+"""Columns that are left out where they say nothing."""
+
+_DIGITS = {
+    "redshift": "{:.4f}",
+    "score": "{:.2f}",
+    "tail_probability": "{:.2g}",
+    "snr": "{:.2f}",
+    "peak_wavelength": "{:.1f}",
+    "peak_rest_wavelength": "{:.1f}",
+    "peak_window_angstrom": "{:.1f}",
+}
+_TEXTS = ("key", "spectype", "model", "line", "status", "signatures")
+
+
+def text_table(frame: pd.DataFrame, width: int | None) -> str:
+    """The rows of a query's answer as text with a line of counts below.
+
+    Parameters
+    ----------
+    width : columns are left out, the least important first, until the lines are no longer than that; key and
+        score stay. ``None`` for all columns.
+    """
+    # Of what is not in the store only the identifier that was asked for is known.
+    asked = "TARGETID " + frame["target_id"].astype(str)
+    frame = frame.assign(key=frame["key"].where(frame["key"] != "", asked))
+    columns = {
+        name: _lines(name, frame[name])
+        for name in _HEADINGS
+        if name in frame and (name not in _SAYS_SOMETHING or _SAYS_SOMETHING[name](frame[name]))
+    }
+    shown = _fitting(columns, math.inf if width is None else width)
+    lines = [_GAP.join(parts).rstrip() for parts in zip(*(columns[name] for name in shown), strict=True)]
+    lines.append(f"{len(frame):,} {'spectrum' if len(frame) == 1 else 'spectra'}")
+    if left_out := [name for name in columns if name not in shown]:
+        names = ", ".join(_HEADINGS[name].replace("\n", " ") for name in left_out)
+        lines.append(f"Not shown: {names}. A wider terminal shows more, --format csv all.")
+    return "\n".join(line for line in lines if line) + "\n"
+
+
+def _fitting(columns: dict[str, list[str]], width: float) -> list[str]:
+    """Names of the columns that fit, in the order of ``columns``."""
+    chosen: set[str] = set()
+    used = -len(_GAP)
+    for name in _BY_IMPORTANCE:
+        if name in columns:
+            needed = len(_GAP) + len(columns[name][0])
+            if used + needed <= width or name in ("key", "score"):
+                chosen.add(name)
+                used += needed
+    return [name for name in columns if name in chosen]
+
+
+def _lines(name: str, column: pd.Series) -> list[str]:
+    """Two lines of heading and the cells, all of one width."""
+    heading = _HEADINGS[name].split("\n")
+    cells = ["", *heading][-2:] + [_cell(name, value) for value in column]
+    width = max(map(len, cells))
+    return [cell.ljust(width) if name in _TEXTS else cell.rjust(width) for cell in cells]
+
+
+def _cell(name: str, value: object) -> str:
+    if is_unknown(value):
+        return "–"
+    return _DIGITS[name].format(value) if name in _DIGITS else str(value)
+
+
+def is_unknown(value: object) -> bool:
+    """Whether a value of an answer is not known."""
+    return value is pd.NA or (isinstance(value, float | np.floating) and not math.isfinite(value))
