@@ -8,10 +8,15 @@ block may read a part of a file.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from engine.files.fits_headers import HeaderDataUnit
 from models.errors import ErrorKind, QuarantineError
+
+_ZERO = 0xFFFFFFFF
+"""Zero too: ones' complement has two."""
 
 
 def sum_of(data: bytes) -> int:
@@ -43,6 +48,25 @@ class DataSums:
         if offset == seen and offset % 4 == 0:
             self._sums[unit.data_offset] = (unit, offset + len(data), total + sum_of(data))
 
+    def check_headers(self, units: Iterable[HeaderDataUnit]) -> None:
+        """Compare headers with their CHECKSUMs, by which the sum of a whole HDU is zero.
+
+        Not for the first HDU: others than its writer add keywords to it.
+
+        Raises
+        ------
+        QuarantineError : a header is not the one that was written (``checksum-mismatch``).
+        """
+        for unit in units:
+            recorded = unit.text("DATASUM")
+            if not unit.text("CHECKSUM") or not recorded.isdigit():
+                continue
+            found = folded(sum_of(unit.raw_header) + int(recorded))
+            if found % _ZERO:
+                raise _mismatch(
+                    f"{self.url}, header of HDU {unit.name}", f"sum {found}", "sum 0, which CHECKSUM makes it"
+                )
+
     def check(self) -> None:
         """Compare HDUs that were read whole with their headers.
 
@@ -50,23 +74,27 @@ class DataSums:
         ------
         QuarantineError : the bytes are not those that were written (``checksum-mismatch``).
         """
-        for unit, seen, total in self._sums.values():
+        for unit, seen, total in list(self._sums.values()):  # threads add to them
             recorded = unit.text("DATASUM")
             if seen != unit.data_size or not recorded.isdigit():
                 continue
             found = folded(total)
-            # Ones' complement has two zeros.
-            if found % 0xFFFFFFFF != int(recorded) % 0xFFFFFFFF:
+            if found % _ZERO != int(recorded) % _ZERO:
                 raise checksum_mismatch(self.url, unit, found)
 
 
 def checksum_mismatch(url: str, unit: HeaderDataUnit, found: int) -> QuarantineError:
     """The error for data whose sum is not the one in their header."""
+    return _mismatch(f"{url}, HDU {unit.name}", f"data sum {found}", f"DATASUM = {unit.text('DATASUM')}")
+
+
+def _mismatch(where: str, got: str, allowed: str) -> QuarantineError:
     return QuarantineError(
         "The bytes of a file are not those that were written.",
-        where=f"{url}, HDU {unit.name}",
-        got=f"data sum {found}",
-        allowed=f"DATASUM = {unit.text('DATASUM')}",
-        remedy="Fetch the file again: a byte changed on a disk or on the way.",
+        where=where,
+        got=got,
+        allowed=allowed,
+        remedy="Fetch the file again: a byte changed on a disk or on the way. If you changed the file "
+        "yourself, renew its sums: fitscheck --write --force FILE (of astropy).",
         kind=ErrorKind.CHECKSUM_MISMATCH,
     )

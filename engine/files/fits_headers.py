@@ -23,6 +23,7 @@ HEADER_READ = 4 * BLOCK
 """Bytes that are read first of a header: most headers are no longer."""
 
 _HEADER_LIMIT = 2000 * BLOCK
+_PIECE = 4096 * BLOCK
 
 IMAGE_TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 """NumPy types of images by BITPIX."""
@@ -146,6 +147,7 @@ def scan(
     while not units or source.size is None or position < source.size:
         raw = _header_bytes(source, url, position)
         if raw is None:
+            _check_is_end(source, url, position)
             break
         unit = _parse_unit(raw, position, url)
         position = unit.end  # with the padding: a file that lacks it is cut short too
@@ -205,6 +207,15 @@ def _header_bytes(source: ByteSource, url: str, position: int) -> bytes | None:
         raw += more
 
 
+def _check_is_end(source: ByteSource, url: str, position: int) -> None:
+    """Refuse a file with more than zeros behind its last HDU: HDUs with a damaged header would be lost."""
+    start = position
+    while len(data := source.read_ranges([(start, _PIECE)])[0]) >= BLOCK:
+        if any(data):
+            raise _undescribed(url, position, f"{data[:16]!r} where a header begins")
+        start += len(data)
+
+
 def _parse_unit(raw: bytes, position: int, url: str) -> HeaderDataUnit:
     header = parse_header(raw)
     try:
@@ -212,20 +223,13 @@ def _parse_unit(raw: bytes, position: int, url: str) -> HeaderDataUnit:
         if header["BITPIX"] not in IMAGE_TYPES:
             raise ValueError(f"BITPIX = {header['BITPIX']!r}")
         width = np.dtype(IMAGE_TYPES[int(str(header["BITPIX"]))]).itemsize
-        groups, heap = int(str(header.get("GCOUNT", 1))), int(str(header.get("PCOUNT", 0)))
+        groups, heap = (_count({"PCOUNT": 0, "GCOUNT": 1, **header}, name) for name in ("GCOUNT", "PCOUNT"))
         shape = axes
         if header.get("ZIMAGE") is True:
             shape = [_count(header, f"ZNAXIS{axis}") for axis in range(1, _count(header, "ZNAXIS") + 1)]
         columns = _parse_columns(header)
     except (KeyError, ValueError) as error:
-        raise QuarantineError(
-            "A FITS header does not describe its data.",
-            where=f"{url}, HDU at byte {position}",
-            got=f"{type(error).__name__}: {error}",
-            allowed="BITPIX, NAXIS and NAXISn as the FITS standard has them",
-            remedy="Fetch the file again, or leave it out.",
-            kind=ErrorKind.NOT_FITS,
-        ) from error
+        raise _undescribed(url, position, f"{type(error).__name__}: {error}") from error
     count = math.prod(axes) if axes else 0
     return HeaderDataUnit(
         name=str(header.get("EXTNAME", "") or "").strip().upper(),
@@ -236,6 +240,17 @@ def _parse_unit(raw: bytes, position: int, url: str) -> HeaderDataUnit:
         data_size=width * groups * (heap + count),
         shape=tuple(reversed(shape)),
         columns=columns,
+    )
+
+
+def _undescribed(url: str, position: int, got: str) -> QuarantineError:
+    return QuarantineError(
+        "A FITS header does not describe its data.",
+        where=f"{url}, HDU at byte {position}",
+        got=got,
+        allowed="XTENSION, BITPIX, NAXIS and NAXISn as the FITS standard has them",
+        remedy="Fetch the file again, or leave it out.",
+        kind=ErrorKind.NOT_FITS,
     )
 
 
@@ -329,6 +344,9 @@ def _columns_of(
                 name, TableColumn(name, form, offset, float(zero) if isinstance(zero, (int, float)) else 0.0)
             )
         offset += width
+    else:
+        if offset != row_width:
+            raise ValueError(f"columns of {offset} bytes in rows of {row_width} bytes")
     return columns
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.files.byte_ranges import Range
 from engine.files.data_sums import checksum_mismatch
+from engine.files.decoding import SENSELESS, decoding
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
 from engine.spectra.rows import Rows
@@ -41,7 +42,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
     RetryError : the disk or network failed.
     """
     published = published if published is not None else PublishedChecksums()
-    with _decoding(url), ExitStack() as stack:
+    with decoding(url, SENSELESS), ExitStack() as stack:
         file = stack.enter_context(FitsFile(url, _prefetch_headers, unread=_unread))
         reader = _recognised(file)
         if reader.redshifts is None:
@@ -101,7 +102,7 @@ class OpenSpectra:
         RetryError : the disk or network failed.
         """
         self._check(start, stop)
-        with _decoding(self.file.url):
+        with decoding(self.file.url, SENSELESS):
             spectra = self._spectra.read(start, stop)
             _write_keys(self._survey, spectra.rows)
         return spectra
@@ -116,7 +117,7 @@ class OpenSpectra:
         QuarantineError, RetryError : as :meth:`read`.
         """
         self._check(start, stop)
-        with _decoding(self.file.url):
+        with decoding(self.file.url, SENSELESS):
             rows = self._spectra.rows(start, stop)
             _write_keys(self._survey, rows)
         return rows
@@ -151,7 +152,7 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
     """
     survey, reader = reader_of(file.reader)
     with ExitStack() as stack:
-        with _decoding(file.url):
+        with decoding(file.url, SENSELESS):
             spectra = _open(reader, file, start, file.spectra if stop is None else stop, stack)
         if spectra.count != file.spectra:
             raise _changed(file, f"{spectra.count} spectra", f"{file.spectra} spectra")
@@ -250,22 +251,6 @@ def _write_keys(survey: Survey, rows: Rows) -> None:
             got=max(keys, key=len),
             allowed=f"{rows.data.dtype['key'].itemsize // 4} characters",
         )
-
-
-@contextmanager
-def _decoding(url: str) -> Iterator[None]:
-    """Quarantine a file whose damage shows only when its values make no sense, e.g. a text for a redshift."""
-    try:
-        yield
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise QuarantineError(
-            "The file's content cannot be decoded.",
-            where=url,
-            got=f"{type(error).__name__}: {error}",
-            allowed="tables and images of the kinds that the survey writes",
-            remedy="Fetch the file again; if it is whole, please report this with the file's name.",
-            kind=ErrorKind.UNDECODABLE_FILE,
-        ) from error
 
 
 def _changed(file: SourceFile, got: str, allowed: str) -> QuarantineError:

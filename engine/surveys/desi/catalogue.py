@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 
+from engine.files.decoding import SENSELESS, decoding
 from engine.files.fits_file import FitsFile
 from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import kind_of
@@ -127,8 +128,9 @@ def _read_all(
     damaged: list[RefusedFile] = []
     for url in present:
         try:
-            named = files[url](url)
-            _check(url, named)
+            with decoding(url, SENSELESS):
+                named = files[url](url)
+                _check(url, named)
             pixels |= named
         except QuarantineError as error:
             damaged.append(RefusedFile(url, error.kind, str(error)))

@@ -21,7 +21,7 @@ HEAD_BYTES = 16 * BLOCK
 
 _CARD = 80
 _END = b"END" + b" " * 77
-_ROWS = re.compile(rb"NAXIS2  = +(\d+)(?: |$)")
+_ROWS = re.compile(rb"NAXIS2  = +(\d{1,7})(?: |$)")  # of more rows all headers are looked at
 _EXTNAME = re.compile(rb"EXTNAME = 'FIBERMAP *'")
 _COADD_COLUMNS = {b"TARGETID", b"COADD_FIBERSTATUS"}
 _COLUMN = re.compile(rb"TTYPE\d+ *= '(TARGETID|COADD_FIBERSTATUS) *'")

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 
 from engine.spectra.source_file import ReleaseListing, SourceFile
 from engine.surveys.desi.catalogue import decode_uniqpix
@@ -188,6 +189,14 @@ def test_a_catalogue_that_names_other_places_is_not_believed(iron: Production, t
     with RangeServer(tmp_path) as server:
         remote = list_release([f"{server.url}/spectro/redux/iron"])
         assert (by_name(remote), kinds(remote)) == (by_name(listing), kinds(listing))
+
+
+def test_a_catalogue_of_other_types_is_refused(iron: Production) -> None:
+    columns = [fits.Column(name, "J", array=[1]) for name in ("SURVEY", "PROGRAM", "HEALPIX")]
+    table = fits.BinTableHDU.from_columns(columns, name="TILEPIX")
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(iron.base / "tilepix.fits")
+    listing = list_release([str(iron.root)])
+    assert (len(listing.files), kinds(listing)) == (4, [("tilepix.fits", "undecodable-file")])
 
 
 def test_known_files_are_those_of_their_url(iron: Production) -> None:

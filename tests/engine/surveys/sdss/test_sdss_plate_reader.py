@@ -102,7 +102,7 @@ def test_redshifts_are_joined_by_name_not_by_row(twins: tuple[Path, Path], tmp_p
     turned = tmp_path / redshifts.name
     with fits.open(redshifts) as hdus:
         hdus[1].data = hdus[1].data[np.random.default_rng(1).permutation(COUNT)[:30]]
-        hdus[:2].writeto(turned)
+        hdus[:2].writeto(turned, checksum=True)
     part = read_spectra(inspect(str(spectra), str(turned)))
     kept = np.isfinite(part.rows["redshift"])
     assert kept.sum() == 30
@@ -158,7 +158,7 @@ def damaged(plate: tuple[Path, Path], change: str) -> Iterator[QuarantineError]:
             hdus["PLUGMAP"].data = hdus["PLUGMAP"].data[:-2]
         elif change == "grid":
             hdus[0].header["COEFF1"] = 2e-4
-        hdus.writeto(plate[0], overwrite=True)
+        hdus.writeto(plate[0], overwrite=True, checksum=True)
     with pytest.raises(QuarantineError) as caught:
         inspected(plate)
     yield caught.value
