@@ -10,6 +10,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
@@ -65,6 +68,16 @@ class ModelFiles:
         return int(self._header["calibration_latents"]["shape"][0])
 
     @property
+    def least_tail_probability(self) -> float:
+        """Where the tail that was fitted to the calibration spectra ends."""
+        return float(np.exp(-self._numbers("calibration.tail_of_all.depth")[-1]))
+
+    def tail_uncertainty(self, probability: float) -> float:
+        """One standard deviation of the natural log of a tail probability, by the calibration set's size."""
+        depth, spread = (self._numbers(f"calibration.tail_of_all.{name}") for name in ("depth", "spread"))
+        return float(np.interp(-np.log(probability), depth, spread))
+
+    @property
     def tensor_bytes(self) -> int:
         """What the weights take in memory."""
         tensors = (tensor for name, tensor in self._header.items() if name != "__metadata__")
@@ -74,6 +87,12 @@ class ModelFiles:
     def floats_per_pixel(self) -> int:
         """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
         return FLOATS_PER_PIXEL[self.card.kind](self.card)
+
+    def _numbers(self, name: str) -> NDArray[np.float64]:
+        """A tensor of double precision and one dimension."""
+        start, stop = self._header[name]["data_offsets"]
+        begin = 8 + int.from_bytes(self.weights[:8], "little")
+        return np.frombuffer(self.weights[begin + start : begin + stop], "<f8")
 
     @cached_property
     def _header(self) -> dict[str, Any]:

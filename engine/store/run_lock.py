@@ -1,8 +1,8 @@
 """Run lock: one writer at a time on a store, on any file system. A holder that died blocks nobody.
 
-A lock is an object ``ledger/lock/<generation>.json`` that its holder renews every few seconds. The
-highest generation counts. A process takes the store by creating the next generation; of several
-processes, one succeeds. So a lock is never replaced, and the lock of a dead holder need not be deleted
+A lock is an object ``ledger/lock/<generation>.json`` that its holder renews every few seconds, and when its
+stage changes. The highest generation counts. A process takes the store by creating the next generation; of
+several processes, one succeeds. So a lock is never replaced, and that of a dead holder need not be deleted
 first. After creating it, the process looks again: the lock that it took for dead must not have changed,
 and no higher generation may be there; else it withdraws.
 
@@ -105,6 +105,7 @@ class RunLock:
         self._generation = 0
         self._beat = 0
         self._renewed = _clock()
+        self._stage = ""
         self._lost: ConfigurationError | None = None
         self._mutex = threading.Lock()
         self._stop = threading.Event()
@@ -168,7 +169,8 @@ class RunLock:
 
     def _create(self, generation: int, dead: FoundLock | None) -> bool:
         path = lock_path(generation)
-        mine = LockRecord(self.holder, 0, self._state()).to_bytes()
+        state = self._state()
+        mine = LockRecord(self.holder, 0, state).to_bytes()
         created = self._objects.create(path, mine)
         if not created and self._get(generation) != mine:  # else the answer to our own creation was lost
             _pause(self._timing)
@@ -181,7 +183,7 @@ class RunLock:
             self._objects.delete([path])
             _pause(self._timing)
             return False
-        self._generation, self._renewed = generation, _clock()
+        self._generation, self._renewed, self._stage = generation, _clock(), state.stage
         self._objects.delete(lock_path(each) for each in others if each < generation)
         return True
 
@@ -195,11 +197,16 @@ class RunLock:
                 self._lost = _taken_over(self._objects.url, self.holder)
                 raise self._lost
             self._beat += 1
-            self._objects.put(path, LockRecord(self.holder, self._beat, self._state()).to_bytes())
-            self._renewed = _clock()
+            state = self._state()
+            self._objects.put(path, LockRecord(self.holder, self._beat, state).to_bytes())
+            self._renewed, self._stage = _clock(), state.stage
 
     def _renew_often(self) -> None:
-        while not self._stop.wait(self._timing.beat):
+        tried = _clock()
+        while not self._stop.wait(self._timing.beat / 20):
+            if _clock() - tried < self._timing.beat and self._state().stage == self._stage:
+                continue
+            tried = _clock()
             try:
                 self._renew()
             except ConfigurationError:

@@ -12,8 +12,8 @@ class RunState:
 
     Attributes
     ----------
-    stage : what it does, in words: ``"list files"``, ``"score spectra"``, ``"explain outliers"``, or
-        what it waits for.
+    stage : what it does, in words: ``"get ready"``, ``"list files"``, ``"plan blocks"``, ``"score spectra"``,
+        ``"explain outliers"``, or what it waits for.
     files_listed, files : files looked at, and to look at, by the listing.
     blocks_done, blocks, spectra_done, spectra : of the stage.
     outliers : found so far by this run.

@@ -50,6 +50,7 @@ class StoreStatus:
     superseded, gone : rows that newer rows replace; rows of files that have vanished.
     score_blocks, score_blocks_planned, attribution_blocks, attribution_blocks_planned : finished, and
         in a saved plan.
+    waiting_outliers : outliers without an explanation, those that no attribution plan has included.
     last_change : when the newest entry of the ledger was written, UTC, ISO 8601, by the clock of what
         keeps the objects; empty if there is none.
     """
@@ -69,14 +70,17 @@ class StoreStatus:
     score_blocks_planned: int
     attribution_blocks: int
     attribution_blocks_planned: int
+    waiting_outliers: int
     last_change: str
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything that was ever planned is done."""
+        """Whether a run planned blocks, all of them are done, and nobody works on the store or died at it."""
         return (
-            self.score_blocks >= self.score_blocks_planned
+            self.running is None
+            and 0 < self.score_blocks_planned <= self.score_blocks
             and self.attribution_blocks >= self.attribution_blocks_planned
+            and not self.waiting_outliers
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -118,6 +122,7 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
         score_blocks_planned=sum(len(plan.block_indices) for plan in snapshot.plans),
         attribution_blocks=len(attribution),
         attribution_blocks_planned=sum(len(plan.block_indices) for plan in snapshot.attribution_plans),
+        waiting_outliers=len(snapshot.waiting_outliers),
         last_change=_written(objects),
     )
 

@@ -68,9 +68,9 @@ def class_warnings(counts: Sequence[ClassCount], cards: Sequence[ModelCard]) -> 
     warnings = []
     if without := unmodelled(counts):
         text = (
-            f"No model of this run is for these spectra: {without}. They have a row and no score; train a "
-            "model for them with `whyspec train --population`, and name all models with --model for a new "
-            "store."
+            f"No model of this run is for these spectra: {without}. They have a row and no score. For a new "
+            "store, train a model for them with `whyspec train --population` and name all models with "
+            "--model, or have a single model score them, whatever its card says, with --classes all."
         )
         warnings.append(RunWarning(text, severe=False))
     for count in counts:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 
 from flows.console import count, facts
 from flows.run.preparation import PreparedRun
-from flows.run.summary_tables import show_quarantined, show_skipped
+from flows.run.summary_tables import show_quarantined, show_skipped, show_warnings
 
 
 def plan_to_dict(prepared: PreparedRun) -> dict[str, Any]:
@@ -20,6 +21,7 @@ def plan_to_dict(prepared: PreparedRun) -> dict[str, Any]:
         "release": prepared.listing.root,
         "layout": prepared.listing.layout,
         "waiting_outliers": prepared.waiting_outliers,
+        "warnings": [asdict(warning) for warning in prepared.warnings],
         "configuration": prepared.configuration.to_dict(),
     }
 
@@ -46,6 +48,7 @@ def show_plan(console: Console, prepared: PreparedRun) -> None:
             ],
         )
     )
+    show_warnings(console, prepared.warnings)
     show_quarantined(console, listing.refused)
     show_skipped(console, listing.skipped)
     if not prepared.has_work:

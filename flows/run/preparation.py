@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from engine.store.configuration import RunConfiguration
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store, check_configuration
 from engine.surveys.listing import list_release
+from flows.run.class_summary import RunWarning
 from flows.run.model_choice import ChosenModels, choose_models
 from flows.run.request import RunRequest
 from infra.settings import Settings, available_memory, cpu_count
@@ -53,6 +55,7 @@ class PreparedRun:
     configuration : the store's, or that of the store to be made.
     plan : score blocks to do.
     waiting_outliers : outliers of earlier runs without an explanation.
+    warnings : what the user should know of the configuration.
     stale_rows : rows of earlier runs that are replaced but not marked so yet, and those whose file has
         vanished or come back since they were marked.
     """
@@ -67,6 +70,7 @@ class PreparedRun:
     configuration: RunConfiguration
     plan: Plan
     waiting_outliers: int
+    warnings: tuple[RunWarning, ...]
     stale_rows: int
 
     @property
@@ -121,6 +125,7 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         configuration=configuration,
         plan=plan,
         waiting_outliers=len(snapshot.waiting_outliers),
+        warnings=_threshold_warnings(configuration.threshold, chosen.models),
         stale_rows=len(snapshot.newly_superseded) + gone_changes(snapshot, plan, listing),
     )
 
@@ -163,18 +168,35 @@ def configure(
 
 
 def _check_calibration(configuration: RunConfiguration, model: ModelFiles) -> None:
-    least = 1.0 / (1.0 + model.calibration_size)
+    least = model.least_tail_probability
     if configuration.threshold < least:
         raise ConfigurationError(
-            "The threshold is smaller than any tail probability the model can give.",
+            "The threshold is beyond the end of the tail that was fitted to the model's calibration spectra.",
             where="--threshold",
             got=configuration.threshold,
-            allowed=f"{least:.3g} to 1 ({model.card.name} has {model.calibration_size} calibration spectra)",
+            allowed=f"{least:.3g} to 1 ({model.calibration_size:,} calibration spectra of {model.card.name})",
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind=ErrorKind.THRESHOLD,
         )
     attribution = configuration.attribution
     method_of(attribution).refuse(attribution, model.card, model.calibration_size)
+
+
+def _threshold_warnings(threshold: float, models: tuple[ModelFiles, ...]) -> tuple[RunWarning, ...]:
+    """How well a threshold is known that is below the share of a single calibration spectrum."""
+    warnings = []
+    for model in models:
+        spectra = model.calibration_size
+        if threshold * (spectra + 1) < 1.0:
+            factor = math.exp(min(model.tail_uncertainty(threshold), 7.0))
+            known = f"a factor of {factor:.1f}" if factor < 1000 else "no better than a factor of a thousand"
+            text = (
+                f"The threshold {threshold:g} is below 1/{spectra + 1:,}, the smallest share that the "
+                f"{spectra:,} calibration spectra of {model.card.name} show. It follows from a tail fitted "
+                f"to them, and is known to {known} (one standard deviation)."
+            )
+            warnings.append(RunWarning(text, severe=factor >= 1000))
+    return tuple(warnings)
 
 
 def _check_memory(

@@ -51,7 +51,7 @@ def summary_of(
         spectra=sum(result.spectra for result in scored),
         status_counts=tuple(sorted(statuses.items())),
         classes=class_summaries(classes, prepared.configuration.models),
-        warnings=class_warnings(classes, prepared.cards),
+        warnings=(*prepared.warnings, *class_warnings(classes, prepared.cards)),
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),
         signature_counts=tuple(sorted(signatures.items())),

@@ -10,6 +10,7 @@ from rich.table import Table
 from engine.attribution.signatures import Signature
 from engine.spectra.source_file import RefusedFile
 from flows.console import count, duration, facts
+from flows.run.class_summary import RunWarning
 from flows.run.request import RunSummary
 from models.row_status import RowStatus
 
@@ -35,8 +36,7 @@ def show_summary(console: Console, summary: RunSummary) -> None:
             title = "Failure signatures of this run's explanations"
             carried = dict(summary.signature_counts)
             console.print(_counted(title, ("signature", "explanations"), carried, Signature))
-    for warning in summary.warnings:
-        console.print(warning.text, style="bold red" if warning.severe else "yellow")
+    show_warnings(console, summary.warnings)
     if summary.files_gone:
         console.print(
             f"{count(summary.files_gone, 'file')} of the store gone from the release; the rows stay.",
@@ -106,6 +106,12 @@ def _counted(
 
 def _titled(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+
+
+def show_warnings(console: Console, warnings: tuple[RunWarning, ...]) -> None:
+    """Print warnings, severe ones in red."""
+    for warning in warnings:
+        console.print(warning.text, style="bold red" if warning.severe else "yellow")
 
 
 def show_quarantined(console: Console, files: tuple[RefusedFile, ...]) -> None:

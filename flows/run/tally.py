@@ -25,7 +25,7 @@ class RunTally:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._state = RunState()
+        self._state = RunState(stage="get ready")
         self._waiting = ""
         self._begun = time.monotonic()
 
@@ -43,7 +43,8 @@ class RunTally:
             state = self._state
             match event:
                 case FilesListed(done, files):
-                    self._state = replace(state, stage="list files", files_listed=done, files=files)
+                    stage = "list files" if done < files else "plan blocks"
+                    self._state = replace(state, stage=stage, files_listed=done, files=files)
                 case Waiting(what):
                     self._waiting = what
                 case WorkersReady(_, refused):

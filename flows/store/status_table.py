@@ -72,7 +72,7 @@ def _running(running: RunningCommand) -> list[RenderableType]:
 
 
 def _progress(state: RunState) -> list[tuple[str, str]]:
-    rows = [("stage", state.stage or "getting ready")]
+    rows = [("stage", state.stage or "get ready")]
     if state.files and not state.blocks:
         rows.append(("files listed", f"{state.files_listed:,} of {state.files:,}"))
     if state.blocks:

@@ -93,6 +93,15 @@ def test_files_say_what_the_loaded_model_does(saved: Path) -> None:
     assert set(MODEL_KINDS) == set(FLOATS_PER_PIXEL)
 
 
+def test_files_say_how_well_a_tail_probability_is_known(saved: Path) -> None:
+    tail, files = load_model(str(saved)).calibration.tail_of_all, read_model(str(saved))
+    assert files.least_tail_probability == pytest.approx(torch.exp(-tail(tail.knots[-1:])).item())
+    depths = tail(tail.knots[[20, 40, 50]])
+    expected = tail.log_spread(tail.knots[[20, 40, 50]])
+    known = [files.tail_uncertainty(probability) for probability in torch.exp(-depths).tolist()]
+    np.testing.assert_allclose(known, expected.numpy(), rtol=1e-6)
+
+
 def test_shipped_models_are_small() -> None:
     total = sum(path.stat().st_size for path in PRETRAINED.rglob("*") if path.is_file())
     assert total < 16e6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -14,9 +15,10 @@ from engine.store.lock_holder import LockHolder, LockRecord
 from engine.store.run_lock import LockTiming, lock_path, run_lock
 from engine.store.run_state import RunState
 from engine.store.status import status_of
+from engine.store.store import Store
 from flows.store.status_table import status_table
 from models.errors import InputError
-from tests.engine.store.store_builders import RELEASE, begin_plan, plan_of, write_block
+from tests.engine.store.store_builders import RELEASE, begin_plan, configuration, plan_of, run, write_block
 
 QUICK = LockTiming(beat=0.2, stale=1.0)
 STATE = RunState("score spectra", 2, 2, 1, 3, 8, 22, 4, 0, 1, 0, 2.0)
@@ -64,6 +66,34 @@ def test_a_run_of_this_machine(finished):
     assert f"Held by 'whyspec run' of {lock.holder.user} on {lock.holder.host}" in text
     assert "blocks 1 of 3 spectra 8 of 22, 2.0/s outliers 4 found, 0 explained" in text
     assert "trouble 1 retries, 0 files quarantined time left 7.0 s in this stage" in text
+
+
+def test_a_store_is_complete_only_when_the_work_is_done(tmp_path):
+    store = Store.create(str(tmp_path / "new.zarr"), configuration())
+    assert not status_of(store.url).is_complete, "nothing was planned yet"
+    run(store, RELEASE, explain=False)
+    status = status_of(store.url)
+    assert status.score_blocks == status.score_blocks_planned == 3
+    assert not status.is_complete, "no plan has the outliers yet"
+    assert status.waiting_outliers == status.outliers == 13
+    run(store, RELEASE)
+    assert status_of(store.url).is_complete
+    with run_lock(store.url, "run", timing=QUICK):
+        status = status_of(store.url, QUICK)
+    assert not status.is_complete, "the run may find more to do"
+    assert status.to_dict()["complete"] is False
+
+
+def test_a_new_stage_is_shown_at_once(finished):
+    stages = ["get ready"]
+    with run_lock(finished.url, "run", state=lambda: RunState(stages[-1]), timing=LockTiming(beat=4.0)):
+        for stage in ("list files", "score spectra"):
+            assert status_of(finished.url).running.state.stage == stages[-1]
+            stages.append(stage)
+            deadline = time.monotonic() + 3.0  # before the next beat
+            while status_of(finished.url).running.state.stage != stage:
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
 
 
 def test_a_run_of_another_machine_is_watched_for_a_heartbeat(finished):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from engine.attribution.signatures import Signature
 from engine.store.verify import verify
+from models.model_files import read_model
 from tests.small_run import SPECTRA, environment, small_options, small_release, tree_bytes, whyspec
 
 COMMANDS = (
@@ -260,12 +262,18 @@ def test_a_threshold_that_is_no_tail_probability(
     assert "greater than 0, at most 1" in text
 
 
-def test_a_threshold_below_what_the_calibration_resolves(release: Path, model: Path, tmp_path: Path) -> None:
-    text = refused(
-        64, "plan", release, "--store", tmp_path / "s.zarr", "--model", model, "--threshold", "1e-9"
-    )
-    assert "smaller than any tail probability the model can give" in text
-    assert "calibration spectra" in text
+def test_a_threshold_beyond_the_calibration_spectra(release: Path, model: Path, tmp_path: Path) -> None:
+    asked = ("plan", release, "--store", tmp_path / "s.zarr", "--model", model, "--json")
+    inside, beyond, far = (whyspec(*asked, "--threshold", each) for each in ("0.2", "0.01", "1e-12"))
+    assert json.loads(inside.stdout)["warnings"] == []
+    (warning,) = json.loads(beyond.stdout)["warnings"]
+    size = read_model(str(model)).calibration_size
+    assert f"The threshold 0.01 is below 1/{size + 1}" in warning["text"]
+    assert re.search(r"known to a factor of \d+\.\d \(one standard deviation\)", warning["text"])
+    assert warning["text"] in beyond.stderr
+    assert far.returncode == 64
+    assert "beyond the end of the tail that was fitted" in far.stderr
+    assert f"{size} calibration spectra" in far.stderr
 
 
 def test_options_that_make_no_sense(release: Path, finished: Path, tmp_path: Path) -> None:

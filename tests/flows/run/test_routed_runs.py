@@ -136,6 +136,7 @@ def test_a_run_tells_how_the_classes_fared(done: RunSummary, stars: Path) -> Non
     texts = [warning.text for warning in done.warnings]
     assert f"QSO {told['QSO'].spectra}" in texts[0]
     assert "whyspec train" in texts[0]
+    assert "--classes all" in texts[0]
     assert any(f"{told['STAR'].snr_outside} of {told['STAR'].scored} scored STAR" in text for text in texts)
     held = status_of(done.store).classes
     assert [(each.spectype, each.spectra, each.scored) for each in held] == [

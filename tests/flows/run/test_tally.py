@@ -23,11 +23,14 @@ def test_a_run_from_the_listing_to_the_last_explanation() -> None:
     def happens(event: RunEvent) -> None:
         report((first, second), event)
 
+    assert first.state().stage == "get ready"
     happens(FilesListed(3, 7))
     assert replace(first.state(), spectra_per_second=0.0) == RunState("list files", 3, 7)
     happens(Waiting("start Ray"))
     assert first.state().stage == "start Ray"
     happens(Waiting(""))
+    happens(FilesListed(7, 7))
+    assert first.state().stage == "plan blocks"
     happens(StageBegun("scoring", 3, 20))
     happens(BlockFailed(ScoreBlock(0, 8, "p", ()), RetryError("It did not answer.")))
     time.sleep(0.01)
