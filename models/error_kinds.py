@@ -48,6 +48,7 @@ class ErrorKind(StrEnum):
     WRONG_GRID = "wrong-grid"
     TOO_DEEP = "too-deep"
     FILE_NAME = "file-name"
+    NOT_INTEGERS = "not-integers"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"

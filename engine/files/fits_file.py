@@ -20,15 +20,19 @@ from engine.files.decoding import decoding
 from engine.files.fits_headers import (
     IMAGE_TYPES,
     HeaderDataUnit,
-    HeaderValue,
     Last,
     PrefetchPlan,
+    TableColumn,
     Unread,
+    factor,
     row_range,
     scan,
     truncated,
 )
 from models.errors import ErrorKind, QuarantineError
+
+UNDEFINED = -1
+"""What an undefined integer is decoded to: an identifier of nothing, or flags that are all set."""
 
 _PIECE = 16 << 20
 
@@ -138,11 +142,32 @@ class FitsFile:
             raise QuarantineError(
                 f"A table lacks the column {missing[0]}.",
                 where=f"{self.url}, HDU {unit.name or self.units.index(unit)}",
-                got=", ".join(found[:12] + ["..."] * (len(found) > 12)) or "no table",
+                got=", ".join(found[:12] + ["..."] * (len(found) > 12))
+                or ("a compressed table" if unit.header.get("ZTABLE") else "no table"),
                 allowed=f"a table with {', '.join(names)}",
                 remedy="Fetch the file again, or give the release's own file instead of a cut-down copy.",
                 kind=ErrorKind.MISSING_COLUMN,
             )
+
+    def require_integers(
+        self, unit: HeaderDataUnit, names: Sequence[str], digits: Sequence[str] = ()
+    ) -> None:
+        """Raise QuarantineError (``not-integers``) unless those of the columns that ``unit`` has are exact.
+
+        For identifiers and flags, which a floating-point number has rounded: ``names`` must hold integers,
+        ``digits`` integers or texts.
+        """
+        for column in (unit.columns[name] for name in (*names, *digits) if name in unit.columns):
+            if not (column.is_integer or (column.name in digits and column.format.startswith("S"))):
+                raise QuarantineError(
+                    f"The column {column.name} does not hold integers.",
+                    where=f"{self.url}, HDU {unit.name or self.units.index(unit)}",
+                    got=f"NumPy type {column.format}, TSCAL {column.scale}, TZERO {column.zero}",
+                    allowed="one integer a row (TFORM B, I, J or K, unsigned or not)",
+                    remedy="Give the release's own file: identifiers and flags that were numbers with a "
+                    "fraction on their way are not exact any more.",
+                    kind=ErrorKind.NOT_INTEGERS,
+                )
 
     def images(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> list[NDArray[Any]]:
         """Rows ``start`` to ``stop`` of several images at once, as stored (big-endian).
@@ -177,7 +202,8 @@ class FitsFile:
     ) -> dict[str, NDArray[Any]]:
         """Columns of rows ``start`` to ``stop`` of a table, in native byte order, keyed as asked.
 
-        Names are upper case; those the table lacks are left out. Texts come back as ``U`` without padding.
+        Names are upper case; those the table lacks are left out. Texts come back as ``U`` without padding,
+        undefined integers (TNULL) as :data:`UNDEFINED`, or NaN where they are scaled.
         """
         wanted = [unit.columns[name] for name in names if name in unit.columns]
         offset, length = row_range(unit, start, stop)
@@ -194,7 +220,7 @@ class FitsFile:
                 }
             ),
         )
-        return {column.name: _decode_column(rows[column.name], column.zero) for column in wanted}
+        return {column.name: _decode_column(rows[column.name], column) for column in wanted}
 
     def prefetch_rows(self, units: Sequence[HeaderDataUnit], start: int, stop: int) -> None:
         """Fetch rows of tables and images together, where that is quicker than one after the other."""
@@ -256,34 +282,37 @@ class FitsFile:
 def _decode_image(unit: HeaderDataUnit, data: bytes, rows: int) -> NDArray[Any]:
     image: NDArray[Any] = np.frombuffer(data, dtype=IMAGE_TYPES[unit.integer("BITPIX")])
     image = image.reshape(rows, unit.shape[-1])
-    zero, scale = _factor(unit.header.get("BZERO"), 0.0), _factor(unit.header.get("BSCALE"), 1.0)
-    if scale == 1 and zero == 0:
-        return image
-    if scale == 1 and (unsigned := _as_unsigned(image, zero)) is not None:
-        return unsigned
-    return image * scale + zero
+    zero, scale = factor(unit.header.get("BZERO"), 0), factor(unit.header.get("BSCALE"), 1)
+    return _scaled(image, zero, scale, unit.header.get("BLANK"))
 
 
-def _decode_column(values: NDArray[Any], zero: float) -> NDArray[Any]:
-    if values.dtype.kind == "S":
-        return np.char.strip(np.char.decode(values, "latin-1"))
-    native = values.astype(values.dtype.newbyteorder("="))
-    if not zero:
-        return native
-    unsigned = _as_unsigned(native, zero)
-    return native + zero if unsigned is None else unsigned
+def _decode_column(stored: NDArray[Any], column: TableColumn) -> NDArray[Any]:
+    if stored.dtype.kind == "S":
+        return np.char.strip(np.char.decode(stored, "latin-1"))
+    native = stored.astype(stored.dtype.newbyteorder("="))
+    return _scaled(native, column.zero, column.scale, column.null)
+
+
+def _scaled(stored: NDArray[Any], zero: float, scale: float, null: object) -> NDArray[Any]:
+    """``zero + scale * stored``; integers stay integers, and ``null`` among them becomes undefined."""
+    values, whole = stored, stored.dtype.kind in "iu"
+    if scale != 1 or zero != int(zero) or (zero and not whole):
+        values = stored * scale + zero
+    elif zero:
+        unsigned = _as_unsigned(stored, zero)
+        values = stored.astype(np.int64) + int(zero) if unsigned is None else unsigned
+    if whole and isinstance(null, int) and (undefined := stored == null).any():
+        values = values.astype(np.int64 if values.dtype.kind in "iu" else values.dtype)
+        values[undefined] = np.nan if values.dtype.kind == "f" else UNDEFINED
+    return values
 
 
 def _as_unsigned(values: NDArray[Any], zero: float) -> NDArray[Any] | None:
     """Integers stored with half their range subtracted, as FITS does for unsigned ones; None for others."""
     bits = 8 * values.dtype.itemsize
-    if values.dtype.kind != "i" or zero != 2.0 ** (bits - 1):
+    if values.dtype.kind != "i" or zero != 1 << (bits - 1):
         return None
     kind = values.dtype.newbyteorder("=").str.replace("i", "u")
     unsigned: NDArray[Any] = values.astype(values.dtype.newbyteorder("=")).view(kind)
     unsigned ^= np.array(1 << (bits - 1), dtype=kind)
     return unsigned
-
-
-def _factor(value: HeaderValue, default: float) -> float:
-    return float(value) if isinstance(value, (int, float)) else default

@@ -39,6 +39,8 @@ _COLUMN_TYPES = {
     "C": ">c8",
     "M": ">c16",
 }
+_COLUMN_KEYWORDS = ("TTYPE", "TFORM", "TZERO", "TSCAL", "TNULL")
+_INTEGERS = ("u1", ">i2", ">i4", ">i8")
 _TFORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 
 HeaderValue = str | int | float | bool | None
@@ -46,12 +48,22 @@ HeaderValue = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column of a binary table: where it lies in a row and how to decode it."""
+    """One column of a binary table: where it lies in a row and how to decode it.
+
+    A value is ``zero + scale * stored``; the integer ``null``, as stored, stands for an undefined one.
+    """
 
     name: str
     format: str
     offset: int
     zero: float
+    scale: float
+    null: int | None
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether each row has one integer."""
+        return self.format in _INTEGERS and self.scale == 1 and self.zero == int(self.zero)
 
 
 @dataclass(frozen=True)
@@ -302,26 +314,24 @@ def _parse_value(text: str) -> HeaderValue:
 
 def _parse_columns(header: dict[str, HeaderValue]) -> Mapping[str, TableColumn]:
     """Columns of a binary table by upper-case name (TTYPE is case-insensitive by the standard)."""
-    if header.get("XTENSION") != "BINTABLE":
+    if header.get("XTENSION") != "BINTABLE" or header.get("ZTABLE") is True:
         return {}
     row_width = _count(header, "NAXIS1")
     return _columns_of(
         row_width,
         tuple(
-            (header.get(f"TTYPE{number}"), header.get(f"TFORM{number}"), header.get(f"TZERO{number}", 0))
+            tuple(header.get(f"{keyword}{number}") for keyword in _COLUMN_KEYWORDS)
             for number in range(1, _count(header, "TFIELDS") + 1)
         ),
     )
 
 
 @lru_cache(maxsize=256)
-def _columns_of(
-    row_width: int, cards: tuple[tuple[HeaderValue, HeaderValue, HeaderValue], ...]
-) -> Mapping[str, TableColumn]:
-    """Columns from their TTYPE, TFORM and TZERO. They are cached: the tables of a release are alike."""
+def _columns_of(row_width: int, cards: tuple[tuple[HeaderValue, ...], ...]) -> Mapping[str, TableColumn]:
+    """Columns from their keywords. They are cached: the tables of a release are alike."""
     columns: dict[str, TableColumn] = {}
     offset = 0
-    for number, (title, described, zero) in enumerate(cards, 1):
+    for number, (title, described, zero, scale, null) in enumerate(cards, 1):
         match = _TFORM.match(str(described or ""))
         if match is None:
             break  # offsets behind it are unknown
@@ -340,14 +350,20 @@ def _columns_of(
             raise ValueError(f"column {number} ends at byte {offset + width} of rows of {row_width} bytes")
         name = str(title or "").strip().upper()
         if name and width:
+            defined = null if isinstance(null, int) else None
             columns.setdefault(
-                name, TableColumn(name, form, offset, float(zero) if isinstance(zero, (int, float)) else 0.0)
+                name, TableColumn(name, form, offset, factor(zero, 0), factor(scale, 1), defined)
             )
         offset += width
     else:
         if offset != row_width:
             raise ValueError(f"columns of {offset} bytes in rows of {row_width} bytes")
     return columns
+
+
+def factor(value: HeaderValue, default: float) -> float:
+    """The number of a keyword that shifts or scales values, an integer where it is written as one."""
+    return value if isinstance(value, (int, float)) else default
 
 
 def row_range(unit: HeaderDataUnit, start: int, stop: int) -> Range:

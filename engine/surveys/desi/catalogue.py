@@ -82,6 +82,7 @@ def healpix_catalogue(directory: str) -> PixelCatalogue | None:
         with FitsFile(url) as file:
             unit = file.unit("TILEPIX")
             file.require_columns(unit, names)
+            file.require_integers(unit, ("HEALPIX",))
             table = file.columns(unit, names, 0, unit.rows)
         return {Pixel(*row) for row in zip(*(table[name].tolist() for name in names), strict=True)}
 
@@ -107,6 +108,7 @@ def uniqpix_catalogue(directory: str) -> PixelCatalogue | None:
             with FitsFile(url) as file:
                 unit = next((unit for unit in file.units if "UNIQPIX" in unit.columns), file.units[-1])
                 file.require_columns(unit, ("UNIQPIX",))
+                file.require_integers(unit, ("UNIQPIX",))
                 numbers = file.columns(unit, ("UNIQPIX",), 0, unit.rows)["UNIQPIX"]
             return {Pixel(survey, program, number) for number in numbers.tolist()}
 

@@ -2,7 +2,7 @@
 
 Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
 EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
-file need not be those of its coadd.
+file need not be those of its coadd. Identifiers and flags must be integers; undefined ones say nothing.
 
 Status of a row, the first that applies:
 
@@ -11,9 +11,10 @@ Status of a row, the first that applies:
    say which is meant.
 3. SKY_FIBRE: OBJTYPE is SKY, or, where OBJTYPE is not given, bit 59 (SKY) of TARGETID is set, or the
    SKY bit of ZWARN is.
-4. BAD_FIBRE: OBJTYPE is BAD, COADD_FIBERSTATUS has a bit other than 3 (RESTRICTED, informational:
-   "0 or 8 is good"), or ZWARN says UNPLUGGED.
-5. NO_REDSHIFT: no redrock file, no row in it, a redshift that is not finite, or ZWARN says NODATA.
+4. BAD_FIBRE: OBJTYPE is BAD, COADD_FIBERSTATUS is undefined or has a bit other than 3 (RESTRICTED,
+   informational: "0 or 8 is good"), or ZWARN says UNPLUGGED.
+5. NO_REDSHIFT: no row in the redrock file, or one whose ZWARN is undefined, a redshift that is not
+   finite, or ZWARN says NODATA.
 6. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance.
 7. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite.
 8. SCORED otherwise.
@@ -29,7 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files.fits_file import FitsFile
+from engine.files.fits_file import UNDEFINED, FitsFile
 from engine.files.fits_headers import HeaderDataUnit, HeaderValue
 from engine.files.row_windows import RowWindows
 from engine.spectra.pixels import good_fraction
@@ -131,15 +132,17 @@ def check_is_coadd(file: FitsFile) -> None:
 
     Raises
     ------
-    QuarantineError : ``not-a-coadd``, ``missing-hdu`` or ``missing-column``.
+    QuarantineError : ``not-a-coadd``, ``missing-hdu``, ``missing-column`` or ``not-integers``.
     """
     if "FIBERMAP" not in file or not any(name.endswith("_FLUX") for name in file.names()):
         if "REDSHIFTS" in file and "TARGETID" in file.unit("REDSHIFTS").columns:
             raise _not_a_coadd(file, "redshifts without spectra: a redrock file whose coadd is not beside it")
         file.unit("FIBERMAP")
         file.unit("B_FLUX")
-    columns = file.unit("FIBERMAP").columns
-    file.require_columns(file.unit("FIBERMAP"), ("TARGETID",))
+    fibermap = file.unit("FIBERMAP")
+    columns = fibermap.columns
+    file.require_columns(fibermap, ("TARGETID",))
+    file.require_integers(fibermap, ("TARGETID", "COADD_FIBERSTATUS"))
     if "COADD_FIBERSTATUS" not in columns and ("EXPID" in columns or "FIBERSTATUS" in columns):
         raise _not_a_coadd(file, "single exposures: FIBERMAP has EXPID or FIBERSTATUS, not COADD_FIBERSTATUS")
 
@@ -148,6 +151,7 @@ def redshift_table(file: FitsFile) -> HeaderDataUnit:
     """The table of best fits in a redrock file, checked to have TARGETID and Z."""
     unit = file.unit("REDSHIFTS")
     file.require_columns(unit, ("TARGETID", "Z"))
+    file.require_integers(unit, ("TARGETID", "ZWARN"))
     return unit
 
 
@@ -192,7 +196,8 @@ class CoaddSpectra:
 
     Raises
     ------
-    QuarantineError : see :func:`check_is_coadd`, :func:`arms_of` and :func:`redshift_table`.
+    QuarantineError : see :func:`check_is_coadd`, :func:`arms_of` and :func:`redshift_table`; or the
+        redshifts are those of other targets (``row-mismatch``).
     """
 
     def __init__(
@@ -210,7 +215,10 @@ class CoaddSpectra:
         for arm, _ in self._arms:
             _check_wavelengths(file, arm)
         images = [unit for _, units in self._arms for unit in units.values()]
-        self._repeated = _repeated(file)
+        target_id, objects = _targets(file)
+        self._repeated = _repeated(target_id)
+        if redshifts is not None:
+            redshifts.check_has_some(target_id[objects], file.url)
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def rows(self, start: int, stop: int) -> Rows:
@@ -243,10 +251,17 @@ class CoaddSpectra:
         return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
 
 
-def _repeated(file: FitsFile) -> NDArray[np.bool_]:
-    """Which rows of a coadd have the TARGETID of an earlier row; fibres without a target never."""
+def _targets(file: FitsFile) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The TARGETID of every row of a coadd, and which rows should be those of an object."""
     unit = file.unit("FIBERMAP")
-    target_id = file.columns(unit, ("TARGETID",), 0, unit.rows)["TARGETID"]
+    table = file.columns(unit, ("TARGETID", "OBJTYPE"), 0, unit.rows)
+    target_id = table["TARGETID"].astype(np.int64)
+    kind = np.char.upper(table.get("OBJTYPE", np.full(len(target_id), "TGT")))
+    return target_id, (target_id > 0) & (kind == "TGT")
+
+
+def _repeated(target_id: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows have the TARGETID of an earlier row; fibres without a target never."""
     repeated = target_id > 0
     repeated[np.unique(target_id, return_index=True)[1]] = False
     return repeated
@@ -301,7 +316,7 @@ def _fill(
 
 @dataclass(frozen=True)
 class RedshiftTable:
-    """The best fits of a redrock file, ``order`` sorting them by TARGETID."""
+    """The best fits of a redrock file, ``order`` sorting those that say something by TARGETID."""
 
     columns: dict[str, NDArray[Any]]
     order: NDArray[np.int64]
@@ -317,7 +332,22 @@ class RedshiftTable:
         unit = redshift_table(file)
         columns = file.columns(unit, _REDROCK_COLUMNS, 0, unit.rows)
         file.check_sums()
-        return cls(columns, np.argsort(columns["TARGETID"], kind="stable"))
+        target_id = columns["TARGETID"] = columns["TARGETID"].astype(np.int64)
+        order = np.argsort(target_id, kind="stable")
+        defined = (target_id != UNDEFINED) & (columns.get("ZWARN", target_id) != UNDEFINED)
+        return cls(columns, order[defined[order]])
+
+    def check_has_some(self, target_id: NDArray[np.int64], url: str) -> None:
+        """Raise QuarantineError (``row-mismatch``) if it has none of the targets of the coadd at ``url``."""
+        if len(target_id) and not np.isin(target_id, self.columns["TARGETID"][self.order]).any():
+            raise QuarantineError(
+                "The redshifts are not those of the coadd's targets.",
+                where=url,
+                got=f"none of its {len(target_id)} TARGETIDs is among the {len(self.order)} redshifts",
+                allowed="the redrock file of the same targets",
+                remedy="Fetch the coadd and its redrock file again, from the same release.",
+                kind=ErrorKind.ROW_MISMATCH,
+            )
 
     def join(self, data: NDArray[np.void]) -> NDArray[np.bool_]:
         """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.

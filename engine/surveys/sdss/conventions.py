@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.files.fits_file import UNDEFINED
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
@@ -102,12 +103,13 @@ def statuses(
 
     1. SKY_FIBRE: the fibre was meant to see sky (``sky``), or the SKY bit of ZWARNING is set.
     2. BAD_FIBRE: ZWARNING says UNPLUGGED.
-    3. NO_REDSHIFT: the redshift is not finite, or ZWARNING says NODATA.
+    3. NO_REDSHIFT: the redshift is not finite, or ZWARNING is undefined or says NODATA.
     4. NO_GOOD_PIXELS: every pixel is masked or has no inverse variance (not ``unmasked``).
     5. NON_FINITE_FLUX: pixels are unmasked, but the flux of every one is NaN or infinite (not ``good``).
     6. SCORED otherwise.
     """
     status = np.full(len(sky), RowStatus.SCORED, dtype=np.uint8)
+    zwarning = np.where(zwarning == UNDEFINED, _ZWARNING_NODATA, zwarning)
     # Weakest first: a later line overrules an earlier one.
     status[~good] = RowStatus.NON_FINITE_FLUX
     status[~unmasked] = RowStatus.NO_GOOD_PIXELS
@@ -139,11 +141,12 @@ def identifier(value: object) -> int:
     """A 64-bit identifier as int64, from an integer or digits; -1 where there is none.
 
     SPECOBJIDs of plates above 8191 need all 64 bits: they keep their bits and come out negative.
+
+    Raises
+    ------
+    ValueError : a text that is neither blank nor an integer.
     """
-    try:
-        number = int(str(value).strip())
-    except ValueError:
-        return -1
+    number = int(str(value).strip() or -1)
     if not 0 <= number < 1 << 64:
         return -1
     return number - (1 << 64) if number >= 1 << 63 else number

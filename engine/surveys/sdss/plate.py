@@ -112,7 +112,7 @@ class PlateUnits:
 
         Raises
         ------
-        QuarantineError : ``missing-hdu``, ``row-mismatch`` or ``wrong-grid``.
+        QuarantineError : ``missing-hdu``, ``row-mismatch``, ``not-integers`` or ``wrong-grid``.
         """
         flux, pixels = file.primary, file.primary.shape[-1]
         ivar, and_mask, plugmap = (_unit(file, *place) for place in (_IVAR, _AND_MASK, _PLUGMAP))
@@ -128,6 +128,7 @@ class PlateUnits:
                     remedy="Fetch the file again: a fault while it was written or copied changed it.",
                     kind=ErrorKind.ROW_MISMATCH,
                 )
+        file.require_integers(plugmap, ("FIBERID", "TARGET_INDEX"), ("CATALOGID", "ICATALOGID"))
         start, step = (float(str(flux.header.get(name, "nan"))) for name in ("COEFF0", "COEFF1"))
         return cls(flux, ivar, and_mask, plugmap, first_pixel(file.url, start + step * np.arange(pixels)))
 
@@ -203,10 +204,11 @@ def redshift_table(file: FitsFile) -> HeaderDataUnit:
 
     Raises
     ------
-    QuarantineError : ``missing-hdu`` or ``missing-column``.
+    QuarantineError : ``missing-hdu``, ``missing-column`` or ``not-integers``.
     """
     unit = _unit(file, "SPZBEST", 1)
     file.require_columns(unit, ("Z", "ZWARNING"))
+    file.require_integers(unit, ("FIBERID", "TARGET_INDEX", "ZWARNING"), ("CATALOGID",))
     if not any(name in unit.columns for name in _JOINED_BY):
         file.require_columns(unit, ("FIBERID",))
     return unit

@@ -60,7 +60,7 @@ def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
 
     Raises
     ------
-    QuarantineError : ``not-a-spectrum``, ``missing-hdu`` or ``missing-column``.
+    QuarantineError : ``not-a-spectrum``, ``missing-hdu``, ``missing-column`` or ``not-integers``.
     """
     pixels = file.units[1] if len(file.units) > 1 else None
     if "COADD" in file:
@@ -75,10 +75,12 @@ def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
             kind=ErrorKind.NOT_A_SPECTRUM,
         )
     file.require_columns(pixels, ("FLUX", "LOGLAM", "IVAR"))
+    file.require_integers(pixels, ("AND_MASK",))
     rows = next((file.unit(name) for name in ("SPECOBJ", "SPALL") if name in file), None)
     if rows is None:
         rows = file.units[2] if len(file.units) > 2 else file.unit("SPECOBJ")
     file.require_columns(rows, ("Z", "ZWARNING"))
+    file.require_integers(rows, ("PLATE", "FIELD", "MJD", "FIBERID", "ZWARNING"), ("SPECOBJID", "CATALOGID"))
     if rows.rows != 1:
         raise QuarantineError(
             "The table of the object does not have one row.",
@@ -158,15 +160,15 @@ def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spect
 def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
     header = file.primary
     data["specprod"], data["survey"] = _run2d(file, row), _survey(file, row)
-    data["target_id"] = identifier(row.get("SPECOBJID"))
     if "PLATE" in row or header.integer("PLATEID", -1) >= 0:
         data["plate"] = row.get("PLATE", header.integer("PLATEID", -1))
     else:  # SDSS-V observes fields; in files with plates FIELD is an imaging field
         data["plate"] = row.get("FIELD", header.integer("FIELDID", -1))
     data["mjd"] = row.get("MJD", header.integer("MJD", -1))
     data["fiber"] = row.get("FIBERID", header.integer("FIBERID", -1))
-    if data["fiber"] < 0:  # SDSS-V names spectra by catalogue id instead of fibre
-        data["target_id"] = identifier(row.get("CATALOGID"))
+    # SDSS-V names spectra by catalogue id instead of fibre.
+    number = row.get("SPECOBJID" if data["fiber"] >= 0 else "CATALOGID", "")
+    data["target_id"] = identifier(number.view(np.uint64) if isinstance(number, np.int64) else number)
     for name, columns in (("ra", ("PLUG_RA", "RA", "RACAT")), ("dec", ("PLUG_DEC", "DEC", "DECCAT"))):
         candidates = [*(row[column] for column in columns if column in row), header.header.get(columns[0])]
         data[name] = next((value for value in map(number_of, candidates) if math.isfinite(value)), np.nan)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import parse_header
@@ -51,6 +53,66 @@ def test_every_simple_column_decodes_as_astropy_does(real_data: Path) -> None:
             elif theirs.dtype.kind != "b":
                 np.testing.assert_array_equal(mine.ravel(), theirs.ravel())  # TDIM is left out
                 assert mine.dtype.kind == theirs.dtype.kind
+
+
+STORED = np.array([-3, 0, 5, 99], dtype=np.int16)
+
+
+@pytest.mark.parametrize(
+    ("form", "cards", "expected"),
+    [
+        ("I", {}, np.array([-3, 0, 5, 99], np.int16)),
+        ("I", {"TNULL": 99}, np.array([-3, 0, 5, -1])),
+        ("I", {"TNULL": 7}, np.array([-3, 0, 5, 99], np.int16)),
+        ("I", {"TNULL": 99999}, np.array([-3, 0, 5, 99], np.int16)),
+        ("I", {"TZERO": 32768}, np.array([32765, 32768, 32773, 32867], np.uint16)),
+        ("I", {"TZERO": 32768, "TNULL": 99}, np.array([32765, 32768, 32773, -1])),
+        ("K", {"TZERO": 39627866878511337}, np.array([0, 3, 8, 102]) + 39627866878511334),
+        ("K", {"TZERO": 1 << 63}, np.array([-3, 0, 5, 99]).astype(np.uint64) + np.uint64(1 << 63)),
+        ("I", {"TSCAL": 0.5, "TZERO": 1, "TNULL": 99}, np.array([-0.5, 1, 3.5, np.nan])),
+        ("E", {"TSCAL": 2.0}, np.array([-6, 0, 10, 198], np.float32)),
+    ],
+)
+def test_columns_are_scaled_and_undefined_values_are_told(
+    tmp_path: Path, form: str, cards: dict[str, int], expected: NDArray[Any]
+) -> None:
+    path = tmp_path / "scaled.fits"
+    table = fits.BinTableHDU.from_columns([fits.Column("VALUE", form, array=STORED)], name="T")
+    for keyword, value in cards.items():
+        table.header[f"{keyword}1"] = value
+    data = STORED.astype({"I": ">i2", "K": ">i8", "E": ">f4"}[form]).tobytes()
+    headers = fits.PrimaryHDU().header.tostring() + table.header.tostring()
+    path.write_bytes(headers.encode() + data + bytes(2880 - len(data)))
+    with FitsFile(str(path)) as file:
+        values = file.columns(file.unit("T"), ("VALUE",), 0, 4)["VALUE"]
+        whole = form != "E" and "TSCAL" not in cards
+        assert file.unit("T").columns["VALUE"].is_integer is whole
+    np.testing.assert_array_equal(values, expected, strict=True)
+
+
+def test_undefined_pixels_of_integer_images_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "blank.fits"
+    mask, flux = (fits.ImageHDU(np.array([[1, 2, 7]], np.int32), name=name) for name in ("MASK", "FLUX"))
+    mask.header["BLANK"] = flux.header["BLANK"] = 7
+    flux.header["BSCALE"] = 0.5
+    images = [
+        image.header.tostring().encode() + np.array([1, 2, 7], ">i4").tobytes() + bytes(2868)
+        for image in (mask, flux)
+    ]
+    path.write_bytes(fits.PrimaryHDU().header.tostring().encode() + b"".join(images))
+    with FitsFile(str(path)) as file:
+        found = file.images([file.unit("MASK"), file.unit("FLUX")], 0, 1)
+    np.testing.assert_array_equal(found[0], [[1, 2, -1]])
+    np.testing.assert_array_equal(found[1], [[0.5, 1.0, np.nan]])
+
+
+def test_a_compressed_table_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "packed.fits"
+    table = fits.BinTableHDU.from_columns([fits.Column("TARGETID", "K", array=np.arange(3))], name="T")
+    table.header["ZTABLE"] = True
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(path)
+    with FitsFile(str(path)) as file, pytest.raises(QuarantineError, match="got: a compressed table"):
+        file.require_columns(file.unit("T"), ("TARGETID",))
 
 
 @given(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -303,14 +305,101 @@ def test_without_redrock_no_row_has_a_redshift(tmp_path: Path) -> None:
     assert np.isnan(rows["redshift"]).all()
 
 
-def test_an_empty_redrock_table_gives_no_redshifts(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [0, 6])
+def test_redshifts_of_other_targets_alone_are_refused(tmp_path: Path, kept: int) -> None:
     content = CoaddContent()
-    content.redrock_targetid, content.redshift, content.zwarn = (
-        content.redrock_targetid[:0],
-        content.redshift[:0],
-        content.zwarn[:0],
-    )
-    assert (read(content, tmp_path).rows["status"] == RowStatus.NO_REDSHIFT).all()
+    content.redrock_targetid = content.redrock_targetid[:kept] + 1000
+    content.redshift, content.zwarn = content.redshift[:kept], content.zwarn[:kept]
+    error = refused(*content.write(tmp_path))
+    assert error.kind == "row-mismatch"
+    assert error.got == f"none of its 6 TARGETIDs is among the {kept} redshifts"
+    content.objtype = ["SKY"] * 6
+    assert (read(content, tmp_path).rows["status"] == RowStatus.SKY_FIBRE).all()
+
+
+def with_column(path: str, unit: str, name: str, change: Callable[[NDArray[Any]], fits.Column]) -> None:
+    """Replace a column of a table in the file at ``path``."""
+    with fits.open(path, memmap=False) as hdus:
+        data = hdus[unit].data
+        columns = [
+            change(np.array(data[name]))
+            if column.name == name
+            else fits.Column(column.name, column.format, null=column.null, array=np.array(data[column.name]))
+            for column in hdus[unit].columns
+        ]
+        hdus[unit] = fits.BinTableHDU.from_columns(columns, name=unit)
+        hdus.writeto(path, overwrite=True)
+
+
+@pytest.mark.parametrize("form", ["D", "E", "20A", "2K"])
+@pytest.mark.parametrize(
+    ("unit", "name"),
+    [("FIBERMAP", "TARGETID"), ("REDSHIFTS", "TARGETID"), ("FIBERMAP", "COADD_FIBERSTATUS"),
+     ("REDSHIFTS", "ZWARN")],
+)  # fmt: skip
+def test_identifiers_and_flags_that_are_no_integers_are_refused(
+    tmp_path: Path, unit: str, name: str, form: str
+) -> None:
+    coadd, redrock = CoaddContent().write(tmp_path)
+    path = coadd if unit == "FIBERMAP" else redrock
+
+    def change(values: NDArray[Any]) -> fits.Column:
+        other = np.stack([values] * 2, axis=1) if form == "2K" else values
+        return fits.Column(name, form, array=other.astype(str) if form == "20A" else other)
+
+    with_column(path, unit, name, change)
+    with pytest.raises(QuarantineError) as caught:
+        inspect(coadd, redrock)
+    assert caught.value.kind == "not-integers"
+    assert caught.value.what == f"The column {name} does not hold integers."
+    assert caught.value.where == f"{path}, HDU {unit}"
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        lambda values: fits.Column("TARGETID", "K", bzero=1 << 63, array=values.astype(np.uint64)),
+        lambda values: fits.Column("TARGETID", "K", null=int(values.max()) + 1, array=values),
+    ],
+)
+def test_unsigned_identifiers_are_joined_as_they_are(
+    tmp_path: Path, column: Callable[[NDArray[Any]], fits.Column]
+) -> None:
+    content = CoaddContent(count=60)
+    coadd, redrock = content.write(tmp_path)
+    with_column(redrock, "REDSHIFTS", "TARGETID", column)
+    rows = read_spectra(inspect(coadd, redrock)).rows
+    assert rows["redshift"].tolist() == [content.redshift_of[each] for each in content.targetid.tolist()]
+    with_column(coadd, "FIBERMAP", "TARGETID", column)
+    assert read_spectra(inspect(coadd, redrock)).rows.data.tobytes() == rows.data.tobytes()
+
+
+def test_identifiers_of_32_bits_are_exact(tmp_path: Path) -> None:
+    content = CoaddContent()
+    content.targetid = content.targetid - FIRST_TARGETID + 1
+    content.redrock_targetid = content.redrock_targetid - FIRST_TARGETID + 1
+    coadd, redrock = content.write(tmp_path)
+    plain = read_spectra(inspect(coadd, redrock)).rows
+    with_column(redrock, "REDSHIFTS", "TARGETID", lambda values: fits.Column("TARGETID", "J", array=values))
+    assert (plain["status"] == RowStatus.SCORED).all()
+    assert read_spectra(inspect(coadd, redrock)).rows.data.tobytes() == plain.data.tobytes()
+
+
+def test_undefined_identifiers_and_flags_say_nothing(tmp_path: Path) -> None:
+    content = CoaddContent()
+    content.targetid[0], content.fiberstatus[1] = 999999, 999999
+    content.redrock_targetid[content.redrock_targetid == content.targetid[2]] = 999999
+    content.zwarn[content.redrock_targetid == content.targetid[3]] = 999999
+    coadd, redrock = content.write(tmp_path)
+    for name, form in (("TARGETID", "K"), ("COADD_FIBERSTATUS", "J")):
+        with_column(
+            coadd, "FIBERMAP", name, lambda v, n=name, f=form: fits.Column(n, f, null=999999, array=v)
+        )
+    rows = read_spectra(inspect(coadd, redrock)).rows
+    assert rows["status"].tolist() == [
+        RowStatus.NO_TARGET, RowStatus.BAD_FIBRE, *[RowStatus.NO_REDSHIFT] * 2, *[RowStatus.SCORED] * 2
+    ]  # fmt: skip
+    assert np.isfinite(rows["redshift"]).tolist() == [False, True, False, False, True, True]
 
 
 def test_duplicate_targetids_get_the_first_redrock_row_each(tmp_path: Path) -> None:

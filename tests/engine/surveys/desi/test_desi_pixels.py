@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from engine.spectra.source_file import ReleaseListing, SourceFile
 from engine.surveys.desi.catalogue import decode_uniqpix
@@ -197,6 +198,16 @@ def test_a_catalogue_of_other_types_is_refused(iron: Production) -> None:
     fits.HDUList([fits.PrimaryHDU(), table]).writeto(iron.base / "tilepix.fits")
     listing = list_release([str(iron.root)])
     assert (len(listing.files), kinds(listing)) == (4, [("tilepix.fits", "undecodable-file")])
+
+
+def test_a_catalogue_whose_pixels_are_no_integers_is_named(iron: Production) -> None:
+    iron.catalogue(PIXELS)
+    path = iron.base / "tilepix.fits"
+    table = Table.read(path, hdu="TILEPIX")
+    table["HEALPIX"] = table["HEALPIX"].astype(float)
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table, name="TILEPIX")]).writeto(path, overwrite=True)
+    listing = list_release([str(iron.root)])
+    assert (len(listing.files), kinds(listing)) == (4, [("tilepix.fits", "not-integers")])
 
 
 def test_known_files_are_those_of_their_url(iron: Production) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from engine.simulation.release import SimulationSettings, read_truth, simulate_release
 from engine.simulation.settings import ReleaseName
@@ -156,6 +157,10 @@ def damaged(plate: tuple[Path, Path], change: str) -> Iterator[QuarantineError]:
             hdus["IVAR"].data = hdus["IVAR"].data[:-1]
         elif change == "plugmap":
             hdus["PLUGMAP"].data = hdus["PLUGMAP"].data[:-2]
+        elif change == "fibre":
+            table = Table(hdus["PLUGMAP"].data)
+            table["FIBERID"] = table["FIBERID"].astype(float)
+            hdus["PLUGMAP"] = fits.BinTableHDU(table, name="PLUGMAP")
         elif change == "grid":
             hdus[0].header["COEFF1"] = 2e-4
         hdus.writeto(plate[0], overwrite=True, checksum=True)
@@ -169,6 +174,7 @@ def damaged(plate: tuple[Path, Path], change: str) -> Iterator[QuarantineError]:
     [
         ("short", "row-mismatch", "allowed: 12 x "),
         ("plugmap", "row-mismatch", "got: 10\n  allowed: 12"),
+        ("fibre", "not-integers", "The column FIBERID does not hold integers."),
         ("grid", "wrong-grid", "steps of 0.0001 in log10 wavelength"),
     ],
 )

@@ -137,6 +137,50 @@ def test_statuses_and_their_precedence(real_data: Path, tmp_path: Path) -> None:
     assert status(IVAR=np.inf) == RowStatus.NO_GOOD_PIXELS
     assert status(FLUX=np.nan) == RowStatus.NON_FINITE_FLUX
     assert status(ZWARNING=4) == RowStatus.SCORED
+    assert status(ZWARNING=-1) == RowStatus.NO_REDSHIFT  # as undefined ones are read
+
+
+@pytest.mark.parametrize(
+    ("number", "form", "unsigned"),
+    [
+        (9_603_849_713_423_719_424, "K", True),
+        (9_603_849_713_423_719_424, "K", False),  # as a signed number
+        (9_603_849_713_423_719_424, "22A", False),
+        (299_489_676_975_171_584, "K", False),
+    ],
+)
+def test_identifiers_keep_their_64_bits(
+    real_data: Path, tmp_path: Path, number: int, form: str, unsigned: bool
+) -> None:
+    hdus, path = changed(real_data, tmp_path)
+    with_specobjid(hdus, number, form, unsigned).writeto(path)
+    assert int(read_spectra(inspect(str(path))).rows["target_id"][0]) % 2**64 == number
+
+
+def with_specobjid(hdus: fits.HDUList, number: int, form: str, unsigned: bool = False) -> fits.HDUList:
+    value = np.array([number], np.uint64)
+    array = value if unsigned else value.astype(str) if "A" in form else value.astype(np.int64)
+    columns = [
+        fits.Column("SPECOBJID", form, bzero=1 << 63 if unsigned else None, array=array)
+        if column.name == "SPECOBJID"
+        else fits.Column(column.name, column.format, array=np.array(hdus[2].data[column.name]))
+        for column in hdus[2].columns
+    ]
+    hdus[2] = fits.BinTableHDU.from_columns(columns, name="SPECOBJ")
+    return hdus
+
+
+def test_identifiers_that_are_rounded_are_refused(real_data: Path, tmp_path: Path) -> None:
+    hdus, path = changed(real_data, tmp_path)
+    with_specobjid(hdus, 299_489_676_975_171_584, "D").writeto(path)
+    error = refused(path)
+    assert (error.kind, error.what) == ("not-integers", "The column SPECOBJID does not hold integers.")
+    hdus = with_specobjid(changed(real_data, tmp_path)[0], 1, "22A")
+    hdus[2].data["SPECOBJID"] = "2.99489676975e+17"
+    hdus.writeto(path, overwrite=True)
+    with pytest.raises(QuarantineError, match=r"2\.99489676975e\+17") as caught:
+        read_spectra(inspect(str(path)))
+    assert caught.value.kind == "undecodable-file"
 
 
 def test_sdss_v_names_spectra_by_field_and_catalogue_id(real_data: Path, tmp_path: Path) -> None:
