@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from io import BufferedReader
 from typing import Any
 
 
 def digest_of(data: bytes) -> str:
     """Hex blake2b (16 bytes) of ``data``: 32 characters."""
     return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def digest_of_file(stream: BufferedReader) -> str:
+    """As :func:`digest_of` of all that a file holds, read piece by piece."""
+    return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def canonical_json(body: Mapping[str, Any]) -> bytes:

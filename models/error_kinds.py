@@ -182,6 +182,9 @@ class ErrorKind(StrEnum):
     SCHEMA_VERSION = "schema-version"
     STAGING_DAMAGED = "staging-damaged"
     STAGING_MISSING = "staging-missing"
+    ARRAY_DAMAGED = "array-damaged"
+    FOREIGN_OBJECT = "foreign-object"
+    OBJECT_NAME = "object-name"
 
     # BugError, exit status 70: a promise inside whyspec was broken.
     BUG = "bug"

@@ -10,6 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from models.errors import ConfigurationError, ErrorKind
 
+MOST_PIXELS = 2**20
+"""Pixels of a grid: a hundred times those of a spectrograph."""
+
+_FARTHEST = 1e9
+
 
 @dataclass(frozen=True, slots=True)
 class WavelengthGrid:
@@ -65,18 +70,23 @@ class WavelengthGrid:
             spacing = str(description["spacing"])
             if spacing not in ("linear", "log10"):
                 raise ValueError(spacing)
-            return cls(
+            grid = cls(
                 name=str(description["name"]),
                 spacing="linear" if spacing == "linear" else "log10",
                 start=float(str(description["start"])),
                 step=float(str(description["step"])),
                 size=int(str(description["size"])),
             )
-        except (KeyError, ValueError) as error:
+            if not 2 <= grid.size <= MOST_PIXELS or not grid.step > 0 or not 0 < grid.start < _FARTHEST:
+                raise ValueError(grid)
+            if not np.isfinite(grid.wavelength()[-1]):
+                raise ValueError(grid)
+            return grid
+        except (KeyError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 "A wavelength grid's description is incomplete or wrong.",
                 got=description,
-                allowed="name, spacing (linear or log10), start, step, size",
+                allowed=f"name, spacing (linear, log10), start and step above 0, size 2 to {MOST_PIXELS:,}",
                 remedy="The model card or store is damaged: take it anew from where it was made.",
                 kind=ErrorKind.GRID_DESCRIPTION,
             ) from error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BeforeValidator
 
 from engine.clustering.principal import PrincipalAxes
 from engine.clustering.rest_frame import RestGrid
@@ -14,6 +16,9 @@ from engine.clustering.settings import ClusteringSettings
 
 UNCLUSTERED = -1
 """Label of outlier rows without a cluster: padding, superseded, nothing odd in an observed bin."""
+
+FloatOrNone = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A number that may be NaN: null in JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class ClusterSummary:
 
     label: int
     size: int
-    jaccard: float
+    jaccard: FloatOrNone
     peaks: tuple[Peak, ...]
     examples: tuple[int, ...]
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from engine.clustering.clustering import Clustering, ClusterMeans, ClusterSummary, Peak
+from engine.clustering.clustering import Clustering, ClusterMeans, ClusterSummary, FloatOrNone
 from engine.clustering.rest_frame import RestGrid
-from engine.store.clusters import ClusterArray, StoredClustering
+from engine.store.clusters import ClusterArray, StoredClustering, clustering_damaged
 from engine.store.reading import StoreView
-from models.errors import ErrorKind, StoreError
+from models.json_text import first_problem
 
 
 @dataclass(frozen=True)
@@ -40,40 +39,15 @@ class ClusteringSummary:
     clusters: tuple[ClusterSummary, ...]
     example_keys: tuple[tuple[str, ...], ...]
     silhouettes: tuple[tuple[int, float], ...]
-    adjusted_rand: float
+    adjusted_rand: FloatOrNone
     messages: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description, NaN as null; :meth:`from_dict` is its inverse."""
+        """A JSON-ready description, NaN as null."""
         return dict(_without_nan(asdict(self)))
 
-    @classmethod
-    def from_dict(cls, description: Mapping[str, Any]) -> ClusteringSummary:
-        """The summary that :meth:`to_dict` described.
 
-        Raises
-        ------
-        StoreError : a part is missing or of the wrong kind.
-        """
-        try:
-            return cls(
-                name=str(description["name"]),
-                explanations=int(description["explanations"]),
-                clustered=int(description["clustered"]),
-                clusters=tuple(_cluster_from(each) for each in description["clusters"]),
-                example_keys=tuple(tuple(map(str, keys)) for keys in description["example_keys"]),
-                silhouettes=tuple((int(k), float(value)) for k, value in description["silhouettes"]),
-                adjusted_rand=_number(description["adjusted_rand"]),
-                messages=tuple(map(str, description["messages"])),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise StoreError(
-                "The attributes of a clustering are incomplete or damaged.",
-                where="clusters/",
-                got=f"{type(error).__name__}: {error}",
-                remedy="Run 'whyspec cluster' again: it replaces the clustering.",
-                kind=ErrorKind.CLUSTERING_ATTRIBUTES,
-            ) from error
+_SUMMARY = TypeAdapter(ClusteringSummary)
 
 
 @dataclass(frozen=True)
@@ -98,13 +72,40 @@ def read_store_clustering(view: StoreView, name: str) -> ReadClustering:
     Raises
     ------
     InputError : there is none.
-    StoreError : its attributes are damaged.
+    StoreError : it is damaged.
     """
     stored = view.clustering(name)
-    attributes: Mapping[str, Any] = stored.attributes
-    summary = ClusteringSummary.from_dict(attributes.get("summary", {}))
+    try:
+        return _read(stored)
+    except ValidationError as error:
+        raise clustering_damaged(f"{view.url}/clusters/{name}", first_problem(error)) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise clustering_damaged(f"{view.url}/clusters/{name}", got) from error
+
+
+def _read(stored: StoredClustering) -> ReadClustering:
+    """A clustering, whose parts fit each other; raises what is raised for those that do not."""
+    summary = _SUMMARY.validate_python(stored.attributes["summary"])
+    grid: Any = stored.attributes["mean_grid"]
+    rest = RestGrid(int(grid["first"]), int(grid["size"]), float(grid["step"]))
+    means = ClusterMeans(
+        rest,
+        *(
+            np.asarray(stored[name], np.float64)
+            for name in ("observed", "mean_flux", "mean_baseline", "mean_attribution")
+        ),
+    )
     labels = pd.Series(stored["label"], index=pd.Index(stored["outlier"], name="outlier"), name="cluster")
-    return ReadClustering(summary, labels, _stored_means(stored, attributes.get("mean_grid", {})))
+    clusters = len(summary.clusters)
+    shapes = {each.shape for each in (means.count, means.flux, means.baseline, means.attribution)}
+    if shapes != {(clusters, rest.size)} or len(summary.example_keys) != clusters:
+        raise ValueError(f"{clusters} clusters on {rest.size} bins, and means of shapes {shapes}")
+    if not labels.between(-1, clusters - 1).all() or not labels.index.is_unique:
+        raise ValueError("labels that are no clusters, or outliers that have two")
+    if not np.isfinite(rest.wavelength()).all():
+        raise ValueError(f"bins that have no wavelength: {grid}")
+    return ReadClustering(summary, labels, means)
 
 
 def clustering_arrays(clustering: Clustering, table: pd.DataFrame) -> list[ClusterArray]:
@@ -150,38 +151,6 @@ def clustering_arrays(clustering: Clustering, table: pd.DataFrame) -> list[Clust
 
 def _said(description: str) -> dict[str, object]:
     return {"description": description}
-
-
-def _stored_means(stored: StoredClustering, grid: Mapping[str, Any]) -> ClusterMeans:
-    def array(name: str) -> NDArray[np.float64]:
-        return np.asarray(stored[name], dtype=np.float64)
-
-    rest = RestGrid(int(grid.get("first", 0)), int(grid.get("size", 0)), float(grid.get("step", 1.0)))
-    return ClusterMeans(
-        rest, array("observed"), array("mean_flux"), array("mean_baseline"), array("mean_attribution")
-    )
-
-
-def _cluster_from(description: Mapping[str, Any]) -> ClusterSummary:
-    return ClusterSummary(
-        label=int(description["label"]),
-        size=int(description["size"]),
-        jaccard=_number(description["jaccard"]),
-        peaks=tuple(
-            Peak(
-                wavelength=float(peak["wavelength"]),
-                height=float(peak["height"]),
-                line=str(peak["line"]),
-                flux="excess" if peak["flux"] == "excess" else "deficit",
-            )
-            for peak in description["peaks"]
-        ),
-        examples=tuple(int(row) for row in description["examples"]),
-    )
-
-
-def _number(value: object) -> float:
-    return math.nan if value is None else float(str(value))
 
 
 def _without_nan(value: Any) -> Any:

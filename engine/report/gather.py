@@ -70,7 +70,7 @@ def gather(url: str) -> StoreFacts:
     view = StoreView.open(url)
     table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded", "gone"])
     current = table[~table["superseded"]]
-    plans = Ledger(view.objects).plans()
+    plans = Ledger(view.objects, view.configuration).plans()
     names = view.clusterings()
     shown = "default" if "default" in names else next(iter(names), "")
     clustering = read_store_clustering(view, shown) if shown else None

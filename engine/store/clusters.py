@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
+from zarr.core.buffer import default_buffer_prototype
+from zarr.storage import MemoryStore, StorePath
 
-from engine.store.hierarchy import group_document, open_array, plain_array
-from engine.store.ledger import ClusteringEntry, Ledger
+from engine.store.blocks import WrittenObject
+from engine.store.entries import ClusteringEntry
+from engine.store.hierarchy import group_document, plain_array
+from engine.store.ledger import Ledger, clustering_path
 from engine.store.objects import ObjectTree
 from engine.store.store import Store
-from models.errors import ConfigurationError, ErrorKind, InputError
+from models.digests import digest_of
+from models.errors import ConfigurationError, ErrorKind, InputError, StoreError
+from models.json_text import read_json
+
+_LARGEST_ARRAY = 2**31
+"""Bytes of the largest array of a clustering: fifty coordinates of ten million outliers."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
@@ -82,14 +91,14 @@ def write_clustering(
     return entry
 
 
-def read_clustering(objects: ObjectTree, name: str) -> StoredClustering:
+def read_clustering(objects: ObjectTree, ledger: Ledger, name: str) -> StoredClustering:
     """A complete clustering.
 
     Raises
     ------
     InputError : there is none of that name.
+    StoreError : its entry or one of its objects is missing or damaged.
     """
-    ledger = Ledger(objects)
     entry = ledger.clustering(name)
     if entry is None:
         raise InputError(
@@ -101,21 +110,54 @@ def read_clustering(objects: ObjectTree, name: str) -> StoredClustering:
             kind=ErrorKind.NO_CLUSTERING,
         )
     group = f"clusters/{name}"
-    arrays = {}
-    for written in entry.objects:
-        path = written.path.removesuffix("/zarr.json")
-        if path in (written.path, group):
-            continue
-        short = path.removeprefix(f"{group}/")
-        document = json.loads(objects.get(written.path))
-        arrays[short] = ClusterArray(
-            name=short,
-            dims=tuple(document["dimension_names"] or ()),
-            values=np.asarray(open_array(objects, path)[...]),
-            attributes=document["attributes"],
-        )
-    attributes = json.loads(objects.get(f"{group}/zarr.json"))["attributes"]
-    return StoredClustering(name, arrays, attributes)
+    content = {written.path: _as_written(objects, name, written) for written in entry.objects}
+    documents = [path.removesuffix("/zarr.json") for path in content if path.endswith("/zarr.json")]
+    try:
+        attributes = read_json(content[f"{group}/zarr.json"])["attributes"]
+        arrays = [_decoded(path, content) for path in documents if path != group]
+    except Exception as error:  # whatever a decoder raises, the bytes are at fault
+        raise clustering_damaged(f"{objects.url}/{group}", f"{type(error).__name__}: {error}") from error
+    return StoredClustering(name, {array.name: array for array in arrays}, attributes)
+
+
+def clustering_damaged(where: str, got: object) -> StoreError:
+    """The error of a clustering that is not as it was written."""
+    return StoreError(
+        "A clustering is incomplete or damaged.",
+        where=where,
+        got=got,
+        allowed="what 'whyspec cluster' wrote",
+        remedy="Run 'whyspec cluster' again: it replaces the clustering.",
+        kind=ErrorKind.CLUSTERING_ATTRIBUTES,
+    )
+
+
+def _as_written(objects: ObjectTree, name: str, written: WrittenObject) -> bytes:
+    """The bytes of an object of the clustering of that name, which are those that were recorded."""
+    where = f"{objects.url}/{written.path}"
+    try:
+        data = objects.get(written.path)
+    except FileNotFoundError as error:
+        raise clustering_damaged(where, "there is no such object") from error
+    if (len(data), digest_of(data)) != (written.bytes, written.digest):
+        raise clustering_damaged(where, f"its content is not what {clustering_path(name)} records")
+    return data
+
+
+def _decoded(path: str, content: Mapping[str, bytes]) -> ClusterArray:
+    """The array of that path from the objects of its clustering; raises what decoders raise."""
+    document = read_json(content[f"{path}/zarr.json"])
+    buffers = {name: default_buffer_prototype().buffer.from_bytes(data) for name, data in content.items()}
+    array = zarr.Array.from_dict(StorePath(MemoryStore(store_dict=buffers), path), document)
+    chunk = tuple(max(size, 1) for size in array.shape)
+    if array.nbytes > _LARGEST_ARRAY or array.chunks != chunk or array.shards is not None:
+        raise ValueError(f"an array of {array.nbytes:,} bytes in chunks of {array.chunks}")
+    return ClusterArray(
+        name=path.rpartition("/")[2],
+        dims=tuple(document["dimension_names"] or ()),
+        values=np.asarray(array[...]),
+        attributes=document["attributes"],
+    )
 
 
 def _check_name(name: str) -> None:

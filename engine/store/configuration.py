@@ -7,10 +7,14 @@ from typing import Any
 
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import METHODS
+from engine.store.blocks import BlockKind
 from engine.store.routing import ModelReference
 from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
+
+MOST_ROWS = 2**20
+"""Rows of a block: it is held in memory as a whole."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,12 @@ class RunConfiguration:
                 kind=ErrorKind.THRESHOLD,
             )
         for name in ("block_rows", "outlier_block_rows"):
-            if getattr(self, name) < 1:
+            if not 1 <= getattr(self, name) <= MOST_ROWS:
                 raise ConfigurationError(
-                    "A block must hold at least one row.",
+                    "A block cannot hold so many rows.",
                     where=name,
                     got=getattr(self, name),
-                    allowed="1 or more",
+                    allowed=f"1 to {MOST_ROWS:,}",
                     remedy="Leave it out: whyspec then chooses it from the release's size.",
                     kind=ErrorKind.BLOCK_ROWS,
                 )
@@ -83,6 +87,10 @@ class RunConfiguration:
             block_rows=int(value["block_rows"]),
             outlier_block_rows=int(value["outlier_block_rows"]),
         )
+
+    def rows_per_block(self, kind: BlockKind) -> int:
+        """Rows of a block of a kind, padding included."""
+        return self.block_rows if kind == "score" else self.outlier_block_rows
 
     @property
     def latents(self) -> int:

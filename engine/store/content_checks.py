@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from engine.attribution.signatures import counted
 from engine.store.blocks import BlockResult
 from engine.store.evidence import AGAIN, Evidence, Fault, some
-from engine.store.hierarchy import open_array
 from engine.store.ledger import plan_path, result_path
 from engine.store.schema import BY_PATH
+from engine.store.stored_arrays import open_array
+from models.errors import StoreError
 from models.row_status import RowStatus
 
 _SCORE_ARRAYS = (
@@ -30,7 +31,10 @@ def content_faults(evidence: Evidence, bad: set[str]) -> Iterator[Fault]:
     hashes: list[NDArray[np.uint64]] = []
     rows: list[NDArray[np.int64]] = []
     for result in evidence.snapshot.scored.values():
-        faults, seen = _score_content(evidence, result, bad)
+        try:
+            faults, seen = _score_content(evidence, result, bad)
+        except StoreError as error:
+            faults, seen = [_unreadable(result, error)], None
         yield from faults
         if seen is not None:
             hashes.append(seen[0])
@@ -38,7 +42,10 @@ def content_faults(evidence: Evidence, bad: set[str]) -> Iterator[Fault]:
     if hashes:
         yield from _duplicates(evidence, np.concatenate(hashes), np.concatenate(rows))
     for result in evidence.snapshot.explained.values():
-        yield from _attribution_content(evidence, result, bad)
+        try:
+            yield from _attribution_content(evidence, result, bad)
+        except StoreError as error:
+            yield _unreadable(result, error)
     yield from _explained_twice(evidence)
 
 
@@ -54,7 +61,7 @@ def _score_content(
     status, key, outlier = (_block(evidence, path, result.index) for path in _SCORE_ARRAYS)
     first = result.index * evidence.configuration.block_rows
     faults = []
-    counts = Counter(RowStatus(code).label for code in status.tolist() if code != RowStatus.PADDING)
+    counts = Counter(_label(code) for code in status.tolist() if code != RowStatus.PADDING)
     if tuple(sorted(counts.items())) != result.status_counts or counts.total() != result.spectra:
         what = f"status holds {dict(sorted(counts.items()))}, recorded are {dict(result.status_counts)}"
         faults.append(Fault("count-mismatch", entry, what, AGAIN))
@@ -80,7 +87,7 @@ def _duplicates(evidence: Evidence, hashes: NDArray[np.uint64], rows: NDArray[np
     suspects = np.unique(rows[order][np.concatenate([same, [False]]) | np.concatenate([[False], same])])
     if not len(suspects):
         return
-    keys = np.asarray(open_array(evidence.objects, "spectra/key").get_orthogonal_selection((suspects,)))
+    keys = open_array(evidence.objects, evidence.configuration, "spectra/key").rows(suspects)
     by_key: dict[str, list[int]] = {}
     for key, row in zip(keys.tolist(), suspects.tolist(), strict=True):
         by_key.setdefault(str(key), []).append(row)
@@ -140,7 +147,18 @@ def _is_whole(path: str, index: int, bad: set[str]) -> bool:
 
 def _block(evidence: Evidence, path: str, index: int) -> NDArray[Any]:
     length = BY_PATH[path].shard_shape(evidence.configuration)[0]
-    return np.asarray(open_array(evidence.objects, path)[index * length : (index + 1) * length])
+    start, stop = index * length, (index + 1) * length
+    return open_array(evidence.objects, evidence.configuration, path, stop)[start:stop]
+
+
+def _label(code: int) -> str:
+    return RowStatus(code).label if code in set(RowStatus) else f"status {code}"
+
+
+def _unreadable(result: BlockResult, error: StoreError) -> Fault:
+    """An array that has the bytes that were recorded, and cannot be decoded."""
+    path = result_path(result.kind, result.index)
+    return Fault(error.kind.value, path, f"{error.where.rpartition('/')[2]}: {error.got}", AGAIN)
 
 
 def _block_missing(result: BlockResult) -> Fault:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dask.array as da
 
-from engine.store.hierarchy import open_array
 from engine.store.reading import StoreView
 from engine.store.schema import BY_PATH
+from engine.store.stored_arrays import open_array
 from models.errors import ErrorKind, InputError
 
 
@@ -30,11 +30,12 @@ def dask_array(view: StoreView, path: str) -> da.Array:
             kind=ErrorKind.NO_COLUMN,
         )
     spec = BY_PATH[path]
-    array = open_array(view.objects, path)
+    ranges = view.row_ranges if spec.kind == "score" else view.outlier_ranges
+    rows = max((stop for _, stop in ranges), default=0)
+    array = open_array(view.objects, view.configuration, path, rows)
     shard = spec.shard_shape(view.configuration)
     # Names are random rather than hashed: hashing would read the store.
     lazy: da.Array = da.from_array(array, chunks=shard, name=False, lock=False)  # type: ignore[no-untyped-call]
-    ranges = view.row_ranges if spec.kind == "score" else view.outlier_ranges
     parts = [lazy[start:stop] for start, stop in ranges]
     joined: da.Array = da.concatenate(parts or [lazy[:0]], axis=0)  # type: ignore[no-untyped-call]
     return joined

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from engine.store.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
 from engine.store.configuration import RunConfiguration
-from engine.store.ledger import ClusteringEntry
-from engine.store.objects import ObjectTree
+from engine.store.entries import ClusteringEntry
+from engine.store.objects import FOREIGN, ObjectTree
 from engine.store.run_lock import FoundLock
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.snapshot import Snapshot
@@ -86,11 +86,20 @@ class Evidence:
         """Whether a run writes to the store or was killed doing so: planned blocks may be half written."""
         return self.lock is not None and self.lock.record is not None
 
+    def is_file(self, path: str) -> bool:
+        """Whether there is an object of that path, and nothing else in its place."""
+        return self.sizes.get(path, FOREIGN) != FOREIGN
+
     def has_no_data(self, result: BlockResult) -> bool:
         """Whether none of the objects of a finished block is there."""
         return not any(
             each.path in self.sizes for each in result.objects if not each.path.startswith("staging/")
         )
+
+
+def fault_of(error: StoreError, url: str) -> Fault:
+    """The fault of an object of the store at ``url`` that cannot be read."""
+    return Fault(error.kind.value, error.where.removeprefix(f"{url}/"), error.got, error.remedy)
 
 
 def some(items: Iterable[object]) -> str:

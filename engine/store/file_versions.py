@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockResult
-from engine.store.ledger import FlaggedRows, joined_rows
+from engine.store.entries import FlaggedRows, joined_rows
 from engine.store.saved_plans import ScorePlan
 
 VersionState = Literal["unfinished", "readable", "unreadable"]

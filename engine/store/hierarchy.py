@@ -36,7 +36,6 @@ from zarr.storage import MemoryStore
 
 from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
-from engine.store.objects import ObjectTree
 from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec, scales_of
 from models.errors import BugError, ErrorKind
 
@@ -83,11 +82,6 @@ def group_document(attributes: Mapping[str, object]) -> bytes:
     """``zarr.json`` of a group; never with consolidated metadata, which a resize makes stale."""
     document = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
     return json.dumps(document, indent=2, sort_keys=True, allow_nan=False).encode()
-
-
-def open_array(objects: ObjectTree, path: str) -> zarr.Array[Any]:
-    """An array of the store for reading, with its shape of now."""
-    return zarr.open_array(objects.zarr_url, path=path, mode="r", storage_options=objects.zarr_options)
 
 
 def plain_array(

@@ -9,63 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from engine.spectra.source_file import RefusedFile
-from engine.store.blocks import BlockKind, BlockResult, ClassCount, WrittenObject
+from engine.store.blocks import BlockKind, BlockResult, WrittenObject
 from engine.store.checksummed import checksummed, read_checksummed
-from engine.store.objects import ObjectTree
+from engine.store.configuration import RunConfiguration
+from engine.store.entries import ClusteringEntry, Entry, FlaggedRows, misfit
+from engine.store.objects import ObjectTree, OnDamage, raised
 from engine.store.saved_plans import AttributionPlan, ScorePlan, in_order
 from engine.store.schema import FLAGS, FlagName
 from models.atomic_files import PARTIAL
 from models.errors import ErrorKind, StoreError
-
-Entry = TypeVar("Entry")
-OnDamage = Callable[[StoreError], None]
-"""What is done about a damaged entry."""
+from models.json_text import first_problem
 
 _TOGETHER = 1024
 """Entries whose bytes are in memory at once."""
 
-
-@dataclass(frozen=True, slots=True)
-class FlaggedRows:
-    """Rows of one score block that carry a flag, and the object of the block's flags.
-
-    ``ranges`` are the rows as ``[start, stop)``, ascending; the rows of a replaced file are one range.
-    """
-
-    flag: FlagName
-    block: int
-    ranges: tuple[tuple[int, int], ...]
-    flags: WrittenObject
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """The rows, ascending."""
-        return joined_rows([self])
-
-
-def joined_rows(entries: Iterable[FlaggedRows]) -> NDArray[np.int64]:
-    """The rows of several entries, in their order."""
-    ranges = [each for entry in entries for each in entry.ranges]
-    return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
-
-
-@dataclass(frozen=True, slots=True)
-class ClusteringEntry:
-    """A complete clustering: its name and its objects."""
-
-    name: str
-    objects: tuple[WrittenObject, ...]
-
-
-def raised(error: StoreError) -> None:
-    """A damaged entry ends the reading."""
-    raise error
+_Entry = TypeVar("_Entry", bound=Entry)
 
 
 class Ledger:
@@ -80,8 +42,9 @@ class Ledger:
     guard : called before anything is written; raises if this process must not write (any more).
     """
 
-    def __init__(self, objects: ObjectTree) -> None:
+    def __init__(self, objects: ObjectTree, configuration: RunConfiguration) -> None:
         self._objects = objects
+        self._configuration = configuration
         self.guard: Callable[[], None] = _unguarded
 
     def commit(self, result: BlockResult) -> None:
@@ -196,15 +159,15 @@ class Ledger:
     def _read(
         self,
         folder: str,
-        decode: Callable[[dict[str, Any]], Entry],
+        decode: Callable[[bytes], _Entry],
         on_damage: OnDamage = raised,
         chosen: Callable[[str], bool] = lambda _: True,
-    ) -> list[Entry]:
+    ) -> list[_Entry]:
         """The chosen entries of a folder, sorted by path."""
         paths = [path for path in self._paths(folder) if chosen(path)]
         entries = []
         for start in range(0, len(paths), _TOGETHER):
-            for path, data in self._objects.get_all(paths[start : start + _TOGETHER]).items():
+            for path, data in self._objects.get_all(paths[start : start + _TOGETHER], on_damage).items():
                 try:
                     entries.append(self._decoded(path, data, decode))
                 except StoreError as error:
@@ -214,19 +177,21 @@ class Ledger:
     def _paths(self, folder: str) -> list[str]:
         return [path for path in self._objects.sizes(folder) if not path.endswith(PARTIAL)]
 
-    def _read_one(self, path: str, decode: Callable[[dict[str, Any]], Entry]) -> Entry | None:
+    def _read_one(self, path: str, decode: Callable[[bytes], _Entry]) -> _Entry | None:
         try:
             data = self._objects.get(path)
         except FileNotFoundError:
             return None
         return self._decoded(path, data, decode)
 
-    def _decoded(self, path: str, data: bytes, decode: Callable[[dict[str, Any]], Entry]) -> Entry:
+    def _decoded(self, path: str, data: bytes, decode: Callable[[bytes], _Entry]) -> _Entry:
         body = read_checksummed(data, f"{self._objects.url}/{path}", _remedy(path))
         try:
             entry = decode(body)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _unfit(self._objects.url, path, f"{type(error).__name__}: {error}") from error
+        except ValidationError as error:
+            raise _unfit(self._objects.url, path, first_problem(error)) from error
+        if wrong := misfit(entry, self._configuration):
+            raise _unfit(self._objects.url, path, wrong)
         if _path_of(entry) != path:
             raise _unfit(self._objects.url, path, f"the entry of {_path_of(entry)}")
         return entry
@@ -262,55 +227,49 @@ def clustering_path(name: str) -> str:
     return f"ledger/clusters/{name}.json"
 
 
-def _to_plan(body: dict[str, Any]) -> ScorePlan | AttributionPlan:
-    return ScorePlan.from_dict(body) if body["kind"] == "score-plan" else AttributionPlan.from_dict(body)
+_PLAN: TypeAdapter[ScorePlan | AttributionPlan] = TypeAdapter(ScorePlan | AttributionPlan)
+_RESULT = TypeAdapter(BlockResult)
+_CLUSTERING = TypeAdapter(ClusteringEntry)
 
 
-def _to_result(body: dict[str, Any]) -> BlockResult:
-    return BlockResult(
-        kind=body["kind"],
-        index=_whole(body["index"]),
-        plan=body["plan"],
-        spectra=_whole(body["spectra"]),
-        status_counts=tuple((str(label), _whole(count)) for label, count in body["status_counts"]),
-        outliers=tuple(_whole(row) for row in body["outliers"]),
-        unreadable=tuple(RefusedFile(**file) for file in body["unreadable"]),
-        objects=tuple(WrittenObject(**each) for each in body["objects"]),
-        classes=tuple(ClassCount(**each) for each in body["classes"]),
-        signature_counts=tuple((str(label), _whole(count)) for label, count in body["signature_counts"]),
-    )
+@dataclass(frozen=True, slots=True)
+class _StoredFlags:
+    """Flagged rows as their object has them: which flag, its folder says."""
+
+    block: int
+    ranges: tuple[tuple[int, int], ...]
+    flags: WrittenObject
 
 
-def ranges_of(rows: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
-    """Ascending rows as ranges ``[start, stop)``."""
-    parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
-    return tuple((int(part[0]), int(part[-1]) + 1) for part in parts)
+_FLAGS = TypeAdapter(_StoredFlags)
 
 
-def _flag_decoder(flag: FlagName) -> Callable[[dict[str, Any]], FlaggedRows]:
-    def decode(body: dict[str, Any]) -> FlaggedRows:
-        ranges = tuple((_whole(start), _whole(stop)) for start, stop in body["ranges"])
-        return FlaggedRows(flag, _whole(body["block"]), ranges, WrittenObject(**body["flags"]))
+def _to_plan(body: bytes) -> ScorePlan | AttributionPlan:
+    return _PLAN.validate_json(body, strict=True)
+
+
+def _to_result(body: bytes) -> BlockResult:
+    return _RESULT.validate_json(body, strict=True)
+
+
+def _to_clustering(body: bytes) -> ClusteringEntry:
+    return _CLUSTERING.validate_json(body, strict=True)
+
+
+def _flag_decoder(flag: FlagName) -> Callable[[bytes], FlaggedRows]:
+    def decode(body: bytes) -> FlaggedRows:
+        found = _FLAGS.validate_json(body, strict=True)
+        return FlaggedRows(flag, found.block, found.ranges, found.flags)
 
     return decode
 
 
-_FLAG_DECODERS: Mapping[FlagName, Callable[[dict[str, Any]], FlaggedRows]] = {
+_FLAG_DECODERS: Mapping[FlagName, Callable[[bytes], FlaggedRows]] = {
     flag: _flag_decoder(flag) for flag in FLAGS
 }
 
 
-def _to_clustering(body: dict[str, Any]) -> ClusteringEntry:
-    return ClusteringEntry(body["name"], tuple(WrittenObject(**each) for each in body["objects"]))
-
-
-def _whole(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{value!r} is not a whole number")
-    return value
-
-
-def _path_of(entry: object) -> str:
+def _path_of(entry: Entry) -> str:
     match entry:
         case BlockResult():
             return result_path(entry.kind, entry.index)
@@ -320,7 +279,6 @@ def _path_of(entry: object) -> str:
             return clustering_path(entry.name)
         case ScorePlan() | AttributionPlan():
             return plan_path(entry)
-    raise TypeError(type(entry))
 
 
 def _unfit(url: str, path: str, got: str) -> StoreError:

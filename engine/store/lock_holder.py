@@ -9,11 +9,14 @@ import socket
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.run_state import RunState
 from models.errors import ErrorKind, StoreError
+from models.json_text import first_problem
 
 Life = Literal["alive", "gone", "unknown"]
 
@@ -94,33 +97,22 @@ class LockRecord:
         """
         body = read_checksummed(data, where, DAMAGED)
         try:
-            return cls(_holder(body["holder"]), int(body["beat"]), RunState.from_dict(body["state"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return _RECORD.validate_json(body, strict=True)
+        except ValidationError as error:
             raise StoreError(
                 "The lock of the store does not say who holds it.",
                 where=where,
-                got=f"{type(error).__name__}: {error}",
+                got=first_problem(error),
                 allowed="the record that whyspec wrote",
                 remedy=DAMAGED,
                 kind=ErrorKind.LOCK_DAMAGED,
             ) from error
 
 
+_RECORD = TypeAdapter(LockRecord)
+
 DAMAGED = "Delete this object if no run is on; the next run takes it for one of a run that died."
 """Remedy for a lock that cannot be read."""
-
-
-def _holder(body: dict[str, Any]) -> LockHolder:
-    return LockHolder(
-        run=str(body["run"]),
-        command=str(body["command"]),
-        host=str(body["host"]),
-        process=int(body["process"]),
-        user=str(body["user"]),
-        since=str(body["since"]),
-        place=str(body["place"]),
-        started=int(body["started"]),
-    )
 
 
 def _user() -> str:

@@ -2,78 +2,70 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 from engine.store.blocks import BlockKind, WrittenObject
-from engine.store.evidence import AGAIN, Evidence, Fault, some
+from engine.store.evidence import AGAIN, Evidence, Fault, fault_of, some
 from engine.store.hierarchy import new_documents
-from engine.store.ledger import result_path
+from engine.store.ledger import flags_path, result_path
 from engine.store.lock_holder import DAMAGED
-from engine.store.run_lock import lock_path
+from engine.store.objects import FOREIGN, largest
+from engine.store.run_lock import LOCKS, generation_of, lock_path
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, arrays_of
 from engine.store.staging import staging_path
+from engine.store.stored_arrays import DOCUMENT, difference
 from models.atomic_files import PARTIAL
-from models.digests import digest_of
+from models.errors import StoreError
+from models.json_text import read_json
 
 _READERS = 8
 _RUN = "Run again, or 'whyspec verify --repair': the block is then written anew."
-DOCUMENT = "Run 'whyspec verify --repair': it is made again from the configuration."
-"""Remedy for a document or a coordinate."""
+
+
+def foreign_faults(evidence: Evidence) -> Iterator[Fault]:
+    """Links, pipes and devices in the store, and files that are too large to be read."""
+    for path, size in evidence.sizes.items():
+        if size == FOREIGN or size > largest(path):
+            yield from _checked(evidence, path)
+
+
+def _checked(evidence: Evidence, path: str) -> Iterator[Fault]:
+    """A fault if what has that path is no object of the store."""
+    try:
+        evidence.objects.check(path)
+    except StoreError as error:
+        yield fault_of(error, evidence.objects.url)
 
 
 def document_faults(evidence: Evidence) -> Iterator[Fault]:
     """Documents of groups and arrays, and coordinates."""
     fresh = new_documents(evidence.configuration, {})
     for path in sorted(set(fresh) - set(evidence.sizes)):
-        yield Fault("missing-object", path, "there is no such object", DOCUMENT)
+        missing = Fault("missing-object", path, "there is no such object", DOCUMENT)
+        yield next(_checked(evidence, path), missing)
     blocks = {
         "score": max(evidence.snapshot.scored, default=-1),
         "attribution": max(evidence.snapshot.explained, default=-1),
     }
     arrays = {f"{spec.path}/zarr.json": spec for spec in ARRAYS}
-    for path, data in evidence.objects.get_all([path for path in fresh if path in evidence.sizes]).items():
+    there = [path for path in fresh if evidence.is_file(path)]
+    for path, data in evidence.objects.get_all(there, lambda _: None).items():
         if not path.endswith("zarr.json"):
             if data != fresh[path]:
                 yield Fault("wrong-coordinate", path, "not the coordinate of the configuration", DOCUMENT)
             continue
-        wrong = _difference(data, fresh[path]) if path != "zarr.json" else ""
+        wrong = difference(data, fresh[path]) if path != "zarr.json" else ""
         if wrong:
             kind = "array-damaged" if path in arrays else "document-damaged"
             yield Fault(kind, path, wrong, DOCUMENT)
         elif path in arrays:
-            spec, length = arrays[path], json.loads(data)["shape"][0]
+            spec, length = arrays[path], read_json(data)["shape"][0]
             needed = (blocks[spec.kind] + 1) * spec.shard_shape(evidence.configuration)[0]
             if length < needed:
                 what = f"{length} rows, but blocks up to row {needed - 1} are finished"
                 yield Fault("array-too-short", path, what, "Run again: the coordinator gives it room.")
-
-
-_READ_BY_ALL = (
-    "zarr_format", "node_type", "data_type", "chunk_grid", "chunk_key_encoding", "codecs", "dimension_names"
-)  # fmt: skip
-"""What in a document decides how the bytes beside it are read."""
-
-
-def _difference(data: bytes, fresh: bytes) -> str:
-    """How a document differs from what was written, but for the length of an array; empty if not."""
-    expected = json.loads(fresh)
-    try:
-        found = json.loads(data)
-        for name in _READ_BY_ALL:
-            if found.get(name) != expected.get(name):
-                return f"{name} is {found.get(name)}, written was {expected.get(name)}"
-        if not isinstance(found["attributes"], dict):
-            return "its attributes are no object"
-        if "shape" in expected:
-            shape = [int(size) for size in found["shape"]]
-            if len(shape) != len(expected["shape"]) or shape[1:] != expected["shape"][1:]:
-                return f"shape is {shape}, written was (rows, {expected['shape'][1:]})"
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"not a Zarr document ({type(error).__name__}: {error})"
-    return ""
 
 
 def entry_faults(evidence: Evidence) -> Iterator[Fault]:
@@ -92,6 +84,17 @@ def entry_faults(evidence: Evidence) -> Iterator[Fault]:
         if schema != recorded:
             what = f"records {some(recorded ^ schema)} unlike the schema"
             yield Fault("entry-incomplete", path, what, AGAIN)
+
+
+def flag_faults(evidence: Evidence) -> Iterator[Fault]:
+    """Records of flags against the saved plans."""
+    for flag, entries in evidence.snapshot.flagged.items():
+        for entry in entries.values():
+            block = evidence.planned_blocks.get(("score", entry.block))
+            stop = block.first_row + block.spectra if block is not None else 0
+            if entry.ranges[-1][1] > stop:
+                path, what = flags_path(flag, entry.block), "flags rows that no saved plan has"
+                yield Fault("ledger-damaged", path, what, "Run 'whyspec verify --repair'.")
 
 
 def expected_objects(evidence: Evidence) -> dict[str, WrittenObject]:
@@ -131,18 +134,20 @@ def digest_faults(
 
 def _compared(evidence: Evidence, recorded: WrittenObject) -> Fault | None:
     path, remedy = recorded.path, AGAIN
+    size = evidence.sizes.get(path)
     if path.startswith("clusters/"):
         remedy = "Make the clustering again."
     if path.startswith(tuple(f"{spec.path}/" for spec in FLAGS.values())):
         remedy = "Run 'whyspec verify --repair', or run again: the flags are set anew."
+    if size is not None and size not in (FOREIGN, recorded.bytes):
+        return Fault("wrong-size", path, f"{size} bytes, recorded are {recorded.bytes}", remedy)
     try:
-        data = evidence.objects.get(path)
+        if evidence.objects.digest(path) != recorded.digest:
+            return Fault("wrong-digest", path, "its content is not what was written", remedy)
     except FileNotFoundError:
         return Fault("missing-object", path, "there is no such object", remedy)
-    if len(data) != recorded.bytes:
-        return Fault("wrong-size", path, f"{len(data)} bytes, recorded are {recorded.bytes}", remedy)
-    if digest_of(data) != recorded.digest:
-        return Fault("wrong-digest", path, "its content is not what was written", remedy)
+    except StoreError as error:
+        return fault_of(error, evidence.objects.url)
     return None
 
 
@@ -157,7 +162,7 @@ def unexpected_faults(evidence: Evidence, expected: dict[str, WrittenObject]) ->
     known = {path for paths in blocks.values() for path in paths} | set(expected)
     known |= set(new_documents(evidence.configuration, {}))
     for path in evidence.sizes:
-        if path in known or path.endswith(PARTIAL) or "/" not in path:
+        if path in known or path.endswith(PARTIAL) or "/" not in path or not evidence.is_file(path):
             continue
         if path.startswith("staging/") or (path.startswith("ledger/") and path.endswith(".json")):
             continue  # the checks of staging and of the ledger look at these
@@ -190,7 +195,10 @@ def block_of(path: str) -> tuple[BlockKind, int] | None:
 
 
 def lock_faults(evidence: Evidence) -> Iterator[Fault]:
-    """A lock whose holder cannot be read."""
+    """A lock whose holder cannot be read, or whose name is that of none."""
+    for path in evidence.sizes:
+        if path.startswith(f"{LOCKS}/") and not path.endswith(PARTIAL) and generation_of(path) is None:
+            yield Fault("lock-damaged", path, "no lock has that name", "Delete this object.")
     if evidence.lock is not None and evidence.lock.record is None:
         path = lock_path(evidence.lock.generation)
         yield Fault("lock-damaged", path, "not the record of a process that holds the store", DAMAGED)

@@ -1,30 +1,61 @@
-"""Objects of a store: bytes under a path, at any fsspec URL, put there whole or not at all."""
+"""Objects of a store: bytes under a path, at any fsspec URL, put there whole or not at all.
+
+A store may come from others, or be damaged. So a path that leads out of it is neither read nor written. On a
+disk a store holds directories and regular files only: whatever else is found under one of its names, a link,
+a pipe, a device, is not opened.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import functools
+import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 
-from engine.files.file_systems import description_of, fault_of, open_file_system, retried, storage_options
+from engine.files.file_systems import description_of, fault_of, open_file_system, retried
 from engine.store.blocks import WrittenObject
 from models.atomic_files import create_durably, make_directories, write_durably
-from models.digests import digest_of
-from models.errors import ErrorKind, InputError, RetryError
+from models.digests import digest_of, digest_of_file
+from models.errors import ErrorKind, InputError, RetryError, StoreError
+
+_LARGEST_PLAN = 2**31
+_LARGEST_DOCUMENT = 2**26
+_LARGEST = 2**32
+"""Bytes of the largest object: a plan of millions of files, the entry of a block of millions of outliers, a
+block of long explanations."""
+
+FOREIGN = -1
+"""Stands for the size of what is no regular file."""
 
 _WRITERS = 8
 """Objects written at once: hides the time that a disk takes to sync, and a bucket to answer."""
 
-_T = TypeVar("_T")
-
 _REFUSED = {errno.EROFS, errno.ENAMETOOLONG}
+
+OnDamage = Callable[[StoreError], None]
+"""What is done about a damaged object."""
+
+
+def raised(error: StoreError) -> None:
+    """A damaged object ends the reading."""
+    raise error
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An object as a listing shows it; ``written`` (POSIX time) is unknown where no times are kept."""
+
+    size: int
+    written: float | None
 
 
 class ObjectTree:
@@ -54,14 +85,34 @@ class ObjectTree:
         return ObjectTree, (self.url,)
 
     @property
-    def zarr_url(self) -> str:
-        """What ``zarr.open_group`` takes: a plain path where the store is local."""
-        return self._root if self._local else self.url
+    def is_local(self) -> bool:
+        """Whether the objects are files of this machine."""
+        return self._local
 
     @property
-    def zarr_options(self) -> dict[str, Any] | None:
-        """What Zarr needs besides: how the file system is opened, where it is not the local one."""
-        return None if self._local else storage_options(self.url)
+    def root(self) -> str:
+        """The store's path in its file system."""
+        return self._root
+
+    def check(self, path: str) -> None:
+        """Refuse to open what is no object of the store, within :meth:`reading`.
+
+        Raises
+        ------
+        StoreError : the path leads out of the store; or what is there is no regular file, or is too large.
+        """
+        place = self._place(path)
+        found = _status(place) if self._local else None
+        size, most = found.st_size if found is not None else 0, largest(path)
+        if size > most:
+            raise StoreError(
+                "An object of the store is larger than any that whyspec writes there.",
+                where=f"{self.url}/{path}",
+                got=f"{size:,} bytes",
+                allowed=f"at most {most:,} bytes",
+                remedy=_DELETE,
+                kind=ErrorKind.FOREIGN_OBJECT,
+            )
 
     def put(self, path: str, data: bytes) -> WrittenObject:
         """Write one whole object, durably; an object of that path is replaced.
@@ -70,10 +121,13 @@ class ObjectTree:
         ------
         InputError : the place does not let anything be written.
         RetryError : it failed in a way that may pass (network, full disk).
+        StoreError : see :meth:`check`.
         """
         with self._writing(path):
+            place = self._place(path)
             if self._local:
-                write_durably(self._place(path), data)
+                make_directories(place.parent)
+                write_durably(place, data)
             else:
                 retried(lambda: self._fs.pipe_file(f"{self._root}/{path}", data))
         return WrittenObject(path, len(data), digest_of(data))
@@ -89,10 +143,13 @@ class ObjectTree:
         ------
         InputError : the place does not let anything be written.
         RetryError : it failed in a way that may pass.
+        StoreError : see :meth:`check`.
         """
         with self._writing(path):
+            place = self._place(path)
             if self._local:
-                return create_durably(self._place(path), data)
+                make_directories(place.parent)
+                return create_durably(place, data)
             try:
                 self._fs.pipe_file(f"{self._root}/{path}", data, mode="create")
             except Exception as error:
@@ -118,70 +175,133 @@ class ObjectTree:
         ------
         FileNotFoundError : there is none of that path.
         RetryError : reading failed in a way that may pass.
+        StoreError : see :meth:`check`.
         """
-        with self._reading(path):
-            return bytes(self._remotely(lambda: self._fs.cat_file(f"{self._root}/{path}")))
-
-    def get_all(self, paths: Sequence[str]) -> dict[str, bytes]:
-        """The bytes of many objects at once (concurrently where the file system can)."""
-        if not paths:
-            return {}
-        whole = {f"{self._root}/{path}": path for path in paths}
-        with self._reading(f"{paths[0]} and {len(paths) - 1} more"):
+        with self.reading(path):
+            self.check(path)
             if self._local:
-                return {path: Path(name).read_bytes() for name, path in whole.items()}
-            found: dict[str, bytes] = retried(lambda: self._fs.cat(list(whole)))
+                return (Path(self._root) / path).read_bytes()
+            return bytes(retried(lambda: self._fs.cat_file(f"{self._root}/{path}")))
+
+    def digest(self, path: str) -> str:
+        """Digest of an object's bytes; a local one is not held in memory.
+
+        Raises
+        ------
+        FileNotFoundError, RetryError, StoreError : see :meth:`get`.
+        """
+        if not self._local:
+            return digest_of(self.get(path))
+        with self.reading(path):
+            self.check(path)
+            with (Path(self._root) / path).open("rb") as stream:
+                return digest_of_file(stream)
+
+    def get_all(self, paths: Sequence[str], on_damage: OnDamage = raised) -> dict[str, bytes]:
+        """The bytes of many objects at once (concurrently where the file system can).
+
+        ``on_damage`` is called with the error of each that :meth:`get` refuses; if it returns, the object is
+        left out.
+        """
+        if self._local:
+            found = {}
+            for path in paths:
+                try:
+                    found[path] = self.get(path)
+                except StoreError as error:
+                    on_damage(error)
+            return found
+        whole = {f"{self._root}/{path}": path for path in paths if self._place(path)}
+        if not whole:
+            return {}
+        with self.reading(f"{paths[0]} and {len(paths) - 1} more"):
+            data: dict[str, bytes] = retried(lambda: self._fs.cat(list(whole)))
             # Some file systems answer one path without, and all with, a leading slash.
-            stripped = {name.lstrip("/"): data for name, data in found.items()}
+            stripped = {name.lstrip("/"): each for name, each in data.items()}
             return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
 
     def sizes(self, below: str = "") -> dict[str, int]:
-        """Path and size of every object below a folder, by one listing, sorted by path."""
-        prefix = f"{self._root}/{below}".rstrip("/")
-        with self._reading(below):
-            self._fs.invalidate_cache()
-            try:
-                found: dict[str, dict[str, Any]] = self._remotely(lambda: self._fs.find(prefix, detail=True))
-            except (FileNotFoundError, NotADirectoryError):
-                return {}
-        start = len(self._root.lstrip("/")) + 1
-        sizes = {name.lstrip("/")[start:]: int(entry["size"]) for name, entry in found.items()}
-        return {path: sizes[path] for path in sorted(sizes) if path}
+        """Path and size of every object below a folder, by one listing, sorted by path.
+
+        What is no regular file is listed, not followed, and its size is :data:`FOREIGN`.
+
+        Raises
+        ------
+        StoreError : the folder leads out of the store, or is none.
+        """
+        return {path: entry.size for path, entry in sorted(self._listed(below).items())}
 
     def newest(self, below: str) -> datetime | None:
         """When the newest object below a folder was written, by the clock of what keeps it; ``None`` if none.
 
         Unknown, and so ``None``, on file systems that keep no times.
         """
-        with self._reading(below):
-            self._fs.invalidate_cache()
-            try:
-                found: dict[str, dict[str, Any]] = self._fs.find(f"{self._root}/{below}", detail=True)
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        times = [each.get("mtime", each.get("LastModified")) for each in found.values()]
-        known = [
-            each if isinstance(each, datetime) else datetime.fromtimestamp(each, UTC)
-            for each in times
-            if isinstance(each, datetime | float | int)
-        ]
-        return max(known, default=None)
+        known = [entry.written for entry in self._listed(below).values() if entry.written is not None]
+        return datetime.fromtimestamp(min(max(known), _LAST_TIME), UTC) if known else None
 
     def delete(self, paths: Iterable[str]) -> None:
-        """Delete objects; those that are not there are left alone."""
+        """Delete objects; those that are not there are left alone. Of a link, the link is deleted."""
         for path in paths:
             with self._writing(path), contextlib.suppress(FileNotFoundError):
-                self._remotely(functools.partial(self._fs.rm_file, f"{self._root}/{path}"))
+                folder, _, name = path.rpartition("/")
+                place = self._folder(folder, path) / name
+                if self._local:
+                    place.unlink()
+                else:
+                    retried(functools.partial(self._fs.rm_file, f"{self._root}/{path}"))
+
+    def _listed(self, below: str) -> dict[str, _Entry]:
+        with self.reading(below):
+            try:
+                if self._local:
+                    start = f"{below}/" if below else ""
+                    place = self._folder(below, below) if below else Path(self._root)
+                    return {f"{start}{path}": entry for path, entry in _files(place)}
+                self._fs.invalidate_cache()
+                prefix = f"{self._root}/{below}".rstrip("/")
+                found: dict[str, dict[str, Any]] = retried(lambda: self._fs.find(prefix, detail=True))
+            except (FileNotFoundError, NotADirectoryError):
+                return {}
+        root = len(self._root.lstrip("/")) + 1
+        entries = {name.lstrip("/")[root:]: _remote_entry(entry) for name, entry in found.items()}
+        return {path: entry for path, entry in entries.items() if path}
 
     def _place(self, path: str) -> Path:
-        """Where a local object goes; its directory is made if it is missing."""
-        target = Path(self._root) / path
-        make_directories(target.parent)
-        return target
+        """Where an object is in its file system; what is there is a regular file, or nothing."""
+        place = self._folder(path.rpartition("/")[0], path) / path.rpartition("/")[2]
+        found = _status(place) if self._local else None
+        if found is not None and not stat.S_ISREG(found.st_mode):
+            raise self._foreign(path, found)
+        return place
 
-    def _remotely(self, call: Callable[[], _T]) -> _T:
-        """The value of ``call``; a network is given several chances, a disk that fails is not."""
-        return call() if self._local else retried(call)
+    def _folder(self, folder: str, path: str) -> Path:
+        """Where the folder of a path is in its file system; folders are directories, or nothing."""
+        if any(part in ("", ".", "..") or "\0" in part for part in path.split("/")):
+            raise StoreError(
+                "A name in the store leads out of it.",
+                where=f"{self.url}/{path}",
+                got="a name that is empty, '.' or '..'",
+                allowed="names of objects of this store",
+                remedy="Restore the store from a copy: somebody changed it. Or run into another --store.",
+                kind=ErrorKind.OBJECT_NAME,
+            )
+        place = Path(self._root)
+        for number, part in enumerate(parts := folder.split("/") if folder else [], start=1):
+            place /= part
+            found = _status(place) if self._local else None
+            if found is not None and not stat.S_ISDIR(found.st_mode):
+                raise self._foreign("/".join(parts[:number]), found)
+        return place
+
+    def _foreign(self, path: str, found: os.stat_result) -> StoreError:
+        return StoreError(
+            "Something else is in the place of an object of the store.",
+            where=f"{self.url}/{path}",
+            got=_KINDS.get(stat.S_IFMT(found.st_mode), "something unknown"),
+            allowed="directories and regular files; links are not followed",
+            remedy=_DELETE,
+            kind=ErrorKind.FOREIGN_OBJECT,
+        )
 
     @contextlib.contextmanager
     def _writing(self, path: str) -> Iterator[None]:
@@ -189,7 +309,7 @@ class ObjectTree:
         try:
             yield
         except Exception as error:
-            if self._local and not isinstance(error, OSError):
+            if isinstance(error, StoreError) or (self._local and not isinstance(error, OSError)):
                 raise
             if self._is_refusal(error):
                 raise InputError(
@@ -203,14 +323,15 @@ class ObjectTree:
             raise _passing("An object of the store could not be written.", where, error) from error
 
     @contextlib.contextmanager
-    def _reading(self, path: str) -> Iterator[None]:
+    def reading(self, path: str) -> Iterator[None]:
+        """Within it, what a file system raises becomes an error of whyspec, or FileNotFoundError."""
         where = f"{self.url}/{path}"
         try:
             yield
         except Exception as error:
             if isinstance(error, (FileNotFoundError, NotADirectoryError)) and fault_of(error) == "missing":
                 raise FileNotFoundError(where) from error
-            if self._local and not isinstance(error, OSError):
+            if isinstance(error, StoreError) or (self._local and not isinstance(error, OSError)):
                 raise
             if self._is_refusal(error):
                 raise InputError(
@@ -230,6 +351,63 @@ class ObjectTree:
             gone = isinstance(error, FileNotFoundError) and not Path(self._root).exists()
             return gone or (isinstance(error, OSError) and error.errno in _REFUSED)
         return fault_of(error) == "missing"  # no such bucket
+
+
+_DELETE = "Delete it, then run 'whyspec verify --repair', which makes what was there anew."
+
+_LAST_TIME = 253402300799
+"""The end of the year 9999: files may claim to be of later years, which dates cannot hold."""
+
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFREG: "a file",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def largest(path: str) -> int:
+    """Most bytes that an object of that path has."""
+    if path.startswith("ledger/plans/"):
+        return _LARGEST_PLAN
+    return _LARGEST_DOCUMENT if path.endswith(".json") else _LARGEST
+
+
+def _status(place: Path) -> os.stat_result | None:
+    """Of what is there, links not followed; ``None`` if nothing is."""
+    try:
+        return place.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def _files(folder: Path) -> Iterator[tuple[str, _Entry]]:
+    """Path below a folder, and entry, of everything in it that is no directory."""
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        with contextlib.suppress(FileNotFoundError), os.scandir(folder / prefix) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{prefix}{entry.name}/")
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
+                    yield f"{prefix}{entry.name}", _local_entry(entry.stat(follow_symlinks=False))
+
+
+def _local_entry(found: os.stat_result) -> _Entry:
+    size = found.st_size if stat.S_ISREG(found.st_mode) else FOREIGN
+    return _Entry(size, found.st_mtime)
+
+
+def _remote_entry(entry: dict[str, Any]) -> _Entry:
+    written = entry.get("mtime", entry.get("LastModified"))
+    if isinstance(written, datetime):
+        written = written.timestamp()
+    return _Entry(int(entry["size"]), written if isinstance(written, float | int) else None)
 
 
 def _passing(what: str, where: str, error: Exception) -> RetryError:

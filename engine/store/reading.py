@@ -15,12 +15,15 @@ from engine.attribution.explanation import Explanation
 from engine.store.blocks import BlockKind, BlockResult
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.configuration import RunConfiguration
-from engine.store.hierarchy import open_array
-from engine.store.ledger import Ledger, joined_rows
+from engine.store.entries import joined_rows
+from engine.store.ledger import Ledger, result_path
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
+from engine.store.routing import NO_MODEL
 from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of
+from engine.store.stored_arrays import REMEDY, StoredArray, array_damaged, open_array
 from models.errors import ErrorKind, InputError
+from models.row_status import RowStatus
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
 _OUTLIER_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("outlier",)}
@@ -57,7 +60,7 @@ class StoreView:
         """
         objects = ObjectTree(url)
         configuration = read_configuration(objects)
-        ledger = Ledger(objects)
+        ledger = Ledger(objects, configuration)
         # What refers to rows first: every row that is explained, or replaces another, is then a scored one.
         flagged: dict[str, NDArray[np.int64]] = {
             flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS
@@ -161,7 +164,7 @@ class StoreView:
                 remedy="List the outliers with 'whyspec query'.",
                 kind=ErrorKind.NO_OUTLIER,
             )
-        values = {name: self._array(spec.path)[number] for name, spec in EXPLANATIONS.items()}
+        values = {name: self._array(spec.path, number + 1)[number] for name, spec in EXPLANATIONS.items()}
         return Explanation.of(self.configuration.grid, scales_of(self.configuration), values)
 
     def read(self, path: str) -> NDArray[Any]:
@@ -175,15 +178,15 @@ class StoreView:
             raise self._no_column(path, tuple(BY_PATH))
         spec = BY_PATH[path]
         ranges = self.row_ranges if spec.kind == "score" else self.outlier_ranges
-        array = self._array(path)
-        parts = [np.asarray(array[start:stop]) for start, stop in _joined(ranges)]
-        if not parts:
-            return np.asarray(array[0:0])
-        return np.concatenate(parts)
+        array = self._array(path, max((stop for _, stop in ranges), default=0))
+        parts = [array[start:stop] for start, stop in _joined(ranges)]
+        values = np.concatenate(parts) if parts else array[0:0]
+        self._check_values(path, values)
+        return values
 
     def clusterings(self) -> tuple[str, ...]:
         """Names of the complete clusterings, sorted."""
-        return Ledger(self.objects).clustering_names()
+        return self._ledger.clustering_names()
 
     def clustering(self, name: str) -> StoredClustering:
         """A complete clustering.
@@ -192,10 +195,33 @@ class StoreView:
         ------
         InputError : there is none of that name.
         """
-        return read_clustering(self.objects, name)
+        return read_clustering(self.objects, self._ledger, name)
 
-    def _array(self, path: str) -> Any:
-        return open_array(self.objects, path)
+    @property
+    def _ledger(self) -> Ledger:
+        return Ledger(self.objects, self.configuration)
+
+    def _array(self, path: str, rows: int) -> StoredArray:
+        return open_array(self.objects, self.configuration, path, rows)
+
+    def _check_values(self, path: str, values: NDArray[Any]) -> None:
+        """Refuse values that refer to what the store has not."""
+        match path:
+            case "spectra/status":
+                allowed = np.isin(values, list(RowStatus))
+            case "scores/model" | "outliers/model":
+                allowed = (values >= NO_MODEL) & (values < len(self.configuration.models))
+            case "outliers/row":
+                allowed = np.isin(values, self._numbers("score"))
+            case _:
+                return
+        if not allowed.all():
+            wrong = int(values[~allowed][0])
+            got = f"the value {wrong}, which refers to nothing"
+            if path == "outliers/row" and wrong >= 0:
+                entry = result_path("score", wrong // self.configuration.block_rows)
+                got = f"row {wrong}, which is no spectrum of a finished block: see {entry}"
+            raise array_damaged(f"{self.url}/{path}", got, REMEDY)
 
     def _numbers(self, kind: BlockKind) -> NDArray[np.int64]:
         ranges = self.row_ranges if kind == "score" else self.outlier_ranges

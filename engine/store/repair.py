@@ -9,20 +9,23 @@ their objects are whole, else their score blocks are scored again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
+from engine.store.entries import FlaggedRows, ranges_of
 from engine.store.evidence import Evidence, Fault
-from engine.store.hierarchy import array_document, new_documents, open_array
-from engine.store.ledger import FlaggedRows, flags_path, ranges_of, result_path
+from engine.store.hierarchy import array_document, new_documents
+from engine.store.ledger import flags_path, result_path
 from engine.store.object_checks import block_of
 from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
 from engine.store.staging import staging_path
+from engine.store.stored_arrays import open_array
 from models.digests import digest_of
+from models.errors import ErrorKind, StoreError
 
 _SPECTRA = ("row", "redshift", "flux", "ivar", "model")
 """Arrays of an attribution block with its spectra exactly as they were scored."""
@@ -30,7 +33,7 @@ _SPECTRA = ("row", "redshift", "flux", "ivar", "model")
 
 @dataclass(frozen=True)
 class Repair:
-    """What must be done, in this order.
+    """What must be done, in this order; without arguments, nothing.
 
     Attributes
     ----------
@@ -47,16 +50,16 @@ class Repair:
     unrepairable : faults that only a copy of the store, or its user, can repair.
     """
 
-    documents: dict[str, bytes]
-    plans: tuple[AttributionPlan, ...]
-    flag_entries: tuple[FlaggedRows, ...]
-    flags: tuple[tuple[FlagName, int], ...]
-    orphans: tuple[str, ...]
-    score_blocks: tuple[ScoreBlock, ...]
-    own_spectra: tuple[AttributionBlock, ...]
-    needs: Mapping[int, frozenset[int]]
-    attribution_blocks: tuple[AttributionBlock, ...]
-    unrepairable: tuple[Fault, ...]
+    documents: Mapping[str, bytes] = field(default_factory=dict)
+    plans: tuple[AttributionPlan, ...] = ()
+    flag_entries: tuple[FlaggedRows, ...] = ()
+    flags: tuple[tuple[FlagName, int], ...] = ()
+    orphans: tuple[str, ...] = ()
+    score_blocks: tuple[ScoreBlock, ...] = ()
+    own_spectra: tuple[AttributionBlock, ...] = ()
+    needs: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    attribution_blocks: tuple[AttributionBlock, ...] = ()
+    unrepairable: tuple[Fault, ...] = ()
 
     @property
     def has_work(self) -> bool:
@@ -90,7 +93,13 @@ class Repair:
 
 
 def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
-    """Decide what is to be done about the faults of a store. Nothing is written."""
+    """Decide what is to be done about the faults of a store. Nothing is written.
+
+    Nothing is to be done while something else is in the place of an object: what somebody put there, somebody
+    must delete, and what lies behind it is not known.
+    """
+    if foreign := tuple(fault for fault in faults if fault.kind == ErrorKind.FOREIGN_OBJECT):
+        return Repair(unrepairable=foreign)
     bad = {fault.where for fault in faults}
     documents = {path: data for path, data in _documents(evidence).items() if path in bad}
     plans = _recovered_plans(evidence, bad)
@@ -140,7 +149,7 @@ def own_spectra(evidence: Evidence, block: AttributionBlock) -> SelectedSpectra:
     start, stop = block.first_row, block.first_row + block.spectra
     return SelectedSpectra(
         **{
-            name: np.asarray(open_array(evidence.objects, f"outliers/{name}")[start:stop])
+            name: open_array(evidence.objects, evidence.configuration, f"outliers/{name}")[start:stop]
             for name in _SPECTRA
         }
     )
@@ -170,17 +179,19 @@ def _flag_of(path: str) -> tuple[FlagName, int] | None:
 
 def _recovered_flags(evidence: Evidence, flag: FlagName, block: int, bad: set[str]) -> FlaggedRows:
     """A block's flagged rows from the object of the flags; none where that is damaged, too."""
-    spec, rows = FLAGS[flag], evidence.configuration.block_rows
+    spec, planned = FLAGS[flag], evidence.planned_blocks.get(("score", block))
     path = spec.object_path(block)
-    values, data = np.zeros(rows, dtype=np.bool_), b""
-    if path in evidence.sizes and f"{spec.path}/zarr.json" not in bad:
-        data = evidence.objects.get(path)
+    rows, data = np.empty(0, np.int64), b""
+    if planned is not None and evidence.is_file(path) and f"{spec.path}/zarr.json" not in bad:
+        first = planned.first_row
         try:
-            values = np.asarray(open_array(evidence.objects, spec.path)[block * rows : (block + 1) * rows])
-        except (ValueError, RuntimeError):
-            data = b""  # its checksum or its compression says that it is damaged
+            array = open_array(evidence.objects, evidence.configuration, spec.path)
+            rows = np.flatnonzero(array[first : first + planned.spectra]) + first
+            data = evidence.objects.get(path)
+        except StoreError:
+            rows = np.empty(0, np.int64)  # its checksum or its compression says that it is damaged
     written = WrittenObject(path, len(data), digest_of(data))
-    return FlaggedRows(flag, block, ranges_of(np.flatnonzero(values) + block * rows), written)
+    return FlaggedRows(flag, block, ranges_of(rows), written)
 
 
 def _recovered_plans(evidence: Evidence, bad: set[str]) -> tuple[AttributionPlan, ...]:
@@ -193,11 +204,12 @@ def _recovered_plans(evidence: Evidence, bad: set[str]) -> tuple[AttributionPlan
     spec, capacity = BY_PATH["outliers/row"], evidence.configuration.outlier_block_rows
     plans = []
     for digest, blocks in lost.items():
-        if bad & {f"{spec.path}/zarr.json", *map(spec.object_path, blocks)}:
+        first, stop = min(blocks), max(blocks) + 1
+        if len(blocks) < stop - first or bad & {f"{spec.path}/zarr.json", *map(spec.object_path, blocks)}:
             continue
-        array = open_array(evidence.objects, spec.path)
-        rows = np.asarray(array[min(blocks) * capacity : (max(blocks) + 1) * capacity])
-        plan = AttributionPlan(min(blocks), capacity, tuple(rows[rows >= 0].tolist()))
+        array = open_array(evidence.objects, evidence.configuration, spec.path)
+        rows = array[first * capacity : stop * capacity]
+        plan = AttributionPlan(first, capacity, tuple(rows[rows >= 0].tolist()))
         if plan.digest == digest:
             plans.append(plan)
     return tuple(plans)

@@ -27,7 +27,6 @@ from dataclasses import dataclass
 from engine.store.lock_holder import LockHolder, LockRecord
 from engine.store.objects import ObjectTree
 from engine.store.run_state import RunState
-from models.atomic_files import PARTIAL
 from models.errors import ConfigurationError, ErrorKind, RetryError, StoreError, WhyspecError
 
 LOCKS = "ledger/lock"
@@ -79,7 +78,7 @@ def found_lock(objects: ObjectTree) -> FoundLock | None:
         if not generations:
             return None
         with contextlib.suppress(FileNotFoundError):  # released in between: look again
-            data = objects.get(lock_path(max(generations)))
+            data = _content(objects, lock_path(max(generations)))
             return FoundLock(max(generations), data, _record(objects, max(generations), data))
 
 
@@ -216,7 +215,7 @@ class RunLock:
 
     def _get(self, generation: int) -> bytes:
         try:
-            return self._objects.get(lock_path(generation))
+            return _content(self._objects, lock_path(generation))
         except FileNotFoundError:
             return b""
 
@@ -253,9 +252,29 @@ def run_lock(
         lock.release()
 
 
+def generation_of(path: str) -> int | None:
+    """The generation of the lock of that path; ``None`` for what cannot be a lock."""
+    name = path.removeprefix(f"{LOCKS}/").removesuffix(".json")
+    if not name.isdecimal() or len(name) > _DIGITS or lock_path(int(name)) != path:
+        return None
+    return int(name)
+
+
+_DIGITS = 16
+"""Of the largest generation: enough for a lock in every microsecond of a century."""
+
+
 def _generations(objects: ObjectTree) -> list[int]:
-    names = (path.removeprefix(f"{LOCKS}/").removesuffix(".json") for path in objects.sizes(LOCKS))
-    return [int(name) for name in names if name.isdecimal() and not name.endswith(PARTIAL)]
+    found = (generation_of(path) for path in objects.sizes(LOCKS))
+    return [each for each in found if each is not None]
+
+
+def _content(objects: ObjectTree, path: str) -> bytes:
+    """The bytes of a lock; none where something else is in its place: nobody holds the store by that."""
+    try:
+        return objects.get(path)
+    except StoreError:
+        return b""
 
 
 def _record(objects: ObjectTree, generation: int, data: bytes) -> LockRecord | None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+import math
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
+
+from pydantic import Field
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,40 +30,26 @@ class RunState:
     """
 
     stage: str = ""
-    files_listed: int = 0
-    files: int = 0
-    blocks_done: int = 0
-    blocks: int = 0
-    spectra_done: int = 0
-    spectra: int = 0
-    outliers: int = 0
-    explained: int = 0
-    retries: int = 0
-    quarantined: int = 0
-    spectra_per_second: float = 0.0
+    files_listed: _Count = 0
+    files: _Count = 0
+    blocks_done: _Count = 0
+    blocks: _Count = 0
+    spectra_done: _Count = 0
+    spectra: _Count = 0
+    outliers: _Count = 0
+    explained: _Count = 0
+    retries: _Count = 0
+    quarantined: _Count = 0
+    spectra_per_second: _Rate = 0.0
 
     @property
     def seconds_left(self) -> float | None:
         """Seconds until the stage ends, at its speed so far; ``None`` if unknown."""
         if self.spectra_per_second <= 0 or not self.spectra:
             return None
-        return (self.spectra - self.spectra_done) / self.spectra_per_second
+        left = (self.spectra - self.spectra_done) / self.spectra_per_second
+        return left if math.isfinite(left) else None
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description."""
+        """A JSON-ready description, in which a lock keeps the state."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> RunState:
-        """The state that :meth:`to_dict` described.
-
-        Raises
-        ------
-        TypeError, ValueError : ``body`` does not describe one.
-        """
-        numbers = {field.name for field in fields(cls)} - {"stage"}
-        if not numbers >= set(body) - {"stage"} or not all(
-            isinstance(body[name], int | float) for name in set(body) & numbers
-        ):
-            raise ValueError(f"not the state of a run: {sorted(body)}")
-        return cls(**{**body, "stage": str(body["stage"])})

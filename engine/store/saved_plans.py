@@ -99,7 +99,7 @@ class ScorePlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        """A JSON-ready description, in which the ledger keeps the plan."""
         return {
             "kind": "score-plan",
             "number": self.number,
@@ -110,19 +110,6 @@ class ScorePlan:
             "files": [{name: getattr(file, name) for name in _FILE_FIELDS} for file in self.files],
             "refused": [asdict(file) for file in self.refused],
         }
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> ScorePlan:
-        """The plan that :meth:`to_dict` described."""
-        return cls(
-            root=str(body["root"]),
-            layout=str(body["layout"]),
-            first_block=int(body["first_block"]),
-            capacity=int(body["capacity"]),
-            files=tuple(SourceFile(**file) for file in body["files"]),
-            refused=tuple(RefusedFile(**file) for file in body["refused"]),
-            number=int(body["number"]),
-        )
 
 
 @dataclass(frozen=True)
@@ -168,15 +155,10 @@ class AttributionPlan:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description; :meth:`from_dict` is its inverse."""
+        """A JSON-ready description, in which the ledger keeps the plan."""
         return {
             "kind": "attribution-plan",
             "first_block": self.first_block,
             "capacity": self.capacity,
             "rows": list(self.rows),
         }
-
-    @classmethod
-    def from_dict(cls, body: dict[str, Any]) -> AttributionPlan:
-        """The plan that :meth:`to_dict` described."""
-        return cls(int(body["first_block"]), int(body["capacity"]), tuple(int(row) for row in body["rows"]))

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.entries import FlaggedRows, joined_rows
 from engine.store.file_versions import FileVersion, rows_to_mark, versions_by_url
-from engine.store.ledger import FlaggedRows, Ledger, OnDamage, joined_rows, raised
+from engine.store.ledger import Ledger
+from engine.store.objects import OnDamage, raised
 from engine.store.saved_plans import AttributionPlan, ScorePlan, in_order
 from engine.store.schema import FLAGS, FlagName
 

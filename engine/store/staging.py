@@ -20,6 +20,8 @@ _DTYPES = {
     "model": np.int8,
 }
 
+_SPECTRA = ("flux", "ivar")
+
 
 def staging_path(block: int) -> str:
     """Path of the staging object of a score block."""
@@ -33,8 +35,8 @@ def staged_bytes(selected: SelectedSpectra) -> bytes:
     )
 
 
-def unstaged(data: bytes, where: str) -> SelectedSpectra:
-    """What :func:`staged_bytes` was given.
+def unstaged(data: bytes, where: str, pixels: int) -> SelectedSpectra:
+    """What :func:`staged_bytes` was given: spectra of so many pixels.
 
     Raises
     ------
@@ -44,6 +46,9 @@ def unstaged(data: bytes, where: str) -> SelectedSpectra:
         arrays = load(data)
         if any(arrays[name].dtype != dtype for name, dtype in _DTYPES.items()):
             raise ValueError({name: str(array.dtype) for name, array in arrays.items()})
+        count = len(arrays["row"])
+        if any(arrays[name].shape != (count, pixels)[: 1 + (name in _SPECTRA)] for name in _DTYPES):
+            raise ValueError({name: array.shape for name, array in arrays.items()})
         return SelectedSpectra(**{name: arrays[name] for name in _DTYPES})
     except Exception as error:  # safetensors raises its own type, which derives from Exception
         raise StoreError(

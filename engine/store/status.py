@@ -104,7 +104,7 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
     """
     objects = ObjectTree(url)
     configuration = read_configuration(objects)
-    snapshot = Snapshot.read(Ledger(objects))
+    snapshot = Snapshot.read(Ledger(objects, configuration))
     score, attribution = snapshot.scored.values(), snapshot.explained.values()
     return StoreStatus(
         url=url,

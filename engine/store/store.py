@@ -7,7 +7,6 @@ coordinator grows arrays, flags rows and writes the ledger.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,16 +18,19 @@ from engine.spectra.rows import COLUMNS
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
 from engine.store.configuration import RunConfiguration
-from engine.store.hierarchy import array_document, encode_block, group_document, new_documents, open_array
-from engine.store.ledger import FlaggedRows, Ledger, ranges_of
+from engine.store.entries import FlaggedRows, ranges_of
+from engine.store.hierarchy import array_document, encode_block, group_document, new_documents
+from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
 from engine.store.schema import ARRAYS, EXPLANATIONS, FLAGS, ArraySpec, FlagName, arrays_of, scales_of
 from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
+from engine.store.stored_arrays import open_array, stored_length
 from models.atomic_files import PARTIAL
 from models.errors import BugError, ConfigurationError, ErrorKind, InputError, StoreError
+from models.json_text import read_json
 
 _SCORE_FIELDS = (
     "model",
@@ -55,7 +57,7 @@ class Store:
     def __init__(self, objects: ObjectTree, configuration: RunConfiguration) -> None:
         self.objects = objects
         self.configuration = configuration
-        self.ledger = Ledger(objects)
+        self.ledger = Ledger(objects, configuration)
         self._blocks = {"score": 0, "attribution": 0}
 
     def __reduce__(self) -> tuple[type[Store], tuple[ObjectTree, RunConfiguration]]:
@@ -108,15 +110,14 @@ class Store:
         For the coordinator, before any writer starts: a resize during a write loses data.
         """
         wanted = {"score": score_blocks, "attribution": attribution_blocks}
-        documents = self.objects.get_all([f"{spec.path}/zarr.json" for spec in ARRAYS])
         longer = []
         for spec in ARRAYS:
-            path = f"{spec.path}/zarr.json"
             length = wanted[spec.kind] * spec.shard_shape(self.configuration)[0]
-            if json.loads(documents[path])["shape"][0] < length:
-                longer.append((path, array_document(spec, self.configuration, length)))
+            if stored_length(self.objects, self.configuration, spec.path) < length:
+                document = array_document(spec, self.configuration, length)
+                longer.append((f"{spec.path}/zarr.json", document))
         self.objects.put_all(longer)
-        root = json.loads(self.objects.get("zarr.json"))
+        root = read_json(self.objects.get("zarr.json"))
         if root.get("consolidated_metadata"):
             # Someone consolidated the store: readers would now be shown the old shapes.
             self.objects.put("zarr.json", group_document(root["attributes"]))
@@ -316,10 +317,7 @@ class Store:
         return [path for path in self.objects.sizes("staging") if path.endswith(".safetensors")]
 
     def _check(self, block: ScoreBlock | AttributionBlock, count: int) -> None:
-        capacity = {
-            "score": self.configuration.block_rows,
-            "attribution": self.configuration.outlier_block_rows,
-        }[block.kind]
+        capacity = self.configuration.rows_per_block(block.kind)
         what = f"{block.kind} block {block.index}"
         if block.capacity != capacity or not 0 < count == block.spectra <= capacity:
             raise BugError(
@@ -332,8 +330,8 @@ class Store:
         if block.index >= self._blocks[block.kind]:
             # Another process may have grown the arrays since this one looked.
             spec = arrays_of(block.kind)[-1]
-            shape = json.loads(self.objects.get(f"{spec.path}/zarr.json"))["shape"]
-            self._blocks[block.kind] = shape[0] // capacity
+            rows = stored_length(self.objects, self.configuration, spec.path)
+            self._blocks[block.kind] = rows // capacity
         if not 0 <= block.index < self._blocks[block.kind]:
             raise BugError(
                 "The store has no room for the block.",
@@ -376,12 +374,12 @@ class Store:
 
     def _read_rows(self, path: str, rows: NDArray[np.int64]) -> NDArray[Any]:
         # Opened anew each time: an array that was opened earlier keeps its earlier shape.
-        return np.asarray(open_array(self.objects, path).get_orthogonal_selection((rows,)))
+        return open_array(self.objects, self.configuration, path).rows(rows)
 
     def _staged_block(self, block: int) -> SelectedSpectra:
         path = staging_path(block)
         try:
-            return unstaged(self.objects.get(path), f"{self.url}/{path}")
+            return unstaged(self.objects.get(path), f"{self.url}/{path}", self.configuration.grid.size)
         except FileNotFoundError as error:
             raise _staging_missing(self.url, path, "no such object") from error
 

@@ -7,13 +7,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.store.content_checks import content_faults
-from engine.store.evidence import Evidence, Fault
+from engine.store.evidence import Evidence, Fault, fault_of
 from engine.store.ledger import Ledger
 from engine.store.object_checks import (
     digest_faults,
     document_faults,
     entry_faults,
     expected_objects,
+    flag_faults,
+    foreign_faults,
     lock_faults,
     staging_faults,
     uncommitted_blocks,
@@ -90,24 +92,23 @@ def examine(
     InputError, StoreError : see :func:`verify`.
     """
     configuration = read_configuration(objects)
-    ledger = Ledger(objects)
+    ledger = Ledger(objects, configuration)
     damaged: list[StoreError] = []
     snapshot, clusterings = Snapshot.read(ledger, damaged.append), ledger.clusterings(damaged.append)
     evidence = Evidence(objects, configuration, snapshot, clusterings, tuple(damaged), objects.sizes(), lock)
-    faults = [
-        Fault("ledger-damaged", error.where.removeprefix(f"{objects.url}/"), error.got, error.remedy)
-        for error in evidence.damaged
-    ]
+    faults = [fault_of(error, objects.url) for error in evidence.damaged]
     expected = expected_objects(evidence)
+    faults += foreign_faults(evidence)
     faults += lock_faults(evidence)
     faults += document_faults(evidence)
     faults += digest_faults(evidence, expected, progress)
     bad = {fault.where for fault in faults}
     faults += entry_faults(evidence)
+    faults += flag_faults(evidence)
     faults += unexpected_faults(evidence, expected)
     faults += staging_faults(evidence)
     faults += content_faults(evidence, bad)
-    return evidence, tuple(sorted(faults, key=lambda fault: (fault.where, fault.kind)))
+    return evidence, tuple(sorted(set(faults), key=lambda fault: (fault.where, fault.kind)))
 
 
 def report_of(url: str, evidence: Evidence, faults: tuple[Fault, ...]) -> VerifyReport:
@@ -118,7 +119,7 @@ def report_of(url: str, evidence: Evidence, faults: tuple[Fault, ...]) -> Verify
         score_blocks=len(evidence.snapshot.scored),
         attribution_blocks=len(evidence.snapshot.explained),
         objects=sum(path in evidence.sizes for path in expected),
-        bytes=sum(evidence.sizes.get(path, 0) for path in expected),
+        bytes=sum(max(evidence.sizes.get(path, 0), 0) for path in expected),
         faults=faults,
         leftovers=tuple(path for path in evidence.sizes if path.endswith(PARTIAL)),
         run=str(evidence.lock) if evidence.is_under_way else "",

@@ -186,7 +186,7 @@ class _Work:
             snapshot = snapshot.with_plan(lost)
         for entry in plan.flag_entries:
             ledger.save_flags(entry)
-            if not entry.ranges:
+            if not entry.ranges and ("score", entry.block) in evidence.planned_blocks:
                 store.write_flags(entry.flag, entry.block)
         snapshot = snapshot.with_flags(plan.flag_entries)
         for flag, block in plan.flags:
@@ -273,7 +273,7 @@ def _stage(store: Store, selected: SelectedSpectra) -> list[str]:
         path = staging_path(index)
         part = selected.take(selected.row // block_rows == index)
         try:
-            there = unstaged(store.objects.get(path), f"{store.url}/{path}")
+            there = unstaged(store.objects.get(path), f"{store.url}/{path}", selected.flux.shape[1])
             both = (there, part.take(~np.isin(part.row, there.row)))
             part = SelectedSpectra.concatenate(selected.flux.shape[1], both)
             part = part.take(np.argsort(part.row, kind="stable"))

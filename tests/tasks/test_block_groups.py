@@ -19,6 +19,7 @@ from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from models.errors import RetryError, StoreError
 from tasks.block_groups import run_group, submit_group
+from tests.engine.store.store_builders import configuration
 from tests.failing_executor import FailingExecutor, Seen, blocks
 from tests.servers.prefect import PrefectServer
 
@@ -39,7 +40,7 @@ def settled_tasks(prefect: PrefectServer, run: UUID) -> list[TaskRun]:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(ObjectTree(str(tmp_path)))
+    return Ledger(ObjectTree(str(tmp_path)), configuration())
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
-from engine.clustering.stored import ClusteringSummary, read_store_clustering
+from engine.clustering.stored import read_store_clustering
+from engine.store.clusters import write_clustering
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import InputError, StoreError
@@ -78,6 +79,9 @@ def test_no_store_is_an_input_error(tmp_path: Path) -> None:
         cluster_store(str(tmp_path / "nothing.zarr"), FAST)
 
 
-def test_damaged_attributes_are_told() -> None:
-    with pytest.raises(StoreError, match="Run 'whyspec cluster' again"):
-        ClusteringSummary.from_dict({"name": "x"})
+def test_damaged_attributes_are_told(store: SyntheticStore) -> None:
+    opened = Store.open(store.url)
+    write_clustering(opened, "damaged", (), {"summary": {"name": "x"}})
+    with pytest.raises(StoreError, match=r"clusters/damaged(.|\n)*Run 'whyspec cluster' again"):
+        read_store_clustering(StoreView.open(store.url), "damaged")
+    opened.ledger.drop_clustering("damaged")

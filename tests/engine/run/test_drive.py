@@ -28,6 +28,7 @@ from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from models.errors import RetryError, StoreError
+from tests.engine.store.store_builders import configuration
 from tests.failing_executor import FailingExecutor, Seen, block, blocks
 
 AWAY = RetryError("The store did not answer.", where="store")
@@ -35,7 +36,7 @@ AWAY = RetryError("The store did not answer.", where="store")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(ObjectTree(str(tmp_path)))
+    return Ledger(ObjectTree(str(tmp_path)), configuration())
 
 
 @pytest.fixture

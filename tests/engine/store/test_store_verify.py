@@ -39,7 +39,7 @@ def faults(store):
 
 
 def amended(store, path, **changes):
-    body = read_checksummed(store.objects.get(path), path, "")
+    body = json.loads(read_checksummed(store.objects.get(path), path, ""))
     store.objects.put(path, checksummed({**body, **changes}))
 
 
@@ -155,7 +155,7 @@ def test_a_block_of_no_plan(store):
 
 def test_an_entry_that_leaves_an_array_out(store):
     path = "ledger/score/00000000.json"
-    body = read_checksummed(store.objects.get(path), path, "")
+    body = json.loads(read_checksummed(store.objects.get(path), path, ""))
     kept = [each for each in body["objects"] if not each["path"].startswith("spectra/ra/")]
     amended(store, path, objects=kept)
     assert ("entry-incomplete", path) in faults(store)

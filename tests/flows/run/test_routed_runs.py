@@ -16,9 +16,9 @@ from engine.spectra.normalisation import normalise
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
 from engine.store.ledger import Ledger
-from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.status import status_of
+from engine.store.store import Store
 from engine.store.verify import verify
 from engine.surveys.reading import read_spectra
 from flows.run.preparation import prepare
@@ -96,7 +96,7 @@ def test_each_row_has_the_model_of_its_class(done: RunSummary, model: Path, star
 
 
 def _ledger(done: RunSummary) -> Ledger:
-    return Ledger(ObjectTree(done.store))
+    return Store.open(done.store).ledger
 
 
 def test_each_outlier_is_explained_by_its_model(done: RunSummary, model: Path, stars: Path) -> None:

@@ -46,4 +46,4 @@ def test_a_run_from_the_listing_to_the_last_explanation() -> None:
     happens(BlockDone(EXPLAINED))
     state = first.state()
     assert (state.stage, state.outliers, state.explained) == ("explain outliers", 2, 2)
-    assert RunState.from_dict(state.to_dict()) == state
+    assert RunState(**state.to_dict()) == state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pytest
 from engine.run.executor import WorkerRecipe
 from engine.run.plan import begin, begin_attribution, gone_rows
 from engine.store.blocks import AttributionBlock, ScoreBlock
+from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.ledger import result_path
 from engine.store.reading import StoreView
 from engine.store.run_lock import run_lock
@@ -312,3 +314,40 @@ def test_a_repair_waits_for_nobody_unless_asked_and_takes_the_lock(patched: Patc
         repaired(patched)
     with pytest.raises(InputError, match="no whyspec store"):
         repair(str(patched.store / "nothing"), Settings())
+
+
+def test_nothing_is_repaired_while_something_else_is_in_the_place_of_an_object(
+    patched: Patched, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inside, pipe = patched.store / "scores/score", patched.store / "ledger/score/00000002.json"
+    outside = tmp_path / "outside"
+    inside.rename(outside)
+    (outside / "c/1").unlink()
+    inside.symlink_to(outside)
+    pipe.unlink()
+    os.mkfifo(pipe)
+    spoil(patched.store / "outliers/maps/zarr.json")
+    before = tree_bytes(outside)
+    assert run_command(["verify", patched.url, "--repair", "--json"]) == 65
+    told = json.loads(capsys.readouterr().out)
+    left = {(fault["kind"], fault["where"]) for fault in told["unrepairable"]}
+    assert left == {("foreign-object", "scores/score"), ("foreign-object", "ledger/score/00000002.json")}
+    assert tree_bytes(outside) == before
+    inside.unlink()
+    outside.rename(inside)
+    pipe.unlink()
+    assert repaired(patched).ok
+    assert patched.is_as_it_was()
+
+
+def test_an_entry_that_names_what_is_outside_is_made_again(patched: Patched, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not of the store")
+    path = patched.store / "ledger/score/00000001.json"
+    body = json.loads(read_checksummed(path.read_bytes(), "", ""))
+    body["objects"][0]["path"] = "../secret"
+    path.write_bytes(checksummed(body))
+    done = repaired(patched)
+    assert ("object-name", "../secret") in {(fault.kind, fault.where) for fault in done.before.faults}
+    assert done.ok
+    assert patched.is_as_it_was()
+    assert (tmp_path / "secret").read_text() == "not of the store"
