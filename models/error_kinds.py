@@ -49,6 +49,7 @@ class ErrorKind(StrEnum):
     TOO_DEEP = "too-deep"
     FILE_NAME = "file-name"
     NOT_INTEGERS = "not-integers"
+    TOO_LARGE = "too-large"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"
@@ -100,6 +101,7 @@ class ErrorKind(StrEnum):
     UNKNOWN_LAYOUT = "unknown-layout"
     UNREADABLE_PATH = "unreadable-path"
     UNREADABLE_SPECTRUM = "unreadable-spectrum"
+    URL_SCHEME = "url-scheme"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -171,6 +173,7 @@ class ErrorKind(StrEnum):
     WORKERS = "workers"
     WORKERS_NOT_READY = "workers-not-ready"
     ATTRIBUTION_SETTINGS = "attribution-settings"
+    PROXY = "proxy"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

@@ -10,17 +10,26 @@ Range = tuple[int, int]
 """Offset and length."""
 
 
+class WholeFile(bytes):
+    """All bytes of a file of which a range was asked for: the server knows no ranges."""
+
+    __slots__ = ()
+
+
 class RangeSource(Protocol):
     """A source of byte ranges; several threads may read at the same time.
 
     Attributes
     ----------
-    size : of the content in bytes; None where it is known only at the end.
     seeks_cheaply : whether many small reads cost no more than one large one.
     """
 
-    size: int | None
     seeks_cheaply: bool
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the content; None where it is known only at the end."""
+        ...
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes at each range; shorter where the file ends before."""

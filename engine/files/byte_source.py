@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine.files.byte_ranges import ByteSource, Range
-from engine.files.file_systems import description_of, fault_of, open_file_system, retried
+from engine.files.byte_ranges import ByteSource, Range, WholeFile
+from engine.files.file_systems import check_size, description_of, fault_of, open_file_system, retried
 from engine.files.gzip_source import GzipBytes
 from engine.files.prefetched_ranges import FIRST_READ, SMALL_FILE, PrefetchedRanges
 from models.errors import ErrorKind, QuarantineError, RetryError
@@ -115,6 +115,7 @@ class _RemoteBytes:
         self._filesystem, self._path = open_file_system(url)
         size = retried(lambda: self._filesystem.info(self._path)).get("size")
         self.size: int | None = None if size is None else int(size)
+        check_size(url, self.size or 0)
         self._whole: bytes | None = None
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
@@ -142,8 +143,8 @@ class _RemoteBytes:
                 if isinstance(data, BaseException):
                     failures.append(data)
                     continue
-                if len(data) > end - start:
-                    self._whole = data = bytes(data)
+                if isinstance(data, WholeFile):
+                    self._whole, self.size = data, len(data)
                     data = data[start:end]
                 found[start, end] = data
             if failures:

@@ -8,22 +8,29 @@ finds its own.
 No request waits for ever: :data:`CONNECT_SECONDS` for a connection, :data:`READ_SECONDS` between two pieces
 of an answer. A whole answer may take as long as it needs, because files are large and networks slow; aiohttp
 would end it after five minutes.
+
+Web servers and buckets are reached by the proxy of the environment (:mod:`engine.files.proxies`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Literal, TypeVar
 
 import fsspec
 
+from engine.files.proxies import proxy_of
 from engine.files.retries import growing_pauses, with_retries
 from models.credentials import refuse_credentials
-from models.errors import ErrorKind, InputError
+from models.errors import ErrorKind, InputError, QuarantineError
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
+
+LARGEST = 1 << 40
+"""Bytes of the largest file that is read."""
 
 ATTEMPTS = 4
 """Times that a request is made while its fault may pass."""
@@ -34,7 +41,9 @@ FIRST_PAUSE = 0.5
 Fault = Literal["missing", "refused", "passing", "other"]
 
 _BACK_ENDS = {"aiohttp", "botocore", "aiobotocore", "s3fs", "fsspec", "urllib3"}
+_HTTP = ("http", "https")
 _S3 = ("s3", "s3a")
+_S3_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _PASSING_STATUS = {408, 421, 425, 429}
 
 _T = TypeVar("_T")
@@ -45,11 +54,27 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
     Raises
     ------
-    InputError : the URL holds credentials, which would end up in stores and logs.
-    ValueError, ImportError : there is no such protocol, or its package is not installed.
+    InputError : the URL holds credentials, which would end up in stores and logs; or there is no such
+        protocol, or its package is not installed (``url-scheme``).
+    ConfigurationError : the proxy of the environment is none for HTTP.
     """
     refuse_credentials(url)
-    filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
+    try:
+        if _protocol(url) in _HTTP:
+            # Imported here: its library is an extra.
+            from engine.files.http_files import HttpFiles
+
+            return HttpFiles(**storage_options(url)), url
+        filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
+    except (ValueError, ImportError) as error:
+        raise InputError(
+            "A URL has a scheme that cannot be opened here.",
+            where=url,
+            got=error,
+            allowed="a path, or a URL that fsspec opens, e.g. s3://bucket/path",
+            remedy="Check the part before '://'. S3 and the web need extras: pip install whyspec[s3,http].",
+            kind=ErrorKind.URL_SCHEME,
+        ) from error
     if _protocol(url) in _S3:
         # Calls are retried here; five tries of each by s3fs would be twenty minutes of a silent file.
         filesystem.retries = 1
@@ -57,23 +82,48 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
 
 def storage_options(url: str) -> dict[str, Any]:
-    """Options of fsspec, and of Zarr through it, for a URL; the user's own configuration overrides them."""
+    """Options of fsspec, and of Zarr through it, for a URL; the user's own configuration overrides them.
+
+    Raises
+    ------
+    ConfigurationError : the proxy of the environment is none for HTTP.
+    """
     protocol = _protocol(url)
     given = {**fsspec.config.conf.get(protocol, {})}
-    if protocol in ("http", "https"):
-        return {"client_kwargs": {"timeout": _http_timeout(), **given.get("client_kwargs", {})}}
+    if protocol in _HTTP:
+        client = {"timeout": _http_timeout(), **given.get("client_kwargs", {})}
+        return {"client_kwargs": client, "proxy": given.get("proxy", proxy_of(url) or None)}
     if protocol in _S3:
         ours: dict[str, Any] = {
             "config_kwargs": {
                 "connect_timeout": CONNECT_SECONDS,
                 "read_timeout": READ_SECONDS,
                 "retries": {"mode": "standard", "total_max_attempts": 2},
+                "proxies": _s3_proxies(given),
             }
         }
         if not {"anon", "key", "secret", "token", "profile"} & given.keys() and not has_credentials():
             ours["anon"] = True
         return {name: value for name, value in ours.items() if name not in given}
     return {}
+
+
+def check_size(url: str, size: int, limit: int = LARGEST) -> None:
+    """Refuse a file, or an answer of a server, of more than ``limit`` bytes.
+
+    Raises
+    ------
+    QuarantineError : it has more (``too-large``).
+    """
+    if size > limit:
+        raise QuarantineError(
+            "A server sends more bytes than a file of spectra has.",
+            where=url,
+            got=f"{size} bytes or more",
+            allowed=f"{limit} bytes",
+            remedy="Download the file and give its path. If it is no larger, tell the server's keeper.",
+            kind=ErrorKind.TOO_LARGE,
+        )
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -118,6 +168,14 @@ def retried(call: Callable[[], _T]) -> _T:
         growing_pauses(FIRST_PAUSE, ATTEMPTS - 1),
         retry_on=lambda error: fault_of(error) == "passing",
     )
+
+
+def _s3_proxies(given: Mapping[str, Any]) -> dict[str, str]:
+    """The proxy to the server of buckets, by the scheme of its URL."""
+    client = given.get("client_kwargs", {})
+    named = [given.get("endpoint_url"), client.get("endpoint_url"), *map(os.environ.get, _S3_ENDPOINTS)]
+    proxy = proxy_of(next(filter(None, named), "https://s3.amazonaws.com"))
+    return {"http": proxy, "https": proxy} if proxy else {}
 
 
 def _protocol(url: str) -> str:

@@ -30,7 +30,11 @@ class PrefetchedRanges:
         self._source = source
         self._segments = Segments()
         self._lock = threading.Lock()
-        self.size = source.size
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the content; None where it is known only at the end."""
+        return self._source.size
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
         """The bytes at each range; shorter where the content ends before."""

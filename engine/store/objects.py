@@ -68,17 +68,7 @@ class ObjectTree:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/") if len(url) > 1 else url
-        try:
-            self._fs, self._root = open_file_system(self.url)
-        except (ValueError, ImportError) as error:
-            raise InputError(
-                "The store's URL has a scheme that cannot be opened here.",
-                where=url,
-                got=error,
-                allowed="a path, or a URL that fsspec opens, e.g. s3://bucket/store.zarr",
-                remedy="Check the part before '://'; S3 needs the package s3fs (extra 's3').",
-                kind=ErrorKind.STORE_URL,
-            ) from error
+        self._fs, self._root = open_file_system(self.url)
         self._local = isinstance(self._fs, LocalFileSystem)
 
     def __reduce__(self) -> tuple[type[ObjectTree], tuple[str]]:

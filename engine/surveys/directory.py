@@ -22,6 +22,9 @@ SUFFIXES = (".fits", ".fits.gz", ".fit", ".fits.fz")
 DEEPEST = 16
 """How many directories deep a tree behind a URL is walked: a server may link a directory to itself."""
 
+LARGEST_INDEX = 1 << 30
+"""Bytes of the largest answer of a web server that is taken for the index of a directory."""
+
 _LISTINGS = 32  # directories asked for at the same time
 
 
@@ -41,11 +44,11 @@ def kind_of(url: str) -> str:
     if is_local(url):
         path = local_path(url)
         return "directory" if path.is_dir() else "file" if path.exists() else ""
-    filesystem, path_in = open_file_system(url)
     is_file = name_of(url).endswith(SUFFIXES)
     with _listing(url):
+        filesystem, path_in = open_file_system(url)
         try:
-            kind = retried(lambda: filesystem.info(path_in))["type"]
+            info = retried(lambda: filesystem.info(path_in))
         except Exception as error:
             if isinstance(error, FileNotFoundError) and fault_of(error) == "missing":
                 return ""
@@ -53,9 +56,10 @@ def kind_of(url: str) -> str:
                 return "directory"
             raise
         # Over HTTP everything is a file; what lists further links is as good as a directory.
-        if kind == "file" and not is_file and filesystem.isdir(path_in):
-            kind = "directory"
-    return "directory" if kind == "directory" else "file"
+        may_list = info["type"] == "file" and not is_file and (info.get("size") or 0) < LARGEST_INDEX
+        if info["type"] == "directory" or (may_list and filesystem.isdir(path_in)):
+            return "directory"
+    return "file"
 
 
 def subdirectory(root: str, *names: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import gzip
 import html
 import re
 import socket
@@ -41,13 +42,16 @@ class Fault:
 
     ``status`` answers with ``code``; ``hang`` keeps silent for ``seconds``, then closes; ``cut`` closes
     after ``share`` of the body; ``whole`` answers 200 with the whole file whatever range was asked;
-    ``flip`` changes the byte in the middle of the body.
+    ``flip`` changes the byte in the middle of the body. ``chunked`` sends the whole file without its length,
+    ``encoded`` compressed too, as ``encoding`` says; ``labelled`` only says that the file is so encoded.
+    ``endless`` announces an exbibyte and sends zeros until the client goes away.
     """
 
-    kind: Literal["status", "hang", "cut", "whole", "flip"]
+    kind: Literal["status", "hang", "cut", "whole", "flip", "chunked", "encoded", "labelled", "endless"]
     code: int = 503
     seconds: float = 60.0
     share: float = 0.5
+    encoding: str = "gzip"
 
 
 @dataclass
@@ -229,6 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(path, 200, _index(path, target), {"Content-Type": "text/html;charset=UTF-8"})
             else:
                 self._send(path, 403, b"Forbidden")
+        elif fault is not None and fault.kind in ("chunked", "encoded", "endless"):
+            self._send_whole(path, target, fault)
         else:
             self._send_file(path, target, fault)
 
@@ -243,6 +249,30 @@ class _Handler(BaseHTTPRequestHandler):
         if sent:
             self.wfile.write(body)
 
+    def _send_whole(self, path: str, target: Path, fault: Fault) -> None:
+        """A file, or zeros without end, of a server that knows neither ranges nor lengths."""
+        body = target.read_bytes()
+        self.send_response(200)
+        if fault.kind == "encoded":
+            body = gzip.compress(body) if fault.encoding == "gzip" else body
+            self.send_header("Content-Encoding", fault.encoding)
+        if fault.kind == "endless":
+            self.send_header("Content-Length", str(1 << 60))
+        else:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        sent = 0
+        try:
+            if self.command == "GET" and fault.kind == "endless":
+                while not self.server.owner.closing.is_set():
+                    sent += self.wfile.write(bytes(_PIECE))
+            elif self.command == "GET":
+                sent = len(body)
+                self.wfile.write(b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+        except OSError:  # the client went away
+            self.close_connection = True
+        self.server.owner.note(Request(self.command, path, self.headers.get("Range", ""), 200, sent))
+
     def _send_file(self, path: str, target: Path, fault: Fault | None) -> None:
         state = target.stat()
         asked = "" if fault is not None and fault.kind == "whole" else self.headers.get("Range", "")
@@ -253,6 +283,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(stop - start))
         self.send_header("Content-Type", "application/octet-stream")
+        if fault is not None and fault.kind == "labelled":
+            self.send_header("Content-Encoding", fault.encoding)
         self.send_header("ETag", f'"{state.st_mtime_ns:x}-{state.st_size:x}"')
         self.send_header("Last-Modified", formatdate(state.st_mtime, usegmt=True))
         if fault is None or fault.kind != "whole":
