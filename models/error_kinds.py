@@ -49,6 +49,7 @@ class ErrorKind(StrEnum):
     TOO_DEEP = "too-deep"
     FILE_NAME = "file-name"
     NOT_INTEGERS = "not-integers"
+    MISSING_REDSHIFTS = "missing-redshifts"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"
