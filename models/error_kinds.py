@@ -50,6 +50,7 @@ class ErrorKind(StrEnum):
     FILE_NAME = "file-name"
     NOT_INTEGERS = "not-integers"
     TOO_LARGE = "too-large"
+    MISSING_REDSHIFTS = "missing-redshifts"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"

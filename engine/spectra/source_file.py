@@ -17,8 +17,8 @@ class SourceFile:
     Attributes
     ----------
     url : path or fsspec URL of the spectra.
-    redshift_url : path or URL of the redshifts; empty where they are in ``url`` itself or where there are
-        none.
+    redshift_url : path or URL of the table of redshifts, which may be in ``url`` itself; empty for files of
+        one spectrum, which need no such table.
     reader : name of the survey's reader that decodes it.
     spectra : number of spectra, from the header.
     fingerprint : hex digest of the content that matters, from published checksums or from size
@@ -43,6 +43,11 @@ class RefusedFile:
     url: str
     kind: str
     reason: str
+
+    @property
+    def explained(self) -> list[str]:
+        """The reason's parts: what is wrong, then what was found, what is allowed and the remedy."""
+        return [line.strip() for line in self.reason.splitlines() if not line.startswith("  where: ")]
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,7 @@ def list_release(
             where=root,
             got="; ".join(f"{count} {kind}" for kind, count in _count(refused)) or "no FITS file",
             allowed=files_of_surveys(),
-            remedy="Check the path"
-            + (f"; {refused[0].url}: {refused[0].reason.splitlines()[0]}" if refused else "."),
+            remedy=f"{refused[0].url}: {' '.join(refused[0].explained)}" if refused else "Check the path.",
             kind=ErrorKind.NOTHING_USABLE,
         )
     grid = _one_grid(files, root)

@@ -65,11 +65,13 @@ class RedshiftFile(Generic[T]):
     table : the HDU that is read; raises QuarantineError where it is missing or lacks a column.
     read : its content.
     last : whether an HDU is the last of interest.
+    within : whether a file of spectra holds such a table itself.
     """
 
     table: Callable[[FitsFile], HeaderDataUnit]
     read: Callable[[FitsFile], T]
     last: Last
+    within: Callable[[FitsFile], bool] = lambda _file: False
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,9 @@ class Reader(Generic[T]):
         so reads it, or says what is wrong with it.
     describe : what a file holds; refuses what :attr:`open` could not read.
     units : the HDUs of the spectra that are read and that the file's fingerprint therefore covers.
-    open : an open file, with its redshifts or None, its names, and the rows that will be read, start and
-        stop.
-    redshifts : how the file beside it is read; None where redshifts are in the file itself.
+    open : an open file, with its redshifts, its names, and the rows that will be read, start and stop.
+    redshifts : how the table of redshifts is read, which is in another file unless its ``within`` says
+        otherwise; None for files each of whose spectra has its redshift beside it, T being None then.
     prefetch : plan of what a reader of rows start to stop will read; of no rows: of the headers alone.
     unread : whether the data of an HDU are never read, see :data:`engine.files.fits_headers.Unread`.
     """
@@ -96,7 +98,7 @@ class Reader(Generic[T]):
     recognises: Callable[[FitsFile], bool]
     describe: Callable[[FitsFile], Description]
     units: Callable[[FitsFile], Sequence[HeaderDataUnit]]
-    open: Callable[[FitsFile, T | None, Names, int, int], SpectraFile]
+    open: Callable[[FitsFile, T, Names, int, int], SpectraFile]
     redshifts: RedshiftFile[T] | None = None
     prefetch: Callable[[int, int], PrefetchPlan] = lambda _start, _stop: lambda _units, _size: []
     unread: Unread = lambda _unit: False

@@ -17,10 +17,11 @@ from engine.files.fits_headers import HeaderDataUnit
 from engine.spectra.rows import Rows
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
+from engine.surveys.directory import name_of
 from engine.surveys.fingerprint import PublishedChecksums, fingerprint
 from engine.surveys.reader import Reader, RedshiftFile, SpectraFile, T
 from engine.surveys.survey import Survey
-from engine.surveys.surveys import SURVEYS, files_of_surveys, reader_of
+from engine.surveys.surveys import SURVEYS, files_of_surveys, reader_of, redshift_urls
 from models.errors import BugError, ErrorKind, QuarantineError
 from models.row_status import RowStatus
 
@@ -33,7 +34,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
 
     Parameters
     ----------
-    redshift_url : the file of its redshifts; empty for none.
+    redshift_url : the file of its redshifts; empty where they are in the file itself.
     published : published checksums already looked up; looked up here when not given.
 
     Raises
@@ -45,10 +46,9 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
     with decoding(url, SENSELESS), ExitStack() as stack:
         file = stack.enter_context(FitsFile(url, _prefetch_headers, unread=_unread))
         reader = _recognised(file)
-        if reader.redshifts is None:
-            redshift_url = ""
-        redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
         found = reader.describe(file)
+        redshift_url = _redshift_url(reader, file, redshift_url)
+        redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
         digest = fingerprint(_parts(reader, file, redshifts), published, (*found.names, *found.content))
     return SourceFile(url, redshift_url, reader.name, found.spectra, digest, *found.names)
 
@@ -198,6 +198,24 @@ def _recognised(file: FitsFile) -> Reader[Any]:
     )
 
 
+def _redshift_url(reader: Reader[Any], file: FitsFile, beside: str) -> str:
+    """Where the redshifts of a file are: ``beside`` it or, if that is empty, in it; empty without a table."""
+    if reader.redshifts is None:
+        return ""
+    if beside or reader.redshifts.within(file):
+        return beside or file.url
+    plain = (name_of(url) for url in redshift_urls(file.url) if not url.endswith((".gz", ".fz")))
+    names = " or ".join(dict.fromkeys(plain))
+    raise QuarantineError(
+        "The spectra have no redshifts.",
+        where=file.url,
+        got="no file of redshifts beside it, and none in it",
+        allowed=f"{names}, compressed or not" if names else "a name like coadd-X.fits with redrock-X.fits",
+        remedy="Fetch the redshifts of the same release and put them beside the spectra.",
+        kind=ErrorKind.MISSING_REDSHIFTS,
+    )
+
+
 def _prefetch_headers(units: Sequence[HeaderDataUnit], size: int | None) -> list[Range]:
     """Plan for the headers of whatever the file turns out to be."""
     return [one for reader in _readers() for one in reader.prefetch(0, 0)(units, size)]
@@ -213,7 +231,7 @@ def _readers() -> list[Reader[Any]]:
 
 def _open(reader: Reader[Any], file: SourceFile, start: int, stop: int, stack: ExitStack) -> SpectraFile:
     names = (file.specprod, file.survey, file.program)
-    if reader.redshifts is None or not file.redshift_url:
+    if reader.redshifts is None:
         return reader.open(stack.enter_context(_opened(reader, file, start, stop)), None, names, start, stop)
     # The two files wait for the network together.
     with ThreadPoolExecutor(1) as pool:

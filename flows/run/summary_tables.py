@@ -122,7 +122,9 @@ def show_quarantined(console: Console, files: tuple[RefusedFile, ...]) -> None:
         f"\n{count(len(files), 'file')} quarantined; the next run tries again:", style="bold yellow"
     )
     for file in files[:_LONGEST_LIST]:
-        console.print(f"  {file.url}\n    {file.kind}: {file.reason.splitlines()[0]}", soft_wrap=True)
+        what, *details = file.explained
+        lines = [f"  {file.url}", f"    {file.kind}: {what}", *(f"      {detail}" for detail in details)]
+        console.print("\n".join(lines), soft_wrap=True)
     if len(files) > _LONGEST_LIST:
         console.print(f"  ... and {len(files) - _LONGEST_LIST} more: use --json for all of them.")
 

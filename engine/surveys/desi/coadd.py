@@ -1,8 +1,9 @@
-"""DESI coadds with their redrock redshifts, from EDR to DR2.
+"""DESI coadds with the redshifts of redrock, from before EDR to DR2.
 
 Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
 EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
-file need not be those of its coadd. Identifiers and flags must be integers; undefined ones say nothing.
+file need not be those of its coadd, which may hold the redshifts itself. Identifiers and flags must be
+integers; undefined ones say nothing.
 
 Status of a row, the first that applies:
 
@@ -58,6 +59,9 @@ _HEALPIX_PATH = re.compile(r"/(?:healpix|spectra)/([a-z0-9]+)/([a-z0-9]+)/\d+/\d
 _HEALPIX_NAME = re.compile(r"/coadd-(cmx|main|special|sv[123])-(backup|bright|dark|other)-\d+\.fits[^/]*$")
 _REDUX_PATH = re.compile(r"/redux/([^/]+)/")
 
+REDSHIFT_TABLES = ("REDSHIFTS", "ZBEST")
+"""Names of the HDU of redrock's best fits: today, and before the middle of 2021."""
+
 _CHUNK = 16
 """Spectra handled at once: their pixels of one arm stay in a core's cache."""
 
@@ -65,7 +69,7 @@ _CHUNK = 16
 def recognises(file: FitsFile) -> bool:
     """Whether a file was written by DESI's pipeline: spectra by arm, a fibermap, or redshifts."""
     names = file.names()
-    return any(name in names for name in ("FIBERMAP", "REDSHIFTS", "EXP_FIBERMAP")) or any(
+    return any(name in names for name in ("FIBERMAP", "EXP_FIBERMAP", *REDSHIFT_TABLES)) or any(
         f"{arm}_{kind}" in names for arm in ("B", "R", "Z", "BRZ") for kind in ("FLUX", "IVAR", "WAVELENGTH")
     )
 
@@ -134,8 +138,8 @@ def check_is_coadd(file: FitsFile) -> None:
     ------
     QuarantineError : ``not-a-coadd``, ``missing-hdu``, ``missing-column`` or ``not-integers``.
     """
-    if "FIBERMAP" not in file or not any(name.endswith("_FLUX") for name in file.names()):
-        if "REDSHIFTS" in file and "TARGETID" in file.unit("REDSHIFTS").columns:
+    if not any(name.endswith("_FLUX") for name in file.names()):
+        if holds_redshifts(file):
             raise _not_a_coadd(file, "redshifts without spectra: a redrock file whose coadd is not beside it")
         file.unit("FIBERMAP")
         file.unit("B_FLUX")
@@ -147,9 +151,14 @@ def check_is_coadd(file: FitsFile) -> None:
         raise _not_a_coadd(file, "single exposures: FIBERMAP has EXPID or FIBERSTATUS, not COADD_FIBERSTATUS")
 
 
+def holds_redshifts(file: FitsFile) -> bool:
+    """Whether a file has redrock's best fits."""
+    return any(name in file for name in REDSHIFT_TABLES)
+
+
 def redshift_table(file: FitsFile) -> HeaderDataUnit:
-    """The table of best fits in a redrock file, checked to have TARGETID and Z."""
-    unit = file.unit("REDSHIFTS")
+    """The table of redrock's best fits in a file, checked to have TARGETID and Z."""
+    unit = file.unit(next((name for name in REDSHIFT_TABLES if name in file), REDSHIFT_TABLES[0]))
     file.require_columns(unit, ("TARGETID", "Z"))
     file.require_integers(unit, ("TARGETID", "ZWARN"))
     return unit
@@ -190,7 +199,7 @@ class CoaddSpectra:
 
     Parameters
     ----------
-    file, redshifts : the open coadd and its redrock file; None where there is none.
+    file, redshifts : the open coadd and its redshifts.
     names : specprod, survey and program, as :func:`names_of` gives them.
     start, stop : the rows that will be read, see :class:`engine.files.row_windows.RowWindows`.
 
@@ -203,7 +212,7 @@ class CoaddSpectra:
     def __init__(
         self,
         file: FitsFile,
-        redshifts: RedshiftTable | None,
+        redshifts: RedshiftTable,
         names: Names,
         start: int,
         stop: int,
@@ -217,8 +226,7 @@ class CoaddSpectra:
         images = [unit for _, units in self._arms for unit in units.values()]
         target_id, objects = _targets(file)
         self._repeated = _repeated(target_id)
-        if redshifts is not None:
-            redshifts.check_has_some(target_id[objects], file.url)
+        redshifts.check_has_some(target_id[objects], file.url)
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def rows(self, start: int, stop: int) -> Rows:
@@ -285,7 +293,7 @@ def _arm_pixels(
 def _fill(
     data: NDArray[np.void],
     file: FitsFile,
-    redshifts: RedshiftTable | None,
+    redshifts: RedshiftTable,
     start: int,
     stop: int,
     names: Names,
@@ -299,7 +307,7 @@ def _fill(
     data["dec"] = fibermap.get("TARGET_DEC", np.nan)
     data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["fiberstatus"] = fibermap.get("COADD_FIBERSTATUS", 0)
-    found = np.zeros(len(data), dtype=bool) if redshifts is None else redshifts.join(data)
+    found = redshifts.join(data)
     kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(data), "", dtype="U3")))
     target_id, zwarn = data["target_id"], data["zwarn"]
     sky = (kind == "SKY") | ((kind == "") & ((target_id & _TARGETID_SKY) != 0)) | ((zwarn & _ZWARN_SKY) != 0)
@@ -316,14 +324,14 @@ def _fill(
 
 @dataclass(frozen=True)
 class RedshiftTable:
-    """The best fits of a redrock file, ``order`` sorting those that say something by TARGETID."""
+    """Redrock's best fits, ``order`` sorting those that say something by TARGETID."""
 
     columns: dict[str, NDArray[Any]]
     order: NDArray[np.int64]
 
     @classmethod
     def of(cls, file: FitsFile) -> RedshiftTable:
-        """Read it from an open redrock file.
+        """Read it from an open file.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Coadds and redrock files by their names."""
+"""Coadds and files of redshifts by their names."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ def is_coadd(url: str) -> bool:
     return name_of(url).startswith("coadd-")
 
 
-def redrock_urls(url: str) -> tuple[str, ...]:
-    """Where the redshifts of a coadd may be: ``redrock-X`` beside ``coadd-X``, compressed or not."""
+def redshift_urls(url: str) -> tuple[str, ...]:
+    """Where the redshifts of a coadd may be: ``redrock-X`` beside ``coadd-X``, compressed or not.
+
+    ``zbest-X`` is what DESI called it before the middle of 2021.
+    """
     if not is_coadd(url):
         return ()
-    base = f"{directory_of(url)}/redrock-{name_of(url).removeprefix('coadd-').removesuffix('.gz')}"
-    return base, f"{base}.gz"
+    name = name_of(url).removeprefix("coadd-").removesuffix(".gz").removesuffix(".fz")
+    kinds = (f"{directory_of(url)}/{kind}-{name}" for kind in ("redrock", "zbest"))
+    return tuple(f"{kind}{end}" for kind in kinds for end in ("", ".gz", ".fz"))
 
 
 def holds_all_coadds(found: Found, urls: Sequence[str]) -> bool:

@@ -28,12 +28,14 @@ _COLUMN = re.compile(rb"TTYPE\d+ *= '(TARGETID|COADD_FIBERSTATUS) *'")
 
 
 def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> SourceFile | None:
-    """A coadd described from its first bytes; None where they do not tell.
+    """A coadd described from its first bytes; None where they do not tell, as without a file of redshifts.
 
     Parameters
     ----------
-    sums : published SHA-256 of the coadd and, if there is one, of its redshifts.
+    sums : published SHA-256 of the coadd and of its redshifts.
     """
+    if not candidate.redshift_url:
+        return None
     primary_size = _header_size(head, 0)
     size = _header_size(head, primary_size) if primary_size else 0
     if not head.startswith(b"SIMPLE") or not size:

@@ -25,7 +25,7 @@ from engine.surveys.desi.catalogue import (
     healpix_catalogue,
     uniqpix_catalogue,
 )
-from engine.surveys.desi.coadd_files import holds_all_coadds, redrock_urls
+from engine.surveys.desi.coadd_files import holds_all_coadds, redshift_urls
 from engine.surveys.directory import directory_of, kind_of, name_of, subdirectory
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.layout import Candidate, Found, Layout
@@ -34,13 +34,13 @@ from models.errors import ErrorKind, QuarantineError
 
 _PATH = re.compile(
     r"/(?P<survey>[a-z0-9]+)/(?P<program>[a-z0-9]+)/(?P<group>\d+)/(?P<number>\d+)"
-    r"/(?:coadd|redrock)-(?P=survey)-(?P=program)-(?P=number)\.fits(?:\.gz)?$"
+    r"/(?:coadd|redrock|zbest)-(?P=survey)-(?P=program)-(?P=number)\.fits(?:\.[gf]z)?$"
 )
 _PROBES = 32
 
 
 def _select(read: Callable[[str], PixelCatalogue | None], base: str, urls: Sequence[str]) -> Found:
-    candidates = pair_listed([url for url in urls if _PATH.search(url)], redrock_urls)
+    candidates = pair_listed([url for url in urls if _PATH.search(url)], redshift_urls)
     catalogue = read(base)
     if catalogue is None:
         return Found(candidates)
@@ -66,10 +66,10 @@ def _from_catalogue(read: Callable[[str], PixelCatalogue | None], base: str) -> 
         listed = published.names(directory)
         if listed is None:  # cannot be read now: to be quarantined when it is looked into
             coadd = f"{catalogue.base}/{pixel.coadd}"
-            candidates.append(Candidate(coadd, redrock_urls(coadd)[0]))
+            candidates.append(Candidate(coadd, redshift_urls(coadd)[0]))
         else:
             urls = (f"{directory}/{name}" for name in listed)
-            candidates += pair_listed([url for url in urls if _PATH.search(url)], redrock_urls)
+            candidates += pair_listed([url for url in urls if _PATH.search(url)], redshift_urls)
     published.load((), without_sums)
     coadds = [f"{catalogue.base}/{directories[directory].coadd}" for directory in sorted(without_sums)]
     with ThreadPoolExecutor(_PROBES, thread_name_prefix="probing") as pool:
@@ -80,8 +80,8 @@ def _from_catalogue(read: Callable[[str], PixelCatalogue | None], base: str) -> 
 
 def _probe(coadd: str) -> tuple[Candidate, ...]:
     """A coadd asked for by its name, compressed or not; with its redshifts."""
-    there = next((url for url in (coadd, f"{coadd}.gz") if kind_of(url) == "file"), "")
-    return pair([there], redrock_urls) if there else ()
+    there = next((url for url in (coadd, f"{coadd}.gz", f"{coadd}.fz") if kind_of(url) == "file"), "")
+    return pair([there], redshift_urls) if there else ()
 
 
 def _compared(

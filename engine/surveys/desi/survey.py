@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.surveys.desi import coadd, coadd_head
-from engine.surveys.desi.coadd_files import is_coadd, redrock_urls
+from engine.surveys.desi.coadd_files import is_coadd, redshift_urls
 from engine.surveys.desi.coadd_prefetch import prefetch_coadd
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.healpix_layout import DESI_HEALPIX, DESI_UNIQPIX
@@ -20,7 +20,10 @@ COADD = Reader(
     units=coadd.units,
     open=coadd.CoaddSpectra,
     redshifts=RedshiftFile(
-        coadd.redshift_table, coadd.RedshiftTable.of, lambda unit: unit.name == "REDSHIFTS"
+        coadd.redshift_table,
+        coadd.RedshiftTable.of,
+        lambda unit: unit.name in coadd.REDSHIFT_TABLES,
+        coadd.holds_redshifts,
     ),
     prefetch=prefetch_coadd,
     unread=lambda unit: unit.name.endswith("_RESOLUTION"),  # 78 % of a coadd
@@ -39,11 +42,11 @@ def _of_production(root: str) -> tuple[Layout, ...]:
 DESI = Survey(
     name="desi",
     title="DESI",
-    files="coadd-*.fits (with redrock-*.fits)",
+    files="coadd-*.fits with redrock-*.fits or zbest-*.fits",
     file_noun="coadd files",
     readers=(COADD,),
     is_spectra_file=is_coadd,
-    redshift_urls=redrock_urls,
+    redshift_urls=redshift_urls,
     layouts=_LAYOUTS,
     production_layouts=_of_production,
     first_bytes=FirstBytes(coadd_head.HEAD_BYTES, coadd_head.describe),

@@ -9,14 +9,16 @@ import re
 from collections.abc import Sequence
 
 from engine.spectra.source_file import RefusedFile
-from engine.surveys.desi.coadd_files import holds_all_coadds, redrock_urls
+from engine.surveys.desi.coadd_files import holds_all_coadds, redshift_urls
 from engine.surveys.directory import subdirectory
 from engine.surveys.layout import Candidate, Found, Layout
 from engine.surveys.pairing import pair_listed
 from models.errors import ErrorKind, QuarantineError
 
-_PATH = re.compile(r"/\d+/(?:\d{8}|exp\d{8})/(?:coadd|redrock)-\d-\d+-(?:thru|exp)?\d{8}\.fits(?:\.gz)?$")
-_THROUGH = re.compile(r"^(.*/\d+)/(\d{8})/(coadd-\d)-\d+-thru\d{8}\.fits(?:\.gz)?$")
+_PATH = re.compile(
+    r"/\d+/(?:\d{8}|exp\d{8})/(?:coadd|redrock|zbest)-\d-\d+-(?:thru|exp)?\d{8}\.fits(?:\.[gf]z)?$"
+)
+_THROUGH = re.compile(r"^(.*/\d+)/(\d{8})/(coadd-\d)-\d+-thru\d{8}\.fits(?:\.[gf]z)?$")
 
 
 def _base(root: str) -> str:
@@ -25,7 +27,7 @@ def _base(root: str) -> str:
 
 def _select(_base: str, urls: Sequence[str]) -> Found:
     """Of a tile and petal coadded through several nights only the last counts: it contains the others."""
-    candidates = pair_listed([url for url in urls if _PATH.search(url)], redrock_urls)
+    candidates = pair_listed([url for url in urls if _PATH.search(url)], redshift_urls)
     last: dict[tuple[str, str], Candidate] = {}
     for candidate in candidates:  # ascending, so a later night comes later
         if match := _THROUGH.match(candidate.url):

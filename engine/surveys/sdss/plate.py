@@ -5,8 +5,8 @@ that its header gives (COEFF0, COEFF1); then IVAR, ANDMASK, ORMASK, WAVEDISP and
 EXTNAME or, where there is none, by position. Of these flux, IVAR, ANDMASK and PLUGMAP are read.
 
 Redshifts are in ``spZbest-*.fits``, HDU 1, and are joined by FIBERID on a plate, by TARGET_INDEX or
-CATALOGID in a field, never by the order of rows. Without that file, or a row in it, a spectrum has no
-redshift. Pixels, keys and redshifts are those of :mod:`engine.surveys.sdss.spec` for the same spectrum.
+CATALOGID in a field, never by the order of rows. Without a row in it a spectrum has no redshift. Pixels,
+keys and redshifts are those of :mod:`engine.surveys.sdss.spec` for the same spectrum.
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class PlateSpectra:
     Parameters
     ----------
     file : the open spPlate or spField file.
-    fits : of its spZbest file; None where there is none.
+    fits : of its spZbest file.
     names : run2d, survey and (always empty) program.
     start, stop : the rows that will be read, see :class:`engine.files.row_windows.RowWindows`.
 
@@ -231,7 +231,7 @@ class PlateSpectra:
     QuarantineError : see :class:`PlateUnits`.
     """
 
-    def __init__(self, file: FitsFile, fits: BestFits | None, names: Names, start: int, stop: int) -> None:
+    def __init__(self, file: FitsFile, fits: BestFits, names: Names, start: int, stop: int) -> None:
         self.file, self._fits, self._names = file, fits, names
         self._units = units = PlateUnits.of(file)
         self.count = units.flux.rows
@@ -288,15 +288,14 @@ class PlateSpectra:
         for name in ("OBJTYPE", "SOURCETYPE"):
             if name in plugmap:
                 sky |= np.char.upper(plugmap[name]) == "SKY"
-        if self._fits is not None:
-            source = self._fits.rows_of(plugmap)
-            found = np.flatnonzero(source >= 0)
-            table = {name: values[source[found]] for name, values in self._fits.columns.items()}
-            for name, column in _FILLED:
-                if column in table:
-                    data[name][found] = table[column].astype(ROW_DTYPE[name])
-            if "OBJTYPE" in table:
-                sky[found] |= np.char.upper(table["OBJTYPE"]) == "SKY"
+        source = self._fits.rows_of(plugmap)
+        found = np.flatnonzero(source >= 0)
+        table = {name: values[source[found]] for name, values in self._fits.columns.items()}
+        for name, column in _FILLED:
+            if column in table:
+                data[name][found] = table[column].astype(ROW_DTYPE[name])
+        if "OBJTYPE" in table:
+            sky[found] |= np.char.upper(table["OBJTYPE"]) == "SKY"
         data["target_id"] = self._target_ids(data, plugmap)
         data["healpix_29"] = healpix_29(data["ra"], data["dec"])
         data["status"] = sky

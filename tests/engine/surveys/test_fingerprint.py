@@ -36,7 +36,7 @@ def test_the_same_content_has_the_same_fingerprint_anywhere_and_any_time(tmp_pat
 def test_one_changed_value_changes_it(tmp_path: Path, what: str, sums: bool) -> None:
     def write(content: CoaddContent) -> str:
         path = tmp_path / "coadd-main-dark-1.fits"
-        content.hdus().writeto(path, checksum=sums, overwrite=True)
+        content.alone().writeto(path, checksum=sums, overwrite=True)
         return inspect(str(path)).fingerprint
 
     content = CoaddContent(count=2)
@@ -49,13 +49,11 @@ def test_one_changed_value_changes_it(tmp_path: Path, what: str, sums: bool) -> 
     assert write(content) != before
 
 
-def test_redshifts_count_and_their_absence_too(tmp_path: Path) -> None:
+def test_redshifts_count(tmp_path: Path) -> None:
     content = CoaddContent()
     before = taken(content, tmp_path)
     content.redshift[3] += 1e-6
-    changed = taken(content, tmp_path)
-    without = inspect(str(tmp_path / "coadd-main-dark-1.fits")).fingerprint
-    assert len({before, changed, without}) == 3
+    assert taken(content, tmp_path) != before
 
 
 def test_what_names_the_spectra_counts(tmp_path: Path) -> None:
@@ -103,8 +101,8 @@ def test_gzip_does_not_hide_a_change(tmp_path: Path) -> None:
     content = CoaddContent(count=2)
     prints = set()
     for _ in range(2):
-        path = Path(content.write(tmp_path, redrock=False)[0])
-        (tmp_path / "coadd.fits.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
+        content.alone().writeto(tmp_path / "coadd.fits", overwrite=True)
+        (tmp_path / "coadd.fits.gz").write_bytes(gzip.compress((tmp_path / "coadd.fits").read_bytes(), 1))
         prints.add(inspect(str(tmp_path / "coadd.fits.gz")).fingerprint)
         content.flux["B"] = content.flux["B"] + np.float32(1)
     assert len(prints) == 2

@@ -18,7 +18,8 @@ from tests.engine.surveys.coadd_files import CoaddContent
 
 @pytest.fixture
 def coadd(tmp_path: Path) -> Path:
-    return Path(CoaddContent().write(tmp_path, redrock=False)[0])
+    CoaddContent().alone().writeto(tmp_path / "coadd.fits")
+    return tmp_path / "coadd.fits"
 
 
 def test_names_that_are_no_text_are_quarantined_and_shown_escaped(tmp_path: Path, coadd: Path) -> None:

@@ -32,18 +32,12 @@ def names(urls: list[str]) -> list[str]:
 
 def test_the_real_desi_directory(real_data: Path) -> None:
     listing = list_release([str(real_data / "real" / "desi")])
-    assert (listing.layout, listing.grid, listing.spectra) == ("files", DESI_GRID, 11)
-    assert names([file.url for file in listing.files]) == [
-        "coadd-1-80693-thru20210204.fits",
-        "coadd-4-80613-thru20210324.fits",
-        "coadd-sv3-dark-26065.fits",
-    ]
-    assert names([file.redshift_url for file in listing.files]) == [
-        "",
-        "redrock-4-80613-thru20210324.fits",
-        "",
-    ]
+    assert (listing.layout, listing.grid, listing.spectra) == ("files", DESI_GRID, 1)
+    assert names([file.url for file in listing.files]) == ["coadd-4-80613-thru20210324.fits"]
+    assert names([file.redshift_url for file in listing.files]) == ["redrock-4-80613-thru20210324.fits"]
     assert [(names([file.url])[0], file.kind) for file in listing.refused] == [
+        ("coadd-1-80693-thru20210204.fits", "missing-redshifts"),
+        ("coadd-sv3-dark-26065.fits", "missing-redshifts"),
         ("redrock-test.fits", "not-a-coadd"),
         ("spectra-sv3-dark-26065.fits", "not-a-coadd"),
     ]
@@ -65,7 +59,7 @@ def test_both_surveys_in_one_directory_are_refused(real_data: Path, tmp_path: Pa
     assert "--layout" in caught.value.remedy
     # Names say nothing here; the content does.
     shutil.copy(real_data / "real/sdss/spec-0266-51602-0573.fits", tmp_path / "one.fits")
-    shutil.copy(real_data / "real/desi/coadd-sv3-dark-26065.fits", tmp_path / "two.fits")
+    CoaddContent().alone().writeto(tmp_path / "two.fits")
     with pytest.raises(ConfigurationError) as caught:
         list_release([str(tmp_path / "one.fits"), str(tmp_path / "two.fits")])
     assert caught.value.got == "1 files of desi-coadd, 1 files of sdss-spec"
@@ -124,10 +118,12 @@ def test_a_production_with_healpix_and_tiles(tmp_path: Path) -> None:
 
 def test_files_named_one_by_one(tmp_path: Path) -> None:
     coadd, redrock = CoaddContent().write(tmp_path / "a", name="x.fits")
-    other, _ = CoaddContent(seed=2).write(tmp_path / "b", redrock=False)
+    other = str(tmp_path / "b" / "other.fits")
+    (tmp_path / "b").mkdir()
+    CoaddContent(seed=2).alone().writeto(other)
     listing = list_release([other, coadd, coadd])
     assert (listing.layout, listing.root, listing.spectra) == ("file-list", str(tmp_path), 12)
-    assert [(file.url, file.redshift_url) for file in listing.files] == [(coadd, redrock), (other, "")]
+    assert [(file.url, file.redshift_url) for file in listing.files] == [(coadd, redrock), (other, other)]
     assert list_release([coadd, redrock]).refused == ()
     lone = list_release([other, redrock])
     assert [file.kind for file in lone.refused] == ["not-a-coadd"]

@@ -53,7 +53,7 @@ def test_a_file_of_no_survey_is_refused_with_the_files_that_can_be_read(tmp_path
     with pytest.raises(QuarantineError) as caught:
         inspect(str(path))
     assert (caught.value.kind, caught.value.got) == ("not-a-spectrum", "HDUs SPECTRA")
-    assert "DESI coadd-*.fits (with redrock-*.fits), SDSS spec-*" in caught.value.allowed
+    assert "DESI coadd-*.fits with redrock-*.fits or zbest-*.fits, SDSS spec-*" in caught.value.allowed
 
 
 def test_rows_of_an_unreadable_file_have_the_keys_of_its_survey(tmp_path: Path) -> None:

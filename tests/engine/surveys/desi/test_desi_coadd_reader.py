@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +24,7 @@ from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.reading import inspect, read_spectra, verify
 from models.errors import BugError, QuarantineError
 from models.row_status import RowStatus
-from tests.engine.surveys.coadd_files import FIRST_TARGETID, CoaddContent, slow_coadd
+from tests.engine.surveys.coadd_files import FIRST_TARGETID, CoaddContent, slow_coadd, with_redshifts
 
 REAL = (
     "coadd-1-80693-thru20210204.fits",
@@ -32,8 +33,8 @@ REAL = (
 )
 
 
-def read(content: CoaddContent, directory: Path, redrock: bool = True) -> Spectra:
-    return read_spectra(inspect(*content.write(directory, redrock=redrock)))
+def read(content: CoaddContent, directory: Path) -> Spectra:
+    return read_spectra(inspect(*content.write(directory)))
 
 
 def assert_same(spectra: Spectra, flux: NDArray[np.float64], ivar: NDArray[np.float64]) -> None:
@@ -48,8 +49,8 @@ def assert_same(spectra: Spectra, flux: NDArray[np.float64], ivar: NDArray[np.fl
 
 
 @pytest.mark.parametrize("name", REAL)
-def test_real_coadds_equal_a_slow_reading(real_data: Path, name: str) -> None:
-    path = str(real_data / "real" / "desi" / name)
+def test_real_coadds_equal_a_slow_reading(real_data: Path, name: str, tmp_path: Path) -> None:
+    path = with_redshifts(real_data / "real" / "desi" / name, tmp_path)
     spectra = read_spectra(inspect(path))
     assert_same(spectra, *slow_coadd(path))
     with fits.open(path) as hdus:
@@ -74,8 +75,9 @@ def test_real_redshift_is_joined(real_data: Path) -> None:
     assert (file.specprod, file.survey, file.program) == ("iron", "tiles", "80613")
 
 
-def test_statuses_of_the_real_sv3_file(real_data: Path) -> None:
-    rows = read_spectra(inspect(str(real_data / "real/desi/coadd-sv3-dark-26065.fits"))).rows
+def test_statuses_of_the_real_sv3_file(real_data: Path, tmp_path: Path) -> None:
+    path = with_redshifts(real_data / "real/desi/coadd-sv3-dark-26065.fits", tmp_path, math.nan)
+    rows = read_spectra(inspect(path)).rows
     expected = [
         RowStatus.NO_TARGET,
         RowStatus.NO_TARGET,
@@ -89,9 +91,9 @@ def test_statuses_of_the_real_sv3_file(real_data: Path) -> None:
     assert (rows["survey"][0], rows["program"][0]) == ("sv3", "dark")
 
 
-def test_real_statistics_are_those_of_numpy(real_data: Path) -> None:
+def test_real_statistics_are_those_of_numpy(real_data: Path, tmp_path: Path) -> None:
     for name in REAL:
-        spectra = read_spectra(inspect(str(real_data / "real" / "desi" / name)))
+        spectra = read_spectra(inspect(with_redshifts(real_data / "real" / "desi" / name, tmp_path)))
         for row in range(len(spectra)):
             good = spectra.ivar[row] > 0
             assert spectra.rows["good_fraction"][row] == pytest.approx(good.mean(), abs=1e-6)
@@ -172,6 +174,7 @@ def test_a_file_of_joined_cameras_reads_as_it_is(tmp_path: Path) -> None:
             fits.ImageHDU(arms.flux, name="BRZ_FLUX"),
             fits.ImageHDU(arms.ivar, name="BRZ_IVAR"),
             fits.ImageHDU((arms.ivar <= 0).astype(np.int32), name="BRZ_MASK"),
+            content.redrock()[1],
         ]
     )
     path = tmp_path / "coadd-main-dark-1.fits"
@@ -297,12 +300,31 @@ def test_redshifts_follow_the_targetid_in_any_order_with_one_missing(tmp_path: P
     assert (rows["status"] == RowStatus.NO_REDSHIFT).sum() == 1
 
 
-def test_without_redrock_no_row_has_a_redshift(tmp_path: Path) -> None:
-    file = inspect(*CoaddContent().write(tmp_path, redrock=False))
-    assert file.redshift_url == ""
-    rows = read_spectra(file).rows
-    assert (rows["status"] == RowStatus.NO_REDSHIFT).all()
-    assert np.isnan(rows["redshift"]).all()
+def test_a_coadd_without_redshifts_is_refused(tmp_path: Path) -> None:
+    coadd, _ = CoaddContent().write(tmp_path, redrock=False)
+    error = refused(coadd)
+    assert error.kind == "missing-redshifts"
+    assert error.allowed == "redrock-main-dark-1.fits or zbest-main-dark-1.fits, compressed or not"
+
+
+@pytest.mark.parametrize("name", ["REDSHIFTS", "ZBEST"])
+def test_redshifts_of_older_names_and_in_the_coadd_itself_are_read(tmp_path: Path, name: str) -> None:
+    content = CoaddContent()
+    plain = read(content, tmp_path / "plain").rows
+    table = content.redrock()
+    table[1].name = name
+    table.writeto(tmp_path / "zbest-main-dark-1.fits", checksum=True)
+    coadd, _ = content.write(tmp_path, redrock=False)
+    beside = inspect(coadd, str(tmp_path / "zbest-main-dark-1.fits"))
+    assert read_spectra(beside).rows.data.tobytes() == plain.data.tobytes()
+    fits.HDUList([*content.hdus(), table[1]]).writeto(coadd, checksum=True, overwrite=True)
+    within = inspect(coadd)
+    assert within.redshift_url == coadd
+    assert read_spectra(within).rows.data.tobytes() == plain.data.tobytes()
+    verify(within)
+    content.redshift[0] += 1e-6
+    fits.HDUList([*content.hdus(), content.redrock()[1]]).writeto(coadd, checksum=True, overwrite=True)
+    assert inspect(coadd).fingerprint != within.fingerprint
 
 
 @pytest.mark.parametrize("kept", [0, 6])
@@ -439,7 +461,7 @@ def test_positions_become_healpix_pixels_or_minus_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [0, 1, 17, 33])
 def test_files_of_any_length(tmp_path: Path, count: int) -> None:
     content = CoaddContent(count=count)
-    paths = content.write(tmp_path, redrock=count > 0)
+    paths = content.write(tmp_path)
     file = inspect(*paths)
     assert file.spectra == count
     spectra = read_spectra(file)
@@ -595,7 +617,7 @@ def test_exposures_and_lone_redshifts_are_not_coadds(real_data: Path) -> None:
     ],
 )
 def test_a_missing_hdu_is_named(tmp_path: Path, drop: str, kind: str, text: str) -> None:
-    hdus = CoaddContent().hdus()
+    hdus = CoaddContent().alone()
     del hdus[drop]
     path = tmp_path / "coadd-main-dark-1.fits"
     hdus.writeto(path)
@@ -622,7 +644,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 
 
 def test_other_wavelengths_are_refused(tmp_path: Path) -> None:
-    hdus = CoaddContent().hdus()
+    hdus = CoaddContent().alone()
     hdus["Z_WAVELENGTH"].data = hdus["Z_WAVELENGTH"].data + 0.4
     path = tmp_path / "coadd-main-dark-1.fits"
     hdus.writeto(path)
@@ -630,7 +652,7 @@ def test_other_wavelengths_are_refused(tmp_path: Path) -> None:
     assert error.kind == "wrong-grid"
     assert "7520.4000 to 9824.4000" in error.got
     assert "7520.0 to 9824.0" in error.allowed
-    hdus = CoaddContent().hdus()
+    hdus = CoaddContent().alone()
     for kind in ("FLUX", "IVAR", "MASK"):
         hdus[f"Z_{kind}"].data = hdus[f"Z_{kind}"].data[:, ::2]
     hdus.writeto(path, overwrite=True)
@@ -640,7 +662,7 @@ def test_other_wavelengths_are_refused(tmp_path: Path) -> None:
 
 
 def test_images_of_another_length_are_refused(tmp_path: Path) -> None:
-    hdus = CoaddContent().hdus()
+    hdus = CoaddContent().alone()
     hdus["Z_FLUX"].data = hdus["Z_FLUX"].data[:5]
     path = tmp_path / "coadd-main-dark-1.fits"
     hdus.writeto(path)

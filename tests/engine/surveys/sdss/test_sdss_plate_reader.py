@@ -113,15 +113,12 @@ def test_redshifts_are_joined_by_name_not_by_row(twins: tuple[Path, Path], tmp_p
     assert part.rows.keys() == whole.rows.keys()
 
 
-def test_without_its_redshifts_a_plate_keeps_its_keys(twins: tuple[Path, Path]) -> None:
+def test_a_plate_without_its_redshifts_is_refused(twins: tuple[Path, Path]) -> None:
     spectra, redshifts = files_of(twins[1])
-    whole, alone = read_spectra(inspected((spectra, redshifts))), read_spectra(inspect(str(spectra)))
-    assert alone.rows.keys() == whole.rows.keys()
-    assert np.isnan(alone.rows["redshift"]).all()
-    sky = whole.rows["status"] == RowStatus.SKY_FIBRE
-    assert (alone.rows["status"][sky] == RowStatus.SKY_FIBRE).all()
-    assert (alone.rows["status"][~sky] == RowStatus.NO_REDSHIFT).all()
-    np.testing.assert_array_equal(alone.rows["ra"], whole.rows["ra"])
+    with pytest.raises(QuarantineError, match="The spectra have no redshifts") as caught:
+        inspect(str(spectra))
+    assert caught.value.kind == "missing-redshifts"
+    assert redshifts.name in caught.value.allowed
 
 
 def as_idl_writes(path: Path, into: Path, **cards: object) -> Path:
