@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import fsspec
@@ -45,10 +46,21 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
     Raises
     ------
-    InputError : the URL holds credentials, which would end up in stores and logs.
+    InputError : the URL holds credentials, which would end up in stores and logs, or chains several URLs.
     ValueError, ImportError : there is no such protocol, or its package is not installed.
     """
     refuse_credentials(url)
+    if "://" not in url:
+        # fsspec would take a path with "::" in it for a chain of URLs, and write to the first of them.
+        return fsspec.filesystem("file"), str(Path(url).absolute())
+    if "::" in url:
+        raise InputError(
+            "A URL of several, joined by '::', is not opened.",
+            where=url,
+            allowed="a path, or one URL",
+            remedy="Give the URL of the files themselves; unpack archives first.",
+            kind=ErrorKind.UNREADABLE_PATH,
+        )
     filesystem, path = fsspec.core.url_to_fs(url, **storage_options(url))
     if _protocol(url) in _S3:
         # Calls are retried here; five tries of each by s3fs would be twenty minutes of a silent file.

@@ -54,9 +54,9 @@ class ObjectTree:
         return ObjectTree, (self.url,)
 
     @property
-    def zarr_url(self) -> str:
-        """What ``zarr.open_group`` takes: a plain path where the store is local."""
-        return self._root if self._local else self.url
+    def zarr_url(self) -> str | Path:
+        """What ``zarr.open_group`` takes: a path where the store is local."""
+        return Path(self._root) if self._local else self.url
 
     @property
     def zarr_options(self) -> dict[str, Any] | None:
