@@ -86,10 +86,8 @@ def test_a_release_on_the_web_is_read_by_the_proxy(
 def test_a_bucket_is_read_by_the_proxy(
     s3_user: S3Server, tmp_path: Path, proxy: ForwardProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coadd, _ = CoaddContent(count=2).write(tmp_path, redrock=False)
-    s3_user.client().put_object(
-        Bucket=BUCKET, Key="proxied/coadd-main-dark-1.fits", Body=Path(coadd).read_bytes()
-    )
+    for path in map(Path, CoaddContent(count=2).write(tmp_path)):
+        s3_user.client().put_object(Bucket=BUCKET, Key=f"proxied/{path.name}", Body=path.read_bytes())
     monkeypatch.setenv("all_proxy", proxy.url)
     (direct,) = list_release([f"s3://{BUCKET}/proxied"]).files
     assert proxy.hosts == []
