@@ -13,7 +13,7 @@ from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
-MOST_ROWS = 2**20
+MOST_ROWS = 2**24
 """Rows of a block: it is held in memory as a whole."""
 
 
