@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import fsspec
@@ -54,11 +55,22 @@ def open_file_system(url: str) -> tuple[Any, str]:
 
     Raises
     ------
-    InputError : the URL holds credentials, which would end up in stores and logs; or there is no such
-        protocol, or its package is not installed (``url-scheme``).
+    InputError : the URL holds credentials, which would end up in stores and logs; or it chains several URLs,
+        there is no such protocol, or its package is not installed (``url-scheme``).
     ConfigurationError : the proxy of the environment is none for HTTP.
     """
     refuse_credentials(url)
+    if "://" not in url:
+        # fsspec would take a path with "::" in it for a chain of URLs, and write to the first of them.
+        return fsspec.filesystem("file"), str(Path(url).absolute())
+    if "::" in url:
+        raise InputError(
+            "A URL of several, joined by '::', is not opened.",
+            where=url,
+            allowed="a path, or one URL",
+            remedy="Give the URL of the files themselves; unpack archives first.",
+            kind=ErrorKind.URL_SCHEME,
+        )
     try:
         if _protocol(url) in _HTTP:
             # Imported here: its library is an extra.

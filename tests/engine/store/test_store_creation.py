@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from engine.store.objects import ObjectTree
+from engine.store.reading import StoreView
 from engine.store.store import Store, check_configuration
 from models.errors import ConfigurationError, InputError, StoreError
-from tests.engine.store.store_builders import configuration, tree_of
+from tests.engine.store.store_builders import RELEASE, configuration, run, tree_of
 
 
 def open_or_create(url, bound_to):
@@ -27,6 +28,18 @@ def test_a_store_is_made_in_a_new_place_or_an_empty_directory(tmp_path):
         assert open_or_create(url, configuration()).configuration == configuration()
         assert Store.exists(url)
         assert Store.open(url).configuration == configuration()
+
+
+@pytest.mark.parametrize("name", ["a::b.zarr", "zip::store", "file:store", "local::x"])
+def test_a_path_is_a_path_whatever_is_in_it(tmp_path, monkeypatch, name):
+    # fsspec takes "::" for a chain of URLs: a store was written to "a".
+    monkeypatch.chdir(tmp_path)
+    store = Store.create(name, configuration())
+    run(store, RELEASE)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert StoreView.open(name).table(["key"])["key"].is_unique
+    with pytest.raises(InputError, match=r"A URL of several[\s\S]*zip://inside"):
+        Store.exists(f"zip://inside::{name}")
 
 
 def test_a_directory_of_other_things_is_left_alone(tmp_path):
