@@ -18,7 +18,7 @@ from engine.training.reading import training_population
 from engine.training.request import TrainingRequest
 from flows.training.history import HISTORY, TrainingHistory
 from flows.training.kinds import TRAINERS
-from flows.training.model_directory import make_model_directory
+from flows.training.model_directory import check_model_directory
 from infra.flow_call import as_flow
 from models.digests import digest_of
 from models.model_card import ModelCard
@@ -56,7 +56,7 @@ def train_model(request: TrainingRequest, observers: TrainObservers = ()) -> Mod
     ConfigurationError : the spectra are too few or do not fit together.
     """
     directory = Path(request.directory)
-    make_model_directory(directory, (CARD, CHECKPOINT, HISTORY, OWN_CACHE))
+    check_model_directory(directory, (CARD, CHECKPOINT, HISTORY, OWN_CACHE))
 
     def on_listed(done: int, files: int) -> None:
         report(observers, FilesListed(done, files))

@@ -125,7 +125,7 @@ def pretrained_for(grid_name: str) -> tuple[str, ...]:
         "No model ships for this wavelength grid.",
         got=grid_name,
         allowed=", ".join(pretrained_names()) or "none installed",
-        remedy="Train one with `whyspec train RELEASE --model DIR` and pass --model DIR.",
+        remedy="Train one with `whyspec train RELEASE -o DIR` and pass --model DIR.",
         kind=ErrorKind.NO_MODEL_OF_GRID,
     )
 
@@ -152,7 +152,7 @@ def read_model(name: str) -> ModelFiles:
             where="--model",
             got=name,
             allowed=f"{', '.join(pretrained_names())}, or a directory with {CARD} and {WEIGHTS}",
-            remedy="Train one with `whyspec train RELEASE --model DIR`.",
+            remedy="Train one with `whyspec train RELEASE -o DIR`.",
             kind=ErrorKind.NO_MODEL,
         )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,20 @@ def check_output(path: Path) -> None:
             raise _unwritable(path, "a directory")
         if not path.absolute().parent.is_dir():
             raise _unwritable(path, "its directory does not exist")
+
+
+def check_output_directory(path: Path) -> None:
+    """Refuse a directory that could not be made or written to, before any work is done for it.
+
+    Raises
+    ------
+    InputError : it, or the first above it that exists, is a file or may not be written to.
+    """
+    with writing(path):
+        above = path.absolute()
+        there = next(each for each in (above, *above.parents) if each.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK):
+            raise _unwritable(path, f"{there} is {'not to be written to' if there.is_dir() else 'a file'}")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ def evaluate(
     model: str,
     /,
     *,
-    out: Path = Path("evaluation"),
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("evaluation"),
     spectra: int = 300,
     seed: int = 1,
     strengths: str = "3,5,10,20,40",
@@ -22,13 +22,13 @@ def evaluate(
     population: Literal["broad", "plain"] = "broad",
     explain: int = 4,
     labelled: Path | None = None,
-    fill_card: Annotated[bool, Parameter(negative=())] = False,
+    fill_card: Path | None = None,
     threads: int | None = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
     """Inject anomalies of known strength into spectra that the model never saw, and see what it finds.
 
-    whyspec evaluate desi-galaxy --out evaluation
+    whyspec evaluate desi-galaxy -o evaluation
 
     It writes results.json, its tables (detection.md) and a figure (detection.png), and for explanations
     explanations.json, .md and .png. Models of the same grid, class and redshifts get the same spectra from
@@ -38,7 +38,7 @@ def evaluate(
     ----------
     model
         Name or directory of the scoring model.
-    out
+    output
         Directory for the results; earlier ones in it are replaced.
     spectra
         Clean spectra to simulate. Every kind is injected into each at every strength.
@@ -63,8 +63,9 @@ def evaluate(
         compared with those labelled "ordinary galaxy", and these with the simulated clean spectra; written
         to labelled.json and labelled.png.
     fill_card
-        Put the rates into the model's card, in place of an earlier evaluation's. The model gets a new digest,
-        and to a store it is another model: do this before stores are made with it.
+        Directory to write the model to with these rates in its card, in place of an earlier evaluation's; its
+        own directory changes the model itself. The model gets a new digest, and to a store it is another
+        model: do this before stores are made with it.
     threads
         Torch threads; 0 or left out for one per CPU.
     json
@@ -94,17 +95,17 @@ def evaluate(
     settings = ExplanationSettings(max(explain, 1), normal=max(3 * explain, 1))
     if explain:
         option_types.at_least("--spectra, with --explain", spectra, settings.normal + 1)
-    make_output(out)
+    make_output(output)
     threads_used = own_threads(load_settings(**option_types.given(threads=threads)))
     evaluation = run_evaluation(request, threads_used, notes())
     found = evaluation.detection
-    files: tuple[Path, ...] = save_results(found, out)
+    files: tuple[Path, ...] = save_results(found, output)
     if evaluation.labelled is not None:
-        files += save_labelled(evaluation.labelled, out)
+        files += save_labelled(evaluation.labelled, output)
     results = None
     if explain:
         results = explain_evaluation(evaluation.model, evaluation.clean, settings, notes())
-        files += save_explanations(results, out)
+        files += save_explanations(results, output)
     if json:
         write_json(found.to_dict())
     show_evaluation(messages(json), found)
@@ -112,9 +113,9 @@ def evaluate(
         show_explanations(messages(json), results)
     if evaluation.labelled is not None:
         show_labelled(messages(json), evaluation.labelled)
-    if fill_card:
-        card = fill(model, found)
-        notes().print(f"Card filled: {card.name}, now {card.digest}")
+    if fill_card is not None:
+        card = fill(model, found, fill_card)
+        notes().print(f"Card filled: {card.name} in {fill_card}, now {card.digest}")
     for path in files:
         notes().print(f"Written: {path}", soft_wrap=True)
     return 0
@@ -124,7 +125,7 @@ def ablation(
     model: str,
     /,
     *,
-    out: Path = Path("ablation"),
+    output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("ablation"),
     parts: str = "headline,cost,methods,baselines",
     spectra: int = 160,
     explained: int = 2,
@@ -137,7 +138,7 @@ def ablation(
 ) -> int:
     """Measure what windows, their combination and baselines do to explanations, and what these cost.
 
-    whyspec ablation desi-galaxy --out ablation
+    whyspec ablation desi-galaxy -o ablation
 
     Explains injected anomalies. Takes some twenty minutes on two cores.
 
@@ -145,7 +146,7 @@ def ablation(
     ----------
     model
         Name or directory of the scoring model.
-    out
+    output
         Directory for JSON, tables and figures; earlier ones in it are replaced.
     parts
         headline: a spectrum with a double-peaked line and a step; cost: against gradients; methods: every
@@ -184,7 +185,7 @@ def ablation(
         headlines,
         baselines,
     )
-    make_output(out)
-    for path in ablate(request, out, threads, notes()):
+    make_output(output)
+    for path in ablate(request, output, threads, notes()):
         notes().print(f"Written: {path}", soft_wrap=True)
     return 0

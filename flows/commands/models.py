@@ -14,7 +14,7 @@ def import_spender(
     files: Annotated[tuple[Path, ...], Parameter(negative=())],
     /,
     *,
-    out: Path,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
     name: str = "",
     classes: str = "GALAXY",
     instrument: Literal["desi", "sdss", "boss"] | None = None,
@@ -25,7 +25,7 @@ def import_spender(
 ) -> int:
     """Make a scoring model of spender's published weights.
 
-    whyspec import-spender galaxyae.pt galaxyflow.pt --out spender-desi --calibrate release
+    whyspec import-spender galaxyae.pt galaxyflow.pt -o spender-desi --calibrate release
 
     It executes nothing in the files and does not need spender. An explanation takes full forward passes:
     choose few --windows or the preset reference-code for whyspec run.
@@ -34,7 +34,7 @@ def import_spender(
     ----------
     files
         The autoencoder's file and the flow's, as published at huggingface.co/pmelchior/spender.
-    out
+    output
         Directory for the model: model.safetensors and card.json; new or empty.
     name
         Name of the model; that of its directory if left out.
@@ -60,8 +60,8 @@ def import_spender(
     option_types.at_least("--limit", limit, 1)
     request = SpenderRequest(
         files=files,
-        directory=out,
-        name=name or out.resolve().name,
+        directory=output,
+        name=name or output.resolve().name,
         classes=option_types.classes(classes) or (),
         instrument=instrument or "",
         calibrate=calibrate,
@@ -71,6 +71,6 @@ def import_spender(
     )
     with notes().status("import") as status:
         card = import_from(request, status.update)
-    show_card(notes(), card, out)
-    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {out} --preset reference-code")
+    show_card(notes(), card, output)
+    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {output} --preset reference-code")
     return 0

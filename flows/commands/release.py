@@ -113,7 +113,7 @@ def train(
     release: Release,
     /,
     *,
-    model: Path,
+    output: Annotated[Path, Parameter(name=["--output", "-o"])],
     kind: Literal["local", "variational", "variational-published"] = "local",
     population: Literal["galaxy", "quasar", "star", "all"] = "galaxy",
     redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET)] = None,
@@ -130,7 +130,7 @@ def train(
 ) -> int:
     """Fit a scoring model to a release's spectra.
 
-    whyspec train release --model my-model --population galaxy --epochs 40
+    whyspec train release -o my-model --population galaxy --epochs 40
 
     A training that was killed continues after the last complete epoch.
 
@@ -138,7 +138,7 @@ def train(
     ----------
     release
         One directory, or files of spectra; paths or URLs.
-    model
+    output
         Directory for the model: model.safetensors, card.json, training.json and training.png. Training
         rewrites the last two as it goes.
     kind
@@ -185,8 +185,8 @@ def train(
     option_types.shares(validation=validation, calibration=calibration)
     request = TrainingRequest(
         release=tuple(release),
-        directory=str(model),
-        name=name or model.resolve().name,
+        directory=str(output),
+        name=name or output.resolve().name,
         layout=layout,
         kind=kind,
         population=population,
@@ -202,8 +202,8 @@ def train(
     )
     with TrainingBars(notes()) as bars:
         card = train_on_release(request, [bars])
-    show_card(notes(), card, model)
-    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {model}")
+    show_card(notes(), card, output)
+    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {output}")
     return 0
 
 

@@ -23,7 +23,6 @@ from flows.evaluation.labelled_spectra import LabelledComparison, compare_labell
 from flows.evaluation.output import write_output
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
-from models.model_files import PRETRAINED, pretrained_names
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model, save_model
 
@@ -119,15 +118,15 @@ def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]
     return write_output(directory, {RESULTS: text, TABLES: tables, FIGURE: figure})
 
 
-def fill_card(name: str, results: DetectionResults) -> ModelCard:
-    """Put the rates of an evaluation into the card of its model, in place of an earlier evaluation's.
+def fill_card(name: str, results: DetectionResults, directory: Path) -> ModelCard:
+    """Write a model with the rates of an evaluation in its card, in place of an earlier evaluation's.
 
     The model's digest covers the card: the model gets a new one, and to a store it is another model. So fill
     the card before stores are made with the model.
 
     Raises
     ------
-    InputError : there is no such model.
+    InputError : there is no such model, or the directory cannot be written to.
     ConfigurationError : the results are of another model.
     """
     model = load_model(name)
@@ -142,7 +141,7 @@ def fill_card(name: str, results: DetectionResults) -> ModelCard:
         )
     kept = {key: value for key, value in model.card.metrics.items() if not key.startswith(PREFIX)}
     model.card = replace(model.card, metrics={**kept, **card_metrics(results)})
-    return save_model(model, PRETRAINED / name if name in pretrained_names() else Path(name))
+    return save_model(model, directory)
 
 
 def _setting(name: str, got: object, allowed: str) -> ConfigurationError:

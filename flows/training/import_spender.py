@@ -15,7 +15,7 @@ from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import ReleaseListing
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
-from flows.training.model_directory import make_model_directory
+from flows.training.model_directory import check_model_directory
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
 from models.model_card import ModelCard
 from models.model_files import CARD
@@ -66,7 +66,7 @@ def import_from(request: SpenderRequest, progress: Callable[[str], None]) -> Mod
     InputError : a file is not spender's; the directory holds something else; there is no such release.
     ConfigurationError : the release's spectra are of another grid, or too few can be scored.
     """
-    make_model_directory(request.directory, (CARD,))
+    check_model_directory(request.directory, (CARD,))
     torch.set_num_threads(request.threads)
     files = [read_spender_file(path) for path in request.files]
     model = import_spender(files, request.name, request.classes, request.instrument)

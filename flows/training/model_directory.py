@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from models.errors import ErrorKind, InputError
-from models.output_files import writing
+from models.output_files import check_output_directory
 
 
-def make_model_directory(directory: Path, known: tuple[str, ...]) -> None:
-    """Make the directory of a model, before anything is computed; refuse one that holds something else.
+def check_model_directory(directory: Path, known: tuple[str, ...]) -> None:
+    """Refuse a directory that holds something else than a model, or could not be written to.
 
     Parameters
     ----------
@@ -17,19 +17,18 @@ def make_model_directory(directory: Path, known: tuple[str, ...]) -> None:
 
     Raises
     ------
-    InputError : it holds something, and nothing known; or it cannot be made.
+    InputError : it holds something, and nothing known; or it cannot be written to.
     """
-    with writing(directory):
-        if (
-            directory.exists()
-            and not any((directory / name).exists() for name in known)
-            and (not directory.is_dir() or any(directory.iterdir()))
-        ):
-            raise InputError(
-                "The model's directory holds something that is not a model.",
-                where=str(directory),
-                allowed="a new or empty directory, or one with an earlier model",
-                remedy="Choose another -o, or empty the directory yourself.",
-                kind=ErrorKind.OUTPUT_OCCUPIED,
-            )
-        directory.mkdir(parents=True, exist_ok=True)
+    check_output_directory(directory)
+    if (
+        directory.exists()
+        and not any((directory / name).exists() for name in known)
+        and any(directory.iterdir())
+    ):
+        raise InputError(
+            "The model's directory holds something that is not a model.",
+            where=str(directory),
+            allowed="a new or empty directory, or one with an earlier model",
+            remedy="Choose another -o, or empty the directory yourself.",
+            kind=ErrorKind.OUTPUT_OCCUPIED,
+        )

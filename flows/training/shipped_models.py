@@ -27,7 +27,6 @@ from engine.training.request import TrainingRequest
 from flows.console import counting
 from flows.training.progress import TrainingBars
 from models.model_card import ModelCard
-from models.model_files import PRETRAINED
 from models.training.fit import TrainingPopulation, TrainingSettings, fit
 from models.training.spectra import TrainingSplit
 from models.weights import save_model
@@ -97,14 +96,22 @@ RECIPES = (
 
 
 def make(
-    recipe: Recipe, templates: Path, sky: Path, work: Path, spectra: int, epochs: int, console: Console
+    recipe: Recipe,
+    templates: Path,
+    sky: Path,
+    output: Path,
+    work: Path,
+    spectra: int,
+    epochs: int,
+    console: Console,
 ) -> ModelCard:
-    """Simulate, train, save among the shipped models.
+    """Simulate, train, save under the recipe's name.
 
     Parameters
     ----------
     recipe : which model.
     templates : directory of redrock templates; sky : of real sky fibres.
+    output : directory of the models' directories.
     work : scratch directory for the simulated releases.
     spectra : rows to simulate; epochs : of the autoencoder.
 
@@ -117,7 +124,7 @@ def make(
     data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
     with TrainingBars(console) as bars:
         model = fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
-    return save_model(model, PRETRAINED / recipe.name)
+    return save_model(model, output / recipe.name)
 
 
 def training_set(
@@ -165,6 +172,10 @@ def main(
     templates: Path,
     *,
     sky: Annotated[Path, Parameter(help="Directory of real SDSS sky fibres, spec-*.fits.")],
+    output: Annotated[
+        Path,
+        Parameter(name=["--output", "-o"], help="Directory of the models' directories, which are replaced."),
+    ],
     only: Annotated[str, Parameter(help="Name of one model; all when left out.")] = "",
     spectra: Annotated[int, Parameter(help="Spectra to simulate for each model.")] = SPECTRA,
     epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 14,
@@ -174,7 +185,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
         for recipe in RECIPES:
             if only in ("", recipe.name):
-                card = make(recipe, templates, sky, Path(work), spectra, epochs, console)
+                card = make(recipe, templates, sky, output, Path(work), spectra, epochs, console)
                 console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
                 shutil.rmtree(Path(work) / recipe.name)
 

@@ -13,7 +13,7 @@ from flows.command_line import run_command
 def test_a_part_is_measured_and_written(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["ablation", str(model), "--out", str(tmp_path), "--parts", "cost", "--spectra", "4"]
+    command = ["ablation", str(model), "-o", str(tmp_path), "--parts", "cost", "--spectra", "4"]
     assert run_command(command) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["cost.md"]
     table = (tmp_path / "cost.md").read_text()
@@ -35,6 +35,6 @@ def test_what_makes_no_sense_is_refused_before_anything_is_computed(
     options: tuple[str, ...], named: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run_command(["ablation", str(model), "--out", str(out), *options]) == 64
+    assert run_command(["ablation", str(model), "-o", str(out), *options]) == 64
     assert named in " ".join(capsys.readouterr().err.split())
     assert not out.exists()

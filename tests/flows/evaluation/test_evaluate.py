@@ -25,7 +25,7 @@ from flows.evaluation.evaluate import (
 )
 from models.errors import ConfigurationError
 from models.weights import load_model
-from tests.small_run import small_release, whyspec
+from tests.small_run import small_release, tree_bytes, whyspec
 
 OPTIONS = (
     "--spectra",
@@ -45,7 +45,7 @@ OPTIONS = (
 def evaluated(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory that the real command wrote; what it printed lies in it too."""
     out = tmp_path_factory.mktemp("evaluated") / "deep" / "evaluation"
-    done = whyspec("evaluate", model, "--out", out, *OPTIONS, "--json")
+    done = whyspec("evaluate", model, "-o", out, *OPTIONS, "--json")
     assert done.returncode == 0, done.stderr
     (out / "stdout").write_text(done.stdout)
     (out / "stderr").write_text(done.stderr)
@@ -91,20 +91,23 @@ def test_a_card_is_filled_by_the_results_of_its_own_model_once(
 ) -> None:
     copy = tmp_path / "model"
     shutil.copytree(model, copy)
-    before = load_model(str(copy)).card
+    before, untouched, filled = load_model(str(copy)).card, tree_bytes(copy), tmp_path / "filled"
     request = EvaluationRequest(str(copy), HeldOutSettings(24, 1), (5.0,), ("cosmic_rays",))
     results = evaluate(request, 1, Console(quiet=True)).detection
-    command = ["evaluate", str(copy), "--out", str(tmp_path / "out"), "--explain", "0", "--threads", "1"]
-    options = ["--spectra", "24", "--strengths", "5", "--kinds", "cosmic_rays", "--fill-card"]
+    command = ["evaluate", str(copy), "-o", str(tmp_path / "out"), "--explain", "0", "--threads", "1"]
+    options = ["--spectra", "24", "--strengths", "5", "--kinds", "cosmic_rays", "--fill-card", str(filled)]
     assert run_command([*command, *options]) == 0
-    after = load_model(str(copy)).card
+    assert tree_bytes(copy) == untouched
+    after = load_model(str(filled)).card
     assert after.digest != before.digest
-    assert f"Card filled: {before.name}, now {after.digest}" in " ".join(capsys.readouterr().err.split())
+    assert f"Card filled: {before.name} in {filled}, now {after.digest}" in " ".join(
+        capsys.readouterr().err.split()
+    )
     assert after.metrics[f"{PREFIX}spectra"] == 24
     assert {**before.metrics, **card_metrics(results)} == dict(after.metrics)
     assert {name: after.metrics[name] for name in before.metrics} == dict(before.metrics)
     with pytest.raises(ConfigurationError) as caught:
-        fill_card(str(copy), results)
+        fill_card(str(filled), results, filled)
     assert caught.value.kind == "model-digest"
 
 
@@ -116,15 +119,15 @@ def test_what_makes_no_sense_is_refused_before_anything_is_computed(
     option: str, value: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run_command(["evaluate", str(model), "--out", str(out), option, value]) == 64
+    assert run_command(["evaluate", str(model), "-o", str(out), option, value]) == 64
     assert option.lstrip("-") in capsys.readouterr().err
     assert not out.exists()
 
 
 def test_what_is_not_there_is_refused(model: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert run_command(["evaluate", str(model), "--out", str(tmp_path / "file" / "out")]) == 66
-    assert run_command(["evaluate", str(tmp_path / "no-model"), "--out", str(tmp_path / "out")]) == 66
+    assert run_command(["evaluate", str(model), "-o", str(tmp_path / "file" / "out")]) == 66
+    assert run_command(["evaluate", str(tmp_path / "no-model"), "-o", str(tmp_path / "out")]) == 66
 
 
 def test_labelled_spectra_are_compared_with_ordinary_and_simulated_ones(model: Path, tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_labelled_spectra_are_compared_with_ordinary_and_simulated_ones(model: P
     lines = ["file,label", f"{names[0]},ordinary galaxy", f"{names[1]},odd"]
     (release / "manifest.csv").write_text("\n".join(lines))
     out = tmp_path / "out"
-    done = whyspec("evaluate", model, "--out", out, *OPTIONS, "--labelled", release)
+    done = whyspec("evaluate", model, "-o", out, *OPTIONS, "--labelled", release)
     assert done.returncode == 0, done.stderr
     found = json.loads((out / labelled_spectra.RESULTS).read_text())
     assert found["model"]["digest"] == load_model(str(model)).card.digest
@@ -156,7 +159,7 @@ def test_labelled_spectra_are_compared_with_ordinary_and_simulated_ones(model: P
 def test_labels_without_a_manifest_are_refused_before_anything_is_simulated(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["evaluate", str(model), "--out", str(tmp_path / "out"), "--labelled", str(tmp_path)]
+    command = ["evaluate", str(model), "-o", str(tmp_path / "out"), "--labelled", str(tmp_path)]
     assert run_command(command) == 66
     assert "manifest" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []

@@ -28,7 +28,7 @@ def test_the_command_explains_and_writes_what_it_found(
         "--threads",
         "1",
     ]
-    assert run_command(["evaluate", str(model), "--out", str(tmp_path), *options]) == 0
+    assert run_command(["evaluate", str(model), "-o", str(tmp_path), *options]) == 0
     results = json.loads((tmp_path / RESULTS).read_text())
     assert set(results["spectra"]["kind"]) == {"cosmic_rays"}
     assert set(results["spectra"]["strength"]) == {10.0, 20.0, 40.0}
@@ -52,6 +52,6 @@ def test_too_few_spectra_to_explain_are_refused_at_once(
     options: tuple[str, ...], model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run_command(["evaluate", str(model), "--out", str(out), *options]) == 64
+    assert run_command(["evaluate", str(model), "-o", str(out), *options]) == 64
     assert "--explain" in capsys.readouterr().err
     assert not out.exists()

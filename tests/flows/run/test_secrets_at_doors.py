@@ -45,7 +45,7 @@ COMMANDS = {
     "run into a store, in one word": "run /data --store={url}",
     "run with a model": "run /data --store {store} --model desi-galaxy,{url}",
     "plan": "plan {url} --store {store}",
-    "train": "train {url} --model {store}",
+    "train": "train {url} -o {store}",
     "train into a directory": "train /data --model {url}",
     "cluster": "cluster {url}",
     "status": "status {url}",

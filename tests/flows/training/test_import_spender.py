@@ -35,7 +35,7 @@ def test_calibrate_and_run(
     files: tuple[Path, Path], release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, store = tmp_path / "model", tmp_path / "odd.zarr"
-    assert command("import-spender", *files, "--out", model, "--calibrate", release, "--threads", 1) == 0
+    assert command("import-spender", *files, "-o", model, "--calibrate", release, "--threads", 1) == 0
     assert f"--model {model}" in capsys.readouterr().err.replace("\n", "")
     card = load_model(str(model)).card
     assert "desi" in card.training["calibration"]
@@ -57,15 +57,13 @@ def test_calibrate_and_run(
 
 def test_without_spectra_and_with_too_few(files: tuple[Path, Path], release: Path, tmp_path: Path) -> None:
     out = tmp_path / "model"
-    assert command("import-spender", *files, "--out", out, "--name", "mine", "--threads", 1) == 0
+    assert command("import-spender", *files, "-o", out, "--name", "mine", "--threads", 1) == 0
     assert load_model(str(out)).card.name == "mine"
     assert "drawn from the flow" in load_model(str(out)).card.training["calibration"]
     # Limited, they are too few, and nothing is written.
     less = tmp_path / "less"
     assert (
-        command(
-            "import-spender", *files, "--out", less, "--calibrate", release, "--limit", 50, "--threads", 1
-        )
+        command("import-spender", *files, "-o", less, "--calibrate", release, "--limit", 50, "--threads", 1)
         == 64
     )
     assert not less.exists()
@@ -76,10 +74,10 @@ def test_what_cannot_be_imported(
 ) -> None:
     (tmp_path / "pickle.pt").write_bytes(pickle.dumps({"a": 1}))
     out = tmp_path / "model"
-    assert command("import-spender", files[0], tmp_path / "pickle.pt", "--out", out) == 66
+    assert command("import-spender", files[0], tmp_path / "pickle.pt", "-o", out) == 66
     assert "would run code" in " ".join(capsys.readouterr().err.split())
-    assert command("import-spender", files[1], "--out", out) == 66
+    assert command("import-spender", files[1], "-o", out) == 66
     assert "flow.pt: a flow" in " ".join(capsys.readouterr().err.split())
     assert not out.exists()
-    assert command("import-spender", *files, "--out", tmp_path) == 66
+    assert command("import-spender", *files, "-o", tmp_path) == 66
     assert "something that is not a model" in " ".join(capsys.readouterr().err.split())

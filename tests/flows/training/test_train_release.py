@@ -27,7 +27,7 @@ def larger_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_writes_a_model_that_run_accepts(larger_release: Path, tmp_path: Path) -> None:
     model, store = tmp_path / "mine", tmp_path / "odd.zarr"
-    done = whyspec("train", larger_release, "--model", model, "--epochs", 1, "--seed", 4)
+    done = whyspec("train", larger_release, "-o", model, "--epochs", 1, "--seed", 4)
     assert done.returncode == 0, done.stderr
     assert "chi2 per pixel" in done.stderr + done.stdout
     card = load_model(str(model)).card
@@ -43,7 +43,7 @@ def test_train_writes_a_model_that_run_accepts(larger_release: Path, tmp_path: P
 
 def test_a_directory_with_other_things_is_not_written_to(larger_release: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    done = whyspec("train", larger_release, "--model", tmp_path)
+    done = whyspec("train", larger_release, "-o", tmp_path)
     assert done.returncode == 66
     assert "holds something that is not a model" in " ".join(done.stderr.split())
 
@@ -55,7 +55,7 @@ def little_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train_command(release: Path, model: Path, epochs: int, *options: object) -> list[str]:
-    tokens = ("train", release, "--model", model, "--epochs", epochs, "--seed", 5, "--threads", 1)
+    tokens = ("train", release, "-o", model, "--epochs", epochs, "--seed", 5, "--threads", 1)
     options = ("--validation", 0.15, "--calibration", 0.25, *options)
     return [sys.executable, "-m", "flows.command_line", *map(str, (*tokens, *options))]
 
@@ -154,4 +154,4 @@ def test_what_cannot_be_trained_on_is_refused(
     little_release: Path, tmp_path: Path, options: dict[str, Any], text: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=text):
-        train((str(little_release),), model=tmp_path / "mine", **options)
+        train((str(little_release),), output=tmp_path / "mine", **options)

@@ -27,7 +27,7 @@ def variational(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("variational")
     release = small_release(base / "release", 160, seed=4, per_file=80)
     options = ("--epochs", 2, "--validation", 0.15, "--calibration", 0.25, "--seed", 4, "--threads", 1)
-    trained = whyspec("train", release, "--model", base / "vae", "--kind", "variational", *options)
+    trained = whyspec("train", release, "-o", base / "vae", "--kind", "variational", *options)
     assert trained.returncode == 0, trained.stderr
     assert "chi2 per pixel" in trained.stderr + trained.stdout
     return base / "vae"
