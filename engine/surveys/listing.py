@@ -64,17 +64,30 @@ def list_release(
             "credentials.",
         )
     if not files:
-        raise InputError(
-            "There is no file of spectra that can be used.",
-            where=root,
-            got="; ".join(f"{count} {kind}" for kind, count in _count(refused)) or "no FITS file",
-            allowed=files_of_surveys(),
-            remedy=f"{refused[0].url}: {' '.join(refused[0].explained)}" if refused else "Check the path.",
-            kind=ErrorKind.NOTHING_USABLE,
-        )
+        raise _nothing_usable(root, refused)
     grid = _one_grid(files, root)
     skipped = tuple(replace(file, url=escaped(redacted_url(file.url))) for file in found.skipped)
     return ReleaseListing(root, name, grid, tuple(files), tuple(refused), skipped)
+
+
+def _nothing_usable(root: str, refused: Sequence[RefusedFile]) -> InputError:
+    """The error of a release without a file to read; it tells the story of the first that was refused."""
+    got, remedy = "no FITS file", "Check the path."
+    if refused:
+        what, *details = refused[0].explained
+        told = dict(detail.split(": ", 1) for detail in details)
+        counts = "; ".join(f"{count} {kind}" for kind, count in _count(refused))
+        found = f" ({told['got']})" if "got" in told else ""
+        got = f"{counts}; {refused[0].url}: {what}{found}"
+        remedy = told.get("remedy", remedy)
+    return InputError(
+        "There is no file of spectra that can be used.",
+        where=root,
+        got=got,
+        allowed=files_of_surveys(),
+        remedy=remedy,
+        kind=ErrorKind.NOTHING_USABLE,
+    )
 
 
 def _find(release: Sequence[str], layout: str) -> tuple[str, str, Found]:

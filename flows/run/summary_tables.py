@@ -135,7 +135,8 @@ def show_skipped(console: Console, files: tuple[RefusedFile, ...]) -> None:
     for file in files:
         kinds.setdefault(file.kind, []).append(file)
     for kind, each in kinds.items():
-        what = f"{count(len(each), 'file')} skipped, {kind}"
-        console.print(f"\n{what}: {each[0].reason.splitlines()[0]}\n  {each[0].url}", soft_wrap=True)
+        what, *details = each[0].explained
+        lines = [f"\n{count(len(each), 'file')} skipped, {kind}: {what}", f"  {each[0].url}"]
+        console.print("\n".join([*lines, *(f"    {detail}" for detail in details)]), soft_wrap=True)
         if len(each) > 1:
             console.print(f"  ... and {len(each) - 1:,} more: use --json for all of them.")
