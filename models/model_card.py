@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from models.card_schema import check_card
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
@@ -84,7 +85,7 @@ class ModelCard:
 
         Raises
         ------
-        ConfigurationError : another card version, or entries missing.
+        ConfigurationError : another card version, or entries missing, or one that cannot be.
         """
         version = description.get("card_version")
         if version != CARD_VERSION:
@@ -105,6 +106,7 @@ class ModelCard:
                 remedy="Take the card anew from where the model was made.",
                 kind=ErrorKind.CARD_INCOMPLETE,
             )
+        check_card(description, where)
         values = {field.name: description[field.name] for field in fields(cls)}
         values["grid"] = WavelengthGrid.from_dict(description["grid"])
         values["classes"] = tuple(description["classes"])

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
+from models.card_schema import largest_weight
 from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.model_card import ModelCard
 
 WEIGHTS = "model.safetensors"
 CARD = "card.json"
+
+_LATENTS = "calibration_latents"
+_DEPTH, _SPREAD = "calibration.tail_of_all.depth", "calibration.tail_of_all.spread"
+
+_LARGEST_CARD, _LARGEST_WEIGHTS = 2**24, 2**31
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
@@ -32,7 +40,7 @@ def _local_floats(card: ModelCard) -> int:
         held += 2 * channels / stride
     # The modes of the four spectra that are scanned at once, their products and sums, shared out over a
     # batch of a hundred.
-    return ceil(held + 5 * int(card.architecture["modes"]) * 4 / 100)
+    return math.ceil(held + 5 * int(card.architecture["modes"]) * 4 / 100)
 
 
 FLOATS_PER_PIXEL: dict[str, Callable[[ModelCard], int]] = {
@@ -65,41 +73,31 @@ class ModelFiles:
     @property
     def calibration_size(self) -> int:
         """Number of calibration spectra, from which baselines are drawn."""
-        return int(self._header["calibration_latents"]["shape"][0])
+        return len(self.tensors[_LATENTS])
 
     @property
     def least_tail_probability(self) -> float:
         """Where the tail that was fitted to the calibration spectra ends."""
-        return float(np.exp(-self._numbers("calibration.tail_of_all.depth")[-1]))
+        return float(np.exp(-self.tensors[_DEPTH][-1]))
 
     def tail_uncertainty(self, probability: float) -> float:
         """One standard deviation of the natural log of a tail probability, by the calibration set's size."""
-        depth, spread = (self._numbers(f"calibration.tail_of_all.{name}") for name in ("depth", "spread"))
-        return float(np.interp(-np.log(probability), depth, spread))
+        return float(np.interp(-np.log(probability), self.tensors[_DEPTH], self.tensors[_SPREAD]))
 
     @property
     def tensor_bytes(self) -> int:
         """What the weights take in memory."""
-        tensors = (tensor for name, tensor in self._header.items() if name != "__metadata__")
-        return max(int(tensor["data_offsets"][1]) for tensor in tensors)
+        return sum(tensor.nbytes for tensor in self.tensors.values())
 
     @property
     def floats_per_pixel(self) -> int:
         """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
         return FLOATS_PER_PIXEL[self.card.kind](self.card)
 
-    def _numbers(self, name: str) -> NDArray[np.float64]:
-        """A tensor of double precision and one dimension."""
-        start, stop = self._header[name]["data_offsets"]
-        begin = 8 + int.from_bytes(self.weights[:8], "little")
-        return np.frombuffer(self.weights[begin + start : begin + stop], "<f8")
-
     @cached_property
-    def _header(self) -> dict[str, Any]:
-        """Shapes and places of the tensors: of safetensors, a length in eight bytes and then JSON."""
-        length = int.from_bytes(self.weights[:8], "little")
-        header: dict[str, Any] = json.loads(self.weights[8 : 8 + length])
-        return header
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """The weights by name."""
+        return dict(load(self.weights))
 
 
 def pretrained_names() -> tuple[str, ...]:
@@ -155,17 +153,7 @@ def read_model(name: str) -> ModelFiles:
             remedy="Train one with `whyspec train RELEASE -o DIR`.",
             kind=ErrorKind.NO_MODEL,
         )
-    try:
-        description = json.loads((directory / CARD).read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            "The model card is not JSON.",
-            where=str(directory / CARD),
-            got=str(error),
-            remedy="Take the model anew from where it was made.",
-            kind=ErrorKind.CARD_DAMAGED,
-        ) from error
-    card = ModelCard.from_dict(description, str(directory / CARD))
+    card = ModelCard.from_dict(_description(directory / CARD), str(directory / CARD))
     if card.kind not in FLOATS_PER_PIXEL:
         raise ConfigurationError(
             "The model is of a kind that this code does not know.",
@@ -175,7 +163,7 @@ def read_model(name: str) -> ModelFiles:
             remedy="Use the whyspec version that wrote it.",
             kind=ErrorKind.MODEL_KIND,
         )
-    weights = (directory / WEIGHTS).read_bytes()
+    weights = _weights(directory / WEIGHTS)
     if digest(card, weights) != card.digest:
         raise ConfigurationError(
             "Weights and card of the model do not belong together, or one of them was changed.",
@@ -185,4 +173,58 @@ def read_model(name: str) -> ModelFiles:
             remedy="Take the model anew from where it was made.",
             kind=ErrorKind.MODEL_DIGEST,
         )
-    return ModelFiles(directory, card, weights)
+    files = ModelFiles(directory, card, weights)
+    _check_weights(files)
+    return files
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """What a card says."""
+    try:
+        if path.stat().st_size > _LARGEST_CARD:
+            raise ValueError(f"more than {_LARGEST_CARD:,} bytes")
+        # Not read_json, which refuses NaN: see digest.
+        description = json.loads(path.read_bytes())
+        if not isinstance(description, dict):
+            raise ValueError("no JSON object")
+        return description
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            "The model card is not JSON.",
+            where=str(path),
+            got=str(error),
+            remedy="Take the model anew from where it was made.",
+            kind=ErrorKind.CARD_DAMAGED,
+        ) from error
+
+
+def _weights(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _LARGEST_WEIGHTS:
+        raise _misfit(path, f"{size:,} bytes, too large to be a model's")
+    return path.read_bytes()
+
+
+def _check_weights(files: ModelFiles) -> None:
+    """Refuse weights that cannot be decoded, or that are fewer than the card's sizes need."""
+    path, card = files.directory / WEIGHTS, files.card
+    try:
+        latents, depth, spread = (files.tensors[name] for name in (_LATENTS, _DEPTH, _SPREAD))
+    except (SafetensorError, LookupError, ValueError) as error:
+        raise _misfit(path, f"{type(error).__name__}: {error}") from error
+    is_tail = depth.ndim == 1 and depth.size > 0 and depth.shape == spread.shape
+    if latents.ndim != 2 or latents.shape[1] != card.latents or not is_tail:
+        raise _misfit(path, f"a calibration of shapes {latents.shape}, {depth.shape}, {spread.shape}")
+    needed = largest_weight(card.kind, card.rest_size, card.architecture)
+    if needed > len(files.weights):
+        raise _misfit(path, f"{len(files.weights):,} bytes; the card needs {needed:,} numbers and more")
+
+
+def _misfit(path: Path, got: str) -> ConfigurationError:
+    return ConfigurationError(
+        "The model's weights do not fit its card.",
+        where=str(path),
+        got=got,
+        remedy="Take the model anew from where it was made.",
+        kind=ErrorKind.MODEL_WEIGHTS,
+    )

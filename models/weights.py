@@ -87,7 +87,7 @@ def load_model(name: str) -> SpectrumModel:
         model = MODEL_KINDS[files.card.kind](files.card, state)
         with torch.no_grad():
             model.load_state_dict(state)
-    except (SafetensorError, KeyError, RuntimeError) as error:
+    except (SafetensorError, LookupError, RuntimeError, ValueError) as error:
         raise ConfigurationError(
             "The model's weights do not fit its card.",
             where=str(files.directory / WEIGHTS),
