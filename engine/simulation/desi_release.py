@@ -11,7 +11,7 @@ from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
 from engine.simulation import desi_columns
-from engine.simulation.arms import Arm, Floats
+from engine.simulation.arms import Arm
 from engine.simulation.desi_rows import (
     NSIDE,
     Placed,
@@ -24,6 +24,8 @@ from engine.simulation.desi_rows import (
 )
 from engine.simulation.fits_file import Card, empty_table, image_hdu, primary_hdu, table_hdu, write_fits
 from engine.simulation.randomness import Stream, generator
+from engine.simulation.redrock_fit import DIAGONALS, resolution_weights
+from engine.simulation.redrock_templates import header_cards, templates_of
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import RowKind, SimulatedSpectrum
 from engine.simulation.truth import TruthRow
@@ -33,7 +35,7 @@ SPECPRODS = {"dr1": "iron", "edr": "fuji"}
 _SURVEYS = {"dr1": "main", "edr": "sv3"}
 _FLUX_UNIT = "10**-17 erg/(s cm2 Angstrom)"
 _IVAR_UNIT = "10**+34 (s2 cm4 Angstrom2) / erg2"
-_DIAGONALS = 11
+_REDROCK = {"dr1": "0.17.0", "edr": "0.15.4"}
 _VERSIONS = {
     "dr1": (("python", "3.10.8"), ("numpy", "1.22.4"), ("desiutil", "3.2.6"), ("desispec", "0.56.5")),
     "edr": (("python", "3.9.7"), ("numpy", "1.21.4"), ("desiutil", "3.2.5"), ("desispec", "0.51.8")),
@@ -72,9 +74,10 @@ def write_desi_file(
     template_snr = empty_table(desi_columns.TSNR2, len(placed))
     for column in desi_columns.TSNR2:
         template_snr[column.name] = table[column.name][order]
+    templates = templates_of(settings)
     redrock = [
-        primary_hdu(cards),
-        table_hdu("REDSHIFTS", desi_columns.REDSHIFTS, redshifts(placed, order)),
+        primary_hdu([("RRVER", _REDROCK[release], "Redrock version"), *header_cards(templates), *cards]),
+        table_hdu("REDSHIFTS", desi_columns.REDSHIFTS, redshifts(placed, order, templates)),
         table_hdu("FIBERMAP", columns, targets[order]),
         exposures,
         table_hdu("TSNR2", desi_columns.TSNR2, template_snr),
@@ -127,7 +130,7 @@ def _arm_hdus(
     if resolution:
         full, empty = _resolution_rows(arm)
         rows = [empty if spectrum.row_kind is RowKind.STUCK else full for spectrum in spectra]
-        hdus.append(image_hdu(f"{prefix}_RESOLUTION", (len(spectra), _DIAGONALS, arm.grid.size), "f4", rows))
+        hdus.append(image_hdu(f"{prefix}_RESOLUTION", (len(spectra), DIAGONALS, arm.grid.size), "f4", rows))
     return hdus
 
 
@@ -139,15 +142,14 @@ def _packed(rows: list[NDArray[np.float32]]) -> bytes:
 def _resolution_rows(arm: Arm) -> tuple[bytes, bytes]:
     """The diagonals of the resolution matrix of one spectrum as bytes, and those of a spectrum without data.
 
-    Diagonal d holds offset ``_DIAGONALS // 2 - d`` as scipy's dia_matrix has it: column j of the
+    Diagonal d holds offset ``DIAGONALS // 2 - d`` as scipy's dia_matrix has it: column j of the
     matrix is at place j.
     """
-    offsets = _DIAGONALS // 2 - np.arange(_DIAGONALS)
-    weights: Floats = np.exp(-0.5 * (offsets / arm.lsf_sigma) ** 2)
+    offsets = DIAGONALS // 2 - np.arange(DIAGONALS)
     columns = np.arange(arm.grid.size)
     row = columns - offsets[:, None]
     inside = (row >= 0) & (row < arm.grid.size)
-    diagonals = np.where(inside, (weights / weights.sum())[:, None], 0.0).astype(">f4")
+    diagonals = np.where(inside, resolution_weights(arm)[:, None], 0.0).astype(">f4")
     return diagonals.tobytes(), np.zeros_like(diagonals).tobytes()
 
 

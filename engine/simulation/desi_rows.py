@@ -13,6 +13,8 @@ from engine.simulation import desi_columns
 from engine.simulation.fits_file import empty_table
 from engine.simulation.galaxies import SourceKind
 from engine.simulation.randomness import Stream, generator
+from engine.simulation.redrock_fit import best_fit
+from engine.simulation.redrock_templates import COEFFICIENTS, RedrockTemplate
 from engine.simulation.spectrum import RowKind, SimulatedSpectrum
 
 NSIDE = 64
@@ -193,26 +195,35 @@ def _fill_template_snr(row: np.void, depth: float) -> None:
         row[f"TSNR2_{tracer}"] = sum(parts)
 
 
-def redshifts(placed: list[Placed], order: NDArray[np.int64]) -> NDArray[np.void]:
+def redshifts(
+    placed: list[Placed], order: NDArray[np.int64], templates: tuple[RedrockTemplate, ...]
+) -> NDArray[np.void]:
     """REDSHIFTS in ``order``: what redrock would say, which for targets is the truth within its error."""
     table = empty_table(desi_columns.REDSHIFTS, len(placed))
     for row, index in zip(table, order, strict=True):
         item = placed[int(index)]
-        for name, value in measured_redshift(item).items():
+        measured = measured_redshift(item)
+        for name, value in measured.items():
             row[name] = value
+        candidates = [each for each in templates if each.spectype == measured["SPECTYPE"]]
+        if item.spectrum.row_kind is RowKind.STUCK:
+            row["NCOEFF"] = COEFFICIENTS
+            continue
+        fit = best_fit(candidates, item.spectrum, measured["Z"])
+        row["SUBTYPE"], row["NCOEFF"] = fit.template.subtype, len(fit.template.basis.integral)
+        row["COEFF"], row["CHI2"] = fit.coefficients, fit.chi2
     return table
 
 
 def measured_redshift(item: Placed) -> dict[str, Any]:
-    """The REDSHIFTS row of one spectrum."""
+    """The REDSHIFTS row of one spectrum, without what follows from a fit of templates."""
     spectrum, source = item.spectrum, item.spectrum.source
     random = generator(abs(item.target_id), Stream.REDSHIFT, spectrum.index)
     pixels = sum(int(np.count_nonzero(arm.ivar > 0)) for arm in spectrum.arms)
-    row: dict[str, Any] = {"TARGETID": item.target_id, "NPIXELS": pixels, "SPECTYPE": "GALAXY", "NCOEFF": 10}
+    row: dict[str, Any] = {"TARGETID": item.target_id, "NPIXELS": pixels, "SPECTYPE": "GALAXY"}
     if spectrum.row_kind is RowKind.STUCK:
         return {**row, "Z": -0.00199572, "ZERR": 1e-5, "ZWARN": (1 << 9) | (1 << 2), "CHI2": 9e99}
-    row["CHI2"] = pixels * float(random.normal(1.0, 0.01))
-    row["COEFF"] = random.normal(0.0, 50.0, 10)
+    random.standard_normal(11)  # so that redshifts are those of earlier versions
     if spectrum.row_kind is RowKind.SKY_FIBRE:
         guess = {
             "Z": random.uniform(0.0, 1.6),
@@ -227,9 +238,9 @@ def measured_redshift(item: Placed) -> dict[str, Any]:
     # redrock's SMALL_DELTA_CHI2.
     row["ZWARN"] = (1 << 2) if row["DELTACHI2"] < 9.0 else 0
     if source.kind is SourceKind.QUASAR:
-        row.update(SPECTYPE="QSO", NCOEFF=4)
+        row["SPECTYPE"] = "QSO"
     elif source.kind is SourceKind.STAR:
-        row.update(SPECTYPE="STAR", SUBTYPE="G", NCOEFF=5)
+        row["SPECTYPE"] = "STAR"
     return row
 
 

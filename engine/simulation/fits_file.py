@@ -23,12 +23,13 @@ Card = tuple[str, Any] | tuple[str, Any, str]
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a binary table: name, dtype code (``i4``, ``f8``, ``3A``, ``5f4``), unit, what it is."""
+    """A column of a binary table: name and dtype code (``i4``, ``f8``, ``3A``, ``5f4``).
+
+    The surveys' files give no units of columns (TUNIT).
+    """
 
     name: str
     dtype: str
-    unit: str = ""
-    description: str = ""
 
     @property
     def numpy_field(self) -> tuple[Any, ...]:
@@ -97,9 +98,7 @@ def table_hdu(name: str, columns: Sequence[Column], table: NDArray[np.void]) -> 
         ("TFIELDS", len(columns), "number of table fields"),
     ]
     for number, column in enumerate(columns, start=1):
-        header += [(f"TTYPE{number}", column.name, column.description[:40]), (f"TFORM{number}", column.tform)]
-        if column.unit:
-            header.append((f"TUNIT{number}", column.unit))
+        header += [(f"TTYPE{number}", column.name), (f"TFORM{number}", column.tform)]
     return _hdu([*header, *_named(name)], [table.tobytes()])
 
 

@@ -9,8 +9,7 @@ from engine.simulation.continuum import stellar_basis
 from engine.simulation.emission import EmissionLine, add_emission
 from engine.simulation.galaxies import Source, SourceKind, draw_magnitude, flux_of_magnitude
 
-# (name, rest wavelength, rest equivalent width in Angstrom), after composite quasar spectra.
-_BROAD_LINES = (
+BROAD_LINES = (
     ("Lyα", 1215.67, 75.0),
     ("N V", 1240.81, 18.0),
     ("Si IV", 1399.8, 9.0),
@@ -21,7 +20,9 @@ _BROAD_LINES = (
     ("Hβ", 4862.68, 48.0),
     ("Hα", 6564.61, 190.0),
 )
-_NARROW_LINES = (("[O II]", 3728.48, 2.0), ("[O III] 4960", 4960.30, 5.0), ("[O III] 5008", 5008.24, 15.0))
+"""Name, rest wavelength and rest equivalent width in Angstrom, after composite quasar spectra."""
+NARROW_LINES = (("[O II]", 3728.48, 2.0), ("[O III] 4960", 4960.30, 5.0), ("[O III] 5008", 5008.24, 15.0))
+"""The same of narrow lines."""
 
 
 def draw_quasar(
@@ -34,7 +35,7 @@ def draw_quasar(
     level = flux_of_magnitude(magnitude)
     flux = [level * (arm.wavelength / 6400.0) ** slope for arm in arms]
     richness = float(np.exp(0.3 * random.standard_normal()))
-    for lines, width in ((_BROAD_LINES, sigma), (_NARROW_LINES, 250.0)):
+    for lines, width in ((BROAD_LINES, sigma), (NARROW_LINES, 250.0)):
         scaled = tuple(
             EmissionLine(
                 name, rest, ew * richness * (1 + redshift) * level * (rest * (1 + redshift) / 6400.0) ** slope

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,14 @@ class QuasarTemplate:
 
     Attributes
     ----------
+    name : ``HIZ`` or ``LOZ``, by redshift.
     basis : components; the first is the mean.
     spread : (components - 1,) coefficient of each that changes the mean by its own size, root mean
         square.
     first, last : rest wavelengths of its ends, Angstrom.
     """
 
+    name: str
     basis: RestFrameBasis
     spread: Floats
     first: float
@@ -63,6 +66,7 @@ class PointTemplates:
     stars: tuple[StarTemplate, ...]
 
 
+@lru_cache(maxsize=1)
 def load_point_templates(directory: Path) -> PointTemplates:
     """The templates of quasars and stars in ``directory``; of several versions of one the last by name.
 
@@ -81,7 +85,7 @@ def load_point_templates(directory: Path) -> PointTemplates:
                 rows = np.asarray(hdus["ARCHETYPE_COEFF"].data, dtype=np.float64)
         name = str(header.get("RRSUBTYP", "")).strip()
         if header.get("RRTYPE") == "QSO" and header.get("LOGLAM", 0):
-            quasars[name] = _quasar(float(header["CRVAL1"]), float(header["CDELT1"]), vectors)
+            quasars[name] = _quasar(name, float(header["CRVAL1"]), float(header["CDELT1"]), vectors)
         elif header.get("RRTYPE") == "STAR" and rows is not None and not header.get("LOGLAM", 0):
             stars[name] = _star(name, float(header["CRVAL1"]), float(header["CDELT1"]), vectors, rows)
     if not quasars or not stars:
@@ -99,14 +103,14 @@ def load_point_templates(directory: Path) -> PointTemplates:
     )
 
 
-def _quasar(start: float, step: float, vectors: Floats) -> QuasarTemplate:
+def _quasar(name: str, start: float, step: float, vectors: Floats) -> QuasarTemplate:
     logarithmic = 10 ** (start + step * np.arange(vectors.shape[1]))
     first, last = float(logarithmic[0]), float(logarithmic[-1])
     wavelength = np.arange(first, last, _QUASAR_STEP)
     samples = np.stack([np.interp(wavelength, logarithmic, vector) for vector in vectors])
     size = np.sqrt(np.mean((samples / np.maximum(samples[0], 0.05 * samples[0].max())) ** 2, axis=1))
     return QuasarTemplate(
-        RestFrameBasis.from_samples(first, _QUASAR_STEP, samples), 1.0 / size[1:], first, last
+        name, RestFrameBasis.from_samples(first, _QUASAR_STEP, samples), 1.0 / size[1:], first, last
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.simulation.broad_spectrum import SpectrumMaker, spectrum_maker
 from engine.simulation.desi_release import healpix_pixels, write_desi_file
+from engine.simulation.redrock_templates import DIRECTORY, templates_of, write_templates
 from engine.simulation.sdss_plates import write_plate
 from engine.simulation.sdss_release import FIBRES, RUN2D, write_sdss_file
 from engine.simulation.settings import SimulationSettings, SurveyName
@@ -93,6 +94,7 @@ def _desi_writer(settings: SimulationSettings) -> Writer:
     pixels = _pixels(settings)
 
     def write(out: Path, make: SpectrumMaker, progress: Progress) -> list[TruthRow]:
+        write_templates(templates_of(settings), out)
         rows: list[TruthRow] = []
         for number, pixel in enumerate(pixels):
             indices = range(number * size, min((number + 1) * size, settings.spectra))
@@ -151,7 +153,7 @@ def _prepare(out: Path) -> None:
     if out.is_dir() and any(out.iterdir()):
         if not (out / MARKER_NAME).is_file():
             raise _occupied(out, "a directory with other content")
-        for name in ("healpix", *RUN2D.values()):
+        for name in ("healpix", DIRECTORY, *RUN2D.values()):
             shutil.rmtree(out / name, ignore_errors=True)
         for name in (TRUTH_NAME, MARKER_NAME):
             (out / name).unlink(missing_ok=True)

@@ -37,6 +37,22 @@ class RestFrameBasis:
         np.cumsum(samples * step, axis=1, out=integral[:, 1:])
         return cls(first_centre - step / 2, step, integral)
 
+    @property
+    def stop(self) -> float:
+        """Right edge of the last sample, Angstrom."""
+        return float(self.start + self.step * (self.integral.shape[1] - 1))
+
+    def means(self, edges: Floats) -> Floats:
+        """Mean of every component between rest wavelengths ``edges``, (components, edges - 1).
+
+        Beyond the ends of the components there is nothing.
+        """
+        position = np.clip((edges - self.start) / self.step, 0.0, self.integral.shape[1] - 1.0)
+        index = np.minimum(position.astype(np.int64), self.integral.shape[1] - 2)
+        left = self.integral[:, index]
+        running = left + (self.integral[:, index + 1] - left) * (position - index)
+        return np.asarray(np.diff(running, axis=1) / np.diff(edges))
+
     def observed(
         self, coefficients: Floats, redshift: float, arms: tuple[Arm, ...], velocity_dispersion: float
     ) -> list[Floats]:

@@ -7,6 +7,7 @@ The files are those DESI users have at ``$RR_TEMPLATE_DIR`` (desihub/redrock-tem
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,7 @@ class GalaxyTemplates:
         return np.asarray(moved)
 
 
+@lru_cache(maxsize=1)
 def load_galaxy_templates(directory: Path) -> GalaxyTemplates:
     """The galaxy templates of ``directory``; the last by name where there are several with coefficients.
 

@@ -119,7 +119,6 @@ def test_hdus_columns_and_types_are_those_of_dr1(release: SimulatedRelease) -> N
         assert hdus["FIBERMAP"].header["NAXIS1"] == 317
         assert hdus["EXP_FIBERMAP"].header["NAXIS1"] == 162
         assert hdus["SCORES"].header["NAXIS1"] == 172
-        assert hdus["FIBERMAP"].columns["TARGET_RA"].unit == "deg"
         for arm, size in (("B", 2751), ("R", 2326), ("Z", 2881)):
             assert hdus[f"{arm}_WAVELENGTH"].shape == (size,)
             assert hdus[f"{arm}_WAVELENGTH"].header["BUNIT"] == "Angstrom"
@@ -174,6 +173,7 @@ def test_columns_are_those_of_a_real_coadd(real_data: Path, edr: SimulatedReleas
         assert [hdu.name for hdu in ours] == [hdu.name for hdu in real]
         for name in ("FIBERMAP", "EXP_FIBERMAP", "SCORES"):
             assert described(ours[name]) == described(real[name])
+            assert ours[name].columns.units == real[name].columns.units  # none: there is no TUNIT
         for name in (f"{arm}_{part}" for arm in "BRZ" for part in ("FLUX", "IVAR", "MASK", "RESOLUTION")):
             assert ours[name].shape[1:] == real[name].shape[1:]
             assert ours[name].header.get("BZERO") == real[name].header.get("BZERO")
@@ -236,6 +236,34 @@ def test_redrock_has_the_same_targets_in_another_order_with_true_redshifts(relea
                 else:
                     assert row["ZWARN"] != 0
     assert shuffled == 3
+
+
+def test_coefficients_of_named_templates_draw_the_spectra(release: SimulatedRelease) -> None:
+    (first, *_) = coadds(release)
+    with fits.open(first.with_name(first.name.replace("coadd", "redrock"))) as hdus:
+        header, redshifts = hdus[0].header, hdus["REDSHIFTS"].data
+    assert header["RRVER"] == "0.17.0"
+    assert [header[f"TEMNAM{i:02d}"] for i in range(3)] == ["GALAXY", "QSO", "STAR:::G"]
+    assert [header[f"TEMVER{i:02d}"] for i in range(3)] == ["simulated"] * 3
+    truth = read_truth(release.truth)
+    with fits.open(release.path / "redrock-templates" / "rrtemplate-GALAXY-None-vsimulated.fits") as hdus:
+        vectors, cards = hdus["BASIS_VECTORS"].data, hdus["BASIS_VECTORS"].header
+    assert (cards["RRTYPE"], cards["RRSUBTYP"], cards["LOGLAM"]) == ("GALAXY", "", 0)
+    rest = cards["CRVAL1"] + cards["CDELT1"] * np.arange(vectors.shape[1])
+    with fits.open(first) as hdus:
+        rows = {int(target): row for row, target in enumerate(hdus["FIBERMAP"].data["TARGETID"])}
+        wavelength, flux, ivar = (hdus[f"R_{part}"].data for part in ("WAVELENGTH", "FLUX", "IVAR"))
+    usual = set(truth["target_id"][(truth["row_kind"] == "target") & (truth["anomaly"] == "")].tolist())
+    fits_of = [row for row in redshifts if row["TARGETID"] in usual]
+    assert len(fits_of) > 12
+    for row in fits_of:
+        place = rows[int(row["TARGETID"])]
+        model = np.interp(wavelength, rest * (1 + row["Z"]), row["COEFF"][: row["NCOEFF"]] @ vectors)
+        pull = (flux[place] - model) * np.sqrt(ivar[place])
+        assert np.median(np.abs(pull[ivar[place] > 0])) == pytest.approx(0.67, abs=0.1)
+        assert row["CHI2"] / row["NPIXELS"] == pytest.approx(1.0, abs=0.4)
+    (stuck,) = {tuple(row["COEFF"]) for row in redshifts if row["TARGETID"] < 0}
+    assert set(stuck) == {0.0}
 
 
 def test_resolution_is_the_line_spread_function_by_diagonals(release: SimulatedRelease) -> None:
