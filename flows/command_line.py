@@ -19,7 +19,7 @@ from flows.commands.evaluate import ablation, evaluate
 from flows.commands.models import import_spender
 from flows.commands.release import plan, run, simulate, train
 from flows.commands.settings import settings
-from flows.commands.spectrum import explain
+from flows.commands.spectrum import explain, show
 from flows.commands.store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
 from flows.standard_streams import prepare_streams
@@ -106,7 +106,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, explain, verify, simulate, train, import_spender,
+    demo, plan, run, status, cluster, report, query, show, explain, verify, simulate, train, import_spender,
     evaluate, ablation, settings,
 )  # fmt: skip
 for place, command in enumerate(_IN_ORDER_OF_WORK):

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0,
         ge=0,
-        description="torch threads of explain, train and bench; 0: one per CPU",
+        description="torch threads of train, evaluate and bench, 0: one per CPU; of explain, 0: one",
         json_schema_extra={"flag": "explain, train --threads"},
     )
     memory_per_worker: int = Field(

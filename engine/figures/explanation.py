@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from engine.attribution.explanation import Explanation
 from engine.figures.line_labels import lines_within, spread_apart
 from engine.figures.palette import BASELINE, DIVERGING, GRID, INK, MASKED, MUTED, ODD, RAW, USUAL
+from engine.figures.spectrum_score import SpectrumScore
 from models.grid import WavelengthGrid
 
 WIDTH, HEIGHT = 11.0, 7.4
@@ -26,22 +26,6 @@ WIDTH, HEIGHT = 11.0, 7.4
 _LEFT, _RIGHT = 0.085, 0.925
 _COLUMNS = 1800
 _SMOOTHING = 3.0
-
-
-@dataclass(frozen=True, slots=True)
-class SpectrumScore:
-    """How odd a spectrum is, for the figure's head; NaN or empty where it is not known.
-
-    Attributes
-    ----------
-    spectype : spectral class.
-    score : the higher the odder.
-    tail_probability : share of usual spectra that score as high.
-    """
-
-    spectype: str = ""
-    score: float = math.nan
-    tail_probability: float = math.nan
 
 
 def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure:

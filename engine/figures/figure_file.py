@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 from models.errors import ErrorKind, InputError
 from models.output_files import check_output, output_file
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KINDS = (".png", ".pdf", ".svg")
 """Ends of the names of figures."""

@@ -13,7 +13,8 @@ from engine.attribution.signatures import signatures_in
 from engine.clustering.clustering import ClusterMeans, ClusterSummary, Peak
 from engine.clustering.stored import ReadClustering
 from engine.figures.embedding import png_url, svg_url
-from engine.figures.explanation import SpectrumScore, explanation_figure
+from engine.figures.explanation import explanation_figure
+from engine.figures.spectrum_score import SpectrumScore
 from engine.report.charts import (
     cluster_chart,
     observed_peaks,

@@ -1,11 +1,17 @@
-"""The command on a single spectrum: explain."""
+"""Commands on a single spectrum: explain, show."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from flows.spectrum.explained_spectrum import ExplainedSpectrum
+
+Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
+Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 
 def explain(
@@ -14,14 +20,14 @@ def explain(
     *,
     target_id: Annotated[int | None, Parameter(allow_leading_hyphen=True)] = None,
     row: int | None = None,
-    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    output: Output = None,
     model: str | None = None,
     preset: Literal["nearest", "paper", "reference-code"] = "nearest",
     windows: str = "1,4,16,64,256,1024",
     baselines: int = 8,
     memory: str | None = None,
     threads: int | None = None,
-    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+    json: Json = False,
 ) -> int:
     """Score and explain one spectrum of a file, outlier or not.
 
@@ -51,32 +57,68 @@ def explain(
     memory
         Memory for the occlusion, e.g. 512MB. Default: what suits the device.
     threads
-        Torch threads; 0 or left out for one per CPU.
+        Torch threads. Default: one.
     json
-        Write score and peak as JSON to standard output.
+        Write score, peak, signatures and warnings as JSON to standard output.
     """
     from engine.attribution.occlusion.settings import OcclusionSettings
-    from engine.figures.explanation import explanation_figure
-    from engine.figures.figure_file import check_figure, save_figure
     from flows import option_types
-    from flows.console import messages, notes, write_json
-    from flows.spectrum.explain_spectrum import SpectrumRequest, explain_spectrum
-    from flows.spectrum.explanation_table import explanation_to_dict, show_explanation
-    from infra.settings import load_settings, own_threads
+    from flows.console import notes
+    from flows.spectrum.chosen_spectrum import SpectrumRequest, chosen_spectrum
+    from infra.settings import load_settings
 
-    if output is not None:
-        check_figure(output)
+    _check(output)
     occlusion = OcclusionSettings(
         preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
     )
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     request = SpectrumRequest(file, target_id, row, model, occlusion, settings.occlusion_memory)
     with notes().status("score and explain"):
-        score, explanation = explain_spectrum(request, own_threads(settings))
-    if json:
-        write_json(explanation_to_dict(score, explanation))
-    show_explanation(messages(json), score, explanation)
+        chosen = chosen_spectrum(request)
+        # Imported only now: it takes longer than to find that a file is not there.
+        from flows.spectrum.explain_spectrum import explain_spectrum
+
+        explained = explain_spectrum(chosen, request, settings.threads or 1)
+    return _finish(explained, output, json)
+
+
+def show(store: str, key: str, /, *, output: Output = None, json: Json = False) -> int:
+    """Show and draw one explanation of a store; the spectrum's file is not needed.
+
+    whyspec show odd.zarr iron/main/dark/39627835576420141 -o why.png
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    key
+        Key of the spectrum, as whyspec query shows it, or its TARGETID (SDSS: SPECOBJID).
+    output
+        Figure to write: .png, .pdf or .svg.
+    json
+        Write score, peak and signatures as JSON to standard output.
+    """
+    from flows.spectrum.stored_spectrum import stored_spectrum
+
+    _check(output)
+    return _finish(stored_spectrum(store, key), output, json)
+
+
+def _check(output: Path | None) -> None:
     if output is not None:
-        save_figure(explanation_figure(explanation, score), output)
+        from engine.figures.figure_file import check_figure
+
+        check_figure(output)
+
+
+def _finish(explained: ExplainedSpectrum, output: Path | None, as_json: bool) -> int:
+    """Show, write and draw; the exit status."""
+    from flows.console import messages, notes, write_json
+
+    if as_json:
+        write_json(explained.to_dict())
+    explained.show(messages(as_json))
+    if output is not None:
+        explained.draw(output)
         notes().print(f"Figure: {output}")
     return 0

@@ -1,4 +1,5 @@
-"""Spectrum commands: what ``whyspec explain`` does and shows.
+"""Spectrum commands: what ``whyspec explain`` and ``whyspec show`` do and show.
 
-Import ``explain_spectrum``. Attribution belongs to ``engine.attribution``.
+Import ``chosen_spectrum``, ``explain_spectrum`` and ``stored_spectrum``. Attribution belongs to
+``engine.attribution``, figures to ``engine.figures``.
 """

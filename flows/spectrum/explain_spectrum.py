@@ -2,69 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
 from engine.attribution.explainer import Explainer
-from engine.attribution.explanation import Explanation
-from engine.attribution.method import MethodSettings
-from engine.figures.explanation import SpectrumScore
+from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import SourceFile
-from engine.spectra.spectra import Spectra
-from engine.surveys.listing import list_release
-from engine.surveys.reading import read_spectra
-from engine.surveys.surveys import files_of_surveys
-from models.credentials import refuse_credentials
-from models.errors import ErrorKind, InputError, QuarantineError
-from models.model_files import pretrained_for
+from flows.spectrum.chosen_spectrum import ChosenSpectrum, SpectrumRequest
+from flows.spectrum.explained_spectrum import ExplainedSpectrum
+from models.errors import ErrorKind, InputError
+from models.model_card import ModelCard
+from models.model_files import pretrained_for, read_model
 from models.row_status import RowStatus
-from models.spectrum_model import SpectrumModel
+from models.secrets import redacted_url
 from models.weights import load_model
 
-_LISTED = 8
 
-
-@dataclass(frozen=True)
-class SpectrumRequest:
-    """Which spectrum of which file, and how to explain it.
-
-    Attributes
-    ----------
-    file : path or URL; a file of redshifts is looked for beside it.
-    target_id, row : one of them; neither for a file with one spectrum.
-    model : name or directory; None for the one that ships for the file's grid and the spectrum's class,
-        or where there is none for the class, the first for the grid.
-    attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
-    """
-
-    file: str
-    target_id: int | None
-    row: int | None
-    model: str | None
-    attribution: MethodSettings
-    memory_bytes: int = 0
-
-    def __post_init__(self) -> None:
-        refuse_credentials(self.file, self.model or "")
-
-
-def explain_spectrum(request: SpectrumRequest, threads: int) -> tuple[SpectrumScore, Explanation]:
+def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: int) -> ExplainedSpectrum:
     """Score and explain one spectrum, whether it is an outlier or not.
 
     Raises
     ------
-    InputError : no such file or spectrum, or the spectrum cannot be scored; the text says why.
+    InputError : the spectrum cannot be scored, the text says why; or there is no such model.
     ConfigurationError : model and spectrum do not fit together.
     """
     torch.set_num_threads(threads)
-    file = _only_file(request.file)
-    spectra = _chosen(file, request)
-    model = _model(request, spectra)
+    file, spectra = chosen.file, chosen.spectra
+    spectype = str(spectra.rows["spectype"][0])
+    model = load_model(request.model or _shipped_for(spectra.grid.name, spectype))
     # Whatever its class: the user asked for this very spectrum.
     normalised = normalise(spectra, model.card, ())
     status = RowStatus(int(normalised.rows["status"][0]))
@@ -81,77 +49,38 @@ def explain_spectrum(request: SpectrumRequest, threads: int) -> tuple[SpectrumSc
     explanations = explainer.explain(
         selected, key=np.array(rows.keys(), dtype=object), target_id=rows["target_id"]
     )
-    score = SpectrumScore(str(rows["spectype"][0]), float(scores.score[0]), float(scores.tail_probability[0]))
-    return score, explanations.one(0)
-
-
-def _model(request: SpectrumRequest, spectra: Spectra) -> SpectrumModel:
-    if request.model is not None:
-        return load_model(request.model)
-    shipped = [load_model(name) for name in pretrained_for(spectra.grid.name)]
-    spectype = str(spectra.rows["spectype"][0])
-    return next((model for model in shipped if spectype in model.card.classes), shipped[0])
-
-
-def _only_file(url: str) -> SourceFile:
-    listing = list_release([url])
-    if len(listing.files) == 1:
-        return listing.files[0]
-    raise InputError(
-        "One file of spectra is wanted.",
-        where=url,
-        got=f"{len(listing.files)} files",
-        allowed=f"a file of spectra: {files_of_surveys()}",
-        remedy="Name the file itself; for a whole release use `whyspec run`.",
-        kind=ErrorKind.ONE_FILE,
+    numbers = (float(part[0]) for part in (scores.score, scores.tail_probability, scores.tail_uncertainty))
+    return ExplainedSpectrum(
+        explanations.one(0),
+        SpectrumScore(spectype, *numbers),
+        model.card.name,
+        model.card.digest,
+        redacted_url(file.url),
+        _warnings(model.card, spectype, float(rows["snr"][0])),
     )
 
 
-def _chosen(file: SourceFile, request: SpectrumRequest) -> Spectra:
-    """The one spectrum that was asked for."""
-    if request.row is not None and request.target_id is None:
-        if not 0 <= request.row < file.spectra:
-            raise _no_such(file, f"row {request.row}", f"rows 0 to {file.spectra - 1}")
-        return _read(file, request.row, request.row + 1)
-    if request.target_id is None:
-        if file.spectra == 1:
-            return _read(file, 0, 1)
-        raise _no_such(
-            file, "neither --target-id nor --row", f"one of them: the file has {file.spectra} spectra"
+def _shipped_for(grid: str, spectype: str) -> str:
+    """Name of the model that ships for a class on a grid; where there is none for the class, of the first."""
+    names = pretrained_for(grid)
+    return next((name for name in names if spectype in read_model(name).card.classes), names[0])
+
+
+def _warnings(card: ModelCard, spectype: str, snr: float) -> tuple[str, ...]:
+    """What the card says against the score."""
+    warnings = []
+    if card.classes and spectype not in card.classes:
+        warnings.append(
+            f"{card.name} is for {', '.join(card.classes)}, and the class of this spectrum is "
+            f"{spectype or 'unknown'}: score and tail probability mean little. Name a model of its class "
+            "with --model, or train one with `whyspec train --population`."
         )
-    spectra = _read(file, 0, file.spectra)
-    found = np.flatnonzero(spectra.rows["target_id"] == request.target_id)
-    if request.row is not None:
-        found = found[found == request.row]
-    if not len(found):
-        some = ", ".join(str(value) for value in spectra.rows["target_id"][:_LISTED])
-        raise _no_such(file, f"TARGETID {request.target_id}", f"{some}, ... ({file.spectra} in all)")
-    return spectra.take(found[:1])
-
-
-def _read(file: SourceFile, start: int, stop: int) -> Spectra:
-    try:
-        return read_spectra(file, start, stop)
-    except QuarantineError as error:
-        raise InputError(
-            error.what,
-            where=error.where,
-            got=f"{error.kind}: {error.got}" if error.got else error.kind,
-            allowed=error.allowed,
-            remedy=error.remedy or "Fetch the file anew.",
-            kind=ErrorKind.UNREADABLE_SPECTRUM,
-        ) from error
-
-
-def _no_such(file: SourceFile, got: str, allowed: str) -> InputError:
-    return InputError(
-        "The file has no such spectrum.",
-        where=file.url,
-        got=got,
-        allowed=allowed,
-        remedy="Give --target-id or --row of a spectrum in this file.",
-        kind=ErrorKind.NO_SUCH_SPECTRUM,
-    )
+    if not card.snr_min <= snr <= card.snr_max:
+        warnings.append(
+            f"The spectrum's S/N of {snr:.3g} is outside {card.snr_min:.3g} to {card.snr_max:.3g}, the range "
+            f"on which {card.name} was calibrated: the tail probability is extrapolated."
+        )
+    return tuple(warnings)
 
 
 def _unscorable(file: SourceFile, normalised: NormalisedSpectra, status: RowStatus) -> InputError:

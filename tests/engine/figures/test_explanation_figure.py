@@ -11,11 +11,11 @@ from engine.attribution.explanation import Explanation
 from engine.figures.explanation import (
     HEIGHT,
     WIDTH,
-    SpectrumScore,
     explanation_figure,
     image_columns,
     smoothed,
 )
+from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.grid import WavelengthGrid

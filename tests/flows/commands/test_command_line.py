@@ -8,18 +8,19 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.attribution.signatures import Signature
 from engine.store.verify import verify
-from models.model_files import read_model
+from models.model_files import CARD, WEIGHTS, digest, read_model
 from tests.small_run import SPECTRA, environment, small_options, small_release, tree_bytes, whyspec
 
 COMMANDS = (
-    "demo", "plan", "run", "status", "cluster", "report", "query", "explain", "verify", "simulate", "train",
-    "import-spender", "evaluate", "ablation", "settings", "bench",
+    "demo", "plan", "run", "status", "cluster", "report", "query", "show", "explain", "verify", "simulate",
+    "train", "import-spender", "evaluate", "ablation", "settings", "bench",
 )  # fmt: skip
 """In the order in which they are used."""
 
@@ -134,8 +135,30 @@ def test_explain_needs_no_store(release: Path, model: Path, tmp_path: Path) -> N
     assert all(f"{name}: " in done.stderr for name in told["signatures"])
     assert figure.read_bytes().startswith(b"\x89PNG")
     target = told["key"].rpartition("/")[2]
+    assert f"{told['model']} ({told['model_digest'][:12]})" in done.stderr
     again = whyspec("explain", file, "--target-id", target, *quick, "--json")
     assert json.loads(again.stdout) == told
+
+
+def test_explain_warns_of_a_model_that_is_for_other_spectra(
+    release: Path, model: Path, tmp_path: Path
+) -> None:
+    files = read_model(str(model))
+    card = replace(files.card, classes=("QSO",), snr_min=900.0, snr_max=1000.0)
+    quasars = tmp_path / "quasars"
+    quasars.mkdir()
+    (quasars / WEIGHTS).write_bytes(files.weights)
+    (quasars / CARD).write_text(json.dumps(card.with_digest(digest(card, files.weights)).to_dict()))
+    file = min(release.rglob("coadd-*.fits"))
+    done = whyspec(
+        "explain", file, "--row", 3, "--windows", "512", "--baselines", 1, "--model", quasars, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    classes, noise = json.loads(done.stdout)["warnings"]
+    assert "small is for QSO, and the class of this spectrum is GALAXY" in classes
+    assert "is outside 900 to 1e+03, the range on which small was calibrated" in noise
+    assert classes in done.stderr
+    assert noise in done.stderr
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -160,14 +183,14 @@ def test_help_is_quick_and_names_every_command_and_exit_status() -> None:
         assert f"    {status} " in done.stdout
 
 
-HEAVY = ("torch", "ray", "prefect", "dask", "astropy", "scipy", "pandas", "zarr")
+HEAVY = ("torch", "ray", "prefect", "dask", "astropy", "scipy", "pandas", "zarr", "matplotlib")
 
 
-def imported_by(*tokens: object) -> set[str]:
-    """What takes long to import and was imported by a command that succeeded."""
+def imported_by(*tokens: object, status: int = 0) -> set[str]:
+    """What takes long to import and was imported by a command that ended with this status."""
     code = (
         "import sys; from flows.command_line import run_command;"
-        f"assert run_command({[str(token) for token in tokens]}) == 0;"
+        f"assert run_command({[str(token) for token in tokens]}) == {status};"
         f"print(*set({HEAVY}) & set(sys.modules))"
     )
     done = subprocess.run(
@@ -184,6 +207,15 @@ def test_a_run_imports_what_it_needs_and_no_more(finished: Path, release: Path, 
     # A start takes as long as its imports: torch alone more than a second.
     assert imported_by("plan", release, "--store", tmp_path / "none.zarr") <= {"zarr"}
     assert imported_by("run", release, "--store", finished) <= {"zarr"}
+    # A mistake is told before anything is imported for the work.
+    assert imported_by("explain", tmp_path / "none.fits", status=66) == set()
+    assert imported_by("explain", tmp_path / "none.fits", "-o", "why.jpg", status=66) == set()
+    assert not imported_by("show", finished, 7, status=66) & {"torch", "matplotlib", "astropy"}
+    file = min(release.rglob("coadd-*.fits"))
+    assert imported_by("explain", file, "--row", 3, "--windows", 512, "--baselines", 1) == {
+        "astropy",
+        "torch",
+    }
 
 
 def test_without_a_server_a_run_needs_no_prefect(release: Path, model: Path, tmp_path: Path) -> None:

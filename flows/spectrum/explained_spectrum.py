@@ -1,0 +1,99 @@
+"""One explained spectrum, computed now or kept in a store: in the terminal, as JSON, as a figure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from engine.attribution.explanation import Explanation
+from engine.attribution.signatures import signatures_in
+from engine.figures.spectrum_score import SpectrumScore
+from flows.console import facts
+
+
+@dataclass(frozen=True)
+class ExplainedSpectrum:
+    """A spectrum with its score and its explanation.
+
+    Attributes
+    ----------
+    explanation, score : of the spectrum.
+    model, digest : name and digest of the scoring model.
+    source : file of the spectrum.
+    warnings : what the user should know of the score.
+    """
+
+    explanation: Explanation
+    score: SpectrumScore
+    model: str
+    digest: str
+    source: str
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description, maps left out; ``target_id`` is text, because it exceeds 2**53."""
+        explained = self.explanation
+        return {
+            "key": explained.key,
+            "target_id": str(explained.target_id),
+            "source": self.source,
+            "redshift": explained.redshift,
+            "spectype": self.score.spectype,
+            "model": self.model,
+            "model_digest": self.digest,
+            "score": self.score.score,
+            "tail_probability": self.score.tail_probability,
+            "tail_uncertainty": self.score.tail_uncertainty,
+            "peak_wavelength": explained.peak_wavelength,
+            "peak_rest_wavelength": explained.peak_rest_wavelength,
+            "peak_line": explained.peak_line,
+            "peak_window": explained.peak_scale,
+            "peak_window_angstrom": self._peak_width,
+            "attribution_at_peak": float(np.nanmax(explained.combined)),
+            "windows": list(explained.scales),
+            "signatures": [signature.label for signature in signatures_in(explained.signatures)],
+            "warnings": list(self.warnings),
+        }
+
+    def show(self, console: Console) -> None:
+        """Print how odd the spectrum is and where."""
+        explained, score = self.explanation, self.score
+        line = f" ({explained.peak_line})" if explained.peak_line else ""
+        observed, rest = explained.peak_wavelength, explained.peak_rest_wavelength
+        rows = [
+            ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
+            ("model", f"{self.model} ({self.digest[:12]})"),
+            ("score", f"{score.score:.3f}"),
+            ("tail probability", f"{score.tail_probability:.3g}: the share of usual spectra as odd"),
+            ("oddest at", f"{observed:.1f} Å observed, {rest:.1f} Å rest{line}"),
+            ("scale", f"{self._peak_width:.1f} Å ({explained.peak_scale} pixels)"),
+        ]
+        console.print(facts(explained.key, rows))
+        for warning in self.warnings:
+            console.print(warning, style="yellow")
+        for signature in signatures_in(explained.signatures):
+            console.print(f"{signature.label}: {signature.meaning}. {signature.remedy}", style="yellow")
+
+    def draw(self, path: Path) -> None:
+        """Write the figure.
+
+        Raises
+        ------
+        InputError : it cannot be written.
+        """
+        # Imported here: a command that draws nothing does without matplotlib.
+        from engine.figures.explanation import explanation_figure
+        from engine.figures.figure_file import save_figure
+
+        save_figure(explanation_figure(self.explanation, self.score), path)
+
+    @property
+    def _peak_width(self) -> float:
+        """Width of the peak's window, Angstrom."""
+        return float(
+            self.explanation.grid.width(self.explanation.peak_wavelength, self.explanation.peak_scale)
+        )

@@ -1,0 +1,57 @@
+"""Showing and drawing an explanation that a store keeps, without the spectrum's file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flows.command_line import run_command
+from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
+
+EXPLAINED, SCORED, UNSCORED = FIRST_TARGET + 1, FIRST_TARGET + 2, FIRST_TARGET + 3
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> SyntheticStore:
+    return synthetic_store(tmp_path_factory.mktemp("show") / "odd.zarr")
+
+
+def test_it_is_shown_as_json_and_drawn(
+    store: SyntheticStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figure = tmp_path / "why.png"
+    assert run_command(["show", store.url, str(EXPLAINED), "-o", str(figure), "--json"]) == 0
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    place = store.rows["target_id"].tolist().index(EXPLAINED)
+    assert told["key"] == f"iron/main/bright/{EXPLAINED}"
+    assert told["target_id"] == str(EXPLAINED)
+    assert told["source"] == store.source[place]
+    assert not Path(told["source"]).exists()
+    assert told["score"] == store.score[place]
+    assert told["tail_probability"] == store.tail[place]
+    assert (
+        told["peak_wavelength"] == store.peak_wavelength[np.flatnonzero(store.outlier).tolist().index(place)]
+    )
+    assert told["model"] in shown.err
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert run_command(["show", store.url, told["key"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == told
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("7", "The store has no such spectrum."),
+        (str(SCORED), "no explanation of this spectrum"),
+        (str(UNSCORED), "whyspec explain release/healpix/coadd-0.fits --row"),
+    ],
+)
+def test_what_is_not_explained_is_refused(
+    key: str, text: str, store: SyntheticStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["show", store.url, key]) == 66
+    assert text in capsys.readouterr().err
