@@ -115,7 +115,6 @@ class _RemoteBytes:
         self._filesystem, self._path = open_file_system(url)
         size = retried(lambda: self._filesystem.info(self._path)).get("size")
         self.size: int | None = None if size is None else int(size)
-        check_size(url, self.size or 0)
         self._whole: bytes | None = None
 
     def read_ranges(self, ranges: Sequence[Range]) -> list[bytes]:
@@ -220,6 +219,7 @@ def open_bytes(url: str) -> ByteSource:
     with reading(url):
         source = _open_local(url) if is_local(url) else _open_remote(url)
         try:
+            check_size(url, source.size or 0)
             (magic,) = source.read_ranges([(0, 2)])
         except BaseException:
             source.close()

@@ -30,8 +30,8 @@ from models.errors import ErrorKind, InputError, QuarantineError
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 
-LARGEST = 1 << 40
-"""Bytes of the largest file that is read."""
+LARGEST = 64 << 30
+"""Bytes of the largest file that is read: ten times those of the survey's largest."""
 
 ATTEMPTS = 4
 """Times that a request is made while its fault may pass."""
@@ -121,7 +121,7 @@ def storage_options(url: str) -> dict[str, Any]:
 
 
 def check_size(url: str, size: int, limit: int = LARGEST) -> None:
-    """Refuse a file, or an answer of a server, of more than ``limit`` bytes.
+    """Refuse a file, or an answer of a server, of more than ``limit`` bytes before memory is asked for.
 
     Raises
     ------
@@ -129,11 +129,11 @@ def check_size(url: str, size: int, limit: int = LARGEST) -> None:
     """
     if size > limit:
         raise QuarantineError(
-            "A server sends more bytes than a file of spectra has.",
+            "A file is larger than any file of spectra.",
             where=url,
             got=f"{size} bytes or more",
             allowed=f"{limit} bytes",
-            remedy="Download the file and give its path. If it is no larger, tell the server's keeper.",
+            remedy="Leave it out. A smaller file of a server that knows no ranges can be downloaded.",
             kind=ErrorKind.TOO_LARGE,
         )
 

@@ -62,10 +62,14 @@ def test_what_is_no_file_is_never_opened(
     with socket.socket(socket.AF_UNIX) as listening:
         monkeypatch.chdir(tmp_path)  # a socket's path is short
         listening.bind("socket.fits")
+    with (tmp_path / "hole.fits").open("wb") as hole:
+        hole.write(coadd.read_bytes())
+        hole.truncate(1 << 42)  # takes no room on the disk
     listing = list_release([str(tmp_path)])
     assert [file.url for file in listing.files] == [str(coadd)]
     assert [(Path(file.url).name, file.kind) for file in listing.refused] == [
         ("device.fits", "unreadable-file"),
+        ("hole.fits", "too-large"),
         ("pipe.fits", "unreadable-file"),
         ("socket.fits", "unreadable-file"),
     ]

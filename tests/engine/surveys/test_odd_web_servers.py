@@ -52,7 +52,7 @@ def test_files_read_the_same_however_a_server_sends_them(
 
 def test_a_small_file_of_a_server_without_ranges_is_read_once(server: RangeServer) -> None:
     server.misbehave("*.fits*", Fault("chunked"))
-    inspect(f"{server.url}/{NAMES[0]}")
+    inspect(*(f"{server.url}/{name}" for name in NAMES))
     assert len([one for one in server.requests(NAMES[0], "GET") if one.range]) == 1
 
 
@@ -77,6 +77,7 @@ def test_an_endless_file_asks_for_no_memory(server: RangeServer) -> None:
     (server.directory / "two").mkdir()
     for name in ("coadd-y.fits", "coadd-z.fits"):
         shutil.copy(server.directory / NAMES[0], server.directory / "two" / name)
+        shutil.copy(server.directory / NAMES[1], server.directory / "two" / name.replace("coadd", "redrock"))
     server.misbehave("two/coadd-y.fits", Fault("endless"))
     tracemalloc.start()
     listing = list_release([f"{server.url}/two"])
