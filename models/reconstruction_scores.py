@@ -9,7 +9,8 @@ spectrum and reconstruction, and differentiable with respect to both.
 reconstruction within the noise. Trimmed on |d| sqrt(ivar); lines masked in vacuum.
 
 ``published`` : the arithmetic of their code (github.com/ed-ortizm/anomaly), in its order: drop the line
-pixels; d = |R - O|; keep the int(0.97 n) pixels of smallest d; square; for chi2 divide by O + 0.001; root of the *sum*. With its defects:
+pixels; d = |R - O|; keep the int(0.97 n) pixels of smallest d; square; for chi2 divide by
+O + 0.001; root of the *sum*. With its defects:
 
 - the weight 1 / (O + 0.001) is negative where the observed flux is, and grows without bound around
   O = -0.001: the sum can be negative, its root is then NaN, and a zero divisor gives infinity. (The
