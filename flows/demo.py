@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from engine.clustering.pipeline import ClusteringSummary
 from engine.clustering.settings import ClusteringSettings
 from engine.query.query import QuerySettings, query
+from engine.query.text_table import text_table
 from engine.report.page import write_report
 from engine.simulation.release import SimulationSettings, read_truth, simulate_release
 from engine.simulation.truth import TRUTH_NAME
 from flows.cluster import cluster
-from flows.console import count, counting, duration, show_whole
+from flows.console import count, counting, duration
 from flows.evaluation.recovery import Recovery, recovery
 from flows.run.progress import RunProgress
 from flows.run.request import RunRequest, RunSummary
@@ -44,7 +43,7 @@ def run_demo(
     begun = time.monotonic()
     release, store, page = directory / "release", directory / "odd.zarr", directory / "report.html"
     _simulate(SimulationSettings("desi", spectra, outliers, seed, resolution=False), release, console)
-    console.rule("score and explain", align="left")
+    _heading(console, "score and explain")
     widths = f"{', '.join(map(str, WINDOWS[:-1]))} and {WINDOWS[-1]}"
     console.print(
         f"Pieces of {widths} pixels of every odd spectrum are pasted into {BASELINES} usual ones like it."
@@ -60,12 +59,13 @@ def run_demo(
     with RunProgress(console) as progress:
         summary = run_release(request, load_settings(), [progress])
     show_summary(console, summary)
-    console.rule("cluster", align="left")
+    _heading(console, "cluster")
     show_clusters(console, _cluster(store, console))
-    console.rule("report", align="left")
+    _heading(console, "report")
     with console.status("draw the report"):
         write_report(str(store), page)
-    show_whole(console, top_table(query(str(store), QuerySettings(top=_TOP))))
+    highest = query(str(store), QuerySettings(top=_TOP))
+    console.print(text_table(highest, console.width if console.is_terminal else None), soft_wrap=True)
     console.print(_recovery_table(recovery(str(store), release / TRUTH_NAME)))
     console.print(
         f"\nStore:  {store}\nReport: {page}\nTruth:  {release / TRUTH_NAME}\n"
@@ -75,8 +75,12 @@ def run_demo(
     return summary
 
 
+def _heading(console: Console, text: str) -> None:
+    console.print(f"\n{text}", style="bold green")
+
+
 def _simulate(settings: SimulationSettings, release: Path, console: Console) -> None:
-    console.rule("simulate", align="left")
+    _heading(console, "simulate")
     truth = release / TRUTH_NAME
     # The truth is written last: where it is, the release is complete.
     if truth.is_file() and len(read_truth(truth)) == settings.spectra:
@@ -93,39 +97,6 @@ def _simulate(settings: SimulationSettings, release: Path, console: Console) -> 
 def _cluster(store: Path, console: Console) -> ClusteringSummary:
     with RunProgress(console) as progress:
         return cluster(str(store), ClusteringSettings(), [progress])
-
-
-def top_table(outliers: pd.DataFrame) -> Table:
-    """Outliers as :func:`engine.query.query.query` gives them, one line each; fits 80 columns."""
-    table = Table(
-        title="Highest scores",
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        padding=(0, 2, 0, 0),
-        pad_edge=False,
-    )
-    for name in ("target", "z", "score", "tail", "peak\n[Å]", "line", "scale\n[px]", "cluster"):
-        # Folded, should it ever come to that: half a TARGETID is of no use.
-        table.add_column(
-            Text(name),  # not markup: [px] is no style
-            justify="left" if name in ("target", "line") else "right",
-            vertical="bottom",
-            no_wrap=True,
-            overflow="fold",
-        )
-    for row in outliers.itertuples():
-        table.add_row(
-            str(row.target_id),
-            _decimal(row.redshift, ".4f"),
-            _decimal(row.score, ".1f"),
-            _decimal(row.tail_probability, ".2g"),
-            _decimal(row.peak_wavelength, ".0f"),
-            Text(str(row.line or "")),
-            _integer(row.peak_window),
-            _integer(row.cluster),
-        )
-    return table
 
 
 def _recovery_table(kinds: tuple[Recovery, ...]) -> Table:
@@ -174,11 +145,3 @@ def _cells(name: str, kind: Recovery) -> tuple[str, ...]:
         f"{kind.located:,}",
         f"{kind.chance:.1f}",
     )
-
-
-def _decimal(value: object, form: str) -> str:
-    return "" if pd.isna(value) else format(value, form)  # type: ignore[call-overload]
-
-
-def _integer(value: object) -> str:
-    return "" if pd.isna(value) else str(value)  # type: ignore[call-overload]

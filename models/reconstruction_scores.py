@@ -8,9 +8,9 @@ spectrum and reconstruction, and differentiable with respect to both.
 "mse" is the mean of d**2 weighted by inverse variance, "chi2" the mean of d**2 ivar, near 1 for a
 reconstruction within the noise. Trimmed on |d| sqrt(ivar); lines masked in vacuum.
 
-``published`` : the arithmetic of their code (github.com/ed-ortizm/anomaly, branch ``current``), in its
-order: drop the line pixels; d = |R - O|; keep the int(0.97 n) pixels of smallest d; square; for chi2
-divide by O + 0.001; root of the *sum*. With its defects:
+``published`` : the arithmetic of their code (github.com/ed-ortizm/anomaly), in its order: drop the line
+pixels; d = |R - O|; keep the int(0.97 n) pixels of smallest d; square; for chi2 divide by
+O + 0.001; root of the *sum*. With its defects:
 
 - the weight 1 / (O + 0.001) is negative where the observed flux is, and grows without bound around
   O = -0.001: the sum can be negative, its root is then NaN, and a zero divisor gives infinity. (The

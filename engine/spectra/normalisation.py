@@ -108,15 +108,15 @@ def _windows(card: ModelCard, redshift: NDArray[np.float64]) -> NDArray[np.int64
     bit: a product places the ends to a pixel, and quotients around them decide.
     """
     wavelength = card.grid.wavelength()
-    stretch = 1.0 + redshift
+    factor = 1.0 + redshift
     near = np.arange(-2, 3)
     ends = np.zeros((len(redshift), 2), dtype=np.int64)
-    positive = stretch > 0
+    positive = factor > 0
     for column, limit in enumerate((card.normalisation_min, card.normalisation_max)):
         with np.errstate(over="ignore"):
-            guess = np.searchsorted(wavelength, limit * stretch[positive])
+            guess = np.searchsorted(wavelength, limit * factor[positive])
         place = np.clip(guess[:, None] + near, 0, len(wavelength) - 1)
-        rest = wavelength[place] / stretch[positive, None]
+        rest = wavelength[place] / factor[positive, None]
         before = rest < limit if column == 0 else rest <= limit
         # Rest wavelengths rise with the pixel: the end is behind the last that lies before it.
         ends[positive, column] = np.where(before, place + 1, 0).max(axis=1)

@@ -29,10 +29,9 @@ def settings(
     """
     import sys
 
-    from rich.console import Console
     from rich.table import Table
 
-    from flows.console import notes, show_whole, write_json
+    from flows.console import messages, notes, show_whole, write_json
     from infra.settings import load_settings, settings_file
     from infra.settings_table import setting_rows, settings_page
 
@@ -50,6 +49,6 @@ def settings(
         origin = {"default": "default", "file": str(settings_file()), "variable": row.variable}[row.origin]
         style = "dim" if row.origin == "default" else ""
         table.add_row(row.name, row.value, origin, row.flag, style=style)
-    show_whole(Console(highlight=False), table)
+    show_whole(messages(as_json=False), table)
     notes().print("docs/settings.md says what each means.", style="dim")
     return 0

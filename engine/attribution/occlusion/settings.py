@@ -22,7 +22,8 @@ class OcclusionSettings(MethodSettings):
     Attributes
     ----------
     preset : ``"paper"`` (Shen & Melchior, arXiv 2310.20012), ``"reference-code"`` (what their
-        published code does) or ``"nearest"`` (baselines most like the spectrum, scales weighed alike).
+        published code does) or ``"nearest"`` (baselines most like the spectrum, scales weighed by their
+        significance).
     windows : window widths in pixels, strictly increasing.
     baselines : number M of baselines into which pieces of the spectrum are pasted.
     seed : draws the baselines, see :func:`engine.attribution.baselines.drawn_calibration`; of no effect where
