@@ -28,7 +28,7 @@ def whole_file(form: str, checksum: bool) -> bytes:
     Compressed are its mask, all of its images, the file, or nothing.
     """
     content = CoaddContent(count=2, arms=("B",))
-    hdus = content.hdus()
+    hdus = content.alone()
     del hdus["B_RESOLUTION"]
     hdus.append(content.redrock()["REDSHIFTS"])
     with warnings.catch_warnings():
@@ -112,7 +112,7 @@ def test_a_damaged_file_reads_as_if_whole_or_is_quarantined(tmp_path: Path, form
 
 def test_a_decoder_that_cannot_stand_damage_is_not_used(tmp_path: Path) -> None:
     content = CoaddContent(count=4, arms=("B",))
-    hdus = content.hdus()
+    hdus = content.alone()
     hdus.append(content.redrock()["REDSHIFTS"])
     hdus["B_MASK"] = fits.CompImageHDU(
         content.mask["B"], name="B_MASK", compression_type="HCOMPRESS_1", tile_shape=(4, 64)
