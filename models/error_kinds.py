@@ -51,6 +51,8 @@ class ErrorKind(StrEnum):
     NOT_INTEGERS = "not-integers"
     TOO_LARGE = "too-large"
     MISSING_REDSHIFTS = "missing-redshifts"
+    CONFLICTING_FILE = "conflicting-file"
+    OUTSIDE_LAYOUT = "outside-layout"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"

@@ -50,5 +50,5 @@ _MEANINGS = {
     RowStatus.CLASS_NOT_MODELLED: "the model was not trained on objects of this spectral class",
     RowStatus.FILE_UNREADABLE: "the source file could not be read when its block ran",
     RowStatus.NON_FINITE_SCORE: "the model's score is not finite",
-    RowStatus.REPEATED_TARGET: "an earlier row of the same file has this TARGETID",
+    RowStatus.REPEATED_TARGET: "an earlier row of the same file has this TARGETID, fibre or CATALOGID",
 }

@@ -86,7 +86,8 @@ def synthetic_store(
     data["redshift"][data["status"] == RowStatus.NO_REDSHIFT] = np.nan
     if outlier.any():
         data["redshift"][outlier] = explained.redshift
-    data["key"] = DESI.keys(data)
+    prefix = "/".join(str(data[name][0]) for name in ("specprod", "survey", "program"))
+    data["key"] = DESI.keys(prefix, data)
     scored = data["status"] == RowStatus.SCORED
     score = np.where(outlier, generator.uniform(30, 90, spectra), generator.normal(8, 3, spectra))
     score = np.where(scored, score, np.nan).astype(np.float32)
@@ -108,6 +109,7 @@ def synthetic_store(
             "iron",
             "main",
             "bright",
+            f"iron/main/bright/{start // 50}",
         )
         for start in range(0, spectra, 50)
     )

@@ -29,7 +29,8 @@ FileState = Literal["new", "changed", "retry", "unfinished", "unchanged", "gone"
 class PlannedFile:
     """A file of the release or of the store, and how the two compare.
 
-    ``state`` is one of: new; changed (other fingerprint than in the store); retry (it could not be
+    ``identity`` is that of its spectra, empty for a file that was refused. ``state`` is one of: new; changed
+    (other fingerprint than in the store); retry (it could not be
     read before); unfinished (its blocks are of an earlier run that did not end); unchanged; gone
     (in the store, no longer in the release: its rows stay); refused (quarantined when listed); skipped
     (not there although the release names it, or its spectra are in another file: nothing is to be done).
@@ -38,6 +39,7 @@ class PlannedFile:
     url: str
     state: FileState
     spectra: int
+    identity: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,11 +77,6 @@ class Plan:
         counts = Counter(file.state for file in self.files)
         counts["skipped"] = len(self.skipped)
         return {state: counts[state] for state in get_args(FileState)}
-
-    @property
-    def gone_files(self) -> tuple[str, ...]:
-        """URLs of files in the store that the release holds no longer."""
-        return tuple(file.url for file in self.files if file.state == "gone")
 
     @cached_property
     def digest(self) -> str:
@@ -183,11 +180,13 @@ def gone_rows(snapshot: Snapshot, plan: Plan, listing: ReleaseListing) -> NDArra
     For :meth:`engine.store.store.Store.mark_gone` once the blocks of a run are committed.
     """
     versions = snapshot.versions
-    urls = {file.url for file in listing.files} | {file.url for file in listing.refused}
-    fingerprints = {file.fingerprint for file in listing.files}
-    gone = set(plan.gone_files)
+    refused = {file.url for file in listing.refused}
+    listed = {name for file in listing.files for name in (file.identity, file.fingerprint)}
+    gone = {file.identity for file in plan.files if file.state == "gone"}
     there = {
-        url for url, each in versions.items() if url in urls or each[-1].fingerprint in fingerprints
+        identity
+        for identity, each in versions.items()
+        if listed & {identity, each[-1].fingerprint} or each[-1].file.url in refused
     } - gone
     return rows_of_vanished(versions, gone, there, snapshot.flagged["gone"])
 
@@ -244,12 +243,12 @@ def _power_of_two(wanted: float, least: int, most: int) -> int:
 def _compare(listing: ReleaseListing, snapshot: Snapshot) -> tuple[list[PlannedFile], list[SourceFile]]:
     """State of every file, and the files that need rows."""
     plans, versions = snapshot.plans, snapshot.versions
-    listed = Counter(file.url for file in listing.files)
-    for url, count in listed.items():
+    listed = Counter(file.identity for file in listing.files)
+    for identity, count in listed.items():
         if count > 1:
             raise InputError(
                 "A file is listed more than once: its spectra would be stored twice.",
-                where=url,
+                where=identity,
                 got=f"{count} times",
                 allowed="once",
                 remedy="Name every file or directory of the release once.",
@@ -257,37 +256,40 @@ def _compare(listing: ReleaseListing, snapshot: Snapshot) -> tuple[list[PlannedF
             )
     refused_before = {file.url for plan in plans for file in plan.refused}
     # A release that was moved keeps its rows: its files are known again by their content.
-    moved = {each[-1].fingerprint: each[-1] for url, each in versions.items() if url not in listed}
+    moved = {each[-1].fingerprint: each[-1] for name, each in versions.items() if name not in listed}
     known: set[str] = set()
     files: list[PlannedFile] = []
     wanted: list[SourceFile] = []
     for file in listing.files:
-        latest = versions[file.url][-1] if file.url in versions else moved.get(file.fingerprint)
+        same = versions.get(file.identity)
+        latest = same[-1] if same else moved.get(file.fingerprint)
         if latest is None:
             state: FileState = "retry" if file.url in refused_before else "new"
         else:
-            known.add(latest.file.url)
+            known.add(latest.file.identity)
             state = _state(file, latest)
-        files.append(PlannedFile(file.url, state, file.spectra))
+        files.append(PlannedFile(file.url, state, file.spectra, file.identity))
         if state in ("new", "changed", "retry"):
             wanted.append(file)
     files += [PlannedFile(file.url, "refused", 0) for file in listing.refused]
-    known |= {file.url for file in listing.refused}
+    refused = {file.url for file in listing.refused}
     files += [
-        PlannedFile(url, "gone", size) for url, size in _once_listed(listing, plans) if url not in known
+        PlannedFile(file.url, "gone", file.spectra, file.identity)
+        for file in _once_listed(listing, plans)
+        if file.identity not in known and file.url not in refused
     ]
     return files, wanted
 
 
-def _once_listed(listing: ReleaseListing, plans: tuple[ScorePlan, ...]) -> Iterable[tuple[str, int]]:
-    """URL and size of files that earlier listings of the same place by the same layout had.
+def _once_listed(listing: ReleaseListing, plans: tuple[ScorePlan, ...]) -> Iterable[SourceFile]:
+    """The files that earlier listings of the same place by the same layout had, each as it was last.
 
     None for files given one by one: what else lies beside them they do not say.
     """
     if listing.layout == FILE_LIST:
         return ()
     same = (plan for plan in plans if (plan.root, plan.layout) == (listing.root, listing.layout))
-    return {file.url: file.spectra for plan in same for file in plan.files}.items()
+    return {file.identity: file for plan in same for file in plan.files}.values()
 
 
 def _state(file: SourceFile, latest: FileVersion) -> FileState:
@@ -303,9 +305,9 @@ def _state(file: SourceFile, latest: FileVersion) -> FileState:
 
 def _count_superseded(snapshot: Snapshot, wanted: Sequence[SourceFile]) -> int:
     """Rows that will be replaced if every file can be read."""
-    after = {url: [_read(version) for version in each] for url, each in snapshot.versions.items()}
+    after = {name: [_read(version) for version in each] for name, each in snapshot.versions.items()}
     for file in wanted:
-        after.setdefault(file.url, []).append(FileVersion(file, 0, 0, "readable"))
+        after.setdefault(file.identity, []).append(FileVersion(file, 0, 0, "readable"))
     return len(rows_to_mark(after, snapshot.flagged["superseded"]))
 
 

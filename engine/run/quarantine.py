@@ -1,4 +1,4 @@
-"""Files that a run could not read: they get new rows only when they can be read now.
+"""Files that get no rows: what could not be read and still cannot, what is corrupt, what the store has.
 
 A row of a store is never changed, so every attempt at such a file would leave its spectra another time as
 rows that say "unreadable". A release whose server lacks one file for ever would grow with every nightly run.
@@ -15,7 +15,7 @@ from dataclasses import replace
 from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
 from engine.store.snapshot import Snapshot
 from engine.surveys.reading import read_spectra, verify
-from models.errors import QuarantineError, RetryError
+from models.errors import ErrorKind, QuarantineError, RetryError
 
 _THREADS = 4
 
@@ -28,6 +28,39 @@ def without_unreadable(listing: ReleaseListing, snapshot: Snapshot) -> ReleaseLi
     unreadable = snapshot.unreadable_files
     failed = [file for file in listing.files if file.fingerprint in unreadable]
     return quarantined(listing, failed, read_spectra) if failed else listing
+
+
+def without_held(listing: ReleaseListing, snapshot: Snapshot) -> ReleaseListing:
+    """The listing with those files refused whose spectra the store has from files of another form.
+
+    These are the files of single fibres of a plate that the store has, and the other way round.
+    """
+    form = {file.reader for file in listing.files}
+    held = {
+        file.key_prefix: file
+        for file in snapshot.files.values()
+        if file.key_prefix and file.reader not in form
+    }
+    of_plates = {_plate_of(prefix): file for prefix, file in held.items()}
+
+    def check(file: SourceFile) -> None:
+        other = held.get(_plate_of(file.key_prefix)) or of_plates.get(file.key_prefix)
+        if other is not None:
+            raise QuarantineError(
+                "The store has the spectra of this file from a file of another form.",
+                where=file.url,
+                got=f"spectra of {file.key_prefix}, as in {other.url}",
+                allowed="plates, or files of single spectra, of the same fibres",
+                remedy="Give the other form a store of its own.",
+                kind=ErrorKind.CONFLICTING_FILE,
+            )
+
+    return quarantined(listing, listing.files, check) if held else listing
+
+
+def _plate_of(key_prefix: str) -> str:
+    """What keys of the plate begin with, for the prefix of a fibre."""
+    return key_prefix.rpartition("-")[0]
 
 
 def quarantined(

@@ -24,6 +24,8 @@ class SourceFile:
     fingerprint : hex digest of the content that matters, from published checksums or from size
         and FITS DATASUMs; covers both files.
     specprod, survey, program : as in the file's header or path; empty if unknown.
+    key_prefix : what the keys of its spectra begin with; empty if neither name nor content says. No two files
+        of a store that hold current spectra have the same.
     """
 
     url: str
@@ -34,6 +36,12 @@ class SourceFile:
     specprod: str
     survey: str
     program: str
+    key_prefix: str
+
+    @property
+    def identity(self) -> str:
+        """What versions of the same spectra have in common, wherever they lie."""
+        return self.key_prefix or self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,19 +55,19 @@ def versions_of_plan(plan: ScorePlan, results: Mapping[int, BlockResult]) -> lis
     return versions
 
 
-def versions_by_url(
+def versions_by_identity(
     plans: Iterable[ScorePlan], results: Mapping[int, BlockResult]
 ) -> dict[str, list[FileVersion]]:
-    """All versions of every file, oldest first."""
+    """All versions of the same spectra, oldest first, wherever their file lay."""
     versions: dict[str, list[FileVersion]] = {}
     for plan in plans:
         for version in versions_of_plan(plan, results):
-            versions.setdefault(version.file.url, []).append(version)
+            versions.setdefault(version.file.identity, []).append(version)
     return versions
 
 
 def replaced(versions: list[FileVersion]) -> list[FileVersion]:
-    """The versions of one file whose rows newer rows replace.
+    """The versions of the same spectra whose rows newer rows replace.
 
     A newer version replaces an older one once all blocks of both are committed: a readable one any
     other, an unreadable one only unreadable ones. So a file that cannot be read any more keeps the
@@ -106,16 +106,16 @@ def rows_of_vanished(
 
     Parameters
     ----------
-    gone, there : URLs of files that have vanished, and that are there (again).
+    gone, there : identities of files that have vanished, and that are there (again).
     marked : rows that were flagged as gone before; of files that are in neither they stay so.
     """
     current = [
         np.arange(version.start, version.stop)
-        for url in gone
-        for version in versions.get(url, ())
-        if version.state != "unfinished" and version not in replaced(versions[url])
+        for identity in gone
+        for version in versions.get(identity, ())
+        if version.state != "unfinished" and version not in replaced(versions[identity])
     ]
-    listed = [version for url in (*gone, *there) for version in versions.get(url, ())]
+    listed = [version for identity in (*gone, *there) for version in versions.get(identity, ())]
     before = joined_rows(marked.values())
     return np.sort(np.concatenate([before[~_are_of(listed, before)], *current]))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.entries import FlaggedRows, joined_rows
-from engine.store.file_versions import FileVersion, rows_to_mark, versions_by_url
+from engine.store.file_versions import FileVersion, rows_to_mark, versions_by_identity
 from engine.store.ledger import Ledger
 from engine.store.objects import OnDamage, raised
 from engine.store.saved_plans import AttributionPlan, ScorePlan, in_order
@@ -91,8 +91,8 @@ class Snapshot:
 
     @cached_property
     def versions(self) -> dict[str, list[FileVersion]]:
-        """All versions of every file by URL, oldest first."""
-        return versions_by_url(self.plans, self.scored)
+        """All versions of the same spectra by the identity of their file, oldest first."""
+        return versions_by_identity(self.plans, self.scored)
 
     @property
     def unreadable_files(self) -> frozenset[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from engine.files.byte_source import is_local
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
+from engine.surveys.copies import each_once, unpacked_first
 from engine.surveys.directory import absolute, directory_of, files_below, kind_of
 from engine.surveys.inspection import Progress, inspect_all
 from engine.surveys.layout import Candidate, Found
@@ -41,7 +42,8 @@ def list_release(
 
     Returns
     -------
-    The files in the order of their URLs, and those that were refused: a bad file never stops a listing.
+    The files in the order of their URLs, no two with the same spectra, and those that were refused: a bad
+    file never stops a listing.
 
     Raises
     ------
@@ -53,8 +55,10 @@ def list_release(
     refuse_credentials(*release)
     root, name, found = _find(release, layout)
     candidates, not_storable = _storable(found.candidates)
-    files, refused = inspect_all(candidates, found.published, known or {}, progress)
-    refused += [*not_storable, *found.unseen]
+    unpacked, packed = unpacked_first(candidates)
+    files, refused = inspect_all(unpacked, found.published, known or {}, progress)
+    files, copies, conflicting = each_once(files, known or {})
+    refused += [*not_storable, *found.unseen, *conflicting]
     if not files and refused and all(file.kind == RetryError.default_kind for file in refused):
         raise RetryError(
             "No file of the release could be read.",
@@ -66,8 +70,8 @@ def list_release(
     if not files:
         raise _nothing_usable(root, refused)
     grid = _one_grid(files, root)
-    skipped = tuple(replace(file, url=escaped(redacted_url(file.url))) for file in found.skipped)
-    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), skipped)
+    skipped = [replace(file, url=escaped(redacted_url(file.url))) for file in found.skipped]
+    return ReleaseListing(root, name, grid, tuple(files), tuple(refused), (*skipped, *packed, *copies))
 
 
 def _nothing_usable(root: str, refused: Sequence[RefusedFile]) -> InputError:

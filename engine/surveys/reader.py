@@ -6,10 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit, Last, PrefetchPlan, Unread
 from engine.spectra.rows import Rows
 from engine.spectra.spectra import Spectra
+from models.errors import ErrorKind, QuarantineError
 from models.grid import WavelengthGrid
 
 T = TypeVar("T")
@@ -26,11 +30,13 @@ class Description:
     ----------
     spectra : their number.
     names : what all of them are called.
+    key_prefix : what their keys begin with, see :class:`engine.spectra.source_file.SourceFile`.
     content : what else tells one version of the file from another, where no DATASUM does.
     """
 
     spectra: int
     names: Names
+    key_prefix: str = ""
     content: tuple[str, ...] = ()
 
 
@@ -54,6 +60,25 @@ class SpectraFile(Protocol):
     def rows(self, start: int, stop: int) -> Rows:
         """What the tables say of them; columns that follow from pixels may be missing."""
         ...
+
+
+def repeated(identifiers: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which rows of a file have the identifier of an earlier row; those that are not positive never."""
+    again = identifiers > 0
+    again[np.unique(identifiers, return_index=True)[1]] = False
+    return again
+
+
+def other_redshifts(url: str, spectra: int, redshifts: int) -> QuarantineError:
+    """The error for a file none of whose spectra is among its redshifts (``row-mismatch``)."""
+    return QuarantineError(
+        "The redshifts are not those of the file's spectra.",
+        where=url,
+        got=f"none of its {spectra} spectra is among the {redshifts} redshifts",
+        allowed="redshifts of the same spectra",
+        remedy="Fetch the file and its redshifts again, from the same release.",
+        kind=ErrorKind.ROW_MISMATCH,
+    )
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ from engine.surveys.surveys import SURVEYS, files_of_surveys, reader_of, redshif
 from models.errors import BugError, ErrorKind, QuarantineError
 from models.row_status import RowStatus
 
+_DIGITS = 8
+"""Of the fingerprint: they stand in keys where nothing else tells a file from others."""
+
 
 def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | None = None) -> SourceFile:
     """What a file holds, by its content and not by its name.
@@ -50,7 +53,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
         redshift_url = _redshift_url(reader, file, redshift_url)
         redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
         digest = fingerprint(_parts(reader, file, redshifts), published, (*found.names, *found.content))
-    return SourceFile(url, redshift_url, reader.name, found.spectra, digest, *found.names)
+    return SourceFile(url, redshift_url, reader.name, found.spectra, digest, *found.names, found.key_prefix)
 
 
 def verify(file: SourceFile) -> None:
@@ -104,7 +107,7 @@ class OpenSpectra:
         self._check(start, stop)
         with decoding(self.file.url, SENSELESS):
             spectra = self._spectra.read(start, stop)
-            _write_keys(self._survey, spectra.rows)
+            _write_keys(self._survey, self.file, spectra.rows)
         return spectra
 
     def rows(self, start: int, stop: int) -> Rows:
@@ -119,7 +122,7 @@ class OpenSpectra:
         self._check(start, stop)
         with decoding(self.file.url, SENSELESS):
             rows = self._spectra.rows(start, stop)
-            _write_keys(self._survey, rows)
+            _write_keys(self._survey, self.file, rows)
         return rows
 
     def _check(self, start: int, stop: int) -> None:
@@ -179,7 +182,7 @@ def unreadable_rows(file: SourceFile, start: int, stop: int) -> Rows:
     data["source_row"] = np.arange(start, stop)
     data["status"] = RowStatus.FILE_UNREADABLE
     survey, _ = reader_of(file.reader)
-    _write_keys(survey, rows)
+    _write_keys(survey, file, rows)
     return rows
 
 
@@ -259,8 +262,9 @@ def _parts(
     return parts
 
 
-def _write_keys(survey: Survey, rows: Rows) -> None:
-    keys = survey.keys(rows.data)
+def _write_keys(survey: Survey, file: SourceFile, rows: Rows) -> None:
+    names = (file.specprod, file.survey, file.program, file.fingerprint[:_DIGITS])
+    keys = survey.keys(file.key_prefix or "/".join(names), rows.data)
     rows.data["key"] = keys
     if rows.keys() != keys:  # a key that was cut would be that of another spectrum
         raise BugError(

@@ -10,13 +10,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from engine.files.byte_source import is_local
+from engine.spectra.source_file import RefusedFile
 from engine.surveys.directory import SUFFIXES, FilesBelow, directory_of, files_below, name_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.layout import Found, Layout
 from engine.surveys.pairing import pair_listed
 from engine.surveys.survey import Survey
 from engine.surveys.surveys import SURVEYS, redshift_urls
-from models.errors import ConfigurationError, ErrorKind
+from models.errors import ConfigurationError, ErrorKind, QuarantineError
 
 FILES = Layout(
     "files",
@@ -103,7 +104,7 @@ def _without_sums(listed: FilesBelow) -> list[str]:
 
 
 def _with_what_else(found: Found, listed: FilesBelow) -> Found:
-    """What was found, with the checksums that lie beside its files and what could not be looked into."""
+    """What was found, with the checksums beside its files, what lies outside and what could not be seen."""
     directories = {
         directory_of(url)
         for candidate in found.candidates
@@ -119,7 +120,29 @@ def _with_what_else(found: Found, listed: FilesBelow) -> Found:
         ],
         directories,
     )
-    return replace(found, published=published, unseen=listed.unseen)
+    outside = tuple(map(_outside, _not_taken(found, listed)))
+    return replace(found, skipped=(*found.skipped, *outside), published=published, unseen=listed.unseen)
+
+
+def _not_taken(found: Found, listed: FilesBelow) -> list[str]:
+    """Files that are spectra by their names and that a layout neither takes nor skips."""
+    taken = {file.url for file in found.candidates} | {file.url for file in found.skipped}
+    return [
+        url
+        for url in listed.urls
+        if url not in taken and any(survey.is_spectra_file(url) for survey in SURVEYS)
+    ]
+
+
+def _outside(url: str) -> RefusedFile:
+    reason = QuarantineError(
+        "The file's name or place is not one of the release's layout.",
+        where=url,
+        got=name_of(url),
+        remedy="To read it too, name the layout files with --layout, or give the file itself.",
+        kind=ErrorKind.OUTSIDE_LAYOUT,
+    )
+    return RefusedFile(url, reason.kind, str(reason))
 
 
 def _counts(files: Iterable[tuple[Survey, int]]) -> str:

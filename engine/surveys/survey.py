@@ -23,9 +23,9 @@ CLASSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Spectral classes by population, as redrock and idlspec2d call them."""
 
 
-def target_key(specprod: str, survey: str, program: str, target_id: int, source_row: int) -> str:
-    """``specprod/survey/program/target_id``; without a target its place in the file, ``#source_row``, too."""
-    key = f"{specprod}/{survey}/{program}/{target_id}"
+def target_key(prefix: str, target_id: int, source_row: int) -> str:
+    """``prefix/target_id``; without a target its place in the file, ``#source_row``, too."""
+    key = f"{prefix}/{target_id}"
     return key if target_id > 0 else f"{key}#{source_row}"
 
 
@@ -82,8 +82,8 @@ class Survey:
         where it is no production of this survey. Without this all files below a directory are listed.
     first_bytes : see :class:`FirstBytes`; None where the survey publishes no checksums.
     key_columns : the columns of a row that name its spectrum.
-    key : the spectrum key, made of their values. A key with a ``#`` names a place in a file, of which there
-        is no object: several may have it.
+    key : the spectrum key, made of the prefix that its file gives to keys and of their values. A key with a
+        ``#`` names a place in a file, of which there is no object.
     object_column : the column that is positive and equal in all spectra of an object; empty where only
         their positions tell.
     classes : what the survey's pipeline calls the spectral classes, by population.
@@ -120,7 +120,7 @@ class Survey:
         """What its pipeline calls the spectral classes of a population; empty for all classes."""
         return self.classes.get(population, ())
 
-    def keys(self, rows: NDArray[np.void]) -> list[str]:
-        """The spectrum key of every row, from its key columns."""
+    def keys(self, prefix: str, rows: NDArray[np.void]) -> list[str]:
+        """The spectrum key of every row of a file, from the file's prefix and its key columns."""
         columns = [rows[name].tolist() for name in self.key_columns]
-        return [self.key(*values) for values in zip(*columns, strict=True)]
+        return [self.key(prefix, *values) for values in zip(*columns, strict=True)]

@@ -18,7 +18,7 @@ from engine.run.plan import (
     gone_changes,
     make_plan,
 )
-from engine.run.quarantine import without_corrupt, without_unreadable
+from engine.run.quarantine import without_corrupt, without_held, without_unreadable
 from engine.run.worker_memory import worker_bytes
 from engine.spectra.source_file import ReleaseListing
 from engine.store.configuration import RunConfiguration
@@ -102,7 +102,7 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         report(observers, FilesListed(done, files))
 
     listing = list_release(request.release, request.layout, on_listed, snapshot.files)
-    listing = without_unreadable(listing, snapshot)
+    listing = without_unreadable(without_held(listing, snapshot), snapshot)
     chosen = choose_models(request, store, listing.grid)
     configuration = configure(request, chosen, store, listing.spectra)
     _check_memory(configuration, chosen, listing, request, settings)

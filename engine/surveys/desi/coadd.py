@@ -40,7 +40,8 @@ from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
 from engine.surveys.desi.grid import DESI_GRID
-from engine.surveys.reader import Description, Names
+from engine.surveys.directory import name_of
+from engine.surveys.reader import Description, Names, other_redshifts, repeated
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
 from models.signal_to_noise import median_snr
@@ -57,6 +58,10 @@ _REDROCK_COLUMNS = ("TARGETID", "Z", "ZERR", "ZWARN", "DELTACHI2", "SPECTYPE", "
 
 _HEALPIX_PATH = re.compile(r"/(?:healpix|spectra)/([a-z0-9]+)/([a-z0-9]+)/\d+/\d+/[^/]+$")
 _HEALPIX_NAME = re.compile(r"/coadd-(cmx|main|special|sv[123])-(backup|bright|dark|other)-\d+\.fits[^/]*$")
+_PIXEL_NAME = re.compile(r"coadd-[a-z][a-z0-9]*-[a-z0-9]+-(?P<pixel>\d+)\.fits(?:\.[gf]z)?")
+_TILE_NAME = re.compile(
+    r"coadd-(?P<petal>\d)-(?P<tile>\d+)-(?:thru\d{8}|(?P<when>(?:exp)?\d{8}))\.fits(?:\.[gf]z)?"
+)
 _REDUX_PATH = re.compile(r"/redux/([^/]+)/")
 
 REDSHIFT_TABLES = ("REDSHIFTS", "ZBEST")
@@ -82,7 +87,10 @@ def describe(file: FitsFile) -> Description:
     QuarantineError : see :func:`check_is_coadd`.
     """
     check_is_coadd(file)
-    return Description(file.unit("FIBERMAP").rows, names_of(file.url, file.primary.header))
+    header = file.primary.header
+    return Description(
+        file.unit("FIBERMAP").rows, names_of(file.url, header), key_prefix_of(file.url, header)
+    )
 
 
 def units(file: FitsFile) -> list[HeaderDataUnit]:
@@ -186,6 +194,36 @@ def names_of(url: str, header: Mapping[str, HeaderValue]) -> Names:
     return specprod, survey.lower(), program.lower()
 
 
+def key_prefix_of(url: str, header: Mapping[str, HeaderValue]) -> str:
+    """specprod, survey, program and what tells a coadd from others of these; empty where nothing does.
+
+    That is the pixel, or the petal and night of a tile, by the file's name, else by its header. What holds
+    all nights so far (``cumulative``) has no night: a later one is a newer version of the same spectra.
+    """
+    names = names_of(url, header)
+    tile, group = _group_by_name(name_of(url)) or _group_by_header(header)
+    if tile and names[1:] != ("tiles", tile):
+        group = f"{tile}-{group}"
+    return "/".join((*names, group)) if group else ""
+
+
+def _group_by_name(name: str) -> tuple[str, str] | None:
+    """Tile (empty for a pixel) and group of a coadd with a usual name."""
+    if match := _TILE_NAME.fullmatch(name):
+        return match["tile"], f"{match['petal']}-{match['when']}" if match["when"] else match["petal"]
+    match = _PIXEL_NAME.fullmatch(name)
+    return ("", match["pixel"]) if match else None
+
+
+def _group_by_header(header: Mapping[str, HeaderValue]) -> tuple[str, str]:
+    """Tile and group, both empty where the header says neither."""
+    kind, value = _text(header, "SPGRP"), _text(header, "SPGRPVAL")
+    if kind == "healpix" or not value:
+        return "", value or _text(header, "HPXPIXEL")
+    when = {"cumulative": "", "perexp": f"-exp{value:>08}"}.get(kind, f"-{value}")
+    return _text(header, "TILEID"), f"{_text(header, 'PETAL')}{when}"
+
+
 def _text(header: Mapping[str, HeaderValue], keyword: str) -> str:
     value = header.get(keyword)
     return "" if value is None else str(value).strip()
@@ -224,9 +262,10 @@ class CoaddSpectra:
         for arm, _ in self._arms:
             _check_wavelengths(file, arm)
         images = [unit for _, units in self._arms for unit in units.values()]
-        target_id, objects = _targets(file)
-        self._repeated = _repeated(target_id)
-        redshifts.check_has_some(target_id[objects], file.url)
+        target_id, wanted = _targets(file)
+        self._repeated = repeated(target_id)
+        if wanted.any() and not np.isin(target_id[wanted], redshifts.target_id).any():
+            raise other_redshifts(file.url, int(wanted.sum()), len(redshifts.target_id))
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def rows(self, start: int, stop: int) -> Rows:
@@ -260,19 +299,12 @@ class CoaddSpectra:
 
 
 def _targets(file: FitsFile) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The TARGETID of every row of a coadd, and which rows should be those of an object."""
+    """The TARGETID of every row of a coadd, and which rows should have a redshift."""
     unit = file.unit("FIBERMAP")
     table = file.columns(unit, ("TARGETID", "OBJTYPE"), 0, unit.rows)
     target_id = table["TARGETID"].astype(np.int64)
     kind = np.char.upper(table.get("OBJTYPE", np.full(len(target_id), "TGT")))
     return target_id, (target_id > 0) & (kind == "TGT")
-
-
-def _repeated(target_id: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which rows have the TARGETID of an earlier row; fibres without a target never."""
-    repeated = target_id > 0
-    repeated[np.unique(target_id, return_index=True)[1]] = False
-    return repeated
 
 
 def _images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:
@@ -329,6 +361,11 @@ class RedshiftTable:
     columns: dict[str, NDArray[Any]]
     order: NDArray[np.int64]
 
+    @property
+    def target_id(self) -> NDArray[np.int64]:
+        """TARGETIDs, ascending."""
+        return np.asarray(self.columns["TARGETID"][self.order])
+
     @classmethod
     def of(cls, file: FitsFile) -> RedshiftTable:
         """Read it from an open file.
@@ -345,18 +382,6 @@ class RedshiftTable:
         defined = (target_id != UNDEFINED) & (columns.get("ZWARN", target_id) != UNDEFINED)
         return cls(columns, order[defined[order]])
 
-    def check_has_some(self, target_id: NDArray[np.int64], url: str) -> None:
-        """Raise QuarantineError (``row-mismatch``) if it has none of the targets of the coadd at ``url``."""
-        if len(target_id) and not np.isin(target_id, self.columns["TARGETID"][self.order]).any():
-            raise QuarantineError(
-                "The redshifts are not those of the coadd's targets.",
-                where=url,
-                got=f"none of its {len(target_id)} TARGETIDs is among the {len(self.order)} redshifts",
-                allowed="the redrock file of the same targets",
-                remedy="Fetch the coadd and its redrock file again, from the same release.",
-                kind=ErrorKind.ROW_MISMATCH,
-            )
-
     def join(self, data: NDArray[np.void]) -> NDArray[np.bool_]:
         """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.
 
@@ -365,7 +390,7 @@ class RedshiftTable:
         """
         if not len(self.order):
             return np.zeros(len(data), dtype=bool)
-        ranked = self.columns["TARGETID"][self.order]
+        ranked = self.target_id
         place = np.minimum(np.searchsorted(ranked, data["target_id"]), len(ranked) - 1)
         found: NDArray[np.bool_] = ranked[place] == data["target_id"]
         source = self.order[place[found]]

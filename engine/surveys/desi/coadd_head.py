@@ -56,6 +56,7 @@ def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> Source
         int(rows),
         published_fingerprint(sums, names),
         *names,
+        desi_coadd.key_prefix_of(candidate.url, primary),
     )
 
 

@@ -50,7 +50,7 @@ DESI = Survey(
     layouts=_LAYOUTS,
     production_layouts=_of_production,
     first_bytes=FirstBytes(coadd_head.HEAD_BYTES, coadd_head.describe),
-    key_columns=("specprod", "survey", "program", "target_id", "source_row"),
+    key_columns=("target_id", "source_row"),
     key=target_key,
     object_column="target_id",
     # Where the arms overlap: DESI Collaboration (2022, AJ 164, 207).

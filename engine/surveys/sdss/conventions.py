@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.files.fits_file import UNDEFINED
 from engine.surveys.sdss.grid import SDSS_GRID
+from engine.surveys.survey import target_key
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
 
@@ -51,6 +52,29 @@ _OF_FIRST_SPECTROGRAPH = ("sdss", "segue1", "segue2")
 def coverage(survey: str) -> tuple[float, float]:
     """Least and largest wavelength, in Angstrom, of every spectrum of a survey, as rows name it."""
     return SDSS_SPECTROGRAPH if survey in _OF_FIRST_SPECTROGRAPH else BOSS_SPECTROGRAPH
+
+
+KEY_COLUMNS = ("specprod", "plate", "mjd", "fiber", "target_id", "source_row")
+"""The columns of a row that name its spectrum."""
+
+
+def plate_key(run2d: str, plate: int, mjd: int) -> str:
+    """``run2d/plate-mjd``, or of a field; empty where there is none."""
+    return f"{run2d}/{plate:04d}-{mjd}" if plate >= 0 else ""
+
+
+def spectrum_key(
+    prefix: str, run2d: str, plate: int, mjd: int, fiber: int, target_id: int, source_row: int
+) -> str:
+    """``run2d/plate-mjd-fiber``, and ``run2d/field-mjd-catalogid`` where SDSS-V gives no fibre.
+
+    Where the file gives no plate or field, or could not be read, see
+    :func:`engine.surveys.survey.target_key`; without a fibre and a target the place in the file is added.
+    """
+    if plate < 0:
+        return target_key(prefix, target_id, source_row)
+    last = f"{fiber:04d}" if fiber >= 0 else f"{target_id}" if target_id > 0 else f"#{source_row}"
+    return f"{plate_key(run2d, plate, mjd)}-{last}"
 
 
 def first_pixel(url: str, loglam: NDArray[np.float32] | NDArray[np.float64]) -> int:

@@ -27,18 +27,20 @@ from engine.spectra.pixels import good_fraction, is_zero, keep, new_pair
 from engine.spectra.rows import ROW_DTYPE, Rows
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
-from engine.surveys.reader import Description, Names
+from engine.surveys.reader import Description, Names, other_redshifts, repeated
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     arm_labels,
     first_pixel,
     identifier,
+    plate_key,
     spec_obj_id,
     statuses,
     survey_of,
 )
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
+from models.row_status import RowStatus
 from models.signal_to_noise import median_snr
 
 NAME = "sdss-plate"
@@ -76,7 +78,9 @@ def describe(file: FitsFile) -> Description:
     QuarantineError : see :class:`PlateUnits`.
     """
     header = hashlib.sha256(file.primary.raw_header).hexdigest()
-    return Description(PlateUnits.of(file).flux.rows, _names(file), (header,))
+    names = _names(file)
+    prefix = plate_key(names[0], *_plate_and_mjd(file))
+    return Description(PlateUnits.of(file).flux.rows, names, prefix, (header,))
 
 
 def units(file: FitsFile) -> list[HeaderDataUnit]:
@@ -170,11 +174,22 @@ def _names(file: FitsFile) -> Names:
     return run2d, survey_of(run2d, file.primary.integer("MJD")), ""
 
 
+def _plate_and_mjd(file: FitsFile) -> tuple[int, int]:
+    """The plate or field, and the date; -1 where the header does not say."""
+    header = file.primary
+    return int(header.text("FIELDID" if _is_field(file) else "PLATEID", "-1")), header.integer("MJD", -1)
+
+
 @dataclass(frozen=True)
 class BestFits:
     """The best fits of an spZbest file, ready to be joined; ``by`` is the column that joins them."""
 
     columns: dict[str, NDArray[Any]]
+
+    @property
+    def count(self) -> int:
+        """Number of best fits."""
+        return len(self.columns["Z"])
 
     @classmethod
     def of(cls, file: FitsFile) -> BestFits:
@@ -194,8 +209,8 @@ class BestFits:
             return np.full(len(next(iter(plugmap.values()))), -1)
         known: dict[int, int] = {}
         for row, key in enumerate(map(identifier, self.columns[by].tolist())):
-            known.setdefault(key, row)
-        known.pop(-1, None)
+            if key >= 0:
+                known.setdefault(key, row)
         return np.array([known.get(identifier(key), -1) for key in plugmap[by].tolist()], dtype=np.int64)
 
 
@@ -228,7 +243,7 @@ class PlateSpectra:
 
     Raises
     ------
-    QuarantineError : see :class:`PlateUnits`.
+    QuarantineError : see :class:`PlateUnits`; or the redshifts are those of others (``row-mismatch``).
     """
 
     def __init__(self, file: FitsFile, fits: BestFits, names: Names, start: int, stop: int) -> None:
@@ -236,6 +251,10 @@ class PlateSpectra:
         self._units = units = PlateUnits.of(file)
         self.count = units.flux.rows
         images = (units.flux, units.ivar, units.and_mask)
+        plugmap = file.columns(units.plugmap, _PLUGMAP_COLUMNS, 0, self.count)
+        if self.count and not (fits.rows_of(plugmap) >= 0).any():
+            raise other_redshifts(file.url, self.count, fits.count)
+        self._repeated = repeated(_identifiers(plugmap))
         self._windows = RowWindows(file, [*images, units.plugmap], start, stop)
 
     def rows(self, start: int, stop: int) -> Rows:
@@ -247,6 +266,7 @@ class PlateSpectra:
         data["status"] = statuses(
             data["status"].astype(bool), data["redshift"], data["zwarn"], pixels, pixels
         )
+        data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
         return rows
 
     def read(self, start: int, stop: int) -> Spectra:
@@ -269,18 +289,17 @@ class PlateSpectra:
         data["good_fraction"] = good_fraction(ivar)
         sky = data["status"].astype(bool)
         data["status"] = statuses(sky, data["redshift"], data["zwarn"], unmasked, data["good_fraction"] > 0)
+        data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
         return Spectra(SDSS_GRID, flux, ivar, rows)
 
     def _fill(self, data: NDArray[np.void], start: int, stop: int) -> None:
         """Fill the columns that come from the tables; ``status`` is 1 for sky fibres, 0 for others."""
-        header, field = self.file.primary, _is_field(self.file)
         plugmap = self.file.columns(self._units.plugmap, _PLUGMAP_COLUMNS, start, stop)
         data["specprod"], data["survey"], data["program"] = self._names
-        if field and "SURVEY" in plugmap:
+        if _is_field(self.file) and "SURVEY" in plugmap:
             given = np.char.lower(plugmap["SURVEY"])
             data["survey"] = np.where(given == "", data["survey"], given)
-        data["plate"] = int(header.text("FIELDID" if field else "PLATEID", "-1"))
-        data["mjd"] = header.integer("MJD", -1)
+        data["plate"], data["mjd"] = _plate_and_mjd(self.file)
         data["fiber"] = plugmap.get("FIBERID", -1)
         data["source_row"] = np.arange(start, stop)
         data["ra"], data["dec"] = plugmap.get("RA", np.nan), plugmap.get("DEC", np.nan)
@@ -300,17 +319,26 @@ class PlateSpectra:
         data["healpix_29"] = healpix_29(data["ra"], data["dec"])
         data["status"] = sky
 
-    def _target_ids(self, data: NDArray[np.void], plugmap: dict[str, NDArray[Any]]) -> list[int]:
+    def _target_ids(
+        self, data: NDArray[np.void], plugmap: dict[str, NDArray[Any]]
+    ) -> NDArray[np.int64] | list[int]:
         """SPECOBJID of fibres, which follows from their names; CATALOGID of targets without one fibre."""
         if "FIBERID" not in plugmap:
-            names = [name for name in ("ICATALOGID", "CATALOGID") if name in plugmap]
-            columns = [plugmap[name].tolist() for name in names]
-            return [max(map(identifier, values)) for values in zip(*columns, strict=True)] or [-1] * len(data)
+            return _identifiers(plugmap)
         run2d = self._names[0]
         return [
             identifier(spec_obj_id(int(row["plate"]), int(row["mjd"]), int(row["fiber"]), run2d))
             for row in data
         ]
+
+
+def _identifiers(plugmap: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
+    """What names each spectrum within its plate or field: FIBERID, else CATALOGID; -1 where nothing does."""
+    names = ("FIBERID",) if "FIBERID" in plugmap else ("ICATALOGID", "CATALOGID")
+    columns = [plugmap[name].tolist() for name in names if name in plugmap]
+    count = len(next(iter(plugmap.values())))
+    found = [max(map(identifier, values)) for values in zip(*columns, strict=True)] or [-1] * count
+    return np.array(found, dtype=np.int64)
 
 
 _FILLED = (

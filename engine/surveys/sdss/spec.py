@@ -26,10 +26,12 @@ from engine.spectra.spectra import Spectra
 from engine.surveys.reader import Description
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
+    KEY_COLUMNS,
     arm_labels,
     first_pixel,
     identifier,
     number_of,
+    spectrum_key,
     statuses,
     survey_of,
 )
@@ -102,8 +104,11 @@ def describe(file: FitsFile) -> Description:
     """
     pixels, unit = tables(file)
     first_pixel(file.url, file.columns(pixels, ("LOGLAM",), 0, pixels.rows)["LOGLAM"])
-    row = _object_row(file, unit)
-    return Description(1, (_run2d(file, row), _survey(file, row), ""))
+    row, rows = _object_row(file, unit), Rows.empty(1)
+    _name(rows.data, file, row)
+    key = spectrum_key("", *(rows[name].item() for name in KEY_COLUMNS))
+    named = rows["plate"][0] >= 0 and "#" not in key
+    return Description(1, (_run2d(file, row), _survey(file, row), ""), key if named else "")
 
 
 class OneSpectrum:
@@ -157,7 +162,8 @@ def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spect
     return Spectra(SDSS_GRID, flux, ivar, rows)
 
 
-def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
+def _name(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
+    """Fill the columns that name the spectrum."""
     header = file.primary
     data["specprod"], data["survey"] = _run2d(file, row), _survey(file, row)
     if "PLATE" in row or header.integer("PLATEID", -1) >= 0:
@@ -169,8 +175,16 @@ def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
     # SDSS-V names spectra by catalogue id instead of fibre.
     number = row.get("SPECOBJID" if data["fiber"] >= 0 else "CATALOGID", "")
     data["target_id"] = identifier(number.view(np.uint64) if isinstance(number, np.int64) else number)
+
+
+def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
+    """Fill the columns that come from the table of the object."""
+    _name(data, file, row)
     for name, columns in (("ra", ("PLUG_RA", "RA", "RACAT")), ("dec", ("PLUG_DEC", "DEC", "DECCAT"))):
-        candidates = [*(row[column] for column in columns if column in row), header.header.get(columns[0])]
+        candidates = [
+            *(row[column] for column in columns if column in row),
+            file.primary.header.get(columns[0]),
+        ]
         data[name] = next((value for value in map(number_of, candidates) if math.isfinite(value)), np.nan)
     data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["redshift"] = number_of(row["Z"])

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from engine.surveys.reader import Reader, RedshiftFile
 from engine.surveys.sdss import plate, spec
-from engine.surveys.sdss.conventions import coverage
+from engine.surveys.sdss.conventions import KEY_COLUMNS, coverage, spectrum_key
 from engine.surveys.sdss.grid import SDSS_GRID
 from engine.surveys.sdss.layouts import (
     SDSS_EPOCH,
@@ -19,7 +19,7 @@ from engine.surveys.sdss.layouts import (
     is_spectrum,
     of_reduction,
 )
-from engine.surveys.survey import ObservedMark, Survey, ViewerLink, target_key
+from engine.surveys.survey import ObservedMark, Survey, ViewerLink
 
 _PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
 
@@ -43,26 +43,6 @@ SPEC: Reader[None] = Reader(
 )
 
 
-def spectrum_key(
-    run2d: str,
-    plate: int,
-    mjd: int,
-    fiber: int,
-    target_id: int,
-    survey: str,
-    program: str,
-    source_row: int,
-) -> str:
-    """``run2d/plate-mjd-fiber``, and ``run2d/field-mjd-catalogid`` where SDSS-V gives no fibre.
-
-    Where the file gives no plate or field, or could not be read, see :func:`target_key`.
-    """
-    if plate < 0:
-        return target_key(run2d, survey, program, target_id, source_row)
-    last = f"{fiber:04d}" if fiber >= 0 else f"{target_id}"
-    return f"{run2d}/{plate:04d}-{mjd}-{last}"
-
-
 def viewer_links(key: str) -> tuple[ViewerLink, ...]:
     """SDSS's page of a spectrum that has a plate and a fibre."""
     match = _PLATE_KEY.match(key)
@@ -81,7 +61,7 @@ SDSS = Survey(
     redshift_urls=best_fit_urls,
     layouts=(SDSS_PLATE, SDSS_SPEC, SDSS_FULL, SDSS_EPOCH),
     production_layouts=of_reduction,
-    key_columns=("specprod", "plate", "mjd", "fiber", "target_id", "survey", "program", "source_row"),
+    key_columns=KEY_COLUMNS,
     key=spectrum_key,
     coverage=coverage,
     # The dichroic: Smee et al. (2013, AJ 146, 32).

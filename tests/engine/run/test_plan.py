@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.run.plan import (
+    Plan,
     begin,
     choose_block_rows,
     choose_outlier_block_rows,
+    gone_rows,
     make_plan,
 )
+from engine.run.quarantine import without_held
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing
 from engine.store.blocks import BlockResult, ScoreBlock
 from engine.store.objects import ObjectTree
@@ -277,6 +280,38 @@ def test_a_release_that_was_moved_is_known_again(store):
     assert plan.counts["gone"] == 0
 
 
+def test_newer_values_of_the_same_spectra_at_another_place_replace_the_rows(store):
+    """As the coadd through a later night, in a directory of its own."""
+    night = source_file("a", 5)
+    run(store, listing(night, source_file("b", 9)))
+    later = replace(night, url="/release/20210410/a.fits", fingerprint="a-2")
+    release = listing(later, source_file("b", 9))
+    plan = run(store, release)
+    counts = {"changed": 1, "unchanged": 1}
+    assert (plan.counts, plan.superseded) == ({**dict.fromkeys(plan.counts, 0), **counts}, 5)
+    assert snapshot_of(store).rows_flagged("superseded").tolist() == [0, 1, 2, 3, 4]
+    assert gone_rows(snapshot_of(store), plan, release).tolist() == []
+    assert verify(store.url).ok
+    assert run(store, release).blocks == ()
+
+
+@pytest.mark.parametrize("first", ["plate", "fibre"])
+def test_a_plate_and_the_files_of_its_fibres_do_not_both_get_rows(store, first):
+    plate = replace(source_file("p", 5), reader="sdss-plate", key_prefix="26/0266-51602")
+    fibres = [
+        replace(source_file(f"s{mjd}", 1), reader="sdss-spec", key_prefix=f"26/0266-{mjd}-0007")
+        for mjd in (51602, 51630)
+    ]
+    held, given = ([plate], fibres) if first == "plate" else (fibres, [plate])
+    run(store, listing(*held))
+    found = without_held(listing(*given), snapshot_of(store))
+    assert [file.url for file in found.refused] == [given[0].url]
+    assert found.refused[0].kind == "conflicting-file"
+    assert f"as in {held[0].url}" in found.refused[0].reason
+    assert found.files == tuple(given[1:])
+    assert without_held(listing(*held), snapshot_of(store)) == listing(*held)
+
+
 def test_another_release_does_not_make_the_first_one_gone(store):
     run(store, listing(source_file("a", 5)))
     other = replace(source_file("z", 5), url="/second/z.fits")
@@ -357,20 +392,24 @@ def test_a_file_listed_twice_is_refused():
         make_plan(listing(source_file("a", 5), source_file("a", 5)), Snapshot(), configuration())
 
 
+def gone_files(plan: Plan) -> list[str]:
+    return [file.url for file in plan.files if file.state == "gone"]
+
+
 def test_only_a_listing_of_the_same_directory_by_the_same_layout_says_what_is_gone(store):
     run(store, listing(source_file("a", 5), source_file("b", 9)))
     less = listing(source_file("a", 5))
     plan = plan_of(store, less)
-    assert (plan.counts["gone"], plan.gone_files) == (1, ("/release/b.fits",))
+    assert (plan.counts["gone"], gone_files(plan)) == (1, ["/release/b.fits"])
     for other in (
         replace(less, layout=FILE_LIST),
         replace(less, layout="desi-tiles"),
         replace(less, root="/release/main"),
     ):
-        assert plan_of(store, other).gone_files == ()
+        assert gone_files(plan_of(store, other)) == []
     # Files that were given one by one are not missed by a listing of the directory around them.
     run(store, replace(listing(source_file("c", 3)), layout=FILE_LIST))
-    assert plan_of(store, less).gone_files == ("/release/b.fits",)
+    assert gone_files(plan_of(store, less)) == ["/release/b.fits"]
 
 
 def test_files_skipped_are_counted_and_told_but_are_no_work(store):

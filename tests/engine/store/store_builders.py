@@ -60,6 +60,7 @@ def source_file(name: str, spectra: int, version: str = "1") -> SourceFile:
         specprod="iron",
         survey="main",
         program="dark",
+        key_prefix=f"iron/main/dark/{name}",
     )
 
 
@@ -85,13 +86,13 @@ def scored_block(block: ScoreBlock, settings: RunConfiguration) -> ScoredSpectra
         if UNREADABLE in part.file.fingerprint:
             data["status"] = RowStatus.FILE_UNREADABLE
         else:
-            first = int(hashlib.blake2b(part.file.url.encode(), digest_size=5).hexdigest(), 16)
+            first = int(hashlib.blake2b(part.file.identity.encode(), digest_size=5).hexdigest(), 16)
             data["target_id"] = TARGET_ID + first * 1000 + numbers
             data["ra"], data["dec"] = numbers * 0.1, numbers * -0.1
             data["redshift"] = 0.1 + numbers * 0.01
             data["spectype"], data["arms"] = "GALAXY", "brz"
             data["status"] = np.where(numbers % 7 == 6, RowStatus.SKY_FIBRE, RowStatus.SCORED)
-        data["key"] = DESI.keys(data)
+        data["key"] = DESI.keys("iron/main/dark", data)
         rows.append(chunk)
         sources += [part.file.url] * part.spectra
         seeds += [f"{part.file.fingerprint}/{number}" for number in numbers.tolist()]

@@ -88,7 +88,7 @@ def test_another_schema_version_is_refused_with_what_to_do(tmp_path):
     path.write_text(json.dumps(document))
     with pytest.raises(
         StoreError,
-        match=r"got: schema version 7, whyspec 9.1\n  allowed: schema version 5\n  remedy: Use the version",
+        match=r"got: schema version 7, whyspec 9.1\n  allowed: schema version 6\n  remedy: Use the version",
     ):
         Store.open(str(tmp_path / "store"))
     assert Store.exists(str(tmp_path / "store"))

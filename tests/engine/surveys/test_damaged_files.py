@@ -25,7 +25,7 @@ FORMS = ("plain", "gzip", "GZIP_1", "GZIP_2", "RICE_1", "PLIO_1", "fpacked")
 def whole_file(form: str, checksum: bool) -> bytes:
     """A coadd of two spectra in one arm: its mask compressed, all of its images, the file, or nothing."""
     content = CoaddContent(count=2, arms=("B",))
-    hdus = content.hdus()
+    hdus = content.alone()
     del hdus["B_RESOLUTION"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of astropy about keywords that it moves
@@ -108,7 +108,7 @@ def test_a_damaged_file_reads_as_if_whole_or_is_quarantined(tmp_path: Path, form
 
 def test_a_decoder_that_cannot_stand_damage_is_not_used(tmp_path: Path) -> None:
     content = CoaddContent(count=4, arms=("B",))
-    hdus = content.hdus()
+    hdus = content.alone()
     hdus["B_MASK"] = fits.CompImageHDU(
         content.mask["B"], name="B_MASK", compression_type="HCOMPRESS_1", tile_shape=(4, 64)
     )

@@ -18,15 +18,19 @@ from tests.engine.surveys.coadd_files import CoaddContent
 
 @pytest.fixture
 def coadd(tmp_path: Path) -> Path:
-    CoaddContent().alone().writeto(tmp_path / "coadd.fits")
-    return tmp_path / "coadd.fits"
+    return written(tmp_path / "coadd.fits", 1)
+
+
+def written(path: Path, seed: int) -> Path:
+    CoaddContent(seed=seed).alone().writeto(path)
+    return path
 
 
 def test_names_that_are_no_text_are_quarantined_and_shown_escaped(tmp_path: Path, coadd: Path) -> None:
     shutil.copy(coadd, os.fsencode(tmp_path) + b"/copi\xe9.fits")
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/na\xefve")).mkdir()
     shutil.copy(coadd, os.fsencode(tmp_path) + b"/na\xefve/x.fits")
-    shutil.copy(coadd, tmp_path / "accént.fits")
+    written(tmp_path / "accént.fits", 2)
     listing = list_release([str(tmp_path)])
     assert sorted(file.url for file in listing.files) == [str(tmp_path / "accént.fits"), str(coadd)]
     assert [(file.url, file.kind) for file in listing.refused] == [

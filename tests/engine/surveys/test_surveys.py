@@ -58,12 +58,11 @@ def test_a_file_of_no_survey_is_refused_with_the_files_that_can_be_read(tmp_path
 
 def test_rows_of_an_unreadable_file_have_the_keys_of_its_survey(tmp_path: Path) -> None:
     file = inspect(*CoaddContent(count=4).write(tmp_path))
-    name = f"{file.specprod}/{file.survey}/{file.program}"
     rows = unreadable_rows(file, 2, 4)
-    assert rows.keys() == [f"{name}/-1#2", f"{name}/-1#3"]
+    assert rows.keys() == [f"{file.key_prefix}/-1#2", f"{file.key_prefix}/-1#3"]
     assert (rows["status"] == RowStatus.FILE_UNREADABLE).all()
-    plate = unreadable_rows(replace(file, reader="sdss-plate", program=""), 0, 1)
-    assert plate.keys() == [f"{file.specprod}/{file.survey}//-1#0"]
+    plate = unreadable_rows(replace(file, reader="sdss-plate", key_prefix="26/0266-51602"), 0, 1)
+    assert plate.keys() == ["26/0266-51602/-1#0"]
 
 
 def test_a_key_that_does_not_fit_its_column_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

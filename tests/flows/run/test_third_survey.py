@@ -60,7 +60,8 @@ def describe(file: FitsFile) -> Description:
             allowed=f"{LYRA_GRID.size}",
             kind=ErrorKind.WRONG_GRID,
         )
-    return Description(flux.rows, (file.primary.text("RUN"), "lyra", ""))
+    run = file.primary.text("RUN")
+    return Description(flux.rows, (run, "lyra", ""), f"{run}/field-{file.primary.integer('FIELD')}")
 
 
 def units(file: FitsFile) -> list[HeaderDataUnit]:
@@ -113,12 +114,11 @@ LYRA = Survey(
             "fields/lyra-<field>.fits",
             lambda _root: "",
             lambda _base, urls: Found(tuple(Candidate(url, "") for url in urls if is_field(url))),
-            depth=2,
             fits=lambda found, urls: len(found.candidates) == len(urls),
         ),
     ),
-    key_columns=("specprod", "plate", "target_id"),
-    key=lambda run, field, number: f"{run}/field-{field}/{number}",
+    key_columns=("target_id",),
+    key=lambda field, number: f"{field}/{number}",
     object_column="target_id",
     classes={"galaxy": ("GAL",)},
     coverage=lambda _survey: (3800.0, 9400.0),

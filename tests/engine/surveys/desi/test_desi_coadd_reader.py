@@ -334,7 +334,7 @@ def test_redshifts_of_other_targets_alone_are_refused(tmp_path: Path, kept: int)
     content.redshift, content.zwarn = content.redshift[:kept], content.zwarn[:kept]
     error = refused(*content.write(tmp_path))
     assert error.kind == "row-mismatch"
-    assert error.got == f"none of its 6 TARGETIDs is among the {kept} redshifts"
+    assert error.got == f"none of its 6 spectra is among the {kept} redshifts"
     content.objtype = ["SKY"] * 6
     assert (read(content, tmp_path).rows["status"] == RowStatus.SKY_FIBRE).all()
 
@@ -440,8 +440,8 @@ def test_duplicate_targetids_get_the_first_redrock_row_each(tmp_path: Path) -> N
     ]  # fmt: skip
     assert not np.array_equal(spectra.flux[1], spectra.flux[4])
     keys = rows.keys()
-    assert keys[0] == "/main/dark/-44#0"
-    assert keys[5] == "/main/dark/-44#5"
+    assert keys[0] == "/main/dark/1/-44#0"
+    assert keys[5] == "/main/dark/1/-44#5"
 
 
 def test_positions_become_healpix_pixels_or_minus_one(tmp_path: Path) -> None:
