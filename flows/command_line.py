@@ -28,6 +28,7 @@ from infra.processor_sharing import share_processors
 from infra.settings import load_settings
 from models.credentials import refuse_credentials
 from models.errors import BugError, InputError, WhyspecError
+from models.plain_text import printable
 from models.secrets import redacted
 
 INTERRUPTED = 130
@@ -189,7 +190,7 @@ def _fail(error: WhyspecError, tokens: list[str], show_traceback: bool) -> int:
         import traceback
 
         # With all that led to it, also what other libraries raised.
-        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+        sys.stderr.write(printable(redacted("".join(traceback.format_exception(error)))))
     if "--json" in tokens:
         parts = {name: text for name, text in error.details() if text}
         write_json({"error": {"kind": error.kind, "what": error.what, **parts}})

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.segment import Segments
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
 from models.errors import WhyspecError
+from models.plain_text import escaped, printable
 
 _PLURALS = {"spectrum": "spectra"}
 _UNBOUNDED = 1_000
@@ -32,9 +33,21 @@ def notes() -> Console:
     return _console(stderr=True)
 
 
+class _PlainConsole(Console):
+    """A console that shows text as it is: names from files are neither markup nor commands to a terminal."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text), **how)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        # Again: what is no plain string did not come through the other.
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else printable(text), style, control)
+
+
 def _console(*, stderr: bool) -> Console:
-    """Text as it is: names from files are no markup. Where it is not a terminal, lines are not wrapped."""
-    console = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
+    """Where it is not a terminal, lines are not wrapped."""
+    console = _PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = _UNBOUNDED
     return console
@@ -42,8 +55,8 @@ def _console(*, stderr: bool) -> Console:
 
 def write_json(value: object) -> None:
     """One JSON document on standard output; see :func:`json_ready`."""
-    json.dump(json_ready(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+    text = json.dumps(json_ready(value), indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write(f"{escaped(text)}\n")
 
 
 def show_error(error: WhyspecError) -> None:
@@ -117,7 +130,12 @@ def json_ready(value: Any) -> Any:
 @contextmanager
 def counting(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
     """A bar; call what it gives with (done, total)."""
-    columns = (TextColumn("{task.description}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(30),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         bar = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)

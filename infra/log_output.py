@@ -23,6 +23,7 @@ from pathlib import Path
 from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind
 from models.log_events import ATTRIBUTE, current_log_fields, log_event
+from models.plain_text import printable
 from models.secrets import redacted, redacted_values
 
 _LAYERS = ("flows", "tasks", "engine", "models", "infra")
@@ -221,7 +222,7 @@ class _Text(_Formatter):
         text = f"{_time(record)} {record.levelname} {self.run or '-'} {where} {message}"
         if record.exc_info:
             text += f"\n{self.formatException(record.exc_info)}"
-        return redacted(text).replace("\n", "\n  ")
+        return printable(redacted(text)).replace("\n", "\n  ")
 
 
 class _Json(_Formatter):

@@ -56,11 +56,12 @@ def synthetic_store(
     root: str = "release",
     survey: str = "main",
     grid: WavelengthGrid = SMALL_GRID,
+    model: str = "synthetic",
 ) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored."""
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
-        models=(ModelReference("synthetic", "0" * 32, (), 3),),
+        models=(ModelReference(model, "0" * 32, (), 3),),
         grid=grid,
         reconstruction_scores=("mse_100",),
         threshold=THRESHOLD,

@@ -73,7 +73,7 @@ def _map(description: str) -> dict[str, ExplanationArray]:
 _SIGNATURES = {
     "flag_masks": [int(signature) for signature in Signature],
     "flag_meanings": " ".join(signature.label for signature in Signature),
-    "flag_descriptions": [signature.meaning for signature in Signature],
+    "flag_descriptions": "\n".join(signature.meaning for signature in Signature),
 }
 
 

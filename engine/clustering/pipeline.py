@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,13 +49,18 @@ def cluster_store(
     summary = _summary(clustering, table, int(usable.sum()))
     attributes = {
         "description": "clusters of explanations by the shape of their positive attribution, rest frame",
-        "settings": settings.to_dict(),
-        "summary": summary.to_dict(),
+        "settings": _text(settings.to_dict()),
+        "summary": _text(summary.to_dict()),
         "configuration_digest": view.configuration.digest,
-        "mean_grid": asdict(clustering.means.rest),
+        "mean_grid": _text(asdict(clustering.means.rest)),
     }
     write_clustering(Store.open(url), settings.name, clustering_arrays(clustering, table), attributes)
     return summary
+
+
+def _text(attribute: dict[str, Any]) -> str:
+    """An attribute as JSON text: netCDF, to which xarray writes a group, has no objects."""
+    return json.dumps(attribute, ensure_ascii=False, allow_nan=False)
 
 
 def _summary(clustering: Clustering, table: pd.DataFrame, usable: int) -> ClusteringSummary:

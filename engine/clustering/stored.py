@@ -14,7 +14,7 @@ from engine.clustering.clustering import Clustering, ClusterMeans, ClusterSummar
 from engine.clustering.rest_frame import RestGrid
 from engine.store.clusters import ClusterArray, StoredClustering, clustering_damaged
 from engine.store.reading import StoreView
-from models.json_text import first_problem
+from models.json_text import first_problem, read_json
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ClusteringSummary:
     messages: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description, NaN as null."""
+        """A JSON-ready description, NaN as null: as text it is an attribute of the clustering."""
         return dict(_without_nan(asdict(self)))
 
 
@@ -86,8 +86,8 @@ def read_store_clustering(view: StoreView, name: str) -> ReadClustering:
 
 def _read(stored: StoredClustering) -> ReadClustering:
     """A clustering, whose parts fit each other; raises what is raised for those that do not."""
-    summary = _SUMMARY.validate_python(stored.attributes["summary"])
-    grid: Any = stored.attributes["mean_grid"]
+    summary = _SUMMARY.validate_json(str(stored.attributes["summary"]))
+    grid = read_json(str(stored.attributes["mean_grid"]).encode())
     rest = RestGrid(int(grid["first"]), int(grid["size"]), float(grid["step"]))
     means = ClusterMeans(
         rest,

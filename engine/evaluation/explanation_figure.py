@@ -54,6 +54,7 @@ def explanation_figure(results: ExplanationResults) -> Figure:
         ha="left",
         fontsize=11,
         color=INK,
+        parse_math=False,
     )
     figure.tight_layout(rect=(0, 0.75 / (2.7 * rows + 0.9), 1, 0.99), w_pad=1.2)
     return figure

@@ -52,6 +52,7 @@ def detection_figure(results: DetectionResults) -> Figure:
         ha="left",
         fontsize=11,
         color=INK,
+        parse_math=False,
     )
     figure.tight_layout(rect=(0, 0.75 / (2.9 * rows + 0.9), 1, 0.99), w_pad=1.2)
     return figure

@@ -23,7 +23,9 @@ def real_figure(
         left.plot(values[flagged], np.full(flagged.sum(), line), "o", color="C3")
         left.plot(values[~flagged], np.full((~flagged).sum(), line), "o", color="C0", fillstyle="none")
     left.set_yticks(
-        range(len(shown)), [f"{group.label} ({group.flagged} of {group.scored})" for group in reversed(shown)]
+        range(len(shown)),
+        [f"{group.label} ({group.flagged} of {group.scored})" for group in reversed(shown)],
+        parse_math=False,
     )
     left.set_xscale("symlog", linthresh=10.0)
     left.set_xlabel(f"score; filled: tail probability at most {THRESHOLD}")

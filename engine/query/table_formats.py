@@ -17,6 +17,7 @@ import pyarrow.parquet
 from engine.query.text_table import is_unknown, text_table
 from models.errors import ConfigurationError, ErrorKind
 from models.output_files import output_file
+from models.plain_text import escaped, no_formula, printable
 
 TableFormat = Literal["table", "csv", "json", "parquet", "fits"]
 
@@ -79,7 +80,8 @@ def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | N
     ``json`` is one list of objects; it has ``target_id`` as a string, because it exceeds 2**53 and readers
     that take numbers for floats would change it, and null for unknown. ``parquet`` and ``fits`` hold the
     columns in their own types. FITS knows ASCII alone: there Greek letters are spelt, as in ``Halpha``, and
-    other characters are escaped.
+    other characters are escaped. In ``csv`` a text that a spreadsheet would take for a formula begins with an
+    apostrophe, and control characters are replaced by their pictures.
 
     Parameters
     ----------
@@ -111,7 +113,9 @@ def _bytes(frame: pd.DataFrame, table_format: TableFormat) -> bytes:
 def _text(frame: pd.DataFrame, table_format: TableFormat, width: int | None) -> str:
     if table_format == "csv":
         # NumPy's shortest text that reads back to the same number, for float32 as for float64.
-        return frame.to_csv(index=False, lineterminator="\n")
+        names = [str(name) for name in frame if frame[name].dtype == "str"]
+        texts = {name: [no_formula(printable(text)) for text in frame[name]] for name in names}
+        return frame.assign(**texts).to_csv(index=False, lineterminator="\n")
     return to_json(frame) if table_format == "json" else text_table(frame, width)
 
 
@@ -122,7 +126,8 @@ def to_json(frame: pd.DataFrame) -> str:
         {name: _json_value(name, value) for name, value in zip(columns, row, strict=True)}
         for row in zip(*columns.values(), strict=True)
     ]
-    lines = ",\n".join(json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
+    texts = (json.dumps(record, ensure_ascii=False, allow_nan=False) for record in records)
+    lines = escaped(",\n".join(texts))
     return f"[\n{lines}\n]\n" if records else "[]\n"
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from models.plain_text import printable
+
 _GAP = "  "
 _HEADINGS = {
     "key": "key",
@@ -116,7 +118,7 @@ def _lines(name: str, column: pd.Series) -> list[str]:
 def _cell(name: str, value: object) -> str:
     if is_unknown(value):
         return "–"
-    return _DIGITS[name].format(value) if name in _DIGITS else str(value)
+    return _DIGITS[name].format(value) if name in _DIGITS else printable(str(value)).replace("\n", " ")
 
 
 def is_unknown(value: object) -> bool:

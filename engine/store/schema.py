@@ -105,7 +105,7 @@ def _of_column(column: Column) -> ArraySpec:
         flags = {
             "flag_values": [int(status) for status in RowStatus],
             "flag_meanings": " ".join(status.label for status in RowStatus),
-            "flag_descriptions": [status.meaning for status in RowStatus],
+            "flag_descriptions": "\n".join(status.meaning for status in RowStatus),
         }
     return ArraySpec(
         group="spectra",

@@ -95,7 +95,7 @@ class RunProgress:
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress = _Bars(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             _Bar(bar_width=12),
             _Count(),
             _Rate(),

@@ -22,7 +22,7 @@ class TrainingBars:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(30),
             MofNCompleteColumn(),
             TextColumn("{task.fields[loss]}"),

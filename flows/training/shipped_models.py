@@ -24,7 +24,7 @@ from engine.surveys.listing import list_release
 from engine.training.populations import PopulationName
 from engine.training.reading import read_training_set
 from engine.training.request import TrainingRequest
-from flows.console import counting
+from flows.console import counting, notes
 from flows.training.progress import TrainingBars
 from models.model_card import ModelCard
 from models.training.fit import TrainingPopulation, TrainingSettings, fit
@@ -181,7 +181,7 @@ def main(
     epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 14,
 ) -> None:
     """Train the shipped models anew from redrock TEMPLATES and real sky."""
-    console = Console(stderr=True)
+    console = notes()
     with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
         for recipe in RECIPES:
             if only in ("", recipe.name):

@@ -11,11 +11,14 @@ import xarray as xr
 import zarr
 
 from engine.attribution.signatures import Signature
+from engine.clustering.pipeline import cluster_store
+from engine.clustering.settings import ClusteringSettings
 from engine.spectra.rows import COLUMNS
 from engine.store.schema import ARRAYS
 from engine.store.store import Store
 from models.row_status import RowStatus
 from tests.engine.store.store_builders import GRID, WINDOWS, configuration, listing, run, source_file
+from tests.synthetic_store import synthetic_store
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,13 @@ def store(tmp_path_factory):
     store = Store.create(str(tmp_path_factory.mktemp("plain") / "store.zarr"), configuration())
     run(store, listing(source_file("a", 13), source_file("b", 9)))
     return store
+
+
+@pytest.fixture(scope="module")
+def clustered(tmp_path_factory):
+    made = synthetic_store(tmp_path_factory.mktemp("clustered") / "store.zarr", spectra=60)
+    cluster_store(made.url, ClusteringSettings(clusters=2, resamples=2))
+    return made.url
 
 
 def test_xarray_selects_maps_by_wavelength_and_window(store):
@@ -71,6 +81,28 @@ def test_walking_the_hierarchy_with_zarr_and_xarray_warns_of_nothing(store):
         assert "/outliers" in tree.groups
 
 
+@pytest.mark.parametrize("group", ["spectra", "scores", "outliers", "clusters/default"])
+def test_xarray_writes_every_group_as_netcdf(clustered, group, tmp_path):
+    """By the engine that needs no other package; netCDF-3, which it writes, has no integers of 64 bits."""
+    with xr.open_zarr(clustered, group=group, consolidated=False) as dataset:
+        loaded = dataset.load()
+    wide = [name for name, variable in loaded.variables.items() if variable.dtype.kind == "i"]
+    loaded = loaded.drop_vars([name for name in wide if loaded[name].dtype == np.int64])
+    loaded.to_netcdf(tmp_path / "group.nc", engine="scipy")
+    with xr.open_dataset(tmp_path / "group.nc", engine="scipy") as back:
+        assert set(back.variables) == set(loaded.variables)
+        for name in back.data_vars:
+            assert back[name].attrs.keys() == loaded[name].attrs.keys()
+    assert all(_is_netcdf(value) for value in loaded.attrs.values())
+    for variable in loaded.variables.values():
+        assert all(_is_netcdf(value) for value in variable.attrs.values())
+
+
+def _is_netcdf(value):
+    numbers = value if isinstance(value, list) else [value]
+    return isinstance(value, str) or all(type(number) in (int, float) for number in numbers)
+
+
 def test_an_empty_store_can_be_read(tmp_path):
     empty = Store.create(str(tmp_path / "empty.zarr"), configuration())
     for group in ("spectra", "scores", "outliers"):
@@ -110,7 +142,8 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     signatures = root["outliers/signatures"].attrs
     masks = dict(zip(signatures["flag_masks"], signatures["flag_meanings"].split(), strict=True))
     assert masks == {int(signature): signature.label for signature in Signature}
-    assert len(signatures["flag_descriptions"]) == len(masks)
+    assert len(signatures["flag_descriptions"].split("\n")) == len(masks)
+    assert root["scores/model"].attrs["models"] == "desi-galaxy (0123456789ab) for GALAXY"
     assert root["outliers/maps"].attrs["mantissa_bits"] == 10
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
