@@ -23,8 +23,8 @@ from flows.commands.spectrum import explain, show
 from flows.commands.store import cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
 from flows.standard_streams import prepare_streams
+from infra.environment import prepare_environment
 from infra.log_output import LogOutput, set_up_logging
-from infra.processor_sharing import share_processors
 from infra.settings import load_settings
 from models.credentials import refuse_credentials
 from models.errors import BugError, InputError, WhyspecError
@@ -133,7 +133,7 @@ def run_command(tokens: list[str]) -> int:
     """
     show_traceback = "--traceback" in tokens or os.environ.get("WHYSPEC_TRACEBACK", "0") not in ("", "0")
     tokens = [part for part in tokens if part != "--traceback"]
-    share_processors()
+    prepare_environment()
     try:
         set_up_logging(LogOutput.of(load_settings()))
         # Here for all commands: what they open, hand to Prefect, write to or print.

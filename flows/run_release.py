@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.run.events import RunObservers
 from flows.run.execution import ReadyRun, execute, in_threads, new_run_name
 from flows.run.request import RunRequest, RunSummary
-from infra.prefect_server import check_server, has_server, quieten_prefect
+from infra.prefect_server import has_server, on_server
 from infra.settings import Settings
 
 
@@ -21,8 +21,7 @@ def run_release(request: RunRequest, settings: Settings, observers: RunObservers
 
 
 def _on_server(run: ReadyRun) -> RunSummary:
-    quieten_prefect()
-    check_server()
-    from flows.run.flow_run import in_flow
+    with on_server():
+        from flows.run.flow_run import in_flow
 
-    return in_flow(run)
+        return in_flow(run)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-from infra.prefect_server import has_server, quieten_prefect
+from infra.prefect_server import has_server, on_server
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -15,7 +15,11 @@ def as_flow(name: str, work: Callable[_P, _R]) -> Callable[_P, _R]:
     """``work`` as a flow of that name, whose parameters the server shows; itself without a server."""
     if not has_server():
         return work
-    quieten_prefect()
-    from prefect import flow
 
-    return flow(name=name, persist_result=False)(work)
+    def flow_run(*given: _P.args, **named: _P.kwargs) -> _R:
+        with on_server():
+            from prefect import flow
+
+            return flow(name=name, persist_result=False)(work)(*given, **named)
+
+    return flow_run

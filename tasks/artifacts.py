@@ -61,7 +61,9 @@ class RunArtifacts:
             return
         self._updated = now
         share = 100.0 * self._done / self._total
-        offered(lambda: update_progress_artifact(artifact, share, self._described()))
+        # A server that is gone keeps each call for a minute or more: it is not asked again in this stage.
+        updated = offered(lambda: update_progress_artifact(artifact, share, self._described()))
+        self._artifact = artifact if updated else None
 
     def _described(self) -> str:
         return (

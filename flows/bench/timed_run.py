@@ -106,9 +106,9 @@ def _request(description: dict[str, object]) -> RunRequest:
 
 def main() -> None:
     """Entry point of the process."""
-    from infra.processor_sharing import share_processors
+    from infra.environment import prepare_environment
 
-    share_processors()
+    prepare_environment()
     asked, answer = Path(sys.argv[1]), Path(sys.argv[2])
     found = _measure(_request(json.loads(asked.read_text(encoding="utf-8"))))
     answer.write_text(json.dumps(asdict(found)), encoding="utf-8")

@@ -18,8 +18,12 @@ _LONGEST_LIST = 50
 def publish(run: str, summary: RunSummary) -> None:
     """Show the summary of the run of that name; used within its flow run."""
     title = f"Run {run} into {redacted(summary.store)}"
-    offered(lambda: create_markdown_artifact(summary_markdown(summary), "whyspec-summary", title))
-    offered(lambda: create_table_artifact(summary_table(summary), "whyspec-counts", title))
+
+    def both() -> None:
+        create_markdown_artifact(summary_markdown(summary), "whyspec-summary", title)
+        create_table_artifact(summary_table(summary), "whyspec-counts", title)
+
+    offered(both)
 
 
 def summary_table(summary: RunSummary) -> list[dict[str, Any]]:
