@@ -18,6 +18,7 @@ from engine.simulation.desi_release import healpix_pixels, write_desi_file
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.spectrum import simulate_spectrum
 from models.errors import ConfigurationError, ErrorKind, InputError
+from models.output_files import writing
 
 _MARKER = "bench-release.json"
 _BYTES_PER_SPECTRUM = 100_000  # without RESOLUTION, which a run does not read
@@ -38,25 +39,26 @@ def pipeline_release(
 
     Raises
     ------
-    InputError : something else is in the directory.
+    InputError : something else is in the directory, or it cannot be written to.
     ConfigurationError : the disk has no room.
     """
     settings = SimulationSettings("desi", spectra, 0.0, spectra_per_file=spectra_per_file, resolution=False)
     # As text: JSON knows no tuples, and settings hold some.
     description = json.dumps({**asdict(settings), "distinct": distinct}) + "\n"
     marker = directory / _MARKER
-    if marker.is_file() and marker.read_text(encoding="utf-8") == description:
-        return directory
-    if directory.exists() and any(directory.iterdir()):
-        raise InputError(
-            "The benchmark does not write over what is there.",
-            where=str(directory),
-            got="a directory with other content",
-            allowed="a new or empty directory, or one with the same benchmark's release",
-            remedy="Name another --directory, or empty this one yourself.",
-            kind=ErrorKind.OUTPUT_OCCUPIED,
-        )
-    directory.mkdir(parents=True, exist_ok=True)
+    with writing(directory):
+        if marker.is_file() and marker.read_text(encoding="utf-8") == description:
+            return directory
+        if directory.exists() and any(directory.iterdir()):
+            raise InputError(
+                "The benchmark does not write over what is there.",
+                where=str(directory),
+                got="a directory with other content",
+                allowed="a new or empty directory, or one with the same benchmark's release",
+                remedy="Name another --directory, or empty this one yourself.",
+                kind=ErrorKind.OUTPUT_OCCUPIED,
+            )
+        directory.mkdir(parents=True, exist_ok=True)
     _check_room(directory, spectra)
     simulated = []
     for index in range(min(distinct, spectra)):

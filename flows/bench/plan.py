@@ -24,6 +24,7 @@ from flows.run.preparation import prepare
 from flows.run.request import RunRequest
 from flows.run_release import run_release
 from infra.settings import load_settings
+from models.output_files import writing
 
 SCHEMA = 2
 _BLOCK_ROWS = 256
@@ -100,8 +101,15 @@ def bench_plan(
     Parameters
     ----------
     directory : where the release and the store are made, and deleted afterwards; None for the system's.
+
+    Raises
+    ------
+    InputError : the directory cannot be written to.
     """
     load_before = load_average()
+    if directory is not None:
+        with writing(directory):
+            directory.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix="whyspec-bench-plan-", dir=directory) as made:
         place = Path(made)
         progress(f"write {files:,} files")

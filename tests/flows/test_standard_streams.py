@@ -81,6 +81,8 @@ def test_names_that_the_terminal_cannot_show_are_escaped(tmp_path: Path) -> None
         "import-spender no-file -o file/x",
         "evaluate desi-galaxy -o file/x",
         "bench seams -o missing/x.png",
+        "bench pipeline --directory file/x --spectra 10",
+        "bench plan --directory file/x --files 100",
         "explain no-such-file -o missing/x.png",
         "explain no-such-file -o file/x.png",
     ],
