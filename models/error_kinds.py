@@ -24,6 +24,7 @@ class ErrorKind(StrEnum):
     STORE_IO = "store-io"
     WORKER_DIED = "worker-died"
     WORKER_SYSTEM = "worker-system"
+    RAY_START = "ray-start"
 
     # QuarantineError, exit status 3: one file or spectrum is bad; the run goes on.
     QUARANTINE = "quarantine"
@@ -177,6 +178,9 @@ class ErrorKind(StrEnum):
     WORKERS_NOT_READY = "workers-not-ready"
     ATTRIBUTION_SETTINGS = "attribution-settings"
     PROXY = "proxy"
+    PREFECT_ADDRESS = "prefect-address"
+    PREFECT_CREDENTIALS = "prefect-credentials"
+    RAY_DIRECTORY = "ray-directory"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

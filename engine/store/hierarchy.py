@@ -13,8 +13,8 @@ Strings. Data type ``string`` with codec ``vlen-utf8`` (zarr-extensions registry
 writes it without a warning and other implementations read it; fixed-length strings are warned of as
 unstable, and arrays of characters would need decoding by hand.
 
-Attributes of arrays and clusterings are numbers, lists of numbers, and texts: any form of netCDF has these. The
-root, which xarray does not write with a group, has objects too.
+Attributes of arrays and clusterings are numbers, lists of numbers, and texts: any form of netCDF has these.
+The root, which xarray does not write with a group, has objects too.
 
 No consolidated metadata: it goes stale when arrays grow and is outside the specification. xarray needs
 ``consolidated=False``: ``xarray.open_zarr(url, group="outliers", consolidated=False)``.
