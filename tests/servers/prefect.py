@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 STARTUP_SECONDS = 120.0
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 class PrefectServer:
@@ -35,8 +36,14 @@ class PrefectServer:
         with (home / "server.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.servers.prefect", str(port)],
-                cwd=Path(__file__).resolve().parents[2],
-                env={**os.environ, "PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"},
+                cwd=_ROOT,
+                # Processes of the product do not import from their working directory.
+                env={
+                    **os.environ,
+                    "PYTHONPATH": str(_ROOT),
+                    "PREFECT_HOME": str(home),
+                    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                },
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -162,7 +162,7 @@ def test_a_bucket_that_is_not_public_says_so(
     url = s3_visitor.upload(release, "private")
     with pytest.raises(InputError, match="no file of spectra that can be used") as caught:
         run(url, str(tmp_path / "odd.zarr"))
-    assert caught.value.got == "4 unreadable-file"
+    assert str(caught.value.got).startswith("4 unreadable-file")
 
 
 @pytest.mark.slow
