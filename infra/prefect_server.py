@@ -83,8 +83,9 @@ def _check() -> None:
 
     if urlsplit(PREFECT_API_URL.value()).hostname in LOOPBACK:
         # Prefect's client cannot even be made without what a SOCKS proxy takes, also if it does not ask it.
-        os.environ.pop("all_proxy", None)
-        os.environ.pop("ALL_PROXY", None)
+        for name in ("all_proxy", "ALL_PROXY"):
+            if os.environ.get(name, "").startswith("socks"):
+                del os.environ[name]
     try:
         with (
             temporary_settings({PREFECT_CLIENT_MAX_RETRIES: _RETRIES}),

@@ -20,6 +20,11 @@ from models.scoring.joint_score import depth_of
 from models.scoring.residual_scan import cell_means, fit_misfit
 from models.scoring.scoring_model import ScoringModel
 
+# No process of the product imports from its working directory: workers find what tests define by this.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, (str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")))
+)
+
 settings.register_profile(
     "default",
     deadline=None,

@@ -94,7 +94,7 @@ class PlanBench:
 def bench_plan(
     directory: Path | None, files: int, repeats: int, progress: Callable[[str], None]
 ) -> PlanBench:
-    """Plan a release that is new, in the store already, partly changed, and without published checksums.
+    """Plan a release that is new, in the store already, partly changed, and without published checksums of its coadds.
 
     Where all of it is in the store, other commands that read the ledger are measured, too.
 
@@ -158,7 +158,7 @@ def bench_plan(
         cases.append(planned("some changed, some gone"))
         for folder in folders:
             withdraw_sums(folder)
-        cases.append(planned("no checksums published"))
+        cases.append(planned("no checksums of coadds published"))
         saved = sum(path.stat().st_size for path in (place / "store.zarr" / "ledger" / "plans").iterdir())
         return PlanBench(
             files=files,

@@ -64,19 +64,21 @@ def write_plan_tree(directory: Path, files: int, absent: int) -> list[Path]:
     return folders
 
 
-def publish_sums(folder: Path, version: str) -> None:
+def publish_sums(folder: Path, version: str, kinds: tuple[str, ...] = ("coadd", "redrock")) -> None:
     """Write the file of checksums of a pixel's directory as DESI names it; other sums for each version."""
     program, group, pixel = folder.parts[-3:]
-    names = [f"{kind}-{_SURVEY}-{program}-{pixel}.fits" for kind in ("coadd", "redrock")]
+    names = [f"{kind}-{_SURVEY}-{program}-{pixel}.fits" for kind in kinds]
     lines = [f"{hashlib.sha256(f'{name} {version}'.encode()).hexdigest()}  {name}\n" for name in names]
     parts = ("redux", _PRODUCTION, "healpix", _SURVEY, program, group, pixel)
     (folder / f"{'_'.join(parts)}.sha256sum").write_text("".join(lines), encoding="ascii")
 
 
 def withdraw_sums(folder: Path) -> None:
-    """Delete the file of checksums of a pixel's directory."""
-    for path in folder.glob("*.sha256sum"):
-        path.unlink()
+    """Take the coadd's checksum out of the file of a pixel's directory.
+
+    That of the redshifts stays: it alone tells the linked files of one directory from those of another.
+    """
+    publish_sums(folder, "1", ("redrock",))
 
 
 def finished(block: ScoreBlock | AttributionBlock) -> BlockResult:
