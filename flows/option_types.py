@@ -10,6 +10,19 @@ if TYPE_CHECKING:
     from engine.attribution.occlusion.settings import PresetName
 
 
+def identifier(text: str) -> int:
+    """An identifier of 64 bits, every digit of it: it never passes through a floating-point number.
+
+    Raises
+    ------
+    ConfigurationError : no integer.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        raise _not_understood("--target-id", text, "an integer, as the survey's catalogue has it") from None
+
+
 def comma_list(text: str) -> tuple[str, ...]:
     """``"GALAXY, QSO"`` to ``("GALAXY", "QSO")``."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

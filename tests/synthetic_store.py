@@ -57,6 +57,7 @@ def synthetic_store(
     survey: str = "main",
     grid: WavelengthGrid = SMALL_GRID,
     model: str = "synthetic",
+    first_target: int = FIRST_TARGET,
 ) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored."""
     generator = np.random.default_rng(11)
@@ -75,7 +76,7 @@ def synthetic_store(
     rows = Rows.empty(spectra)
     data = rows.data
     data["specprod"], data["survey"], data["program"] = "iron", survey, "bright"
-    data["target_id"] = FIRST_TARGET + number
+    data["target_id"] = first_target + number
     data["ra"], data["dec"] = generator.uniform(0, 360, spectra), generator.uniform(-30, 60, spectra)
     data["redshift"] = generator.uniform(0.02, 0.3, spectra)
     data["spectype"] = np.where(number % 3 == 0, "QSO", "GALAXY")

@@ -274,13 +274,18 @@ def _count(header: dict[str, HeaderValue], keyword: str) -> int:
 
 
 def parse_header(raw: bytes) -> dict[str, HeaderValue]:
-    """Values by keyword of a header's cards, without comments and continued texts."""
+    """Values by keyword of a header's cards, without comments; texts are whole, with their CONTINUE cards."""
     header: dict[str, HeaderValue] = {}
-    text = raw.decode("latin-1")
+    text, last = raw.decode("latin-1"), ""
     for start in range(0, len(text), _CARD):
         if text[start + 8 : start + 10] == "= ":
             keyword, value = _parse_card(text[start : start + _CARD])
+            last = "" if keyword in header else keyword
             header.setdefault(keyword, value)
+        elif text[start : start + 8] == "CONTINUE":
+            begun = header.get(last)
+            if isinstance(begun, str) and begun.endswith("&"):
+                header[last] = f"{begun[:-1]}{_parse_value(text[start + 8 : start + _CARD]) or ''}"
         elif text[start : start + 8] == "END     ":
             break
     return header

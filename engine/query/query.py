@@ -14,7 +14,9 @@ from engine.attribution.peak_filter import PeakFilter, line_at_peak, parse_peak
 from engine.attribution.signatures import SignatureFilter, labels_of, parse_signatures
 from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.store.reading import StoreView
+from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
 from models.errors import ConfigurationError, ErrorKind, InputError
+from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from models.secrets import redacted_url
 
@@ -160,10 +162,10 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     That is by falling score; in a store of several models, whose scores do not compare, by rising tail
     probability first.
 
-    Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is int64 and was never a float;
-    ``cluster``, ``peak_window`` are nullable integers; unknown numbers are NaN. ``line`` is the line
-    within 15 rest Angstrom of the peak; ``signatures`` are the labels of the explanation's failure signatures
-    with a space between. ``model`` is the name of the model that the spectrum was given to, empty where none
+    Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is what the survey's catalogue has, int64
+    or (SDSS) uint64, and was never a float; ``cluster``, ``peak_window`` are nullable integers; unknown
+    numbers are NaN. ``line`` is the line within 15 rest Angstrom of the peak; ``signatures`` are the labels
+    of the explanation's failure signatures with a space between. ``model`` is the name of the model that the spectrum was given to, empty where none
     was. ``gone`` is true where the file has vanished from its release:
     such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does not have
     come last with status ``not_in_store``, whatever else is asked for.
@@ -184,8 +186,8 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
     ------
     InputError : there is no such cluster.
     """
-    by_identity = bool(settings.target_ids or settings.keys)
-    rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing())
+    by_identity, grid = bool(settings.target_ids or settings.keys), view.configuration.grid
+    rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing(grid))
     frame, signatures = _described(view, rows, settings, clustering)
     frame = frame[_fulfilled(frame, signatures, settings)]
     by = ["tail_probability"] if len(view.configuration.models) > 1 else []
@@ -204,21 +206,22 @@ def _outliers(view: StoreView) -> NDArray[np.int64]:
 
 def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.int64], pd.DataFrame]:
     """Rows with the TARGETIDs or keys, and an answer's rows for those that are not there."""
+    grid = view.configuration.grid
     columns = ["superseded", *(["target_id"] if settings.target_ids else [])]
     table = view.table([*columns, *(["key"] if settings.keys else [])])
     table = table[~table["superseded"]]
     wanted = np.zeros(len(table), dtype=np.bool_)
     missing: list[pd.DataFrame] = []
     if settings.target_ids:
-        asked = np.array(settings.target_ids, dtype=np.int64)
+        asked = np.array([stored_identifier(grid, each) for each in settings.target_ids], dtype=np.int64)
         known = table["target_id"].to_numpy(np.int64)
         wanted |= np.isin(known, asked)
-        missing += [_absent(target_id=int(each)) for each in asked[~np.isin(asked, known)]]
+        missing += [_absent(grid, target_id=each) for each in asked[~np.isin(asked, known)].tolist()]
     if settings.keys:
         present = set(table["key"])
         wanted |= table["key"].isin(settings.keys).to_numpy()
-        missing += [_absent(key=key) for key in settings.keys if key not in present]
-    absent = pd.concat(missing, ignore_index=True) if missing else _nothing()
+        missing += [_absent(grid, key=key) for key in settings.keys if key not in present]
+    absent = pd.concat(missing, ignore_index=True) if missing else _nothing(grid)
     return table.index.to_numpy(np.int64)[wanted], absent
 
 
@@ -234,7 +237,8 @@ def _described(
     # A row that was explained twice keeps its latest explanation.
     explained = explained.reset_index().drop_duplicates("row", keep="last").set_index("row").reindex(rows)
     frame = table.copy()
-    frame["target_id"] = frame["target_id"].astype(np.int64)
+    grid = view.configuration.grid
+    frame["target_id"] = shown_identifiers(grid, frame["target_id"].to_numpy(np.int64))
     # Earlier versions put URLs with secrets into stores.
     frame["source"] = [redacted_url(url) for url in table["source"]]
     frame["status"] = [RowStatus(int(code)).label for code in table["status"]]
@@ -246,13 +250,13 @@ def _described(
     window = explained["peak_window"].to_numpy(np.float64)
     window = np.where(window > 0, window, np.nan)
     frame["peak_window"] = pd.Series(window, index=frame.index).astype("Int32")
-    frame["peak_window_angstrom"] = view.configuration.grid.width(observed, window)
+    frame["peak_window_angstrom"] = grid.width(observed, window)
     peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
     frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
     signatures = explained["signatures"].fillna(-1).to_numpy(np.int64)
     frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
     frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
-    return frame[list(COLUMNS)].astype(_TYPES), signatures
+    return frame[list(COLUMNS)].astype(_types(grid)), signatures
 
 
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
@@ -311,18 +315,18 @@ def _fulfilled(
     return keep
 
 
-def _absent(*, target_id: int = -1, key: str = "") -> pd.DataFrame:
-    row = _nothing().reindex([0])
-    row["key"], row["target_id"], row["status"] = key, np.int64(target_id), NOT_IN_STORE
+def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") -> pd.DataFrame:
+    row = _nothing(grid).reindex([0])
+    row["key"], row["status"] = key, NOT_IN_STORE
+    row["target_id"] = shown_identifiers(grid, np.array([target_id], dtype=np.int64))
     for name in ("spectype", "model", "line", "signatures", "source"):
         row[name] = ""
     row["gone"] = False
-    return row.astype(_TYPES)
+    return row.astype(_types(grid))
 
 
 _TYPES = {
     "key": "str",
-    "target_id": "int64",
     "redshift": "float64",
     "spectype": "str",
     "model": "str",
@@ -345,8 +349,14 @@ _TYPES = {
 }
 
 
-def _nothing() -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _TYPES.items()})
+def _types(grid: WavelengthGrid) -> dict[str, str]:
+    """The types of the columns of an answer, in their order."""
+    identifiers = shown_identifiers(grid, np.empty(0, np.int64)).dtype.name
+    return {name: _TYPES.get(name, identifiers) for name in COLUMNS}
+
+
+def _nothing(grid: WavelengthGrid) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _types(grid).items()})
 
 
 def _bad_range(text: str, why: str) -> ConfigurationError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.row_status import RowStatus
 
@@ -29,9 +29,9 @@ class Column:
 
 
 COLUMNS: tuple[Column, ...] = (
-    Column("specprod", "U16", "", "", "production: DESI specprod, SDSS run2d"),
-    Column("survey", "U8", "", "", "DESI survey (main, sv3, ...); sdss, boss or eboss"),
-    Column("program", "U8", "", "", "DESI program (dark, bright, ...); empty for SDSS"),
+    Column("specprod", "U40", "", "", "production: DESI specprod, SDSS run2d"),
+    Column("survey", "U24", "", "", "DESI survey (main, sv3, ...); sdss, boss or eboss"),
+    Column("program", "U24", "", "", "DESI program (dark, bright, ...); empty for SDSS"),
     Column("target_id", "i8", -1, "", "DESI TARGETID; SDSS SPECOBJID, its 64 bits; SDSS-V CATALOGID"),
     Column("plate", "i4", -1, "", "SDSS plate or field"),
     Column("mjd", "i4", -1, "d", "SDSS modified Julian date of the coadd"),
@@ -43,18 +43,33 @@ COLUMNS: tuple[Column, ...] = (
     Column("redshift_err", "f4", np.nan, "", "its uncertainty"),
     Column("zwarn", "i8", 0, "", "redshift warning bits of the survey's pipeline, 0 is good"),
     Column("delta_chi2", "f4", np.nan, "", "chi2 to the next best fit (DESI); SDSS: RCHI2DIFF"),
-    Column("spectype", "U8", "", "", "spectral class: GALAXY, QSO, STAR"),
-    Column("subtype", "U24", "", "", "spectral subclass"),
+    Column("spectype", "U16", "", "", "spectral class: GALAXY, QSO, STAR"),
+    Column("subtype", "U40", "", "", "spectral subclass"),
     Column("fiberstatus", "i4", 0, "", "DESI COADD_FIBERSTATUS bits"),
     Column("arms", "U4", "", "", "arms that hold data: b, r, z (DESI); b, r (SDSS)"),
     Column("snr", "f4", np.nan, "", "median of flux * sqrt(ivar) over good pixels"),
     Column("good_fraction", "f4", 0.0, "", "share of the grid's pixels that are good"),
     Column("source_row", "i4", -1, "", "row in the source file"),
     Column("status", "u1", int(RowStatus.PADDING), "", "RowStatus code"),
-    Column("key", "U72", "", "", "spectrum key: names one spectrum for ever"),
+    Column("key", "U160", "", "", "spectrum key: names one spectrum for ever"),
 )
 
 ROW_DTYPE = np.dtype([(column.name, column.dtype) for column in COLUMNS])
+
+
+def whole(name: str, values: ArrayLike) -> NDArray[Any]:
+    """``values`` in the type of a column.
+
+    Raises
+    ------
+    ValueError : the column would cut a text.
+    """
+    array, dtype = np.asarray(values), ROW_DTYPE[name]
+    if array.dtype.kind == "U" and array.dtype.itemsize > dtype.itemsize:
+        longest = max(array.ravel().tolist(), key=len, default="")
+        if len(longest) > dtype.itemsize // 4:
+            raise ValueError(f"{name} {longest!r} is longer than {dtype.itemsize // 4} characters")
+    return array.astype(dtype)
 
 
 @dataclass(frozen=True)

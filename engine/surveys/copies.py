@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from engine.spectra.source_file import RefusedFile, SourceFile
+from engine.surveys.directory import unpacked
 from engine.surveys.layout import Candidate
 from models.errors import ErrorKind, QuarantineError
-
-_PACKED = (".gz", ".fz")
-
 
 def unpacked_first(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RefusedFile]]:
     """The candidates without those beside which the same file lies unpacked, and these with the reason."""
@@ -17,8 +15,8 @@ def unpacked_first(candidates: Sequence[Candidate]) -> tuple[list[Candidate], li
     kept: list[Candidate] = []
     skipped: list[RefusedFile] = []
     for candidate in candidates:
-        plain = candidate.url[:-3] if candidate.url.endswith(_PACKED) else ""
-        if plain in urls:
+        plain = unpacked(candidate.url)
+        if plain != candidate.url and plain in urls:
             skipped.append(_copy(candidate.url, plain))
         else:
             kept.append(candidate)

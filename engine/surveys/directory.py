@@ -19,6 +19,9 @@ from models.errors import ErrorKind, InputError, QuarantineError
 SUFFIXES = (".fits", ".fits.gz", ".fit", ".fits.fz")
 """How names of FITS files end."""
 
+PACKINGS = (".gz", ".fz")
+"""What the names of compressed FITS files (gzip, fpack) have behind the name of the file."""
+
 DEEPEST = 16
 """How many directories deep a tree behind a URL is walked: a server may link a directory to itself."""
 
@@ -235,6 +238,11 @@ def _unreadable(where: str, got: str) -> InputError:
         remedy="Give read permission or credentials, name a directory below or beside it, or name the files.",
         kind=ErrorKind.UNREADABLE_PATH,
     )
+
+
+def unpacked(url: str) -> str:
+    """A path or URL without what says that the file is compressed."""
+    return next((url.removesuffix(end) for end in PACKINGS if url.endswith(end)), url)
 
 
 def name_of(url: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit, Last, PrefetchPlan, Unread
-from engine.spectra.rows import Rows
+from engine.spectra.rows import Rows, whole
 from engine.spectra.spectra import Spectra
 from models.errors import ErrorKind, QuarantineError
 from models.grid import WavelengthGrid
@@ -60,6 +60,17 @@ class SpectraFile(Protocol):
     def rows(self, start: int, stop: int) -> Rows:
         """What the tables say of them; columns that follow from pixels may be missing."""
         ...
+
+
+def write_names(data: NDArray[np.void], names: Names) -> None:
+    """Fill the columns of what all spectra of a file are called.
+
+    Raises
+    ------
+    ValueError : a name is longer than its column.
+    """
+    for column, name in zip(("specprod", "survey", "program"), names, strict=True):
+        data[column] = whole(column, name)
 
 
 def repeated(identifiers: NDArray[np.int64]) -> NDArray[np.bool_]:

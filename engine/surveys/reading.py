@@ -14,12 +14,12 @@ from engine.files.data_sums import checksum_mismatch
 from engine.files.decoding import SENSELESS, decoding
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
-from engine.spectra.rows import Rows
+from engine.spectra.rows import Rows, whole
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
-from engine.surveys.directory import name_of
+from engine.surveys.directory import name_of, unpacked
 from engine.surveys.fingerprint import PublishedChecksums, fingerprint
-from engine.surveys.reader import Reader, RedshiftFile, SpectraFile, T
+from engine.surveys.reader import Reader, RedshiftFile, SpectraFile, T, write_names
 from engine.surveys.survey import Survey
 from engine.surveys.surveys import SURVEYS, files_of_surveys, reader_of, redshift_urls
 from models.errors import BugError, ErrorKind, QuarantineError
@@ -50,6 +50,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
         file = stack.enter_context(FitsFile(url, _prefetch_headers, unread=_unread))
         reader = _recognised(file)
         found = reader.describe(file)
+        write_names(Rows.empty(1).data, found.names)
         redshift_url = _redshift_url(reader, file, redshift_url)
         redshifts = stack.enter_context(FitsFile(redshift_url)) if redshift_url else None
         digest = fingerprint(_parts(reader, file, redshifts), published, (*found.names, *found.content))
@@ -178,7 +179,7 @@ def unreadable_rows(file: SourceFile, start: int, stop: int) -> Rows:
     """Rows ``start`` to ``stop`` of a file that cannot be read: their names, and the status that says so."""
     rows = Rows.empty(stop - start)
     data = rows.data
-    data["specprod"], data["survey"], data["program"] = file.specprod, file.survey, file.program
+    write_names(data, (file.specprod, file.survey, file.program))
     data["source_row"] = np.arange(start, stop)
     data["status"] = RowStatus.FILE_UNREADABLE
     survey, _ = reader_of(file.reader)
@@ -207,8 +208,7 @@ def _redshift_url(reader: Reader[Any], file: FitsFile, beside: str) -> str:
         return ""
     if beside or reader.redshifts.within(file):
         return beside or file.url
-    plain = (name_of(url) for url in redshift_urls(file.url) if not url.endswith((".gz", ".fz")))
-    names = " or ".join(dict.fromkeys(plain))
+    names = " or ".join(dict.fromkeys(unpacked(name_of(url)) for url in redshift_urls(file.url)))
     raise QuarantineError(
         "The spectra have no redshifts.",
         where=file.url,
@@ -264,15 +264,7 @@ def _parts(
 
 def _write_keys(survey: Survey, file: SourceFile, rows: Rows) -> None:
     names = (file.specprod, file.survey, file.program, file.fingerprint[:_DIGITS])
-    keys = survey.keys(file.key_prefix or "/".join(names), rows.data)
-    rows.data["key"] = keys
-    if rows.keys() != keys:  # a key that was cut would be that of another spectrum
-        raise BugError(
-            "A spectrum key is longer than its column.",
-            where=f"survey {survey.name}",
-            got=max(keys, key=len),
-            allowed=f"{rows.data.dtype['key'].itemsize // 4} characters",
-        )
+    rows.data["key"] = whole("key", survey.keys(file.key_prefix or "/".join(names), rows.data))
 
 
 def _changed(file: SourceFile, got: str, allowed: str) -> QuarantineError:

@@ -86,6 +86,8 @@ class Survey:
         ``#`` names a place in a file, of which there is no object.
     object_column : the column that is positive and equal in all spectra of an object; empty where only
         their positions tell.
+    unsigned_identifiers : whether catalogues have ``target_id`` as an unsigned number of 64 bits; rows hold
+        these bits as a signed one.
     classes : what the survey's pipeline calls the spectral classes, by population.
     coverage : least and largest wavelength, in Angstrom, of every spectrum whose row names this survey in
         its column ``survey``; None for all of the grid.
@@ -106,6 +108,7 @@ class Survey:
     production_layouts: Callable[[str], tuple[Layout, ...]] = lambda _root: ()
     first_bytes: FirstBytes | None = None
     object_column: str = ""
+    unsigned_identifiers: bool = False
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
     coverage: Callable[[str], Range] | None = None
     observed_marks: tuple[ObservedMark, ...] = ()

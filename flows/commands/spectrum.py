@@ -18,7 +18,7 @@ def explain(
     file: str,
     /,
     *,
-    target_id: Annotated[int | None, Parameter(allow_leading_hyphen=True)] = None,
+    target_id: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     row: int | None = None,
     output: Output = None,
     model: str | None = None,
@@ -72,7 +72,8 @@ def explain(
         preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
     )
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
-    request = SpectrumRequest(file, target_id, row, model, occlusion, settings.occlusion_memory)
+    identifier = None if target_id is None else option_types.identifier(target_id)
+    request = SpectrumRequest(file, identifier, row, model, occlusion, settings.occlusion_memory)
     with notes().status("score and explain"):
         chosen = chosen_spectrum(request)
         # Imported only now: it takes longer than to find that a file is not there.

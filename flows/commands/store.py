@@ -195,7 +195,7 @@ def query(
     store: str,
     /,
     *,
-    target_id: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = (),
+    target_id: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     key: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     top: int | None = None,
     z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
@@ -259,7 +259,7 @@ def query(
     if output is not None:
         check_output(output)
     settings = QuerySettings(
-        target_ids=target_id,
+        target_ids=tuple(map(option_types.identifier, target_id)),
         keys=key,
         top=top,
         redshift=parse_redshift_range(z) if z is not None else None,

@@ -9,6 +9,7 @@ import numpy as np
 from engine.attribution.method import MethodSettings
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
+from engine.surveys.identifiers import shown_identifiers, stored_identifier
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.surveys.surveys import files_of_surveys
@@ -88,11 +89,13 @@ def _chosen(file: SourceFile, request: SpectrumRequest) -> Spectra:
             file, "neither --target-id nor --row", f"one of them: the file has {file.spectra} spectra"
         )
     spectra = _read(file, 0, file.spectra)
-    found = np.flatnonzero(spectra.rows["target_id"] == request.target_id)
+    asked = stored_identifier(spectra.grid, request.target_id)
+    found = np.flatnonzero(spectra.rows["target_id"] == asked)
     if request.row is not None:
         found = found[found == request.row]
     if not len(found):
-        some = ", ".join(str(value) for value in spectra.rows["target_id"][:_LISTED])
+        known = shown_identifiers(spectra.grid, spectra.rows["target_id"][:_LISTED])
+        some = ", ".join(map(str, known.tolist()))
         raise _no_such(file, f"TARGETID {request.target_id}", f"{some}, ... ({file.spectra} in all)")
     return spectra.take(found[:1])
 

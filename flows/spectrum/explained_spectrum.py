@@ -12,6 +12,7 @@ from rich.console import Console
 from engine.attribution.explanation import Explanation
 from engine.attribution.signatures import signatures_in
 from engine.figures.spectrum_score import SpectrumScore
+from engine.surveys.identifiers import shown_identifiers
 from flows.console import facts
 
 
@@ -37,9 +38,10 @@ class ExplainedSpectrum:
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description, maps left out; ``target_id`` is text, because it exceeds 2**53."""
         explained = self.explanation
+        (identifier,) = shown_identifiers(explained.grid, np.array([explained.target_id], dtype=np.int64))
         return {
             "key": explained.key,
-            "target_id": str(explained.target_id),
+            "target_id": str(identifier),
             "source": self.source,
             "redshift": explained.redshift,
             "spectype": self.score.spectype,

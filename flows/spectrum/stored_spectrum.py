@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
+
 from engine.figures.spectrum_score import SpectrumScore
 from engine.store.reading import StoreView
+from engine.surveys.identifiers import shown_identifiers
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
@@ -39,7 +42,8 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
     """
     view = StoreView.open(url)
     table = view.table([*_COLUMNS, "status", "superseded"])
-    table = table[~table["superseded"] & ((table["key"] == key) | (table["target_id"].astype(str) == key))]
+    numbers = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
+    table = table[~table["superseded"] & ((table["key"] == key) | (numbers.astype(str) == key))]
     if table["key"].nunique() != 1:
         raise _not_one(view, key, list(table["key"]))
     outliers = view.outliers_table(())

@@ -35,13 +35,13 @@ from engine.files.fits_file import UNDEFINED, FitsFile
 from engine.files.fits_headers import HeaderDataUnit, HeaderValue
 from engine.files.row_windows import RowWindows
 from engine.spectra.pixels import good_fraction
-from engine.spectra.rows import ROW_DTYPE, Rows
+from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.directory import name_of
-from engine.surveys.reader import Description, Names, other_redshifts, repeated
+from engine.surveys.reader import Description, Names, other_redshifts, repeated, write_names
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
 from models.signal_to_noise import median_snr
@@ -332,7 +332,7 @@ def _fill(
 ) -> None:
     """Fill the columns that come from the fibermap and redrock, and the status that they imply."""
     fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)
-    data["specprod"], data["survey"], data["program"] = names
+    write_names(data, names)
     data["target_id"] = fibermap["TARGETID"]
     data["source_row"] = np.arange(start, stop)
     data["ra"] = fibermap.get("TARGET_RA", np.nan)
@@ -404,7 +404,7 @@ class RedshiftTable:
         ):
             if column in self.columns:
                 with np.errstate(over="ignore"):  # DELTACHI2 is float64 in the file, float32 here
-                    data[name][found] = self.columns[column][source].astype(ROW_DTYPE[name])
+                    data[name][found] = whole(name, self.columns[column][source])
         return found
 
 

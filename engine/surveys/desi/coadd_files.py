@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.surveys.directory import directory_of, name_of
+from engine.surveys.directory import PACKINGS, directory_of, name_of, unpacked
 from engine.surveys.layout import Found
 
 
@@ -20,9 +20,9 @@ def redshift_urls(url: str) -> tuple[str, ...]:
     """
     if not is_coadd(url):
         return ()
-    name = name_of(url).removeprefix("coadd-").removesuffix(".gz").removesuffix(".fz")
+    name = unpacked(name_of(url)).removeprefix("coadd-")
     kinds = (f"{directory_of(url)}/{kind}-{name}" for kind in ("redrock", "zbest"))
-    return tuple(f"{kind}{end}" for kind in kinds for end in ("", ".gz", ".fz"))
+    return tuple(f"{kind}{end}" for kind in kinds for end in ("", *PACKINGS))
 
 
 def holds_all_coadds(found: Found, urls: Sequence[str]) -> bool:

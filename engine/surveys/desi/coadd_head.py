@@ -11,10 +11,12 @@ from __future__ import annotations
 import re
 
 from engine.files.fits_headers import BLOCK, parse_header
+from engine.spectra.rows import Rows
 from engine.spectra.source_file import SourceFile
 from engine.surveys.desi import coadd as desi_coadd
 from engine.surveys.fingerprint import published_fingerprint
 from engine.surveys.layout import Candidate
+from engine.surveys.reader import write_names
 
 HEAD_BYTES = 16 * BLOCK
 """Bytes that hold both headers: 2 and 6 blocks in DR1, where FIBERMAP has a long comment per column."""
@@ -49,6 +51,10 @@ def describe(candidate: Candidate, head: bytes, sums: tuple[str, ...]) -> Source
     if not set(_COLUMN.findall(cards)) >= _COADD_COLUMNS:
         return None
     names = desi_coadd.names_of(candidate.url, primary)
+    try:
+        write_names(Rows.empty(1).data, names)
+    except ValueError:
+        return None
     return SourceFile(
         candidate.url,
         candidate.redshift_url,

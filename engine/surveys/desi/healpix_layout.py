@@ -26,7 +26,7 @@ from engine.surveys.desi.catalogue import (
     uniqpix_catalogue,
 )
 from engine.surveys.desi.coadd_files import holds_all_coadds, redshift_urls
-from engine.surveys.directory import directory_of, kind_of, name_of, subdirectory
+from engine.surveys.directory import PACKINGS, directory_of, kind_of, name_of, subdirectory
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.layout import Candidate, Found, Layout
 from engine.surveys.pairing import pair, pair_listed
@@ -80,7 +80,8 @@ def _from_catalogue(read: Callable[[str], PixelCatalogue | None], base: str) -> 
 
 def _probe(coadd: str) -> tuple[Candidate, ...]:
     """A coadd asked for by its name, compressed or not; with its redshifts."""
-    there = next((url for url in (coadd, f"{coadd}.gz", f"{coadd}.fz") if kind_of(url) == "file"), "")
+    names = (f"{coadd}{end}" for end in ("", *PACKINGS))
+    there = next((url for url in names if kind_of(url) == "file"), "")
     return pair([there], redshift_urls) if there else ()
 
 

@@ -13,13 +13,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from engine.spectra.source_file import RefusedFile
-from engine.surveys.directory import directory_of, name_of, subdirectory
+from engine.surveys.directory import PACKINGS, directory_of, name_of, subdirectory, unpacked
 from engine.surveys.layout import Candidate, Found, Layout
 from models.errors import ErrorKind, QuarantineError
 
-_SPEC = re.compile(r"/spec-[^/]+\.fits(?:\.gz)?$")
-_PLATE = re.compile(r"^(?P<directory>.*)/sp(?:Plate|Field)-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.gz)?$")
-_BEST = re.compile(r"^(?P<directory>.*)/spZbest-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.gz)?$")
+_SPEC = re.compile(r"/spec-[^/]+\.fits(?:\.[gf]z)?$")
+_PLATE = re.compile(
+    r"^(?P<directory>.*)/sp(?:Plate|Field)-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.[gf]z)?$"
+)
+_BEST = re.compile(r"^(?P<directory>.*)/spZbest-(?P<which>[^/]+)-(?P<mjd>\d{5})\.fits(?:\.[gf]z)?$")
 _LITE = ("spectra/lite", "spectra/daily/lite", "lite")
 _FULL = ("spectra/full", "spectra/daily/full", "full")
 _EPOCH = ("spectra/epoch/lite", "epoch/spectra/lite", "epoch/lite", "spectra/epoch/full", "epoch/full")
@@ -45,9 +47,10 @@ def best_fit_urls(url: str) -> tuple[str, ...]:
     directory, name = directory_of(url), name_of(url)
     if not name.startswith(("spPlate-", "spField-")):
         return ()
-    best = f"spZbest-{name.split('-', 1)[1]}"
+    best = f"spZbest-{unpacked(name).split('-', 1)[1]}"
     run2d = name_of(directory_of(directory))
-    return f"{directory}/{run2d}/{best}", f"{directory}/{best}"
+    places = (f"{directory}/{run2d}/{best}", f"{directory}/{best}")
+    return tuple(f"{place}{end}" for place in places for end in ("", *PACKINGS))
 
 
 def of_reduction(root: str) -> tuple[Layout, ...]:

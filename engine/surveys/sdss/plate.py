@@ -24,10 +24,10 @@ from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import RowWindows, window_rows
 from engine.spectra.pixels import good_fraction, is_zero, keep, new_pair
-from engine.spectra.rows import ROW_DTYPE, Rows
+from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
-from engine.surveys.reader import Description, Names, other_redshifts, repeated
+from engine.surveys.reader import Description, Names, other_redshifts, repeated, write_names
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     arm_labels,
@@ -295,10 +295,10 @@ class PlateSpectra:
     def _fill(self, data: NDArray[np.void], start: int, stop: int) -> None:
         """Fill the columns that come from the tables; ``status`` is 1 for sky fibres, 0 for others."""
         plugmap = self.file.columns(self._units.plugmap, _PLUGMAP_COLUMNS, start, stop)
-        data["specprod"], data["survey"], data["program"] = self._names
+        write_names(data, self._names)
         if _is_field(self.file) and "SURVEY" in plugmap:
             given = np.char.lower(plugmap["SURVEY"])
-            data["survey"] = np.where(given == "", data["survey"], given)
+            data["survey"] = whole("survey", np.where(given == "", data["survey"], given))
         data["plate"], data["mjd"] = _plate_and_mjd(self.file)
         data["fiber"] = plugmap.get("FIBERID", -1)
         data["source_row"] = np.arange(start, stop)
@@ -312,7 +312,7 @@ class PlateSpectra:
         table = {name: values[source[found]] for name, values in self._fits.columns.items()}
         for name, column in _FILLED:
             if column in table:
-                data[name][found] = table[column].astype(ROW_DTYPE[name])
+                data[name][found] = whole(name, table[column])
         if "OBJTYPE" in table:
             sky[found] |= np.char.upper(table["OBJTYPE"]) == "SKY"
         data["target_id"] = self._target_ids(data, plugmap)

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
 from engine.spectra.pixels import good_fraction
-from engine.spectra.rows import Rows
+from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
-from engine.surveys.reader import Description
+from engine.surveys.reader import Description, write_names
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     KEY_COLUMNS,
@@ -165,7 +165,7 @@ def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spect
 def _name(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
     """Fill the columns that name the spectrum."""
     header = file.primary
-    data["specprod"], data["survey"] = _run2d(file, row), _survey(file, row)
+    write_names(data, (_run2d(file, row), _survey(file, row), ""))
     if "PLATE" in row or header.integer("PLATEID", -1) >= 0:
         data["plate"] = row.get("PLATE", header.integer("PLATEID", -1))
     else:  # SDSS-V observes fields; in files with plates FIELD is an imaging field
@@ -191,7 +191,8 @@ def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
     data["redshift_err"] = number_of(row.get("Z_ERR"))
     data["zwarn"] = row["ZWARNING"]
     data["delta_chi2"] = number_of(row.get("RCHI2DIFF"))
-    data["spectype"], data["subtype"] = row.get("CLASS", ""), row.get("SUBCLASS", "")
+    data["spectype"] = whole("spectype", row.get("CLASS", ""))
+    data["subtype"] = whole("subtype", row.get("SUBCLASS", ""))
 
 
 def _object_row(file: FitsFile, unit: HeaderDataUnit) -> dict[str, Any]:

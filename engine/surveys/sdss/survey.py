@@ -63,6 +63,7 @@ SDSS = Survey(
     production_layouts=of_reduction,
     key_columns=KEY_COLUMNS,
     key=spectrum_key,
+    unsigned_identifiers=True,
     coverage=coverage,
     # The dichroic: Smee et al. (2013, AJ 146, 32).
     observed_marks=(ObservedMark("dichroic", 5800.0, 6200.0, "instrument"),),

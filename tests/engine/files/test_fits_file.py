@@ -122,7 +122,7 @@ def test_a_compressed_table_is_named(tmp_path: Path) -> None:
             st.booleans(),
             st.integers(-(10**15), 10**15),
             st.floats(-1e30, 1e30).map(lambda x: float(f"{x:.10G}")),
-            st.text("abc /'=", max_size=40).map(str.rstrip),
+            st.text("abc /'=", max_size=200).map(str.rstrip),
         ),
         max_size=20,
     )

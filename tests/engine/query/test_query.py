@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
 from engine.query.query import COLUMNS, NOT_IN_STORE, QuerySettings, parse_redshift_range, query
+from engine.query.table_formats import chosen_format, write_table
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from models.row_status import RowStatus
+from tests.engine.clustering.synthetic import SMALL_GRID
 from tests.engine.store.store_builders import mark_superseded
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
@@ -237,3 +241,26 @@ def test_redshift_ranges(text: str, wanted: tuple[float, float]) -> None:
 def test_bad_redshift_ranges(text: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
         parse_redshift_range(text)
+
+
+def test_identifiers_above_2_63_are_found_and_shown_as_the_catalogue_has_them(tmp_path: Path) -> None:
+    first = 10_586_837_783_195_965_440  # an eBOSS plate above 8191
+    store = synthetic_store(
+        tmp_path / "odd.zarr", grid=replace(SMALL_GRID, name="sdss"), first_target=first - 2**64
+    )
+    absent = 2**64 - 2
+    answer = query(store.url, QuerySettings(target_ids=(first + 1, first + 2, absent), keys=("none",)))
+    assert answer["target_id"].dtype == np.uint64
+    assert answer["target_id"].tolist() == [first + 1, first + 2, absent, 0]
+    assert answer["status"].tolist()[2:] == [NOT_IN_STORE] * 2
+    for suffix in ("csv", "json", "txt", "fits", "parquet"):
+        write_table(answer, chosen_format(None, tmp_path / f"a.{suffix}"), tmp_path / f"a.{suffix}")
+    for suffix in ("csv", "json"):
+        assert all(str(number) in (tmp_path / f"a.{suffix}").read_text() for number in (first + 1, absent))
+    assert f"TARGETID {absent}" in (tmp_path / "a.txt").read_text()
+    assert Table.read(tmp_path / "a.fits")["target_id"].tolist() == answer["target_id"].tolist()
+    assert pd.read_parquet(tmp_path / "a.parquet")["target_id"].tolist() == answer["target_id"].tolist()
+    with pytest.raises(ConfigurationError, match="no identifier of the survey"):
+        query(store.url, QuerySettings(target_ids=(2**64,)))
+    assert query(store.url, QuerySettings())["target_id"].dtype == np.uint64
+    assert query(store.url, QuerySettings(keys=("none",)))["target_id"].tolist() == [0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.survey import DESI
+from engine.surveys.listing import list_release
 from engine.surveys.reading import inspect, read_spectra, unreadable_rows
 from engine.surveys.recognition import layouts
 from engine.surveys.sdss.grid import SDSS_GRID
 from engine.surveys.sdss.survey import SDSS
 from engine.surveys.surveys import SURVEYS, reader_of, survey_on
-from models.errors import BugError, ConfigurationError, QuarantineError
+from models.errors import ConfigurationError, InputError, QuarantineError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from models.spender.weights import INSTRUMENTS
@@ -65,10 +68,39 @@ def test_rows_of_an_unreadable_file_have_the_keys_of_its_survey(tmp_path: Path) 
     assert plate.keys() == ["26/0266-51602/-1#0"]
 
 
-def test_a_key_that_does_not_fit_its_column_is_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_that_its_column_would_cut_is_refused(tmp_path: Path) -> None:
     file = inspect(*CoaddContent(count=2).write(tmp_path))
-    long = replace(DESI, key=lambda *names: "/".join(map(str, names)).ljust(73, "x"))
-    monkeypatch.setattr("engine.surveys.surveys.SURVEYS", [long])
-    with pytest.raises(BugError, match="longer than its column") as caught:
-        read_spectra(file)
-    assert caught.value.allowed == "72 characters"
+    with pytest.raises(QuarantineError, match=r"key 'x+/\d+' is longer than 160 characters") as caught:
+        read_spectra(replace(file, key_prefix="x" * 150))
+    assert caught.value.kind == "undecodable-file"
+
+
+def test_names_that_their_columns_would_cut_are_refused(tmp_path: Path) -> None:
+    name = "himalayas-2026-rerun-of-the-second-year"
+    header = {"SURVEY": "main", "PROGRAM": "dark-and-bright-backup", "DEPNAM00": "SPECPROD"}
+    file = inspect(*CoaddContent(header={**header, "DEPVER00": name}).write(tmp_path))
+    assert (file.specprod, file.program) == (name, header["PROGRAM"])
+    rows = read_spectra(file).rows
+    assert (set(rows["specprod"]), set(rows["program"])) == ({name}, {header["PROGRAM"]})
+    assert rows.keys()[0].startswith(f"{name}/main/dark-and-bright-backup/1/")
+    long = "x" * 100  # goes on in a second card
+    with pytest.raises(QuarantineError, match=f"specprod '{long}' is longer than 40 characters"):
+        inspect(*CoaddContent(header={**header, "DEPVER00": long}).write(tmp_path))
+    for kind in ("coadd", "redrock"):
+        digest = hashlib.sha256((tmp_path / f"{kind}-main-dark-1.fits").read_bytes()).hexdigest()
+        with (tmp_path / "redux_x.sha256sum").open("a") as sums:
+            sums.write(f"{digest}  {kind}-main-dark-1.fits\n")
+    with pytest.raises(InputError, match=f"specprod '{long}' is longer"):
+        list_release([str(tmp_path)])
+
+
+def test_a_class_that_its_column_would_cut_is_refused(tmp_path: Path) -> None:
+    coadd, redrock = CoaddContent().write(tmp_path)
+    with fits.open(redrock) as hdus:
+        table = Table(hdus["REDSHIFTS"].data)
+    table["SPECTYPE"] = "GALAXY_OF_A_NEW_KIND"
+    fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table, name="REDSHIFTS")]).writeto(
+        redrock, overwrite=True
+    )
+    with pytest.raises(QuarantineError, match="spectype 'GALAXY_OF_A_NEW_KIND' is longer than 16"):
+        read_spectra(inspect(coadd, redrock))

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.listing import list_release
 from engine.surveys.reading import inspect, read_spectra, verify
 from models.errors import BugError, QuarantineError
 from models.row_status import RowStatus
@@ -130,6 +131,50 @@ def test_a_compressed_mask_is_read(tmp_path: Path) -> None:
     compressed = inspect(coadd, redrock)
     np.testing.assert_array_equal(read_spectra(compressed).ivar, plain.ivar)
     np.testing.assert_array_equal(read_spectra(compressed, 2, 5).flux, plain.flux[2:5])
+
+
+def fpacked(hdus: fits.HDUList) -> fits.HDUList:
+    """What fpack makes of a file: images are compressed (here without loss), tables are left."""
+    return fits.HDUList(
+        [
+            fits.CompImageHDU(
+                hdu.data, header=hdu.header, compression_type="GZIP_2", quantize_level=0, name=hdu.name
+            )
+            if isinstance(hdu, fits.ImageHDU) and hdu.data.ndim < 3
+            else hdu
+            for hdu in hdus
+        ]
+    )
+
+
+def test_an_fpacked_coadd_is_read_and_paired_with_its_redshifts(tmp_path: Path) -> None:
+    content = CoaddContent(count=20)
+    place = tmp_path / "healpix" / "main" / "dark" / "0" / "1"
+    coadd, redrock = content.write(place)
+    plain = read_spectra(inspect(coadd, redrock))
+    Path(coadd).unlink()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of astropy about the keywords it moves
+        fpacked(content.hdus()).writeto(f"{coadd}.fz", checksum=True)
+    for release in ([str(tmp_path)], [f"{coadd}.fz"], [str(place)]):
+        listing = list_release(release)
+        assert [(file.url, file.redshift_url) for file in listing.files] == [(f"{coadd}.fz", redrock)]
+        assert (listing.refused, listing.skipped) == ((), ())
+    file = listing.files[0]
+    packed = read_spectra(file)
+    np.testing.assert_array_equal(packed.flux, plain.flux)
+    np.testing.assert_array_equal(packed.ivar, plain.ivar)
+    assert packed.rows.data.tobytes() == plain.rows.data.tobytes()
+    np.testing.assert_array_equal(read_spectra(file, 5, 19).flux, plain.flux[5:19])
+
+
+def test_an_fpacked_coadd_whose_tables_are_compressed_too_is_named(tmp_path: Path) -> None:
+    hdus = CoaddContent().alone()
+    hdus["FIBERMAP"].header["ZTABLE"] = True
+    path = tmp_path / "coadd-main-dark-1.fits.fz"
+    hdus.writeto(path)
+    error = refused(path)
+    assert (error.kind, error.got) == ("missing-column", "a compressed table")
 
 
 def test_hdus_in_another_order_read_the_same(tmp_path: Path) -> None:

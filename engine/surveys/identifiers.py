@@ -1,0 +1,51 @@
+"""Identifiers of 64 bits: as a survey's catalogues have them, and as the rows of a store hold them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.surveys.surveys import survey_on
+from models.errors import ConfigurationError, ErrorKind
+from models.grid import WavelengthGrid
+
+UNKNOWN = -1
+"""What rows hold where there is no identifier."""
+
+
+def shown_identifiers(
+    grid: WavelengthGrid, stored: NDArray[np.int64]
+) -> NDArray[np.int64] | NDArray[np.uint64]:
+    """Identifiers of rows as the catalogues of the grid's survey have them.
+
+    Unsigned ones are uint64, with 0 for none.
+    """
+    if not _is_unsigned(grid):
+        return stored
+    return np.where(stored == UNKNOWN, 0, stored).astype(np.int64).view(np.uint64)
+
+
+def stored_identifier(grid: WavelengthGrid, number: int) -> int:
+    """An identifier of a catalogue as rows hold it.
+
+    Raises
+    ------
+    ConfigurationError : the survey's identifiers do not have such numbers.
+    """
+    kind = np.uint64 if _is_unsigned(grid) else np.int64
+    least, largest = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    if not least <= number <= largest:
+        raise ConfigurationError(
+            "The number is no identifier of the survey.",
+            where="--target-id",
+            got=number,
+            allowed=f"{least} to {largest}",
+            remedy="Copy the identifier from the survey's catalogue, digit by digit.",
+            kind=ErrorKind.OPTION,
+        )
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def _is_unsigned(grid: WavelengthGrid) -> bool:
+    survey = survey_on(grid)
+    return survey is not None and survey.unsigned_identifiers
