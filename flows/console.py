@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -76,9 +77,9 @@ def show_error(error: WhyspecError) -> None:
     console.print(Panel(body, title=title, title_align="left", border_style="red"))
 
 
-def show_next(console: Console, *commands: str) -> None:
-    """Print the commands that make sense now."""
-    text = "\n      ".join(commands)
+def show_next(console: Console, *commands: tuple[object, ...]) -> None:
+    """Print the commands that make sense now, each given by its words; a shell takes them as they stand."""
+    text = "\n      ".join(shlex.join(["whyspec", *map(str, words)]) for words in commands)
     console.print(f"\nNext: {text}", soft_wrap=True)
 
 

@@ -27,6 +27,11 @@ def no_formula(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
+def markdown_text(text: str) -> str:
+    """The text in one line of Markdown, in which it is no HTML, link, code or end of a table's cell."""
+    return re.sub(r"([\\`\[\]<>|&])", r"\\\1", printable(text).replace("\n", " "))
+
+
 def _picture(character: str) -> str:
     if ord(character) < 0x20:
         return chr(0x2400 + ord(character))

@@ -6,7 +6,7 @@ configuration before anything is made of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -61,6 +61,15 @@ def ranges_of(rows: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
     """Ascending rows as ranges ``[start, stop)``."""
     parts = np.split(rows, np.flatnonzero(np.diff(rows) > 1) + 1) if len(rows) else []
     return tuple((int(part[0]), int(part[-1]) + 1) for part in parts)
+
+
+def within(rows: NDArray[np.int64], ranges: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+    """Whether each row is in one of these ascending ranges, found without an array of all of their rows."""
+    starts, stops = np.array(ranges, np.int64).reshape(-1, 2).T
+    place = np.searchsorted(starts, rows, side="right") - 1
+    found = place >= 0
+    found[found] = rows[found] < stops[place[found]]
+    return found
 
 
 def misfit(entry: Entry, configuration: RunConfiguration) -> str:

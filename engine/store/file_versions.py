@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockResult
-from engine.store.entries import FlaggedRows, joined_rows
+from engine.store.entries import FlaggedRows, joined_rows, within
 from engine.store.saved_plans import ScorePlan
 
 VersionState = Literal["unfinished", "readable", "unreadable"]
@@ -121,10 +121,5 @@ def rows_of_vanished(
 
 
 def _are_of(versions: list[FileVersion], rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each row is one of a version's, found without an array of all of their rows."""
-    ranges = sorted((each.start, each.stop) for each in versions if each.start < each.stop)
-    starts, stops = np.array(ranges, np.int64).reshape(-1, 2).T
-    place = np.searchsorted(starts, rows, side="right") - 1
-    found = place >= 0
-    found[found] = rows[found] < stops[place[found]]
-    return found
+    """Whether each row is one of a version's."""
+    return within(rows, sorted((each.start, each.stop) for each in versions if each.start < each.stop))

@@ -15,7 +15,7 @@ from engine.attribution.explanation import Explanation
 from engine.store.blocks import BlockKind, BlockResult
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.configuration import RunConfiguration
-from engine.store.entries import joined_rows
+from engine.store.entries import joined_rows, within
 from engine.store.ledger import Ledger, result_path
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
@@ -212,7 +212,7 @@ class StoreView:
             case "scores/model" | "outliers/model":
                 allowed = (values >= NO_MODEL) & (values < len(self.configuration.models))
             case "outliers/row":
-                allowed = np.isin(values, self._numbers("score"))
+                allowed = within(values, self.row_ranges)
             case _:
                 return
         if not allowed.all():

@@ -72,5 +72,6 @@ def import_spender(
     with notes().status("import") as status:
         card = import_from(request, status.update)
     show_card(notes(), card, output)
-    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {output} --preset reference-code")
+    preset = ("--preset", "reference-code")
+    show_next(notes(), ("run", "RELEASE", "--store", "odd.zarr", "--model", output, *preset))
     return 0

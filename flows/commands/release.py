@@ -105,7 +105,7 @@ def simulate(
         f"{count(made.outliers, 'injected anomaly')}, listed in {made.truth}.",
         soft_wrap=True,
     )
-    show_next(notes(), f"whyspec run {out} --store {out.name}.zarr")
+    show_next(notes(), ("run", out, "--store", f"{out.name}.zarr"))
     return 0
 
 
@@ -203,7 +203,7 @@ def train(
     with TrainingBars(notes()) as bars:
         card = train_on_release(request, [bars])
     show_card(notes(), card, output)
-    show_next(notes(), f"whyspec run RELEASE --store odd.zarr --model {output}")
+    show_next(notes(), ("run", "RELEASE", "--store", "odd.zarr", "--model", output))
     return 0
 
 
@@ -378,5 +378,5 @@ def run(
     console = messages(json)
     show_summary(console, summary)
     if summary.did_something:
-        show_next(console, f"whyspec cluster {store}", f"whyspec report {store} -o odd.html")
+        show_next(console, ("cluster", store), ("report", store, "-o", "odd.html"))
     return 3 if summary.quarantined else 0

@@ -86,7 +86,7 @@ def explain(
 def show(store: str, key: str, /, *, output: Output = None, json: Json = False) -> int:
     """Show and draw one explanation of a store; the spectrum's file is not needed.
 
-    whyspec show odd.zarr iron/main/dark/39627835576420141 -o why.png
+    whyspec show odd.zarr iron/main/dark/10000/39627835576420141 -o why.png
 
     Parameters
     ----------

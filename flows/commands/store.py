@@ -51,7 +51,7 @@ def cluster(
         write_json(summary.to_dict())
     console = messages(json)
     show_clusters(console, summary)
-    show_next(console, f"whyspec query {store} --cluster 0", f"whyspec report {store} -o odd.html")
+    show_next(console, ("query", store, "--cluster", 0), ("report", store, "-o", "odd.html"))
     return 0
 
 

@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from flows.console import count, duration
 from flows.run.request import RunSummary
+from models.plain_text import markdown_text
 from models.row_status import RowStatus
 from models.secrets import redacted
 from tasks.artifacts import offered
@@ -55,7 +56,7 @@ def summary_markdown(summary: RunSummary) -> str:
         f"({summary.explained:,} explained) in {duration(summary.seconds)}: {rate:,.1f} spectra/s"
     )
     store = (
-        f"Store `{redacted(summary.store)}`: {summary.store_spectra:,} spectra, "
+        f"Store {_cell(summary.store)}: {summary.store_spectra:,} spectra, "
         f"{summary.store_outliers:,} outliers."
     )
     files = (
@@ -99,10 +100,10 @@ def class_lines(summary: RunSummary) -> list[str]:
         lines.append(f"| {' | '.join(cells)} |")
     lines.append("")
     for warning in summary.warnings:
-        text = redacted(warning.text)
+        text = _cell(warning.text)
         lines += [f"**{text}**" if warning.severe else text, ""]
     return lines if summary.classes else []
 
 
 def _cell(text: str) -> str:
-    return redacted(text).replace("|", "\\|")
+    return markdown_text(redacted(text))
