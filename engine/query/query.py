@@ -165,10 +165,10 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is what the survey's catalogue has, int64
     or (SDSS) uint64, and was never a float; ``cluster``, ``peak_window`` are nullable integers; unknown
     numbers are NaN. ``line`` is the line within 15 rest Angstrom of the peak; ``signatures`` are the labels
-    of the explanation's failure signatures with a space between. ``model`` is the name of the model that the spectrum was given to, empty where none
-    was. ``gone`` is true where the file has vanished from its release:
-    such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does not have
-    come last with status ``not_in_store``, whatever else is asked for.
+    of the explanation's failure signatures with a space between. ``model`` is the name of the model that the
+    spectrum was given to, empty where none was. ``gone`` is true where the file has vanished from its
+    release: such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does
+    not have come last with status ``not_in_store``, whatever else is asked for.
 
     Raises
     ------

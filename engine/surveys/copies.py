@@ -9,6 +9,7 @@ from engine.surveys.directory import unpacked
 from engine.surveys.layout import Candidate
 from models.errors import ErrorKind, QuarantineError
 
+
 def unpacked_first(candidates: Sequence[Candidate]) -> tuple[list[Candidate], list[RefusedFile]]:
     """The candidates without those beside which the same file lies unpacked, and these with the reason."""
     urls = {candidate.url for candidate in candidates}

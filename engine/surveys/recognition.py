@@ -24,6 +24,8 @@ FILES = Layout(
     "FITS files of any name, each known by its content",
     lambda _root: "",
     lambda _base, urls: Found(pair_listed(urls, redshift_urls)),
+    # Redrock's name for them; simulated releases have them beside their spectra.
+    skip=frozenset({"redrock-templates"}),
 )
 
 _SUMS = ".sha256sum"
@@ -74,7 +76,7 @@ def recognise(root: str) -> tuple[Layout, Found]:
         for layout in layouts():
             if (catalogued := layout.from_catalogue(root)) is not None:
                 return layout, catalogued
-    listed = files_below(root, (*SUFFIXES, _SUMS))
+    listed = files_below(root, (*SUFFIXES, _SUMS), FILES.skip)
     urls = _without_sums(listed)
     named = [(survey, count) for survey in SURVEYS if (count := sum(map(survey.is_spectra_file, urls)))]
     if len(named) > 1:

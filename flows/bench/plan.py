@@ -94,7 +94,7 @@ class PlanBench:
 def bench_plan(
     directory: Path | None, files: int, repeats: int, progress: Callable[[str], None]
 ) -> PlanBench:
-    """Plan a release that is new, in the store already, partly changed, and without published checksums of its coadds.
+    """Plan a release that is new, in the store, partly changed, and without published sums of its coadds.
 
     Where all of it is in the store, other commands that read the ledger are measured, too.
 

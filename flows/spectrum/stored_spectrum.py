@@ -47,13 +47,13 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
     if table["key"].nunique() != 1:
         raise _not_one(view, key, list(table["key"]))
     outliers = view.outliers_table(())
-    numbers = outliers.index[outliers["row"].isin(table.index)]
+    explained = outliers.index[outliers["row"].isin(table.index)]
     row = table.iloc[-1].to_dict()
-    if not len(numbers):
+    if not len(explained):
         raise _not_explained(view, row)
     model = view.configuration.models[row["model"]]
     return ExplainedSpectrum(
-        view.outlier(int(numbers[-1])),
+        view.outlier(int(explained[-1])),
         SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
         model.name,
         model.digest,

@@ -143,8 +143,9 @@ def test_a_file_of_an_index_whose_link_is_signed_is_quarantined(
         assert HUNTER not in web.url + repr(web.requests("*coadd-x*"))
     shown = capsys.readouterr()
     summary = json.loads(shown.out)
-    assert summary["spectra"] == SPECTRA
-    (refused,) = [each for each in summary["quarantined"] if each["kind"] == "credentials-in-url"]
+    assert (summary["spectra"], summary["files_refused"]) == (SPECTRA, 1)
+    (refused,) = summary["quarantined"]
+    assert refused["kind"] == "credentials-in-url"
     assert "download the file" in refused["reason"]
     assert run_command(["report", str(store), "-o", str(tmp_path / "page.html"), "--top", "1"]) == 0
     assert run_command(["status", str(store), "--json"]) == 0
