@@ -472,14 +472,14 @@ def test_float32_equals_whole_passes_to_rounding(case: Case) -> None:
 
 @pytest.mark.slow
 @given(cases(most_layers=5, least_pixels=40))
-@hypothesis_settings(max_examples=300)
+@hypothesis_settings(max_examples=120)
 def test_equals_whole_passes_in_many_more_cases(case: Case) -> None:
     check_exact(case)
 
 
 @pytest.mark.slow
 @given(cases(torch.float32, most_layers=5, least_pixels=40))
-@hypothesis_settings(max_examples=300)
+@hypothesis_settings(max_examples=120)
 def test_float32_equals_whole_passes_to_rounding_in_many_more_cases(case: Case) -> None:
     check_rounded(case)
 
@@ -785,8 +785,7 @@ def test_agrees_with_the_dense_occluder_on_the_same_scales() -> None:
             torch.testing.assert_close(have, want, rtol=0, atol=1e-4 * float(want.abs().max()))
 
 
-@pytest.mark.parametrize("masked", [0.0, 0.1])
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize(("preset", "masked"), [("nearest", 0.1), ("paper", 0.1), ("reference-code", 0.0)])
 def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> None:
     """Windows here and there, at the ends too; W = 1, whose effects are smallest, is no exception."""
     model = load_model("desi-galaxy").requires_grad_(False)
