@@ -98,7 +98,7 @@ def test_a_class_that_its_column_would_cut_is_refused(tmp_path: Path) -> None:
     coadd, redrock = CoaddContent().write(tmp_path)
     with fits.open(redrock) as hdus:
         table = Table(hdus["REDSHIFTS"].data)
-    table["SPECTYPE"] = "GALAXY_OF_A_NEW_KIND"
+    table["SPECTYPE"] = ["GALAXY_OF_A_NEW_KIND"] * len(table)
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU(table, name="REDSHIFTS")]).writeto(
         redrock, overwrite=True
     )
