@@ -1,4 +1,4 @@
-"""Clustering a store's explanations, with Dask."""
+"""Clustering of a store's explanations, with Dask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line shows: results on standard output, everything about them on standard error."""
+"""Console: results on standard output, everything about them on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processing a release from the command line: here, or as a flow run of the user's Prefect server."""
+"""Processing of a release from the command line: here, or as a flow run of the user's Prefect server."""
 
 from __future__ import annotations
 

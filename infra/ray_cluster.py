@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from infra.settings import Settings, cpu_count
+from infra.settings import Settings, cpu_count, worker_count
 from models.errors import ConfigurationError, ErrorKind
 
 # Ray reads these when it is imported.
@@ -99,7 +99,7 @@ def resources_for(cpus: int, gpus: int, settings: Settings) -> RayResources:
     ------
     ConfigurationError : more workers are asked for than there is room for.
     """
-    workers = settings.workers or gpus or max(1, cpus // settings.threads_per_worker)
+    workers = worker_count(settings, cpus, gpus)
     if gpus and workers > gpus:
         raise ConfigurationError(
             "There are fewer GPUs than workers, and each worker takes one.",

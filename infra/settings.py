@@ -41,8 +41,9 @@ class Settings(BaseSettings):
     threads: int = Field(
         default=0,
         ge=0,
-        description="torch threads of train, evaluate and bench, 0: one per CPU; of explain, 0: one",
-        json_schema_extra={"flag": "explain, train --threads"},
+        description="torch threads of train, evaluate, import-spender and bench occlusion, 0: one per CPU; "
+        "of explain, 0: one",
+        json_schema_extra={"flag": "explain, train, evaluate, import-spender --threads"},
     )
     memory_per_worker: int = Field(
         default=0, ge=0, description="bytes a worker may need; 0: what is free here, shared out"
@@ -155,6 +156,11 @@ def own_threads(settings: Settings) -> int:
 def cpu_count() -> int:
     """CPUs that this process may use: in a container or under taskset fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worker_count(settings: Settings, cpus: int, gpus: int = 0) -> int:
+    """Processes of a pool: those asked for, else one per GPU, else one per so many CPUs as it has threads."""
+    return settings.workers or gpus or max(1, cpus // settings.threads_per_worker)
 
 
 def available_memory() -> int:

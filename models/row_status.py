@@ -47,7 +47,7 @@ _MEANINGS = {
     RowStatus.TOO_FEW_GOOD_PIXELS: "too few good pixels, overall or in the normalisation window",
     RowStatus.NON_POSITIVE_NORMALISATION: "the median flux in the normalisation window is not positive",
     RowStatus.REDSHIFT_OUT_OF_RANGE: "the redshift lies outside the range the model was trained on",
-    RowStatus.CLASS_NOT_MODELLED: "the model was not trained on objects of this spectral class",
+    RowStatus.CLASS_NOT_MODELLED: "no model of the run scores this spectral class",
     RowStatus.FILE_UNREADABLE: "the source file could not be read when its block ran",
     RowStatus.NON_FINITE_SCORE: "the model's score is not finite",
     RowStatus.REPEATED_TARGET: "an earlier row of the same file has this TARGETID, fibre or CATALOGID",

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 
-from engine.run.events import BlockDone, BlockFailed, RunEvent, StageBegun
+from engine.run.events import BlockDone, BlockFailed, RunEvent, StageBegun, WorkersReady
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,6 +32,8 @@ class RunArtifacts:
     def on_event(self, event: RunEvent) -> None:
         """Begin an artifact for a stage, update it as blocks are done."""
         match event:
+            case WorkersReady(_, refused):
+                self._quarantined += len(refused)
             case StageBegun():
                 self._begin(event)
             case BlockDone(result):

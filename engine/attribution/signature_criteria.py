@@ -2,7 +2,7 @@
 
 Most criteria look at the *core* of the combined map: the good pixels where it is at least half as high as
 at its peak. That is what a reader sees and believes, and it does not change with the units of the map.
-Every limit below was set on explanations of simulated spectra; docs/signatures.md has the rates.
+Every limit below was set on explanations of simulated spectra; docs/numbers.md has the rates.
 """
 
 from __future__ import annotations

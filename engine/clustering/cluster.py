@@ -1,4 +1,4 @@
-"""From lazy explanations to a clustering."""
+"""Pipeline from lazy explanations to a clustering."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is clustered: the shape, in the rest frame, of what makes each spectrum odd."""
+"""Features that are clustered: the shape, in the rest frame, of what makes each spectrum odd."""
 
 from __future__ import annotations
 

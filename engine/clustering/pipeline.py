@@ -1,4 +1,4 @@
-"""Clustering a store's explanations."""
+"""Clustering of a store's explanations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far clusters survive when the explanations are drawn again."""
+"""Stability of clusters: how far they survive when the explanations are drawn again."""
 
 from __future__ import annotations
 

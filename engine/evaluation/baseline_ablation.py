@@ -24,8 +24,6 @@ from engine.evaluation.observed_baselines import observed_baselines
 from models.errors import ConfigurationError, ErrorKind
 from models.spectrum_model import SpectrumModel
 
-SOURCES = ("decoded", "nearest", "observed")
-
 
 @dataclass(frozen=True, slots=True)
 class BaselineAblation:

@@ -1,4 +1,4 @@
-"""Finding spectra in a store: by identity, redshift, cluster, and by what makes them odd."""
+"""Query of a store: spectra by identity, redshift, cluster, and by what makes them odd."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ _TYPES = {
 def _types(grid: WavelengthGrid) -> dict[str, str]:
     """The types of the columns of an answer, in their order."""
     identifiers = shown_identifiers(grid, np.empty(0, np.int64)).dtype.name
-    return {name: _TYPES.get(name, identifiers) for name in COLUMNS}
+    return {name: identifiers if name == "target_id" else _TYPES[name] for name in COLUMNS}
 
 
 def _nothing(grid: WavelengthGrid) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""What the report tells, taken from a store."""
+"""Facts of a store for its report."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.query.query import QuerySettings, find
 from engine.report.viewers import public_url
 from engine.spectra.source_file import RefusedFile
+from engine.store.file_versions import versions_by_identity
 from engine.store.ledger import Ledger
 from engine.store.reading import StoreView
 from engine.store.routing import summed, unmodelled
@@ -100,8 +101,10 @@ def _refused(view: StoreView, plans: Sequence[ScorePlan]) -> tuple[RefusedFile, 
         for file in plan.files:
             latest.pop(file.url, None)
         latest |= {refused.url: refused for refused in plan.refused}
+    versions = versions_by_identity(plans, view.scored).values()
+    read = {each[-1].file.url for each in versions if each[-1].state == "readable"}
     for result in view.scored.values():
-        latest |= {refused.url: refused for refused in result.unreadable}
+        latest |= {refused.url: refused for refused in result.unreadable if refused.url not in read}
     return tuple(
         RefusedFile(public_url(refused.url), refused.kind, without_credentials(refused.reason))
         for _, refused in sorted(latest.items())
@@ -109,7 +112,7 @@ def _refused(view: StoreView, plans: Sequence[ScorePlan]) -> tuple[RefusedFile, 
 
 
 def without_credentials(text: str) -> str:
-    """``text`` with the user, password and query taken out of every URL in it."""
+    """``text`` with the user, password, query and fragment taken out of every URL in it."""
     return re.sub(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+", lambda match: public_url(match[0]), text)
 
 

@@ -1,4 +1,4 @@
-"""Reading a score block ahead of the one who scores it.
+"""Reader of a score block, ahead of the one who scores it.
 
 Threads read the block's files in order while the model computes, so that a slow disk or a network
 costs time only where it is slower than the model. What comes out does not depend on the threads:

@@ -30,10 +30,9 @@ class PlannedFile:
     """A file of the release or of the store, and how the two compare.
 
     ``identity`` is that of its spectra, empty for a file that was refused. ``state`` is one of: new; changed
-    (other fingerprint than in the store); retry (it could not be
-    read before); unfinished (its blocks are of an earlier run that did not end); unchanged; gone
-    (in the store, no longer in the release: its rows stay); refused (quarantined when listed); skipped
-    (not there although the release names it, or its spectra are in another file: nothing is to be done).
+    (other fingerprint than in the store); retry (it could not be read before); unfinished (its blocks are of
+    an earlier run that did not end); unchanged; gone (in the store, no longer in the release: its rows stay);
+    refused (quarantined when listed).
     """
 
     url: str

@@ -2,8 +2,8 @@
 
 A row of a store is never changed, so every attempt at such a file would leave its spectra another time as
 rows that say "unreadable". A release whose server lacks one file for ever would grow with every nightly run.
-So before a plan is made, what could not be read before is read once more; what fails again is quarantined as
-a listing sets files aside, with its reason, and the store stays as it is.
+So before a plan is made, what could not be read before is read once more; what fails again is
+quarantined with its reason, like a file that the listing refuses, and the store stays as it is.
 """
 
 from __future__ import annotations

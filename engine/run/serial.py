@@ -1,4 +1,4 @@
-"""One block after another in this process: no Ray, the reference for every other executor."""
+"""Serial executor: one block after another in this process, the reference for every other executor."""
 
 from __future__ import annotations
 

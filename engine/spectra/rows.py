@@ -1,4 +1,4 @@
-"""What a store knows of each spectrum besides its flux: the columns, named once for everyone.
+"""Rows: the columns of what a store knows of each spectrum besides its flux, named once for everyone.
 
 Readers fill a :class:`Rows`, the store writes one array per column, the query filters on them.
 """
@@ -30,7 +30,13 @@ class Column:
 
 COLUMNS: tuple[Column, ...] = (
     Column("specprod", "U40", "", "", "production: DESI specprod, SDSS run2d"),
-    Column("survey", "U24", "", "", "DESI survey (main, sv3, ...); sdss, boss or eboss"),
+    Column(
+        "survey",
+        "U24",
+        "",
+        "",
+        "DESI survey (main, sv3, ...); sdss, boss, eboss or what the file says",
+    ),
     Column("program", "U24", "", "", "DESI program (dark, bright, ...); empty for SDSS"),
     Column("target_id", "i8", -1, "", "DESI TARGETID; SDSS SPECOBJID, its 64 bits; SDSS-V CATALOGID"),
     Column("plate", "i4", -1, "", "SDSS plate or field"),

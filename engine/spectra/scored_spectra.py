@@ -1,4 +1,4 @@
-"""What blocks produce: scores of all spectra, the selected spectra, explanations of the outliers."""
+"""Products of blocks: scores of all spectra, the selected spectra, explanations of the outliers."""
 
 from __future__ import annotations
 

@@ -149,7 +149,10 @@ def _running(objects: ObjectTree, timing: LockTiming) -> RunningCommand | None:
     )
 
 
+_FOLDERS = ("plans", "score", "attribution", "superseded", "gone", "clusters")
+
+
 def _written(objects: ObjectTree) -> str:
-    times = [objects.newest(f"ledger/{folder}") for folder in ("score", "attribution", "superseded", "gone")]
+    times = [objects.newest(f"ledger/{folder}") for folder in _FOLDERS]
     known = [each for each in times if each is not None]
     return max(known).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if known else ""

@@ -1,4 +1,4 @@
-"""Listing a release: its files, paired with their redshifts, each described or refused with a reason."""
+"""Listing of a release: its files, paired with their redshifts, each described or refused with a reason."""
 
 from __future__ import annotations
 

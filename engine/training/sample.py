@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.spectra.rows import Rows
+from engine.spectra.rows import ROW_DTYPE, Rows
 from engine.spectra.source_file import ReleaseListing, SourceFile
 from engine.surveys.reading import open_spectra
 from engine.surveys.survey import Survey
 from engine.surveys.surveys import reader_of
 from engine.training.events import FilesSearched, Note, TrainingObservers
-from engine.training.populations import RedshiftRange, coverage, fitted_range, requested_range
+from engine.training.populations import POPULATIONS, RedshiftRange, coverage, fitted_range, requested_range
 from engine.training.request import TrainingRequest
 from engine.training.splits import Split, objects
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
@@ -64,7 +64,7 @@ class TrainingSample:
 
 _CANDIDATE = np.dtype(
     [
-        ("file", "i8"), ("row", "i8"), ("redshift", "f8"), ("survey", "U8"),
+        ("file", "i8"), ("row", "i8"), ("redshift", "f8"), ("survey", ROW_DTYPE["survey"]),
         ("number", "u8"), ("split", "i1"), ("spectrum", "u8"),
     ]
 )  # fmt: skip
@@ -112,6 +112,7 @@ def _candidates(
 ) -> NDArray[np.void]:
     """Spectra of the population that could be scored, of as many files as are needed."""
     parts, found, unreadable = [np.empty(0, dtype=_CANDIDATE)], 0, 0
+    low, high = request.redshift or POPULATIONS[request.population].redshifts
     order = sorted(range(len(listing.files)), key=lambda number: _draw(_name(listing.files[number])))
     for done, number in enumerate(order):
         report(observers, FilesSearched(done, len(order)))
@@ -126,7 +127,7 @@ def _candidates(
             continue
         survey, _ = reader_of(file.reader)
         part = _of_file(number, rows, survey, request)
-        found += len(part)
+        found += int(np.count_nonzero((part["redshift"] >= low) & (part["redshift"] <= high)))
         parts.append(part)
     report(observers, FilesSearched(len(order), len(order)))
     if unreadable:

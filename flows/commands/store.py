@@ -51,7 +51,9 @@ def cluster(
         write_json(summary.to_dict())
     console = messages(json)
     show_clusters(console, summary)
-    show_next(console, ("query", store, "--cluster", 0), ("report", store, "-o", "odd.html"))
+    other = () if name == "default" else ("--clustering", name)
+    found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
+    show_next(console, *found, ("report", store, "-o", "odd.html"))
     return 0
 
 
@@ -180,7 +182,7 @@ def report(
     output
         HTML file; replaced if it is there.
     top
-        Number of outliers shown with their figure, highest scores first.
+        Number of outliers shown with their figure, oddest first.
     """
     from engine.report.page import write_report
     from flows.console import notes

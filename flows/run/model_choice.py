@@ -1,4 +1,4 @@
-"""Which models a run scores with, and what each of them scores."""
+"""Choice of the models that a run scores with, and of what each of them scores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would do, in the terminal and as JSON."""
+"""Report of a plan: what a run would do, in the terminal and as JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Before a run: list the release, settle the configuration, compare with the store. Writes nothing."""
+"""Preparation of a run: listing, configuration, comparison with the store. Writes nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from engine.surveys.listing import list_release
 from flows.run.class_summary import RunWarning
 from flows.run.model_choice import ChosenModels, choose_models
 from flows.run.request import RunRequest
-from infra.settings import Settings, available_memory, cpu_count
+from infra.settings import Settings, available_memory, cpu_count, worker_count
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.model_files import ModelFiles
@@ -208,7 +208,7 @@ def _check_memory(
 ) -> None:
     if settings.ray_address:
         return  # the cluster's machines are not this one
-    workers = 1 if request.executor == "serial" else request.workers or settings.workers or cpu_count()
+    workers = 1 if request.executor == "serial" else request.workers or worker_count(settings, cpu_count())
     allowed = settings.memory_per_worker or available_memory() // workers
     held = 0 if is_local(listing.root) else REMOTE_BYTES
     needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)

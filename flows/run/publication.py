@@ -90,19 +90,21 @@ def summary_markdown(summary: RunSummary) -> str:
 
 def class_lines(summary: RunSummary) -> list[str]:
     """Spectra by class, and the warnings about them."""
-    lines = [
-        "| class | model | spectra | scored | redshift outside | S/N outside |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
+    lines = []
+    if summary.classes:
+        lines = [
+            "| class | model | spectra | scored | redshift outside | S/N outside |",
+            "|---|---|---:|---:|---:|---:|",
+        ]
     for each in summary.classes:
         numbers = (each.spectra, each.scored, each.redshift_outside, each.snr_outside)
         cells = [_cell(each.spectype or "none"), _cell(each.model or "none"), *(f"{n:,}" for n in numbers)]
         lines.append(f"| {' | '.join(cells)} |")
-    lines.append("")
+    lines += [""] if lines else []
     for warning in summary.warnings:
         text = _cell(warning.text)
         lines += [f"**{text}**" if warning.severe else text, ""]
-    return lines if summary.classes else []
+    return lines
 
 
 def _cell(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of a run, and what it answers. Plain data: Prefect shows it and passes it on."""
+"""Request and summary of a run. Plain data: Prefect shows it and passes it on."""
 
 from __future__ import annotations
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+
 from engine.run.drive import SubmitGroup, drive
 from engine.run.events import RunObservers, WorkersReady
 from engine.run.executor import Executor
@@ -38,8 +40,9 @@ def work(
     snapshot = store.mark_superseded(snapshot, superseded)
     log_marks("superseded", len(superseded))
     gone = gone_rows(snapshot, prepared.plan, prepared.listing)
+    changed = len(np.setxor1d(snapshot.rows_flagged("gone"), gone))
     snapshot = store.mark_gone(snapshot, gone)
-    log_marks("gone", len(gone))
+    log_marks("gone", changed)
     snapshot = begin_attribution(store, snapshot)
     explained = drive("explaining", snapshot.unexplained_blocks, executor, submit, keep, observers)
     store.clear_staging()

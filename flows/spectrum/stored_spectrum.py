@@ -47,13 +47,14 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
     if table["key"].nunique() != 1:
         raise _not_one(view, key, list(table["key"]))
     outliers = view.outliers_table(())
-    explained = outliers.index[outliers["row"].isin(table.index)]
-    row = table.iloc[-1].to_dict()
-    if not len(explained):
-        raise _not_explained(view, row)
+    explained = outliers[outliers["row"].isin(table.index)]
+    if explained.empty:
+        raise _not_explained(view, table.iloc[0].to_dict())
+    # Of a target that its file repeats one row alone is scored and explained.
+    row = table.loc[int(explained["row"].iloc[-1])].to_dict()
     model = view.configuration.models[row["model"]]
     return ExplainedSpectrum(
-        view.outlier(int(explained[-1])),
+        view.outlier(int(explained.index[-1])),
         SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
         model.name,
         model.digest,

@@ -1,4 +1,4 @@
-"""Repairing a store: the blocks that a verification finds damaged are computed again, and only those."""
+"""Repair of a store: the blocks that a verification finds damaged are computed again, and only those."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a store holds and who works on it, in the terminal."""
+"""Table of what a store holds and who works on it."""
 
 from __future__ import annotations
 

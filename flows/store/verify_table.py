@@ -1,4 +1,4 @@
-"""What a verification found and what a repair did, in the terminal."""
+"""Tables of what a verification found and what a repair did."""
 
 from __future__ import annotations
 

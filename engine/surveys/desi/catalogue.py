@@ -1,7 +1,7 @@
 """The pixels that a DESI production says it has: ``tilepix.fits``, or ``uniqpix-*.fits`` from DR3 on.
 
-A catalogue names pixels without a file on disk in every production (desispec issues 1374 and 2267), so it
-says where to look, not what is there. Both formats are those of https://desidatamodel.readthedocs.io: HDU
+A catalogue names pixels without a file on disk in every production, so it says where to look, not what is
+there. Both formats are those of https://desidatamodel.readthedocs.io: HDU
 TILEPIX with SURVEY, PROGRAM, HEALPIX, one row per tile and petal; and a table with UNIQPIX per survey and
 program.
 """

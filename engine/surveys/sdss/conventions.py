@@ -1,4 +1,4 @@
-"""What holds for SDSS spectra in every form in which they are published: bits, names, the grid."""
+"""Conventions of SDSS spectra in every form in which they are published: bits, names, the grid."""
 
 from __future__ import annotations
 

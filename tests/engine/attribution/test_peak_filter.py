@@ -1,3 +1,5 @@
+"""Peak filters: the forms that a user writes, and the rows that they keep."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Failure signatures as bits, labels and filters."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Clustering of explanations that are known to be of several kinds."""
+
 from __future__ import annotations
 
 from dataclasses import fields, replace

@@ -1,3 +1,5 @@
+"""Clustering of a store: what is written, replaced and left out."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Features of explanations: what they keep and what they do not depend on."""
+
 from __future__ import annotations
 
 import numpy as np

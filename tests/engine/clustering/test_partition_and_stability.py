@@ -1,3 +1,5 @@
+"""Partition of features, and how far it survives another draw."""
+
 from __future__ import annotations
 
 import numpy as np

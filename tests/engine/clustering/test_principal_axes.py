@@ -1,3 +1,5 @@
+"""Principal axes of lazy features, against NumPy's."""
+
 from __future__ import annotations
 
 import numpy as np

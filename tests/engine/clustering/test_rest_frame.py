@@ -1,3 +1,5 @@
+"""Maps in the rest frame: nothing of them is lost or made up."""
+
 from __future__ import annotations
 
 import numpy as np

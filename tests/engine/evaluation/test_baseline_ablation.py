@@ -12,7 +12,7 @@ import torch
 from engine.attribution.baselines import nearest_calibration
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.subject import subject_of
-from engine.evaluation.baseline_ablation import SOURCES, ablate_baselines
+from engine.evaluation.baseline_ablation import ablate_baselines
 from engine.evaluation.explained_injections import ExplanationSettings
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
@@ -75,7 +75,10 @@ def test_numbers_and_sources_come_from_one_occlusion_each(model: ScoringModel, c
     found = ablate_baselines(model, clean, settings, (2, 1), ("1/sigma^2", "largest"))
     asked = [(each.source, each.baselines, each.combination) for each in found]
     assert asked == [
-        (source, number, name) for source in SOURCES for number in (1, 2) for name in ("1/sigma^2", "largest")
+        (source, number, name)
+        for source in ("decoded", "nearest", "observed")
+        for number in (1, 2)
+        for name in ("1/sigma^2", "largest")
     ]
     for each in found:
         assert each.located.count == 1

@@ -1,3 +1,5 @@
+"""Figure of one explanation."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""Labels of lines: none lies over another."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Query of a store: conditions, order and columns of its answers."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+"""Formats of tables: every value comes back as it was written."""
+
 from __future__ import annotations
 
 import csv

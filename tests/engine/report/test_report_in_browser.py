@@ -1,3 +1,5 @@
+"""Report as a browser shows it."""
+
 from __future__ import annotations
 
 import shutil

@@ -1,3 +1,5 @@
+"""Report of a store: what its page says, and that it escapes what it shows."""
+
 from __future__ import annotations
 
 import re

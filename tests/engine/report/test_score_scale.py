@@ -1,3 +1,5 @@
+"""Scale of scores in the report."""
+
 from __future__ import annotations
 
 from itertools import pairwise

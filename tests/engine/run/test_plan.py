@@ -1,3 +1,5 @@
+"""Plan of a run: the state of each file, and the blocks that follow."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Mantissas of maps: shortened within the stated error."""
+
 from __future__ import annotations
 
 import numpy as np

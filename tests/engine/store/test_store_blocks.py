@@ -1,3 +1,5 @@
+"""Blocks of a store: what a writer puts, readers see."""
+
 from __future__ import annotations
 
 import pickle

@@ -1,3 +1,5 @@
+"""Clusterings of a store: written whole or not at all."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Creation of a store: where, with what configuration, and what is refused."""
+
 from __future__ import annotations
 
 import json

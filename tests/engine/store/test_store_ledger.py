@@ -1,3 +1,5 @@
+"""Ledger of a store: entries are written once and read as they were written."""
+
 from __future__ import annotations
 
 import json

@@ -1,3 +1,5 @@
+"""Objects of a store, on a disk and in a bucket."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""View of a store: what is finished is read, nothing else."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,3 +1,5 @@
+"""Tables of a run in the terminal."""
+
 from __future__ import annotations
 
 import io
