@@ -58,8 +58,12 @@ def synthetic_store(
     grid: WavelengthGrid = SMALL_GRID,
     model: str = "synthetic",
     first_target: int = FIRST_TARGET,
+    repeats: dict[int, int] | None = None,
 ) -> SyntheticStore:
-    """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored."""
+    """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored.
+
+    ``repeats`` names rows that repeat the target of an earlier one.
+    """
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
         models=(ModelReference(model, "0" * 32, (), 3),),
@@ -89,6 +93,9 @@ def synthetic_store(
     if outlier.any():
         data["redshift"][outlier] = explained.redshift
     prefix = "/".join(str(data[name][0]) for name in ("specprod", "survey", "program"))
+    for again, first in (repeats or {}).items():
+        data["target_id"][again] = data["target_id"][first]
+        data["status"][again] = RowStatus.REPEATED_TARGET
     data["key"] = DESI.keys(prefix, data)
     scored = data["status"] == RowStatus.SCORED
     score = np.where(outlier, generator.uniform(30, 90, spectra), generator.normal(8, 3, spectra))

@@ -55,3 +55,12 @@ def test_what_is_not_explained_is_refused(
 ) -> None:
     assert run_command(["show", store.url, key]) == 66
     assert text in capsys.readouterr().err
+
+
+def test_of_a_repeated_target_the_row_that_is_explained_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = synthetic_store(tmp_path / "odd.zarr", repeats={2: 1})
+    assert run_command(["show", store.url, str(EXPLAINED), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["score"], told["model"]) == (store.score[1], "synthetic")
