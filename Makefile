@@ -50,7 +50,7 @@ format: $(VENV)/development
 	$(BIN)/ruff check --fix .
 
 models: $(VENV)/application
-	$(BIN)/python -m flows.training.shipped_models "$${RR_TEMPLATE_DIR:?set RR_TEMPLATE_DIR to a directory of redrock templates}" \
+	$(BIN)/python -P -m flows.training.shipped_models "$${RR_TEMPLATE_DIR:?set RR_TEMPLATE_DIR to a directory of redrock templates}" \
 		--sky "$${SKY_FIBRES:?set SKY_FIBRES to a directory of SDSS sky fibres (spec-*.fits)}" -o models/pretrained
 
 settings: $(VENV)/application

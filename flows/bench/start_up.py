@@ -56,7 +56,7 @@ def _to_first_block(release: str, stores: Path, executor: ExecutorName) -> float
 
 def _run(release: str, stores: Path, executor: ExecutorName, **variables: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
-    whyspec = [sys.executable, "-m", "flows.command_line"]
+    whyspec = [sys.executable, "-P", "-m", "flows.command_line"]
     command = [*whyspec, "run", release, "--store", f"{stores}/{executor}.zarr"]
     done = subprocess.run(  # noqa: S603 - our own
         [

@@ -56,7 +56,7 @@ def timed_run(request: RunRequest) -> PipelineRun:
     with TemporaryDirectory(prefix="whyspec-bench-") as folder:
         asked, answer = Path(folder) / "request.json", Path(folder) / "result.json"
         asked.write_text(json.dumps(asdict(request)), encoding="utf-8")
-        command = [sys.executable, "-m", "flows.bench.timed_run", str(asked), str(answer)]
+        command = [sys.executable, "-P", "-m", "flows.bench.timed_run", str(asked), str(answer)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
         if done.returncode or not answer.is_file():
             raise RetryError(

@@ -200,4 +200,4 @@ def test_no_manifest_holds_a_secret_or_a_registry() -> None:
         values = re.sub(r"AWS_\w+=\.\.\.", "", text)
         lines = [line for line in values.splitlines() if redacted(line) != line]
         assert [line for line in lines if "RAY_AUTH_TOKEN=$(" not in line] == [], path
-        assert not re.search(r"https?://(?!docs\.)", text), path
+        assert not re.search(r"https?://(?!docs\.|127\.)", text), path

@@ -53,9 +53,10 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     (ended,) = by_event["run-ended"]
     assert (ended["outcome"], ended["spectra"], ended["quarantined"]) == ("done", summary["spectra"], 1)
 
-    # Refused before any work: the log says so too, under another name.
+    # Refused before any work: the log says so too, behind what it said before, under another name.
     again = whyspec("run", str(copy), *small_options(store, tmp_path / "no-model"), **settings)
     assert again.returncode != 0
+    assert read_log(log)[: len(records)] == records
     last = read_log(log)[-1]
     assert (last["event"], last["outcome"]) == ("run-ended", "failed")
     assert last["run"] != ended["run"]
