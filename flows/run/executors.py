@@ -41,21 +41,21 @@ def started_executor(
             yield serial
         return
     # Imported here: Ray takes half a second that a serial run need not pay.
-    from engine.run.ray_pool import RayPoolExecutor
     from infra.log_output import worker_log
     from infra.ray_cluster import ray_cluster
 
     report(observers, Waiting("start Ray and load the models"))
     asked = settings.model_copy(update={"workers": workers or settings.workers})
-    with (
-        ray_cluster(asked) as resources,
-        RayPoolExecutor(
+    with ray_cluster(asked) as resources:
+        # Not before: it imports Ray, which then reads the variables that the cluster sets for it.
+        from engine.run.ray_pool import RayPoolExecutor
+
+        with RayPoolExecutor(
             recipe,
             resources.workers,
             gpus=1 if resources.gpus else 0,
             ready_seconds=settings.ready_seconds,
             begin_process=worker_log(settings, run),
-        ) as pool,
-    ):
-        report(observers, Waiting(""))
-        yield pool
+        ) as pool:
+            report(observers, Waiting(""))
+            yield pool

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,14 +18,6 @@ from tests.small_run import REPOSITORY, environment, small_options, small_reques
 
 SCRIPT = REPOSITORY / "infra" / "slurm" / "whyspec.sbatch"
 FAKES = Path(__file__).parent / "slurm"
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A directory whose path leaves room for the name of a socket."""
-    path = Path(tempfile.mkdtemp(prefix="why"))
-    yield path
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def slurm(tmp_path: Path, short: Path, *first: Path, **extra: str) -> dict[str, str]:
