@@ -92,7 +92,7 @@ def ray_cluster(settings: Settings) -> Iterator[RayResources]:
 
 
 def _prepare_ray(settings: Settings) -> None:
-    """Set the variables that Ray goes by, unless the user has set them; and import it."""
+    """Set the variables that Ray goes by, unless the user has set them."""
     prepare_environment()
     for name, value in (_QUIET if settings.ray_address else {**_QUIET, **_LOCAL}).items():
         os.environ.setdefault(name, value)
@@ -210,13 +210,14 @@ def _directory() -> Iterator[Path]:
 
     Ray opens it to all users, so it lies in one that is this user's alone.
     """
-    given = os.environ.get("RAY_TMPDIR", tempfile.gettempdir())
-    path = next((made for base in (given, "/tmp") if (made := _new_directory(base))), None)  # noqa: S108
+    given = (os.environ.get("RAY_TMPDIR"), os.environ.get("TMPDIR"), "/tmp")  # noqa: S108
+    bases = [Path(base).absolute() for base in given if base]
+    path = next((made for base in bases if (made := _new_directory(base))), None)
     if path is None:
         raise ConfigurationError(
             "Ray has no directory for its sockets.",
             where="RAY_TMPDIR or TMPDIR",
-            got=given,
+            got=", ".join(map(str, bases)),
             allowed="a directory that can be written, whose path has at most 29 characters",
             remedy="Set RAY_TMPDIR to one, or use `--executor serial`, which needs no Ray.",
             kind=ErrorKind.RAY_DIRECTORY,
@@ -234,7 +235,7 @@ def _directory() -> Iterator[Path]:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _new_directory(base: str) -> Path | None:
+def _new_directory(base: Path) -> Path | None:
     """A new directory below ``base``; None if its path is too long, or it cannot be made."""
     if len(os.fsencode(base)) + len(f"/ws-12345678/{_INNER}") > _LONGEST_DIRECTORY:
         return None

@@ -160,6 +160,13 @@ def test_the_directory_stays_where_ray_failed_and_is_named(
     assert [path for path in left if path not in str(caught.value)] == []
 
 
+def test_the_first_directory_that_can_be_used_is_rays(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/proc")
+    monkeypatch.setenv("TMPDIR", str(short))
+    with module._directory() as directory:
+        assert directory.parents[1] == short
+
+
 def test_without_a_short_directory_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_DIRECTORY", 10)
     with pytest.raises(ConfigurationError) as caught, ray_cluster(Settings()):
