@@ -50,6 +50,16 @@ def windows(text: str | None) -> tuple[int, ...] | None:
     return None if text is None else _integers("--windows", text, "widths in pixels, e.g. 1,4,16,64")
 
 
+def offsets(text: str | None) -> tuple[int, ...] | None:
+    """``0,2,10`` to (0, 2, 10); None if not given.
+
+    Raises
+    ------
+    ConfigurationError : not integers.
+    """
+    return None if text is None else _integers("--offsets", text, "pixels, e.g. 0,2,10")
+
+
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 

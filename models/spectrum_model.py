@@ -16,7 +16,7 @@ from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL
 
 LogProb = Callable[[Tensor], Tensor]
-"""A model as occlusion sees it: spectra (B, N) to minus their score (B,), e.g. the log of a density."""
+"""A model as occlusion sees it: spectra (B, N) to minus their score (B,), in nat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ class SpectrumModel(nn.Module, ABC):
     def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
         """Minus the score, of (B, N) spectra that share one ivar (N,) and one redshift.
 
-        In nat: for a score that is no log of a probability, the log likelihood that it is made from, which
-        orders these spectra as the score does.
+        In nat: of a model whose score is not, the log likelihood that it is made from, which orders these
+        spectra as the score does.
 
         A :class:`models.local.local_score.LocalScore` is occluded at the cost of its seams, any other
         function by full forward passes.

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.explanation import Explanations
+from engine.attribution.method import Units
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import Signature, counted
 from engine.spectra.rows import Rows
@@ -164,6 +165,7 @@ def synthetic_store(
             ),
             grid,
             WINDOWS,
+            Units(),
             np.array(rows.take(np.array(chosen)).keys(), dtype=object),
             data["target_id"][chosen],
         )
@@ -175,8 +177,8 @@ def synthetic_store(
                 maps=np.repeat(explained.combined[part][:, None, :], len(WINDOWS), axis=1),
                 spread=np.ones((block.spectra, len(WINDOWS), grid.size), np.float32),
                 combined=explained.combined[part],
-                log_prob=-score[chosen],
-                baseline_log_prob=np.zeros(block.spectra, np.float32),
+                explained_score=score[chosen],
+                baseline_score=np.zeros(block.spectra, np.float32),
                 peak_wavelength=peak_wavelength[part],
                 peak_rest_wavelength=peak_wavelength[part] / (1 + explained.redshift[part]),
                 peak_scale=np.full(block.spectra, 8, np.int32),

@@ -23,7 +23,7 @@ Floats = NDArray[np.floating]
 class Attribution:
     """What a method finds in one spectrum of N pixels, at S scales.
 
-    Positive lowers the probability: it makes the spectrum odd. All maps are exactly 0 at masked pixels.
+    Positive raises the score: it makes the spectrum odd. All maps are exactly 0 at masked pixels.
 
     Attributes
     ----------
@@ -32,8 +32,8 @@ class Attribution:
     spread : (S, N), standard deviation of the maps over baselines (ddof = 0), not of the mean; 0 for a method
         without baselines.
     combined : (N,), the maps brought together.
-    log_prob_spectrum : ln p of the spectrum as the model was given it.
-    log_prob_baselines : (M,) float64, ln p of the baselines; empty for a method without.
+    score : of the spectrum as the model was given it, in nat.
+    baseline_scores : (M,) float64, of the baselines; empty for a method without.
     baseline : (N,) float32, mean of the baselines; None for a method without.
     shares : (S,), the part of a whole piece's effect that a map gives each of its pixels; None for all of it.
     peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals; -1 if none is good.
@@ -45,21 +45,21 @@ class Attribution:
     maps: Floats
     spread: Floats
     combined: Floats
-    log_prob_spectrum: float
-    log_prob_baselines: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    score: float
+    baseline_scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     baseline: NDArray[np.float32] | None = None
     shares: NDArray[np.float64] | None = None
     peak_pixel: int
     peak_scale: int
 
     @property
-    def log_prob_baseline(self) -> float:
-        """Mean ln p of the baselines; NaN for a method without."""
-        return float(self.log_prob_baselines.mean()) if len(self.log_prob_baselines) else float("nan")
+    def baseline_score(self) -> float:
+        """Mean score of the baselines; NaN for a method without."""
+        return float(self.baseline_scores.mean()) if len(self.baseline_scores) else float("nan")
 
     @property
     def responses(self) -> Floats:
-        """(S,), the largest change of ln p, in nat, that any piece of each scale brings about."""
+        """(S,), the largest rise of the score, in nat, that any piece of each scale brings about."""
         shares = np.ones(len(self.scales)) if self.shares is None else self.shares
         found: Floats = (self.maps / shares[:, None]).max(axis=1)
         return found
@@ -101,22 +101,22 @@ def attribution_of(
 
     Raises
     ------
-    QuarantineError : a map or a log probability is not finite, so this spectrum has no explanation.
+    QuarantineError : a map or a score is not finite, so this spectrum has no explanation.
     """
     good = subject.good.cpu().numpy()
     maps = np.where(good, maps, 0.0)
     added = maps / len(maps) if contributions is None else np.where(good, contributions, 0.0)
     combined = added.sum(axis=0)
-    log_prob = float(subject.log_probs(subject.flux[None])[0])
-    log_probs = np.empty(0) if baselines is None else subject.log_probs(baselines)
+    score = float(subject.scores(subject.flux[None])[0])
+    baseline_scores = np.empty(0) if baselines is None else subject.scores(baselines)
     bad = int((~np.isfinite(maps)).sum())
-    if bad or not np.isfinite(log_prob) or not np.isfinite(log_probs).all():
+    if bad or not np.isfinite(score) or not np.isfinite(baseline_scores).all():
         raise QuarantineError(
             "A spectrum cannot be explained: its attribution is not finite.",
             where="attribution",
-            got=f"{bad} values of the maps not finite; log p of the spectrum {log_prob:g}; "
-            f"{int((~np.isfinite(log_probs)).sum())} of {len(log_probs)} baselines not finite",
-            allowed="finite maps and log probabilities",
+            got=f"{bad} values of the maps not finite; score of the spectrum {score:g}; "
+            f"{int((~np.isfinite(baseline_scores)).sum())} of {len(baseline_scores)} baselines not finite",
+            allowed="finite maps and scores",
             remedy="Quarantine the spectrum; if many fail, the model fails so far from its data.",
             kind=ErrorKind.NON_FINITE_LOG_PROB,
         )
@@ -126,8 +126,8 @@ def attribution_of(
         maps=maps,
         spread=np.zeros_like(maps) if spread is None else np.where(good, spread, 0.0),
         combined=combined,
-        log_prob_spectrum=log_prob,
-        log_prob_baselines=log_probs,
+        score=score,
+        baseline_scores=baseline_scores,
         baseline=None if baselines is None else baselines.mean(dim=0).float().cpu().numpy(),
         peak_pixel=pixel,
         peak_scale=scale,

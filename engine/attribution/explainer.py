@@ -55,8 +55,10 @@ class Explainer:
 
         A spectrum for which the model gives no finite density has NaN throughout, scale 0 and no signature.
         """
-        scales = self._method.scales(self._settings)
-        explanations = Explanations.unexplained(selected, self._model.card.grid, scales, key, target_id)
+        scales, units = self._method.scales(self._settings), self._method.units(self._settings)
+        explanations = Explanations.unexplained(
+            selected, self._model.card.grid, scales, units, key, target_id
+        )
         self.fill(explanations, range(len(selected)))
         return explanations
 

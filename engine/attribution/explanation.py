@@ -6,8 +6,9 @@ unit, meaning and filling. Schema, writer and reader follow from it; a further a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
@@ -15,12 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.method import Units
 from engine.attribution.peak_filter import line_at_peak
 from engine.attribution.signatures import Signature
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.grid import WavelengthGrid
 
 Dimension = Literal["scale", "wavelength"]
+
+UnitOf = str | Callable[[Units], str]
+"""A unit, or what gives it of a method's units."""
 
 MAP_BITS = 10
 """Mantissa bits that stored attribution maps keep: a relative error of at most 2 ** -11."""
@@ -34,7 +39,7 @@ class ExplanationArray:
     ----------
     dtype : NumPy type code, or ``"string"``.
     dims : dimensions after the first, which is the explanation.
-    unit, description : of the values.
+    unit : of the values, or what gives it of a method's units; description : of the values.
     fill : what stands for no explanation, where a block of the store is not full.
     unexplained : what stands for a spectrum that has none (yet); ``fill`` if None.
     keep_bits : mantissa bits kept in the store, None for all.
@@ -43,7 +48,7 @@ class ExplanationArray:
 
     dtype: str
     dims: tuple[Dimension, ...]
-    unit: str
+    unit: UnitOf
     description: str
     fill: object = np.nan
     unexplained: object = None
@@ -61,13 +66,14 @@ def _of(dtype: str, unit: str, description: str, **more: Any) -> dict[str, Expla
     return {"array": ExplanationArray(dtype, (), unit, description, **more)}
 
 
-def _spectrum(description: str, **more: Any) -> dict[str, ExplanationArray]:
-    return {"array": ExplanationArray("float32", ("wavelength",), "1", description, **more)}
+def _spectrum(description: str, unit: UnitOf = "1", **more: Any) -> dict[str, ExplanationArray]:
+    return {"array": ExplanationArray("float32", ("wavelength",), unit, description, **more)}
 
 
 def _map(description: str) -> dict[str, ExplanationArray]:
     dims: tuple[Dimension, ...] = ("scale", "wavelength")
-    return {"array": ExplanationArray("float32", dims, "1", description, keep_bits=MAP_BITS)}
+    unit = attrgetter("maps")
+    return {"array": ExplanationArray("float32", dims, unit, description, keep_bits=MAP_BITS)}
 
 
 _SIGNATURES = {
@@ -84,7 +90,7 @@ class Explanations:
     Attributes
     ----------
     grid : of the spectra.
-    scales : of the maps, in pixels.
+    scales : of the maps, in pixels; units : of the maps.
 
     Raises
     ------
@@ -93,6 +99,7 @@ class Explanations:
 
     grid: WavelengthGrid
     scales: tuple[int, ...]
+    units: Units
     row: NDArray[np.int64] = field(
         metadata=_of("int64", "", "row of the spectrum in spectra/ and scores/; -1 is padding", fill=-1)
     )
@@ -112,19 +119,21 @@ class Explanations:
         metadata=_spectrum("mean of the baselines at the spectrum's redshift")
     )
     maps: NDArray[np.float32] = field(
-        metadata=_map("attribution per window: positive makes the spectrum odd (natural log units)")
+        metadata=_map("attribution per window: rise of the score; positive makes the spectrum odd")
     )
     spread: NDArray[np.float32] = field(metadata=_map("standard deviation of each map over the baselines"))
     combined: NDArray[np.float32] = field(
         metadata=_spectrum(
-            "the windows' maps brought together as the preset says (natural log units)", keep_bits=MAP_BITS
+            "the windows' maps brought together, see the occlusion's combination in the configuration",
+            unit=attrgetter("combined"),
+            keep_bits=MAP_BITS,
         )
     )
-    log_prob: NDArray[np.float32] = field(
-        metadata=_of("float32", "1", "natural log of the spectrum's probability density")
+    explained_score: NDArray[np.float32] = field(
+        metadata=_of("float32", "nat", "score that is explained, the higher the odder")
     )
-    baseline_log_prob: NDArray[np.float32] = field(
-        metadata=_of("float32", "1", "mean of the baselines' log_prob")
+    baseline_score: NDArray[np.float32] = field(
+        metadata=_of("float32", "nat", "mean of the baselines' scores")
     )
     peak_wavelength: NDArray[np.float64] = field(
         metadata=_of("float64", "Angstrom", "observed wavelength where combined is largest")
@@ -157,6 +166,7 @@ class Explanations:
         selected: SelectedSpectra,
         grid: WavelengthGrid,
         scales: Sequence[int],
+        units: Units,
         key: NDArray[Any] | None = None,
         target_id: NDArray[np.int64] | None = None,
     ) -> Self:
@@ -165,7 +175,7 @@ class Explanations:
         Parameters
         ----------
         selected : the spectra as scored.
-        scales : of the maps to come.
+        scales, units : of the maps to come.
         key, target_id : (n,); None where they are not known.
         """
         known = {each.name: getattr(selected, each.name) for each in fields(selected)}
@@ -174,15 +184,15 @@ class Explanations:
         empty = {
             name: array.empty(len(selected), sizes) for name, array in ARRAYS.items() if name not in known
         }
-        return cls(grid=grid, scales=tuple(scales), **known, **empty)
+        return cls(grid=grid, scales=tuple(scales), units=units, **known, **empty)
 
     def fill(self, index: int, found: Attribution, signatures: Signature) -> None:
         """Put in what a method found in the spectrum at ``index``."""
         self.maps[index], self.spread[index], self.combined[index] = found.maps, found.spread, found.combined
         if found.baseline is not None:
             self.baseline[index] = found.baseline
-        self.log_prob[index] = found.log_prob_spectrum
-        self.baseline_log_prob[index] = found.log_prob_baseline
+        self.explained_score[index] = found.score
+        self.baseline_score[index] = found.baseline_score
         if found.peak_pixel >= 0:
             peak = self.grid.wavelength()[found.peak_pixel]
             self.peak_wavelength[index], self.peak_scale[index] = peak, found.peak_scale
@@ -192,7 +202,7 @@ class Explanations:
     def one(self, index: int) -> Explanation:
         """The explanation at ``index``."""
         values = {name: getattr(self, name)[index] for name in ARRAYS}
-        return Explanation.of(self.grid, self.scales, values)
+        return Explanation.of(self.grid, self.scales, self.units, values)
 
 
 ARRAYS: Mapping[str, ExplanationArray] = MappingProxyType(
@@ -212,6 +222,7 @@ class Explanation:
 
     grid: WavelengthGrid
     scales: tuple[int, ...]
+    units: Units
     row: int
     key: str
     target_id: int
@@ -223,8 +234,8 @@ class Explanation:
     maps: NDArray[np.floating]
     spread: NDArray[np.floating]
     combined: NDArray[np.floating]
-    log_prob: float
-    baseline_log_prob: float
+    explained_score: float
+    baseline_score: float
     peak_wavelength: float
     peak_rest_wavelength: float
     peak_scale: int
@@ -234,13 +245,15 @@ class Explanation:
         _refuse_other_shapes(self, ())
 
     @classmethod
-    def of(cls, grid: WavelengthGrid, scales: tuple[int, ...], values: Mapping[str, Any]) -> Self:
+    def of(
+        cls, grid: WavelengthGrid, scales: tuple[int, ...], units: Units, values: Mapping[str, Any]
+    ) -> Self:
         """From the values of :data:`ARRAYS` by name, as NumPy or Zarr gives them for one row."""
         arrays = {name: np.asarray(value) for name, value in values.items()}
         plain: dict[str, Any] = {
             name: value if value.ndim else value.item() for name, value in arrays.items()
         }
-        return cls(grid=grid, scales=scales, **plain)
+        return cls(grid=grid, scales=scales, units=units, **plain)
 
     @property
     def wavelength(self) -> NDArray[np.float64]:

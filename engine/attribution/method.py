@@ -82,12 +82,33 @@ class MethodSettings:
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.to_dict().items())
 
 
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Units of an attribution's values.
+
+    ``nat`` is the unit of a score; positive raises it. ``sigma`` counts standard deviations.
+
+    Attributes
+    ----------
+    maps : of the maps of single scales and their spread.
+    combined : of the combined map.
+    """
+
+    maps: str = "nat"
+    combined: str = "nat"
+
+
 S = TypeVar("S", bound=MethodSettings)
 A = TypeVar("A", bound=Attribution, covariant=True)
 
 
 def _accept(settings: MethodSettings, card: ModelCard, calibration_size: int) -> None:
     """Any model will do."""
+
+
+def _nat(_settings: MethodSettings) -> Units:
+    """What changes of the score are in."""
+    return Units()
 
 
 @dataclass(frozen=True)
@@ -103,6 +124,7 @@ class AttributionMethod(Generic[S, A]):
     scales : of its maps under these settings, in pixels, increasing.
     passes : forward passes that one explanation of so many pixels stands for, without masks and short cuts; a
         gradient counts as :data:`GRADIENT_PASSES`.
+    units : of its maps under these settings.
     refuse : raises ConfigurationError for settings that do not suit a model, before any work: by its card and
         the number of its calibration spectra.
     """
@@ -113,6 +135,7 @@ class AttributionMethod(Generic[S, A]):
     attribute: Callable[[Subject, S], A]
     scales: Callable[[S], tuple[int, ...]]
     passes: Callable[[S, int], int]
+    units: Callable[[S], Units] = _nat
     refuse: Callable[[S, ModelCard, int], None] = _accept
 
     @property

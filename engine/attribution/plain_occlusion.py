@@ -10,7 +10,7 @@ import numpy as np
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.baselines import drawn_calibration
 from engine.attribution.method import AttributionMethod, MethodSettings
-from engine.attribution.occlusion.combine import PRESETS, scale_map
+from engine.attribution.occlusion.combine import scale_map
 from engine.attribution.occlusion.method import forward_passes
 from engine.attribution.occlusion.settings import (
     DEFAULT_WINDOWS,
@@ -35,7 +35,7 @@ class PlainOcclusionSettings(MethodSettings):
     ----------
     replacement : what takes a window's place: zero, the spectrum's mean flux, or the mean of the baselines.
     windows : widths in pixels, strictly increasing; they are laid as
-        :func:`engine.attribution.occlusion.windows.spaced_scales` does.
+        :func:`engine.attribution.occlusion.windows.sparse_scales` does.
     baselines, seed : number of calibration spectra drawn for the mean baseline, and what draws them.
 
     Raises
@@ -63,10 +63,10 @@ def attribute(subject: Subject, settings: PlainOcclusionSettings) -> Attribution
     # into the spectrum.
     replacement = _replacement(subject, settings).to(subject.flux.dtype)
     turned = replace(subject, flux=replacement.where(subject.good, subject.flux))
-    occlusion = OcclusionSettings("nearest", settings.windows, baselines=1)
+    occlusion = _as_occlusion(settings)
     effects = effects_into(turned, subject.flux[None], occlusion)
     pairs = zip(effects.scales, effects.differences, strict=True)
-    maps = np.stack([-scale_map(PRESETS["paper"], scale, part)[0] for scale, part in pairs])
+    maps = np.stack([-scale_map(occlusion.spacing, scale, part)[0] for scale, part in pairs])
     return attribution_of(subject, settings.windows, maps)
 
 
@@ -80,8 +80,13 @@ def _replacement(subject: Subject, settings: PlainOcclusionSettings) -> Tensor:
     return subject.decoder.baselines(chosen).mean(dim=0)
 
 
+def _as_occlusion(settings: PlainOcclusionSettings) -> OcclusionSettings:
+    """The windows, for one spectrum into which they are pasted."""
+    return OcclusionSettings(windows=settings.windows, baselines=1)
+
+
 def _passes(settings: PlainOcclusionSettings, pixels: int) -> int:
-    return forward_passes(OcclusionSettings("nearest", settings.windows, baselines=1), pixels)
+    return forward_passes(_as_occlusion(settings), pixels)
 
 
 PLAIN_OCCLUSION = AttributionMethod(

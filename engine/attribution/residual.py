@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
-from engine.attribution.method import AttributionMethod, MethodSettings
-from engine.attribution.occlusion.combine import strongest
+from engine.attribution.method import AttributionMethod, MethodSettings, Units
 from engine.attribution.occlusion.settings import DEFAULT_WINDOWS, check_windows
 
 if TYPE_CHECKING:
@@ -47,8 +46,15 @@ def attribute(subject: Subject, settings: ResidualSettings) -> Attribution:
     ivar = subject.ivar.cpu().numpy()
     residual = (subject.flux.double() - subject.reconstruction).cpu().numpy()
     maps = np.stack([_significance(residual, ivar, width) for width in settings.windows])
-    good = subject.good.cpu().numpy()
-    return attribution_of(subject, settings.windows, maps, contributions=strongest(maps, maps, good))
+    return attribution_of(subject, settings.windows, maps, contributions=_strongest(maps))
+
+
+def _strongest(maps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """At each pixel the largest value alone, (W, N); the narrowest of equals."""
+    alone = np.zeros_like(maps)
+    place = maps.argmax(axis=0)[None]
+    np.put_along_axis(alone, place, np.take_along_axis(maps, place, axis=0), axis=0)
+    return alone
 
 
 def _significance(
@@ -59,7 +65,7 @@ def _significance(
 
 
 def _windowed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Sums over the windows that :func:`engine.attribution.occlusion.windows.centred_scales` lays."""
+    """Sums over the windows that :func:`engine.attribution.occlusion.windows.dense_scales` lays."""
     before = np.concatenate(([0.0], np.cumsum(values)))
     start = np.arange(len(values)) - width // 2
     stop = np.minimum(start + width, len(values))
@@ -73,5 +79,6 @@ RESIDUAL = AttributionMethod(
     reference="docs/evaluation.md",
     attribute=attribute,
     scales=lambda settings: settings.windows,
+    units=lambda _settings: Units("sigma", "sigma"),
     passes=lambda _settings, _pixels: 1,
 )

@@ -28,8 +28,8 @@ EDGE_PIXELS, WIDEST_EDGE = 8, 64
 windows are clipped over a tenth of the spectrum, which is no edge any more."""
 
 RESPONSE_SHARE, LEAST_RESPONSE = 0.1, 0.5
-"""Some piece must bring about at least this share of what is to be explained, ln p of the baselines less
-that of the spectrum, and at least so many nat, less than which one baseline differs from another."""
+"""Some piece must bring about at least this share of what is to be explained, the spectrum's score less
+that of the baselines, and at least so many nat, less than which one baseline differs from another."""
 
 RESPONDING = 0.25
 """Scales whose response is at least this share of the largest of all have a say on agreement."""
@@ -59,7 +59,7 @@ class Measures:
     edge : pixels from the peak to the nearest end of what spectrum and baselines cover; infinite where no
         attribution is positive.
     scale : at the peak in pixels, 0 where there is no peak.
-    excess : what is to be explained, ln p of the baselines less that of the spectrum, in nat; NaN without.
+    excess : what is to be explained, the spectrum's score less the baselines', in nat; NaN without.
     response : the largest at any scale, in nat.
     agreement : largest mean over spread where a responding scale's map is at least half its largest;
         infinite where no scale responds.
@@ -133,7 +133,7 @@ class SignatureCriteria:
             core=_share(core, good),
             edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
             scale=scale,
-            excess=attribution.log_prob_baseline - attribution.log_prob_spectrum,
+            excess=attribution.score - attribution.baseline_score,
             response=float(responses.max(initial=0.0)),
             agreement=_agreement(attribution, good),
             masked=_carried(combined, core, masked, peak),

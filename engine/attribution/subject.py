@@ -66,10 +66,10 @@ class Subject:
         with torch.no_grad():
             return self.decoder.reconstructions(self.flux.double()[None])[0]
 
-    def log_probs(self, spectra: Tensor) -> NDArray[np.float64]:
-        """Ln p of ``spectra`` (B, N) of any floating type, (B,)."""
+    def scores(self, spectra: Tensor) -> NDArray[np.float64]:
+        """Of ``spectra`` (B, N) of any floating type, (B,)."""
         with torch.no_grad():
-            found: NDArray[np.float64] = self.log_prob(spectra.double()).double().cpu().numpy()
+            found: NDArray[np.float64] = -self.log_prob(spectra.double()).double().cpu().numpy()
         return found
 
     def gradient(self, spectra: Tensor) -> Tensor:

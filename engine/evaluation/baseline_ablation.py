@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.attribution.occlusion.attribution import WindowEffects, combined
+from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
+from engine.attribution.occlusion.settings import CombinationName
 from engine.attribution.subject import Subject, subject_of
-from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explained_injections import ExplanationSettings
 from engine.evaluation.explanation_summary import Estimate, mean, share
@@ -68,7 +69,7 @@ def ablate_baselines(
     clean: CleanSpectra,
     settings: ExplanationSettings,
     numbers: tuple[int, ...] = (5, 10, 20, 64),
-    combinations: tuple[str, ...] = tuple(COMBINATIONS),
+    combinations: tuple[CombinationName, ...] = tuple(COMBINATIONS),
     progress: Callable[[int, int], None] = lambda *_: None,
 ) -> list[BaselineAblation]:
     """Explain injected spectra into baselines of every source, as many as ``numbers`` say.
@@ -97,12 +98,12 @@ def ablate_baselines(
     occlusion = replace(settings.occlusion, baselines=most)
     observed = np.arange(len(clean) - most, len(clean))
     sources: Mapping[str, Callable[[Subject], Tensor]] = {
-        "decoded": lambda subject: baselines_of(subject, "drawn", occlusion),
+        "decoded": lambda subject: baselines_of(subject, "random", occlusion),
         "nearest": lambda subject: baselines_of(subject, "nearest", occlusion),
         "observed": lambda subject: observed_baselines(subject, clean.normalised, observed, model.card.grid),
     }
     carriers = np.arange(len(clean) - most)
-    found: dict[tuple[str, int, str], list[tuple[Localisation, float]]] = {}
+    found: dict[tuple[str, int, CombinationName], list[tuple[Localisation, float]]] = {}
     wavelength = model.card.grid.wavelength()
     injected = [clean.inject(kind, settings.strengths[-1], carriers) for kind in clean.kinds]
     if settings.sampling == "detected":
@@ -136,13 +137,14 @@ def ablate_baselines(
     ]
 
 
-def _one(effects: WindowEffects, number: int, name: str, place: InjectedPlace) -> tuple[Localisation, float]:
+def _one(
+    effects: WindowEffects, number: int, name: CombinationName, place: InjectedPlace
+) -> tuple[Localisation, float]:
     """The map from the first baselines, and its correlation with that from as many others."""
-    preset = COMBINATIONS[name]
-    first = combined(effects.of_baselines(slice(0, number)), preset).combined
-    if 2 * number > len(effects.log_prob_baselines):
+    first = combined(effects.of_baselines(slice(0, number)), name).combined
+    if 2 * number > len(effects.baseline_scores):
         return localise(first, place), float("nan")
-    second = combined(effects.of_baselines(slice(number, 2 * number)), preset).combined
+    second = combined(effects.of_baselines(slice(number, 2 * number)), name).combined
     return localise(first, place), _correlation(first[place.good], second[place.good])
 
 

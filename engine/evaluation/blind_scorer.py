@@ -9,8 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.occlusion.attribution import WindowEffects
-from engine.attribution.occlusion.combine import PRESETS, scale_map
-from engine.attribution.occlusion.settings import PresetName
+from engine.attribution.occlusion.combine import scale_map
 from engine.attribution.subject import Subject
 from models.errors import BugError, ErrorKind
 from models.spectrum_model import SpectrumModel
@@ -26,7 +25,7 @@ def blind_subject(model: SpectrumModel, subject: Subject, unseen: NDArray[np.boo
         return replace(subject, log_prob=model.conditioned(ivar, subject.redshift))
 
 
-def unseen_windows(effects: WindowEffects, preset: PresetName, unseen: NDArray[np.bool_]) -> int:
+def unseen_windows(effects: WindowEffects, unseen: NDArray[np.bool_]) -> int:
     """How many windows paste nothing that a blind scorer sees; the attribution of each must be exactly 0.
 
     Raises
@@ -38,7 +37,7 @@ def unseen_windows(effects: WindowEffects, preset: PresetName, unseen: NDArray[n
     for scale, differences in zip(effects.scales, effects.differences, strict=True):
         inside = seen[scale.stop] == seen[scale.start]
         checked += int(inside.sum())
-        typical, spread = scale_map(PRESETS[preset], scale, differences)
+        typical, spread = scale_map(effects.settings.spacing, scale, differences)
         pixels = (scale.of_pixel >= 0) & inside[scale.of_pixel]
         largest = max(np.abs(typical[pixels]).max(initial=0.0), np.abs(spread[pixels]).max(initial=0.0))
         if largest > 0.0:

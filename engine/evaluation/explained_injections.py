@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
@@ -21,16 +21,21 @@ from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import method_of
 from engine.attribution.occlusion.attribution import OcclusionAttribution, WindowEffects, combined
-from engine.attribution.occlusion.combine import PRESETS, BaselineSource, Preset
+from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
 from engine.attribution.occlusion.method import OCCLUSION
-from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from engine.attribution.occlusion.settings import (
+    BaselineSource,
+    CombinationName,
+    OcclusionSettings,
+    PresetName,
+    of_preset,
+)
 from engine.attribution.plain_occlusion import PlainOcclusionSettings, Replacement
 from engine.attribution.residual import ResidualSettings
 from engine.attribution.signature_criteria import SignatureCriteria
 from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
-from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS, NormalResponse
 from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explanation_results import ExplainedInjection, ExplanationResults, MethodCost
 from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra
@@ -42,11 +47,11 @@ from models.spectrum_model import SpectrumModel
 
 Floats = NDArray[np.floating]
 
-PUBLISHED = "1/sigma^2"
+PUBLISHED: CombinationName = "inverse-variance"
 NEAREST = "nearest: "
 """What begins the names of maps whose baselines are not drawn, but those most like the spectrum."""
 TILED: PresetName = "reference-code"
-_PREFIX: dict[BaselineSource, str] = {"drawn": "", "nearest": NEAREST}
+_PREFIX: dict[BaselineSource, str] = {"random": "", "nearest": NEAREST}
 _TIMED = 16
 
 
@@ -59,9 +64,8 @@ class ExplanationSettings:
     spectra : drawn of each kind and strength; as many again may come if too few of the drawn are detected.
     strengths : of the anomalies in sigma.
     threshold : tail probability at or below which a spectrum counts as detected.
-    normal : clean spectra explained to know what windows do in them.
     occlusion : of inverse multiscale occlusion, and widths for every method that has any. All combinations
-        over windows are made from the effects of windows as its preset lays them.
+        over windows are made from the effects of windows as it lays them.
     memory_bytes : what the occlusion of one spectrum may take.
     sampling : ``drawn``, whatever the model gives them; or ``detected``, only those that it detects.
     """
@@ -69,19 +73,17 @@ class ExplanationSettings:
     spectra: int = 6
     strengths: tuple[float, ...] = (10.0, 20.0, 40.0)
     threshold: float = 0.01
-    normal: int = 12
     occlusion: OcclusionSettings = field(default_factory=OcclusionSettings)
     memory_bytes: int = DEFAULT_MEMORY
     sampling: Literal["drawn", "detected"] = "drawn"
 
     def __post_init__(self) -> None:
-        positive = min(self.spectra, self.normal) >= 1
-        if not positive or not self.strengths or self.occlusion.preset == TILED:
+        if self.spectra < 1 or not self.strengths or self.occlusion.spacing == "tiled":
             raise ConfigurationError(
                 "Settings of an evaluation of explanations are out of range.",
                 where="explanation settings",
                 got=self,
-                allowed="spectra and normal from 1, strengths, windows that overlap",
+                allowed="spectra from 1, strengths, windows that overlap",
                 remedy="Correct them.",
                 kind=ErrorKind.EXPLANATION_SETTINGS,
             )
@@ -98,33 +100,21 @@ def evaluate_explanations(
     Parameters
     ----------
     model : the scoring model; it is copied in float64, as explaining does.
-    clean : spectra with the anomalies that can be injected. The last ``settings.normal`` serve as normal
-        ones, the others carry anomalies, so that no spectrum is both.
+    clean : spectra with the anomalies that can be injected.
     progress : called with spectra done and in all.
 
     Raises
     ------
-    ConfigurationError : there are no clean spectra beside the normal ones.
     BugError : an explanation blames pixels that a blind scorer does not see.
     """
-    carriers = np.arange(len(clean) - settings.normal)
-    if not len(carriers):
-        raise ConfigurationError(
-            "There are too few clean spectra to explain.",
-            where="explanation settings",
-            got=f"{len(clean)} spectra",
-            allowed=f"more than the {settings.normal} that serve as normal ones",
-            remedy="Simulate more.",
-            kind=ErrorKind.EXPLANATION_SETTINGS,
-        )
     evaluation = _Evaluation(copy.deepcopy(model).double(), settings)
     samples = [
         each
         for kind in clean.kinds
         for strength in settings.strengths
-        if len((each := evaluation.sample(clean, kind, strength, carriers)).injected)
+        if len((each := evaluation.sample(clean, kind, strength)).injected)
     ]
-    total = settings.normal + sum(len(each.injected) for each in samples)
+    total = sum(len(each.injected) for each in samples)
     done = 0
 
     def step() -> None:
@@ -132,7 +122,6 @@ def evaluate_explanations(
         done += 1
         progress(done, total)
 
-    evaluation.learn_normal(clean, step)
     spectra = [spectrum for sample in samples for spectrum in evaluation.explain(sample, step)]
     return ExplanationResults(
         model=model.card.name,
@@ -188,19 +177,18 @@ class _Explained:
 
 
 class _Evaluation:
-    """A model in float64, the normal response, and the seconds that methods took."""
+    """A model in float64, and the seconds that methods took."""
 
     def __init__(self, model: SpectrumModel, settings: ExplanationSettings) -> None:
         self._model = model
         self._settings = settings
         self._wavelength = model.card.grid.wavelength()
         self._criteria = SignatureCriteria(model.card)
-        self._combinations: dict[str, Preset] = dict(COMBINATIONS)
         self._seconds: dict[str, list[float]] = {}
         occlusion = settings.occlusion
         windows, baselines, seed = occlusion.windows, occlusion.baselines, occlusion.seed
         paths = IntegratedGradientsSettings(baselines, seed)
-        self._tiled = replace(occlusion, preset=TILED)
+        self._tiled = of_preset(TILED, windows=windows, baselines=baselines, seed=seed)
         self._signed = (
             _Compared("gradient x input", "gradient x input", GradientSettings()),
             _Compared("integrated gradients", "integrated gradients", paths),
@@ -218,29 +206,15 @@ class _Evaluation:
         )
         self.unseen = 0
 
-    def sample(
-        self, clean: CleanSpectra, kind: AnomalyKind, strength: float, carriers: NDArray[np.int64]
-    ) -> _Sample:
+    def sample(self, clean: CleanSpectra, kind: AnomalyKind, strength: float) -> _Sample:
         """The first spectra if these are asked for, and detected ones until as many of these are there."""
         wanted = self._settings.spectra
-        injected = clean.inject(kind, strength, carriers)
+        injected = clean.inject(kind, strength)
         tail = tail_probabilities(self._model, injected)
         drawn = np.arange(len(injected)) < (wanted if self._settings.sampling == "drawn" else 0)
         detected = tail <= self._settings.threshold
         chosen = drawn | (detected & (np.cumsum(detected) <= wanted))
         return _Sample(injected.take(chosen), tail[chosen], drawn[chosen])
-
-    def learn_normal(self, clean: CleanSpectra, step: Callable[[], None]) -> None:
-        """Explain the last of the clean spectra."""
-        effects = []
-        spectra = clean.normalised
-        for row in range(len(clean) - self._settings.normal, len(clean)):
-            redshift = float(spectra.rows["redshift"][row])
-            effects.append(
-                self._effects(self._subject(spectra.flux[row], spectra.ivar[row], redshift), "drawn")
-            )
-            step()
-        self._combinations[AGAINST_NORMAL] = NormalResponse.of(effects).combination()
 
     def explain(self, sample: _Sample, step: Callable[[], None]) -> Iterator[ExplainedInjection]:
         """Explain the spectra of one kind and strength, and see what each method points at."""
@@ -299,19 +273,16 @@ class _Evaluation:
         occlusion = self._settings.occlusion
         maps: dict[str, Floats] = {}
         window: dict[str, int] = {}
-        own = PRESETS[occlusion.preset].baselines
+        own = occlusion.baseline_source
         with self._timed(f"{_PREFIX[own]}occlusion"):
             run = OCCLUSION.attribute(subject, occlusion)
         by_window: dict[str, Floats] = {}
         for source, prefix in _PREFIX.items():
             effects = run.window_effects if source == own else self._timed_effects(subject, source)
-            for name, preset in self._combinations.items():
-                # What windows do in normal spectra was learnt with baselines drawn at random.
-                if prefix and name == AGAINST_NORMAL:
-                    continue
-                found = combined(effects, preset)
+            for name in COMBINATIONS:
+                found = combined(effects, name)
                 maps[prefix + name], window[prefix + name] = found.combined, found.peak_scale
-            by_window |= _by_scale(f"{prefix}window", combined(effects, COMBINATIONS[PUBLISHED]))
+            by_window |= _by_scale(f"{prefix}window", combined(effects, PUBLISHED))
         tiled = self._attribution(_Compared(TILED, TILED, self._tiled), subject)
         maps |= {**by_window, TILED: tiled.combined}
         window[TILED] = tiled.peak_scale
@@ -329,18 +300,15 @@ class _Evaluation:
     def _check_blind(self, subject: Subject, unseen: NDArray[np.bool_]) -> None:
         blind = blind_subject(self._model, subject, unseen)
         effects = OCCLUSION.attribute(blind, self._tiled).window_effects
-        self.unseen += unseen_windows(effects, TILED, unseen)
+        self.unseen += unseen_windows(effects, unseen)
 
     def _subject(self, flux: NDArray[np.float32], ivar: NDArray[np.float32], redshift: float) -> Subject:
         return subject_of(self._model, flux, ivar, redshift, memory_bytes=self._settings.memory_bytes)
 
-    def _effects(self, subject: Subject, source: BaselineSource) -> WindowEffects:
-        occlusion = self._settings.occlusion
-        return effects_into(subject, baselines_of(subject, source, occlusion), occlusion)
-
     def _timed_effects(self, subject: Subject, source: BaselineSource) -> WindowEffects:
+        occlusion = self._settings.occlusion
         with self._timed(f"{_PREFIX[source]}occlusion"):
-            return self._effects(subject, source)
+            return effects_into(subject, baselines_of(subject, source, occlusion), occlusion)
 
     @contextmanager
     def _timed(self, name: str) -> Iterator[None]:

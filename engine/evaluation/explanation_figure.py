@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from engine.evaluation.explained_injections import NEAREST
+from engine.evaluation.explained_injections import NEAREST, PUBLISHED
 from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import chance, share, summaries
 from engine.evaluation.two_oddities import TwoOddities
@@ -18,8 +18,8 @@ from engine.figures.palette import BASELINE, CLUSTERS, INK, MARK, MUTED, ODD, RA
 
 _COLUMNS = 3
 _SHOWN = (
-    ("1/sigma^2", "IMO as published"),
-    ("nearest: 1/sigma^2", "IMO, nearest baselines"),
+    ("inverse-variance", "IMO as published"),
+    ("nearest: inverse-variance", "IMO, nearest baselines"),
     ("nearest: mean", "IMO, nearest baselines, plain mean"),
     ("residual", "residual, best width"),
     ("gradient x input", "gradient × input"),
@@ -71,7 +71,7 @@ def two_oddities_figure(found: TwoOddities, combination: str) -> Figure:
         (f"window {width}", each, BASELINE) for width, each in zip(found.windows.tolist(), maps, strict=True)
     ]
     rows += [
-        (f"combined:\n{name}", found.others[name], ODD) for name in dict.fromkeys(("1/sigma^2", combination))
+        (f"combined:\n{name}", found.others[name], ODD) for name in dict.fromkeys((PUBLISHED, combination))
     ]
     others = ("gradient x input", "occlusion by zero", "occlusion by mean baseline")
     rows += [(name.replace(" by ", "\nby "), found.others[name], MARK) for name in others]

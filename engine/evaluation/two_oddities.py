@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT, GradientSettings
 from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.occlusion.attribution import combined
+from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import BaselineSource, OcclusionSettings
 from engine.attribution.plain_occlusion import PLAIN_OCCLUSION, PlainOcclusionSettings
 from engine.attribution.subject import Subject, subject_of
-from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explained_injections import NEAREST, PUBLISHED
 from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra
@@ -36,6 +36,7 @@ from models.spectrum_model import SpectrumModel
 LINE, STEP = AnomalyKind.DOUBLE_PEAKED_LINES, AnomalyKind.ARM_STEP
 PLAIN = 16
 """Window of plain occlusion in the published comparison, pixels."""
+_SOURCES: tuple[BaselineSource, ...] = ("random", "nearest")
 _MOST_MOVED = 0.05
 """Relative change of the flux outside of the step, through the normalisation."""
 
@@ -122,17 +123,16 @@ def two_oddities(
     subject = subject_of(model, flux, ivar, redshift, memory_bytes=memory_bytes)
     settings = settings or OcclusionSettings()
     drawn, near = (
-        effects_into(subject, baselines_of(subject, source, settings), settings)
-        for source in ("drawn", "nearest")
+        effects_into(subject, baselines_of(subject, source, settings), settings) for source in _SOURCES
     )
     others: dict[str, NDArray[np.floating]] = {}
     for prefix, effects in (("", drawn), (NEAREST, near)):
-        others |= {prefix + name: combined(effects, preset).combined for name, preset in COMBINATIONS.items()}
+        others |= {prefix + name: combined(effects, name).combined for name in COMBINATIONS}
     others["gradient x input"] = GRADIENT_TIMES_INPUT.attribute(subject, GradientSettings()).combined
     for replacement in ("zero", "mean baseline"):
         plain = PlainOcclusionSettings(replacement, (PLAIN,), settings.baselines, settings.seed)
         others[f"occlusion by {replacement}"] = PLAIN_OCCLUSION.attribute(subject, plain).maps[0]
-    published = combined(drawn, COMBINATIONS[PUBLISHED])
+    published = combined(drawn, PUBLISHED)
     step = clean.inject(STEP, step_strength, np.array([row])).injected[0]
     line = clean.inject(LINE, line_strength, np.array([row])).injected[0] & ~step
     return TwoOddities(
@@ -146,7 +146,7 @@ def two_oddities(
         tail_probability=_tail(model, subject, clean.normalised.rows["snr"][[row]]),
         windows=published.scales,
         maps=published.maps,
-        near_maps=combined(near, COMBINATIONS[PUBLISHED]).maps,
+        near_maps=combined(near, PUBLISHED).maps,
         others=others,
     )
 

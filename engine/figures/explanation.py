@@ -70,7 +70,7 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure
     combined.set_xlabel("observed wavelength (Å, vacuum)")
 
     colours = figure.colorbar(image, cax=bar)
-    colours.set_label("Δ ln p (nat)", fontsize=9, color=INK)
+    colours.set_label(f"rise of the score ({_unit(explanation.units.maps)})", fontsize=9, color=INK)
     ticks = _bar_ticks(norm)
     colours.set_ticks(ticks, labels=[f"{tick:g}".replace("-", "−") for tick in ticks])
     colours.ax.minorticks_off()
@@ -264,7 +264,7 @@ def _draw_combined(axes: Axes, explanation: Explanation, wavelength: NDArray[np.
     room = (top - bottom) or 1.0
     axes.set_ylim(bottom - 0.08 * room, top + 0.35 * room)
     axes.yaxis.set_major_locator(MaxNLocator(3))
-    axes.set_ylabel("combined\nΔ ln p (nat)")
+    axes.set_ylabel(f"combined\n({_unit(explanation.units.combined)})")
     _shade_masked(axes, wavelength, explanation.ivar > 0)
     peak = explanation.peak_wavelength
     if math.isfinite(peak) and top > 0.0:
@@ -283,6 +283,10 @@ def _draw_combined(axes: Axes, explanation: Explanation, wavelength: NDArray[np.
             bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8},
         )
         axes.plot([peak], [top + 0.06 * room], marker="v", color=INK, markersize=4.5)
+
+
+def _unit(name: str) -> str:
+    return name.replace("sigma", "σ")
 
 
 def _peak_place(explanation: Explanation) -> str:

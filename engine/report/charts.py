@@ -30,7 +30,7 @@ _WIDE = (6.6, 4.0)
 _MANY = 4000
 _BINS = 70
 _DECADES = 3.5
-_SCORE = "score  (−ln p, nat)"
+_SCORE = "score"
 
 
 def score_histogram(score: NDArray[np.floating], outlier: NDArray[np.bool_], threshold: float) -> Figure:

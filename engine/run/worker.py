@@ -178,7 +178,7 @@ class BlockWorker:
         with self._computing:
             for number, explainer in enumerate(self._explainers):
                 explainer.fill(explanations, np.flatnonzero(explanations.model == number).tolist())
-        unexplained = int(np.isnan(explanations.log_prob).sum())
+        unexplained = int(np.isnan(explanations.explained_score).sum())
         statuses = Counter(
             {
                 RowStatus.SCORED.label: len(explanations) - unexplained,

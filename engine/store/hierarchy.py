@@ -26,6 +26,7 @@ exactly one object.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -168,9 +169,13 @@ def _compressors(itemsize: int) -> tuple[BytesBytesCodec, ...]:
 
 
 def _attributes(spec: ArraySpec, configuration: RunConfiguration) -> dict[str, Any]:
-    attributes: dict[str, object] = {"long_name": spec.description}
-    if spec.unit:
-        attributes["units"] = spec.unit
+    unit = spec.unit_in(configuration)
+    # Readers of units know neither nat nor sigma: to them both are plain numbers, and words name them.
+    readable = re.sub("nat|sigma", "1", unit)
+    named = "" if readable == unit else f", in {unit}"
+    attributes: dict[str, object] = {"long_name": spec.description + named}
+    if unit:
+        attributes["units"] = readable
     if spec.keep_bits is not None:
         attributes["mantissa_bits"] = spec.keep_bits
         attributes["relative_error"] = 2.0 ** -(spec.keep_bits + 1)

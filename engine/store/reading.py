@@ -20,7 +20,7 @@ from engine.store.ledger import Ledger, result_path
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
-from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of
+from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of, units_of
 from engine.store.stored_arrays import REMEDY, StoredArray, array_damaged, open_array
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
@@ -165,7 +165,9 @@ class StoreView:
                 kind=ErrorKind.NO_OUTLIER,
             )
         values = {name: self._array(spec.path, number + 1)[number] for name, spec in EXPLANATIONS.items()}
-        return Explanation.of(self.configuration.grid, scales_of(self.configuration), values)
+        return Explanation.of(
+            self.configuration.grid, scales_of(self.configuration), units_of(self.configuration), values
+        )
 
     def read(self, path: str) -> NDArray[Any]:
         """The committed, non-padding part of an array, e.g. ``"scores/latents"``; all in memory.

@@ -10,14 +10,15 @@ from typing import Literal, get_args
 import numpy as np
 
 from engine.attribution.explanation import ARRAYS as EXPLANATION_ARRAYS
-from engine.attribution.explanation import ExplanationArray
+from engine.attribution.explanation import ExplanationArray, UnitOf
+from engine.attribution.method import Units
 from engine.attribution.methods import method_of
 from engine.spectra.rows import COLUMNS, Column
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -35,7 +36,7 @@ class ArraySpec:
     fill : what unwritten and padding elements hold.
     inner : most elements of an inner chunk along each dimension, 0 for all of the shard's. A shard
         is one block; a reader of a few rows decodes inner chunks only.
-    unit, description : for the array's attributes.
+    unit, description : for the array's attributes; the unit is a text, or what gives it of a method's units.
     keep_bits : mantissa bits kept, ``None`` for all.
     attributes : further attributes.
     """
@@ -46,7 +47,7 @@ class ArraySpec:
     dims: tuple[str, ...]
     fill: object
     inner: tuple[int, ...]
-    unit: str
+    unit: UnitOf
     description: str
     keep_bits: int | None = None
     attributes: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -70,6 +71,10 @@ class ArraySpec:
         sizes = dimension_sizes(configuration)
         return tuple(sizes[name] for name in self.dims)
 
+    def unit_in(self, configuration: RunConfiguration) -> str:
+        """The values' unit in a store of this configuration; empty for what has none."""
+        return self.unit if isinstance(self.unit, str) else self.unit(units_of(configuration))
+
     def chunk_shape(self, configuration: RunConfiguration) -> tuple[int, ...]:
         """Shape of the inner chunks: the largest divisors of the shard's shape within ``inner``."""
         shape = self.shard_shape(configuration)
@@ -91,6 +96,11 @@ def dimension_sizes(configuration: RunConfiguration) -> dict[str, int]:
 def scales_of(configuration: RunConfiguration) -> tuple[int, ...]:
     """Scales of the attribution maps, in pixels."""
     return method_of(configuration.attribution).scales(configuration.attribution)
+
+
+def units_of(configuration: RunConfiguration) -> Units:
+    """Units of the attribution maps."""
+    return method_of(configuration.attribution).units(configuration.attribution)
 
 
 def _divisor(size: int, most: int) -> int:
@@ -162,9 +172,16 @@ ARRAYS: tuple[ArraySpec, ...] = (
     ArraySpec(
         "scores", "latents", "float32", ("row", "latent"), np.nan, (1024, 0), "1", "latents of the encoder"
     ),
-    _of_row("score", "float32", np.nan, "1", "what the row's model gives, the higher the odder"),
+    _of_row(
+        "score",
+        "float32",
+        np.nan,
+        "1",
+        "what the row's model gives, the higher the odder; in nat of a local model, else as docs/vae.md and "
+        "docs/spender.md say",
+    ),
     _of_row("tail_probability", "float32", np.nan, "1", "share of usual spectra like it that score as high"),
-    _of_row("tail_uncertainty", "float32", np.nan, "1", "standard deviation of ln(tail_probability)"),
+    _of_row("tail_uncertainty", "float32", np.nan, "nat", "standard deviation of ln(tail_probability)"),
     ArraySpec(
         "scores",
         "reconstruction",

@@ -24,7 +24,16 @@ from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
-from engine.store.schema import ARRAYS, EXPLANATIONS, FLAGS, ArraySpec, FlagName, arrays_of, scales_of
+from engine.store.schema import (
+    ARRAYS,
+    EXPLANATIONS,
+    FLAGS,
+    ArraySpec,
+    FlagName,
+    arrays_of,
+    scales_of,
+    units_of,
+)
 from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from engine.store.stored_arrays import open_array, stored_length
@@ -222,6 +231,7 @@ class Store:
             selected,
             self.configuration.grid,
             scales_of(self.configuration),
+            units_of(self.configuration),
             self._read_rows("spectra/key", selected.row),
             self._read_rows("spectra/target_id", selected.row),
         )

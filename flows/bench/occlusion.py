@@ -19,7 +19,7 @@ from typing import get_args
 import torch
 
 from engine.attribution.memory import memory_for
-from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from engine.attribution.occlusion.settings import PresetName, of_preset
 from engine.attribution.occlusion.windows import Scale
 from flows.bench.ablation import captum, captum_batches
 from flows.bench.accuracy import Rounding, measure_rounding
@@ -80,7 +80,7 @@ class BenchSettings:
         # The occlusion settings check presets, widths and numbers of baselines.
         for preset in self.presets:
             for baselines in self.baselines:
-                OcclusionSettings(preset=preset, baselines=baselines, windows=self.windows)
+                of_preset(preset, baselines=baselines, windows=self.windows)
         _check(
             "presets", self.presets, bool(self.presets), f"one or more of {', '.join(get_args(PresetName))}"
         )

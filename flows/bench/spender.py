@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.attribution.occlusion.method import forward_passes
-from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
+from engine.attribution.occlusion.settings import PresetName, of_preset
 from engine.surveys.desi.grid import DESI_GRID
 from flows.bench.approaches import Skipped, optional_module
 from flows.bench.devices import usable_device
@@ -42,7 +42,7 @@ class SpenderBench:
         at a time, whyspec's on all at once.
     ratio : of the two.
     explanation_seconds : of one spectrum with eight baselines by whyspec's, for each preset.
-    largest_difference : between the two ways' ln p differences, over their standard deviation.
+    largest_difference : between the two ways' differences of the score, over their standard deviation.
     """
 
     schema: int
@@ -118,8 +118,7 @@ def bench_spender(
         whyspec_seconds=each["whyspec"],
         ratio=each["spender"] / each["whyspec"],
         explanation_seconds={
-            preset: forward_passes(OcclusionSettings(preset=preset), DESI_GRID.size) * each["whyspec"]
-            for preset in presets
+            preset: forward_passes(of_preset(preset), DESI_GRID.size) * each["whyspec"] for preset in presets
         },
         largest_difference=float(
             (found["spender"] - found["whyspec"]).abs().max() / found["spender"].std().clamp_min(1e-30)

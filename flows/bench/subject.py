@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.attribution.baselines import drawn_calibration
-from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.request import OcclusionRequest
-from engine.attribution.occlusion.settings import PresetName
-from engine.attribution.occlusion.windows import Scale
+from engine.attribution.occlusion.settings import PresetName, of_preset
+from engine.attribution.occlusion.windows import Scale, scales_of
 from models.local.local_score import LocalScore
 from models.scoring.scoring_model import ScoringModel
 
@@ -92,7 +91,7 @@ class Subjects:
     def scales(self, subject: Subject, preset: PresetName, windows: tuple[int, ...]) -> list[Scale]:
         """The windows as an explanation has them: masked pixels make them fewer."""
         good = subject.good.cpu().numpy()
-        return [scale.pasting(good) for scale in PRESETS[preset].scales(windows, self.pixels)]
+        return [scale.pasting(good) for scale in scales_of(of_preset(preset, windows=windows), self.pixels)]
 
 
 def sampled(scales: list[Scale], count: int, seed: int = 0) -> list[Scale]:

@@ -92,9 +92,7 @@ def evaluate(
         labelled,
     )
     option_types.at_least("--explain", explain, 0)
-    settings = ExplanationSettings(max(explain, 1), normal=max(3 * explain, 1))
-    if explain:
-        option_types.at_least("--spectra, with --explain", spectra, settings.normal + 1)
+    settings = ExplanationSettings(max(explain, 1))
     make_output(output)
     threads_used = own_threads(load_settings(**option_types.given(threads=threads)))
     evaluation = run_evaluation(request, threads_used, notes())

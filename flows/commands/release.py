@@ -280,7 +280,14 @@ def run(
     preset: Annotated[
         Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
     ] = None,
+    baseline_source: Annotated[Literal["nearest", "random"] | None, Parameter(group=_OCCLUSION)] = None,
+    spacing: Annotated[Literal["sparse", "dense", "tiled"] | None, Parameter(group=_OCCLUSION)] = None,
+    combination: Annotated[
+        Literal["mean", "significance", "inverse-variance", "inverse-deviation"] | None,
+        Parameter(group=_OCCLUSION),
+    ] = None,
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
+    offsets: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
     memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
@@ -317,11 +324,20 @@ def run(
         Spectral classes to score, e.g. GALAXY,QSO; all for every spectrum. A single model scores them
         whatever its card says. Default: the classes of the models' cards.
     preset
-        nearest: baselines most like the spectrum, widths weighted by their significance; locates best.
-        paper: baselines at random, a window of every width around every pixel, weights 1/variance (Shen &
-        Melchior). reference-code: tiled windows, as in their code; faster, coarser. Default: nearest.
+        A name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
+        inverse-variance (Shen & Melchior). reference-code: random, tiled, inverse-deviation, as in their
+        code; faster, coarser. Default: nearest.
+    baseline_source
+        nearest: the typical spectra most like the outlier. random: any.
+    spacing
+        Of windows: dense, one around every pixel; sparse, wide ones some pixels apart; tiled, side by side.
+    combination
+        Of the maps of all widths: mean, in nat; significance, in standard deviations over baselines; weights
+        inverse-variance or inverse-deviation.
     windows
         Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
+    offsets
+        First border of each width's tiles in pixels, e.g. 0,0,0. Default: half of all widths up to it.
     baselines
         Number of typical spectra into which pieces of the outlier are pasted. Default: 8.
     memory
@@ -360,7 +376,11 @@ def run(
         threshold=threshold,
         classes=option_types.classes(classes),
         preset=preset,
+        baseline_source=baseline_source,
+        spacing=spacing,
+        combination=combination,
         windows=option_types.windows(windows),
+        offsets=option_types.offsets(offsets),
         baselines=baselines,
         block_rows=block_rows,
         outlier_block_rows=outlier_block_rows,

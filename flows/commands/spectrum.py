@@ -23,7 +23,11 @@ def explain(
     output: Output = None,
     model: str | None = None,
     preset: Literal["nearest", "paper", "reference-code"] = "nearest",
+    baseline_source: Literal["nearest", "random"] | None = None,
+    spacing: Literal["sparse", "dense", "tiled"] | None = None,
+    combination: Literal["mean", "significance", "inverse-variance", "inverse-deviation"] | None = None,
     windows: str = "1,4,16,64,256,1024",
+    offsets: str | None = None,
     baselines: int = 8,
     memory: str | None = None,
     threads: int | None = None,
@@ -50,8 +54,16 @@ def explain(
         class.
     preset
         nearest, paper or reference-code, see whyspec run --help.
+    baseline_source
+        nearest or random; this and the next two override the preset, see whyspec run --help.
+    spacing
+        Of windows: sparse, dense or tiled.
+    combination
+        Of the maps: mean, significance, inverse-variance or inverse-deviation.
     windows
         Window widths in pixels, increasing.
+    offsets
+        First border of each width's tiles in pixels.
     baselines
         Number of typical spectra into which pieces of the spectrum are pasted.
     memory
@@ -61,16 +73,22 @@ def explain(
     json
         Write score, peak, signatures and warnings as JSON to standard output.
     """
-    from engine.attribution.occlusion.settings import OcclusionSettings
+    from engine.attribution.occlusion.settings import of_preset
     from flows import option_types
     from flows.console import notes
     from flows.spectrum.chosen_spectrum import SpectrumRequest, chosen_spectrum
     from infra.settings import load_settings
 
     _check(output)
-    occlusion = OcclusionSettings(
-        preset=preset, windows=option_types.windows(windows) or (), baselines=baselines
-    )
+    given = {
+        "baseline_source": baseline_source,
+        "spacing": spacing,
+        "combination": combination,
+        "windows": option_types.windows(windows),
+        "offsets": option_types.offsets(offsets),
+        "baselines": baselines,
+    }
+    occlusion = of_preset(preset, **{name: value for name, value in given.items() if value is not None})
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     identifier = None if target_id is None else option_types.identifier(target_id)
     request = SpectrumRequest(file, identifier, row, model, occlusion, settings.occlusion_memory)

@@ -19,10 +19,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 
+from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.evaluation.ablation_tables import headline_table, methods_table, window_table
 from engine.evaluation.baseline_ablation import ablate_baselines
-from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.explained_injections import NEAREST, PUBLISHED, ExplanationSettings
 from engine.evaluation.explanation_figure import two_oddities_figure
 from engine.evaluation.explanation_tables import (
@@ -46,7 +46,7 @@ from models.weights import load_model
 
 LINE_STRENGTH, STEP_STRENGTH = 150.0, 250.0
 """Sigma of the two anomalies of the headline."""
-COMBINATION = f"{NEAREST}mean/sigma"
+COMBINATION = f"{NEAREST}mean"
 """The combination that is shown beside the published one."""
 STRENGTHS = (20.0, 40.0)
 """Sigma of the explained anomalies: below, hardly any is detected."""
@@ -161,13 +161,13 @@ def _headline(subject: _Subject, request: AblationRequest, console: Console) -> 
 
 def _cost(subject: _Subject, request: AblationRequest, console: Console) -> Files:
     del request  # the cost is that of one spectrum
-    settings = ExplanationSettings(1, STRENGTHS[-1:], normal=1)
+    settings = ExplanationSettings(1, STRENGTHS[-1:])
     results = explain_evaluation(subject.model, subject.of_kinds(BASELINE_KINDS[:1]), settings, console)
     return {"cost.md": _tables([cost_table(results)])}
 
 
 def _methods(subject: _Subject, request: AblationRequest, console: Console) -> Files:
-    settings = ExplanationSettings(request.explained, STRENGTHS, normal=4, sampling="detected")
+    settings = ExplanationSettings(request.explained, STRENGTHS, sampling="detected")
     results = explain_evaluation(subject.model, subject.clean, settings, console)
     tables = [
         methods_table(results),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from engine.attribution.methods import method_of
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings
 from engine.files.byte_source import is_local
 from engine.run.block_reading import REMOTE_BYTES
 from engine.run.events import FilesListed, RunObservers, Waiting
@@ -143,12 +143,17 @@ def configure(
     """
     old = store.configuration if store is not None else None
     threshold = _first(request.threshold, old.threshold if old else None, DEFAULT_THRESHOLD)
-    changed = {
-        key: value
-        for key in ("preset", "windows", "baselines", "seed")
-        if (value := getattr(request, key)) is not None
-    }
-    attribution = OcclusionSettings.from_dict({**(old.attribution.to_dict() if old else {}), **changed})
+    attribution = OcclusionSettings.from_dict(
+        {
+            **(old.attribution.to_dict() if old else {}),
+            **(PRESETS[request.preset] if request.preset else {}),
+            **{
+                each.name: value
+                for each in fields(OcclusionSettings)
+                if (value := getattr(request, each.name)) is not None
+            },
+        }
+    )
     configuration = RunConfiguration(
         models=chosen.references,
         grid=chosen.models[0].card.grid,

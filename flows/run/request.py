@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.attribution.occlusion.settings import BaselineSource, CombinationName, PresetName, Spacing
 from engine.spectra.source_file import RefusedFile
 from flows.run.class_summary import ClassSummary, RunWarning
 from models.credentials import refuse_credentials
@@ -25,7 +26,9 @@ class RunRequest:
     models : name or directory of each scoring model.
     threshold : tail probability at or below which a spectrum is an outlier.
     classes : spectral classes to score, see :func:`engine.store.routing.assigned`; empty for all.
-    preset, windows, baselines, seed : of the occlusion.
+    preset : of the occlusion, stands for the three that follow; those that are given too have precedence.
+    baseline_source, spacing, combination, windows, offsets, baselines, seed : of the occlusion, see
+        :class:`engine.attribution.occlusion.settings.OcclusionSettings`.
     block_rows, outlier_block_rows : spectra per block of each kind.
     executor : ``"ray"``, or ``"serial"`` for this process alone.
     workers : processes; 0 as in the settings.
@@ -43,8 +46,12 @@ class RunRequest:
     models: tuple[str, ...] | None = None
     threshold: float | None = None
     classes: tuple[str, ...] | None = None
-    preset: str | None = None
+    preset: PresetName | None = None
+    baseline_source: BaselineSource | None = None
+    spacing: Spacing | None = None
+    combination: CombinationName | None = None
     windows: tuple[int, ...] | None = None
+    offsets: tuple[int, ...] | None = None
     baselines: int | None = None
     seed: int | None = None
     block_rows: int | None = None

@@ -56,6 +56,7 @@ class ExplainedSpectrum:
             "peak_window": explained.peak_scale,
             "peak_window_angstrom": self._peak_width,
             "attribution_at_peak": float(np.nanmax(explained.combined)),
+            "attribution_unit": explained.units.combined,
             "windows": list(explained.scales),
             "signatures": [signature.label for signature in signatures_in(explained.signatures)],
             "warnings": list(self.warnings),

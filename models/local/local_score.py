@@ -21,11 +21,11 @@ class LocalScore(nn.Module):
     lift : (B, N) flux to (B, C, N), each pixel by itself; constants per pixel are allowed.
     layers : local layers in order, see :mod:`models.local.local_layers`.
     pooling : sums over positions, (B, C, P) to (B, F).
-    head : modules in order, (B, F) to (B,): natural log of the probability density. A module that
+    head : modules in order, (B, F) to (B,): minus the score. A module that
         has a ``difference`` rule keeps small differences exact in float32; others are evaluated in
         float64.
-    readout : what makes log p of the head's outputs, (B, F') then, and of features linear in flux; None if
-        the head's output is log p.
+    readout : what makes minus the score of the head's outputs, (B, F') then, and of features linear in flux;
+        None if the head's output is it.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Readouts: from pooled features and features linear in flux to log p.
+"""Readouts: from pooled features and features linear in flux to minus the score.
 
 A pooling sees activations only. A residual needs the flux itself and its reconstruction from the pooled
 features. Features that are sums over pixels follow for any pasted window from running sums.
@@ -20,7 +20,7 @@ every table that :meth:`PixelReadout.running` makes."""
 
 
 class PixelReadout(nn.Module, ABC):
-    """From the head's outputs and J features linear in flux to log p.
+    """From the head's outputs and J features linear in flux to minus the score.
 
     Pixels of weight zero have no influence whatever they hold.
     """
@@ -44,7 +44,7 @@ class PixelReadout(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, outputs: Tensor, features: Tensor) -> Tensor:
-        """Natural log of the probability density, of outputs (B, F) and features (B, J), (B,)."""
+        """Minus the score, of outputs (B, F) and features (B, J), (B,)."""
 
     @abstractmethod
     def rule(self) -> ReadoutRule:
@@ -52,7 +52,7 @@ class PixelReadout(nn.Module, ABC):
 
 
 class ReadoutRule(ABC):
-    """How log p changes when outputs and features do; see :class:`models.local.differences.Difference`."""
+    """How minus the score changes with both; see :class:`models.local.differences.Difference`."""
 
     @property
     @abstractmethod
@@ -65,7 +65,7 @@ class ReadoutRule(ABC):
 
     @abstractmethod
     def change(self, outputs: Tensor, features: FeaturesOf, terms: Terms) -> Tensor:
-        """Change of log p, (M, n), for changes of outputs (M, n, F) and of features (M, n, J).
+        """Change of minus the score (M, n), for changes of outputs (M, n, F) and features (M, n, J).
 
         Features are many: an implementation asks for some windows at a time, and may overwrite them.
         """

@@ -14,19 +14,17 @@ from engine.attribution.occlusion.attribution import (
     combined,
     window_effects,
 )
-from engine.attribution.occlusion.combine import PRESETS, BaselineSource
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import occluder_of
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import BaselineSource, OcclusionSettings
 from engine.attribution.subject import Subject
 from engine.spectra.scorer import as_float32
 
 
 def attribute(subject: Subject, settings: OcclusionSettings) -> OcclusionAttribution:
     """See :class:`engine.attribution.method.AttributionMethod`."""
-    preset = PRESETS[settings.preset]
-    baselines = baselines_of(subject, preset.baselines, settings)
-    found = combined(effects_into(subject, baselines, settings), preset)
+    baselines = baselines_of(subject, settings.baseline_source, settings)
+    found = combined(effects_into(subject, baselines, settings), settings.combination)
     return replace(found, baseline=as_float32(baselines.mean(dim=0)))
 
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.attribution.method import AttributionMethod
-from engine.attribution.occlusion.combine import PRESETS
+from engine.attribution.method import AttributionMethod, Units
 from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.windows import scales_of
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 
@@ -23,7 +23,7 @@ def forward_passes(settings: OcclusionSettings, pixels: int) -> int:
     For plans and progress: masked pixels make it fewer, copies of the baselines about 3 per cent more, and
     1 + M log probabilities are asked for besides.
     """
-    scales = PRESETS[settings.preset].scales(settings.windows, pixels)
+    scales = scales_of(settings, pixels)
     everywhere = np.ones(pixels, dtype=np.bool_)
     return settings.baselines * (1 + sum(len(scale.pasting(everywhere)) for scale in scales))
 
@@ -32,6 +32,12 @@ def _attribute(subject: Subject, settings: OcclusionSettings) -> OcclusionAttrib
     from engine.attribution.occlusion.inverse_occlusion import attribute
 
     return attribute(subject, settings)
+
+
+def units(settings: OcclusionSettings) -> Units:
+    """A tile's effect is shared out among its pixels; significance counts standard deviations."""
+    maps = "nat / pixel" if settings.spacing == "tiled" else "nat"
+    return Units(maps, "sigma" if settings.combination == "significance" else maps)
 
 
 def _refuse(settings: OcclusionSettings, card: ModelCard, calibration_size: int) -> None:
@@ -61,6 +67,7 @@ OCCLUSION = AttributionMethod(
     reference="Shen & Melchior 2023, arXiv 2310.20012",
     attribute=_attribute,
     scales=lambda settings: settings.windows,
+    units=units,
     passes=forward_passes,
     refuse=_refuse,
 )

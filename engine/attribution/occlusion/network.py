@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """What makes log p of the head's outputs and of features linear in flux.
+    """What makes minus the score of the head's outputs and of features linear in flux.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Network:
         layers, another number.
     stages : at least one.
     pooling, head : what follows the sums over positions.
-    readout : what follows the head; None if the head's output is log p, with a last axis of length 1.
+    readout : what follows the head; None if the head's output is it, with a last axis of length 1.
     sums : number of sums K; outputs : of the head.
     pooling_numbers, head_numbers : numbers that the pooling's and the head's terms hold per position.
     """

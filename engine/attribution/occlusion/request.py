@@ -87,8 +87,8 @@ class Occluder(Protocol):
     """Computes the effect of pasting windows; how it does so is its own affair."""
 
     def differences(self, request: OcclusionRequest, scales: Sequence[Scale]) -> list[torch.Tensor]:
-        """Per scale, (M, number of windows): log p(b_m) - log p(b_m with the window pasted in).
+        """Per scale, (M, number of windows): score of b_m with the window pasted in, less that of b_m.
 
-        Only the good pixels of a window are pasted. Positive: this piece lowers the probability.
+        Only the good pixels of a window are pasted. Positive: this piece makes it odder.
         """
         ...

@@ -81,7 +81,7 @@ class SeamPass:
                     first = torch.arange(low, high, device=total.device) + group.first[-1]
                     total += self._spectrum(first + slots, first + shift)[:, :, None]
                 start = self._starts(group, low, high)
-                change = self._log_prob_change(total, start, start + family.width)
+                change = self._score_change(total, start, start + family.width)
                 self._scatter(family.width, change, group, low)
         self._keep(0, self._work.starts, left, group)
         self._keep(1, self._work.stops, right, group)
@@ -105,7 +105,7 @@ class SeamPass:
             zone = zones.zone(self._known, low, high)
             start = self._starts(zones.group, low, high)
             stops = [start + int(width) for width in zones.pieces]
-            change = self._log_prob_change(
+            change = self._score_change(
                 zones.sums(self._known, zone, parts, low, high)[0],
                 torch.cat([start] * len(stops), dim=1),
                 torch.cat(stops, dim=1),
@@ -141,7 +141,7 @@ class SeamPass:
             total = self._ends[0].index_select(1, starts[low:high])
             total += self._ends[1].index_select(1, stops[low:high])
             total += spectrum.index_select(1, of_window[low:high])
-            values[:, low:high] = self._log_prob_change(total, from_pixel[low:high], to_pixel[low:high])
+            values[:, low:high] = self._score_change(total, from_pixel[low:high], to_pixel[low:high])
         self._give(values, loose[:, 0], loose[:, 1])
 
     def _spectrum(self, begin: Tensor, end: Tensor) -> Tensor:
@@ -157,8 +157,8 @@ class SeamPass:
         strides = torch.arange(low, high, device=device) * self._network.stride
         return strides[:, None] + torch.tensor(group.phases, device=device)
 
-    def _log_prob_change(self, sums: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-        """(M, …, K) changes of the sums to (M, …) log p of the baseline minus log p of the pasted one.
+    def _score_change(self, sums: Tensor, start: Tensor, stop: Tensor) -> Tensor:
+        """(M, …, K) changes of the sums to (M, …) score of the pasted spectrum less that of the baseline.
 
         ``start`` and ``stop`` (…) are the windows' first pixels and those after their last.
         """
@@ -171,7 +171,7 @@ class SeamPass:
         return outputs.neg_().reshape(shape)
 
     def _readout_change(self, readout: Readout, outputs: Tensor, start: Tensor, stop: Tensor) -> Tensor:
-        """Changes of the head's outputs (M, n, F) to those of log p (M, n)."""
+        """Changes of the head's outputs (M, n, F) to those of minus the score (M, n)."""
         # Places beyond the end belong to windows that do not exist.
         start, stop = (end.clamp(max=self._network.pixels) for end in (start, stop))
 

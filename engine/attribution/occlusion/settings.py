@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal, get_args
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, get_args
 
 from engine.attribution.method import MethodSettings
 from models.errors import ConfigurationError, ErrorKind
 
 PresetName = Literal["nearest", "paper", "reference-code"]
+BaselineSource = Literal["nearest", "random"]
+Spacing = Literal["sparse", "dense", "tiled"]
+CombinationName = Literal["mean", "significance", "inverse-variance", "inverse-deviation"]
 
 DEFAULT_WINDOWS = (1, 4, 16, 64, 256, 1024)
 """Widths in pixels."""
 
+PRESETS: Mapping[PresetName, Mapping[str, str]] = MappingProxyType(
+    {
+        "nearest": {"baseline_source": "nearest", "spacing": "sparse", "combination": "mean"},
+        "paper": {"baseline_source": "random", "spacing": "dense", "combination": "inverse-variance"},
+        "reference-code": {
+            "baseline_source": "random",
+            "spacing": "tiled",
+            "combination": "inverse-deviation",
+        },
+    }
+)
+"""Names for three settings at once: the defaults; the text of Shen & Melchior, arXiv 2310.20012; what their
+published code does."""
+
 
 @dataclass(frozen=True, slots=True)
 class OcclusionSettings(MethodSettings):
-    """Settings of one attribution run; see :mod:`engine.attribution.occlusion.combine` for the presets.
+    """Settings of one attribution run; :data:`PRESETS` names the usual ones.
 
     Attributes
     ----------
-    preset : ``"paper"`` (Shen & Melchior, arXiv 2310.20012), ``"reference-code"`` (what their
-        published code does) or ``"nearest"`` (baselines most like the spectrum, scales weighed by their
-        significance).
+    baseline_source : calibration spectra ``nearest`` to the spectrum or drawn at ``random``, see
+        :mod:`engine.attribution.baselines`.
+    spacing : of the windows of one width: ``dense``, around every pixel; ``sparse``, wide ones some pixels
+        apart; ``tiled``, side by side, see :mod:`engine.attribution.occlusion.windows`.
+    combination : of the maps of all widths, see :mod:`engine.attribution.occlusion.combine`.
     windows : window widths in pixels, strictly increasing.
+    offsets : of ``tiled`` windows alone: first border of each width's tiles in pixels; empty for those of the
+        authors' figure, see :func:`engine.attribution.occlusion.windows.staggered`.
     baselines : number M of baselines into which pieces of the spectrum are pasted.
-    seed : draws the baselines, see :func:`engine.attribution.baselines.drawn_calibration`; of no effect where
-        the preset chooses them.
+    seed : draws ``random`` baselines, see :func:`engine.attribution.baselines.drawn_calibration`.
 
     Raises
     ------
@@ -36,27 +58,64 @@ class OcclusionSettings(MethodSettings):
 
     method: ClassVar[str] = "occlusion"
 
-    preset: PresetName = "nearest"
+    baseline_source: BaselineSource = "nearest"
+    spacing: Spacing = "sparse"
+    combination: CombinationName = "mean"
     windows: tuple[int, ...] = DEFAULT_WINDOWS
+    offsets: tuple[int, ...] = ()
     baselines: int = 8
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.preset not in get_args(PresetName):
-            raise ConfigurationError(
-                "There is no occlusion preset of that name.",
-                where="occlusion settings, preset",
-                got=self.preset,
-                allowed=", ".join(get_args(PresetName)),
-                remedy="Choose one of the allowed presets.",
-                kind=ErrorKind.OCCLUSION_PRESET,
-            )
+        _check_choice("baseline_source", self.baseline_source, get_args(BaselineSource))
+        _check_choice("spacing", self.spacing, get_args(Spacing))
+        _check_choice("combination", self.combination, get_args(CombinationName))
         check_windows(self.windows, self.method)
         check_baselines(self.baselines, self.seed, self.method)
+        self._check_offsets()
+
+    def _check_offsets(self) -> None:
+        whole = all(_is_whole(offset) and offset >= 0 for offset in self.offsets)
+        if self.offsets and (not whole or len(self.offsets) != len(self.windows) or self.spacing != "tiled"):
+            raise ConfigurationError(
+                "Offsets do not suit the windows.",
+                where="occlusion settings, offsets",
+                got=f"{list(self.offsets)} for {self.spacing} windows {list(self.windows)}",
+                allowed="whole pixels from 0, one for each width of tiled windows",
+                remedy="Give as many offsets as widths and the spacing tiled, or no offsets.",
+                kind=ErrorKind.OCCLUSION_WINDOWS,
+            )
 
     def __str__(self) -> str:
         windows = ", ".join(map(str, self.windows))
-        return f"preset {self.preset}, windows {windows} pixels, {self.baselines} baselines"
+        offsets = f" from {', '.join(map(str, self.offsets))}" if self.offsets else ""
+        return (
+            f"{self.baselines} {self.baseline_source} baselines, {self.spacing} windows of {windows} pixels"
+            f"{offsets}, combined by {self.combination}"
+        )
+
+
+def of_preset(name: PresetName, **settings: Any) -> OcclusionSettings:
+    """The settings that a preset stands for, and others.
+
+    Raises
+    ------
+    ConfigurationError : there is no such preset, or a value is outside what is allowed.
+    """
+    _check_choice("preset", name, tuple(PRESETS))
+    return OcclusionSettings.from_dict({**PRESETS[name], **settings})
+
+
+def _check_choice(name: str, got: str, allowed: Sequence[str]) -> None:
+    if got not in allowed:
+        raise ConfigurationError(
+            "A setting of the occlusion is not one of its names.",
+            where=f"occlusion settings, {name}",
+            got=got,
+            allowed=", ".join(allowed),
+            remedy="Choose one of the allowed names.",
+            kind=ErrorKind.OCCLUSION_PRESET,
+        )
 
 
 def check_windows(windows: tuple[int, ...], method: str) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.occlusion.settings import OcclusionSettings
+
 
 @dataclass(frozen=True, eq=False)
 class Scale:
@@ -53,7 +55,7 @@ class Scale:
         return np.append(np.asarray(values, dtype=np.float64), 0.0)[self.of_pixel]
 
 
-def centred_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
+def dense_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     """One window per pixel and width: [i - W//2, i - W//2 + W) clipped to [0, pixels).
 
     Odd widths are symmetric about their centre i; even ones reach one pixel further to the blue.
@@ -68,15 +70,13 @@ def centred_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     return tuple(scales)
 
 
-def spaced_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
-    """Those of :func:`centred_scales`, wide ones some pixels apart: an eighth of their width, at most 16.
+def sparse_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
+    """Those of :func:`dense_scales`, wide ones some pixels apart: an eighth of their width, at most 16.
 
     Neighbouring windows of one width share nearly all their pixels, so their effects are nearly the same.
     Every pixel is spoken for by the window whose centre is nearest.
     """
-    return tuple(
-        _every(scale, min(max(scale.window // 8, 1), 16)) for scale in centred_scales(windows, pixels)
-    )
+    return tuple(_every(scale, min(max(scale.window // 8, 1), 16)) for scale in dense_scales(windows, pixels))
 
 
 def _every(scale: Scale, step: int) -> Scale:
@@ -86,17 +86,33 @@ def _every(scale: Scale, step: int) -> Scale:
     return Scale(scale.window, scale.start[middle], scale.stop[middle], of_pixel)
 
 
-def tiled_scales(windows: Sequence[int], pixels: int) -> tuple[Scale, ...]:
+def staggered(windows: Sequence[int]) -> tuple[int, ...]:
+    """Offsets of the authors' figure: for widths 1, 4, 16, 64, 256 they are 0, 2, 10, 42, 170.
+
+    Each is half of all widths up to its own. That staggers the scales' centres; with widths a factor of four
+    apart every border of a wide scale is also one of all narrower ones.
+    """
+    return tuple(accumulate(width // 2 for width in windows))
+
+
+def tiled_scales(windows: Sequence[int], offsets: Sequence[int], pixels: int) -> tuple[Scale, ...]:
     """Windows of each width side by side, as the authors' published code lays them.
 
-    Width k starts at the offset sum_{j<=k} W_j // 2, modulo W_k (0, 2, 10, 42, 170 for 1, 4, 16, 64,
-    256), which staggers the scales' centres; with widths a factor of four apart every border of a
-    wide scale is also one of all narrower ones. What lies before the offset is a window of its own,
+    Those of width W begin at its offset modulo W. What lies before the offset is a window of its own,
     and the last window is clipped; a width beyond the spectrum leaves one or two windows.
     """
     scales = []
-    for width, offset in zip(windows, accumulate(width // 2 for width in windows), strict=True):
+    for width, offset in zip(windows, offsets, strict=True):
         edges = np.unique(np.concatenate(([0], np.arange(offset % width, pixels, width), [pixels])))
         start, stop = edges[:-1].astype(np.int64), edges[1:].astype(np.int64)
         scales.append(Scale(width, start, stop, np.repeat(np.arange(len(start)), stop - start)))
     return tuple(scales)
+
+
+def scales_of(settings: OcclusionSettings, pixels: int) -> tuple[Scale, ...]:
+    """The windows that ``settings`` lay over a spectrum, one :class:`Scale` for each width."""
+    if settings.spacing == "tiled":
+        offsets = settings.offsets or staggered(settings.windows)
+        return tiled_scales(settings.windows, offsets, pixels)
+    lay = dense_scales if settings.spacing == "dense" else sparse_scales
+    return lay(settings.windows, pixels)

@@ -9,6 +9,7 @@ import pytest
 
 from engine.attribution.attribution import Attribution
 from engine.attribution.explanation import ARRAYS, Explanation, Explanations
+from engine.attribution.method import Units
 from engine.attribution.signatures import Signature
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.schema import EXPLANATIONS, arrays_of
@@ -16,6 +17,7 @@ from models.grid import WavelengthGrid
 
 GRID = WavelengthGrid("small", "linear", 6400.0, 2.0, 12)
 SCALES = (1, 4)
+UNITS = Units()
 
 
 def unexplained(count: int = 3) -> Explanations:
@@ -24,7 +26,9 @@ def unexplained(count: int = 3) -> Explanations:
     selected = SelectedSpectra(
         np.arange(count) + 7, np.linspace(0, 1, count), flux, ivar, np.zeros(count, np.int8)
     )
-    return Explanations.unexplained(selected, GRID, SCALES, np.array(["a", "b", "c"][:count], dtype=object))
+    return Explanations.unexplained(
+        selected, GRID, SCALES, UNITS, np.array(["a", "b", "c"][:count], dtype=object)
+    )
 
 
 def found(**changes: object) -> Attribution:
@@ -34,8 +38,8 @@ def found(**changes: object) -> Attribution:
         "maps": maps,
         "spread": maps / 2,
         "combined": maps[1],
-        "log_prob_spectrum": -9.0,
-        "log_prob_baselines": np.array([-1.0, -3.0]),
+        "score": 9.0,
+        "baseline_scores": np.array([1.0, 3.0]),
         "baseline": np.ones(12, np.float32),
         "peak_pixel": 11,
         "peak_scale": 4,
@@ -44,7 +48,7 @@ def found(**changes: object) -> Attribution:
 
 
 def test_the_store_holds_exactly_the_arrays_of_the_table() -> None:
-    assert list(ARRAYS) == [each.name for each in fields(Explanations)][2:]
+    assert list(ARRAYS) == [each.name for each in fields(Explanations)][3:]
     assert list(EXPLANATIONS) == list(ARRAYS)
     assert tuple(EXPLANATIONS.values()) == arrays_of("attribution")
     assert {spec.group for spec in EXPLANATIONS.values()} == {"outliers"}
@@ -72,7 +76,8 @@ def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
     given.fill(1, found(), Signature.EDGE)
     one = given.one(1)
     assert {each.name for each in fields(Explanation)} == {each.name for each in fields(Explanations)}
-    assert (one.row, one.key, one.redshift, one.log_prob, one.baseline_log_prob) == (8, "b", 0.5, -9.0, -2.0)
+    assert (one.row, one.key, one.redshift) == (8, "b", 0.5)
+    assert (one.explained_score, one.baseline_score) == (9.0, 2.0)
     assert (one.peak_wavelength, one.peak_rest_wavelength, one.peak_scale) == (6422.0, 6422.0 / 1.5, 4)
     assert one.signatures == Signature.EDGE
     for name in ("flux", "maps", "spread", "combined", "baseline"):
@@ -84,12 +89,12 @@ def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
 def test_a_method_without_baselines_or_peak_leaves_them_unknown() -> None:
     given = unexplained()
     given.fill(
-        0, found(baseline=None, log_prob_baselines=np.empty(0), peak_pixel=-1, peak_scale=0), Signature(0)
+        0, found(baseline=None, baseline_scores=np.empty(0), peak_pixel=-1, peak_scale=0), Signature(0)
     )
     one = given.one(0)
     assert np.isnan(one.baseline).all()
-    assert np.isnan([one.baseline_log_prob, one.peak_wavelength, one.peak_rest_wavelength]).all()
-    assert (one.peak_scale, one.log_prob) == (0, -9.0)
+    assert np.isnan([one.baseline_score, one.peak_wavelength, one.peak_rest_wavelength]).all()
+    assert (one.peak_scale, one.explained_score) == (0, 9.0)
 
 
 @pytest.mark.parametrize(

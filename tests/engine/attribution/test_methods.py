@@ -146,9 +146,9 @@ def test_every_method_keeps_the_promises_of_an_attribution(settings: MethodSetti
     assert good[found.peak_pixel]
     assert found.combined[found.peak_pixel] == found.combined[good].max()
     assert found.peak_scale in found.scales
-    assert found.log_prob_spectrum == pytest.approx(float(quadratic(given.flux[None])))
-    assert (found.baseline is None) == (len(found.log_prob_baselines) == 0)
-    assert np.isnan(found.log_prob_baseline) == (found.baseline is None)
+    assert found.score == pytest.approx(-float(quadratic(given.flux[None])))
+    assert (found.baseline is None) == (len(found.baseline_scores) == 0)
+    assert np.isnan(found.baseline_score) == (found.baseline is None)
 
 
 @pytest.mark.parametrize("settings", SMALL, ids=name_of)
@@ -168,7 +168,7 @@ def test_a_method_asks_of_a_model_what_it_says_and_nothing_else(settings: Method
 
 @pytest.mark.parametrize("settings", SMALL, ids=name_of)
 def test_a_spectrum_without_finite_density_has_no_explanation(settings: MethodSettings) -> None:
-    with pytest.raises(QuarantineError, match=r"cannot be explained(.|\n)*log p of the spectrum nan"):
+    with pytest.raises(QuarantineError, match=r"cannot be explained(.|\n)*score of the spectrum nan"):
         attributed(subject(lambda spectra: quadratic(spectra) * torch.nan), settings)
 
 

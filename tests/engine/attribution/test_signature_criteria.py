@@ -57,8 +57,8 @@ class Made:
             maps=np.repeat(combined[None], len(SCALES), axis=0),
             spread=np.where(good, np.float32(self.spread), 0).astype(np.float32).repeat(3).reshape(-1, 3).T,
             combined=combined,
-            log_prob_spectrum=-self.excess,
-            log_prob_baselines=np.zeros(8),
+            score=self.excess,
+            baseline_scores=np.zeros(8),
             peak_pixel=int(np.where(good, combined, -np.inf).argmax()),
             peak_scale=self.window,
         )

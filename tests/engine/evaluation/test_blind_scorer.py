@@ -9,7 +9,7 @@ from engine.attribution.gradient_times_input import GradientSettings
 from engine.attribution.integrated_gradients import IntegratedGradientsSettings
 from engine.attribution.methods import method_of
 from engine.attribution.occlusion.method import OCCLUSION
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import of_preset
 from engine.attribution.plain_occlusion import PlainOcclusionSettings
 from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
@@ -33,14 +33,14 @@ def odd_spectrum(model: ScoringModel) -> tuple[Subject, np.ndarray]:
 def test_what_the_scorer_cannot_see_gets_exactly_nothing(tiny_model: ScoringModel, preset: str) -> None:
     given, injected = odd_spectrum(tiny_model)
     blind = blind_subject(tiny_model, given, injected)
-    settings = OcclusionSettings(preset, (1, 16, 64), baselines=2)  # type: ignore[arg-type]
+    settings = of_preset(preset, windows=(1, 16, 64), baselines=2)  # type: ignore[arg-type]
     effects = OCCLUSION.attribute(blind, settings).window_effects
-    checked = unseen_windows(effects, preset, injected)  # type: ignore[arg-type]
+    checked = unseen_windows(effects, injected)
     assert checked > 60
     # The scorer that sees them does blame them: the check can fail.
     seeing = OCCLUSION.attribute(given, settings).window_effects
     with pytest.raises(BugError, match="does not see"):
-        unseen_windows(seeing, preset, injected)  # type: ignore[arg-type]
+        unseen_windows(seeing, injected)
     for other in (
         GradientSettings(),
         IntegratedGradientsSettings(baselines=2),

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from engine.attribution.explainer import Explainer
+from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.signatures import Signature
-from engine.evaluation.combinations import AGAINST_NORMAL, COMBINATIONS
 from engine.evaluation.explained_injections import NEAREST, ExplanationSettings, evaluate_explanations
 from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
@@ -20,7 +20,6 @@ from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import prepare_clean_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.scored_spectra import SelectedSpectra
-from models.errors import ConfigurationError
 from tests.conftest import random_model
 
 WINDOWS = (16, 256)
@@ -28,7 +27,6 @@ SETTINGS = ExplanationSettings(
     spectra=2,
     strengths=(40.0,),
     threshold=1.0,
-    normal=2,
     occlusion=OcclusionSettings(windows=WINDOWS, baselines=2),
 )
 
@@ -40,18 +38,17 @@ def results() -> ExplanationResults:
     clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
     steps: list[tuple[int, int]] = []
     found = evaluate_explanations(model, clean, SETTINGS, lambda *step: steps.append(step))
-    total = SETTINGS.normal + len(found.spectra)
+    total = len(found.spectra)
     assert steps == [(done, total) for done in range(1, total + 1)]
     return found
 
 
 def test_every_method_explains_every_spectrum(results: ExplanationResults) -> None:
     assert [each.kind for each in results.spectra] == ["arm_step"] * 2 + ["cosmic_rays"] * 2
-    assert {each.row for each in results.spectra} <= set(range(4))
+    assert {each.row for each in results.spectra} <= set(range(6))
     expected = {
         *COMBINATIONS,
         *(NEAREST + name for name in COMBINATIONS),
-        AGAINST_NORMAL,
         "reference-code",
         "random",
     }
@@ -115,22 +112,15 @@ def test_detected_spectra_are_sought_beyond_the_drawn_ones() -> None:
     assert [each.row for each in found.of("dead_region", detected=True)] == [e.row for e in detected[:2]]
 
 
-def test_too_few_spectra_are_refused() -> None:
-    model = random_model()
-    clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=2, seed=3), (AnomalyKind.ARM_STEP,))
-    with pytest.raises(ConfigurationError, match="more than the 2"):
-        evaluate_explanations(model, clean, SETTINGS)
-
-
 def test_summaries_choose_the_best_width_and_count_windows(results: ExplanationResults) -> None:
     spectra = results.spectra
     found = {each.method: each for each in summaries(results, spectra)}
-    assert {"window", "residual", "1/sigma^2", "random", "reference-code"} <= set(found)
+    assert {"window", "residual", "inverse-variance", "random", "reference-code"} <= set(found)
     widths = by_width(results, "residual", spectra)
     assert [each.width for each in widths] == list(WINDOWS)
     assert found["residual"].located.value == max(each.located.value for each in widths)
     assert found["random"].width == 0
-    assert sum(responding("1/sigma^2", spectra).values()) == len(spectra)
+    assert sum(responding("inverse-variance", spectra).values()) == len(spectra)
     assert 0 < chance(spectra).mass < 1
     assert found["random"].auc.value == pytest.approx(0.5, abs=0.1)
 

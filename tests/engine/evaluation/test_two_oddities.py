@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.evaluation.combinations import COMBINATIONS
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import prepare_clean_spectra
 from engine.evaluation.two_oddities import LINE, STEP, TwoOddities, able_rows, two_oddities
@@ -81,7 +81,7 @@ def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> 
     assert narrow[0] > wide[0] + 0.1
     assert wide[1] > 0.8
     # The combined map shows both; gradient x input and plain occlusion never do.
-    combination = "nearest: mean/sigma"
+    combination = "nearest: mean"
     assert np.median([each.ranked(each.others[combination]) for each in spectra], axis=0).min() > 0.8
     assert both(combination) >= 3
     for rival in ("gradient x input", "occlusion by zero", "occlusion by mean baseline"):

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from engine.attribution.explanation import Explanation
+from engine.attribution.method import Units
 from engine.figures.explanation import (
     HEIGHT,
     WIDTH,
@@ -37,6 +38,7 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
     return Explanation(
         grid=grid,
         scales=(1, 16, 256),
+        units=Units(),
         row=7,
         key="iron/main/bright/39627787712826532",
         target_id=39627787712826532,
@@ -48,8 +50,8 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
         maps=maps,
         spread=np.abs(maps) / 3,
         combined=combined,
-        log_prob=-41.2,
-        baseline_log_prob=-2.0,
+        explained_score=41.2,
+        baseline_score=2.0,
         peak_wavelength=peak,
         peak_rest_wavelength=peak / (1 + redshift),
         peak_scale=16,

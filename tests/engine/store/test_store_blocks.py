@@ -11,6 +11,7 @@ import pytest
 import zarr
 
 from engine.attribution.explanation import Explanations
+from engine.attribution.method import Units
 from engine.store.blocks import AttributionBlock, ScoreBlock
 from engine.store.reading import StoreView
 from engine.store.schema import ARRAYS, arrays_of
@@ -97,7 +98,7 @@ def test_values_come_back_exactly_and_maps_within_their_rounding(planned):
     flux = np.concatenate([part.flux for part in selected])
     np.testing.assert_array_equal(view.read("outliers/flux"), flux)
     maps = np.concatenate(
-        [explained(Explanations.unexplained(part, GRID, WINDOWS)).maps for part in selected]
+        [explained(Explanations.unexplained(part, GRID, WINDOWS, Units())).maps for part in selected]
     )
     np.testing.assert_allclose(view.read("outliers/maps"), maps, rtol=2**-11, atol=0)
     assert (view.read("outliers/maps") != maps).any()

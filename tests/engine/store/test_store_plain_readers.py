@@ -134,6 +134,13 @@ def test_every_unit_is_one_that_astropy_reads(store):
     assert all(root[spec.path].attrs["long_name"] for spec in ARRAYS)
 
 
+def test_scores_and_maps_say_that_they_are_in_nat(store):
+    root = zarr.open_group(store.url, mode="r")
+    for name in ("explained_score", "baseline_score", "maps", "spread", "combined"):
+        attributes = root[f"outliers/{name}"].attrs
+        assert (attributes["long_name"].rpartition(", in ")[2], attributes["units"]) == ("nat", "1")
+
+
 def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     root = zarr.open_group(store.url, mode="r")
     status = root["spectra/status"].attrs
@@ -148,7 +155,7 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 6
+    assert attributes["schema_version"] == 7
     assert attributes["grid"]["units"] == "Angstrom"
     assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"

@@ -128,4 +128,4 @@ def test_a_view_is_what_was_committed_when_it_was_opened(tmp_path):
 def test_explanations_are_those_of_the_staged_spectra(store):
     view = StoreView.open(store.url)
     one = view.outlier(0)
-    assert one.log_prob == -abs(one.flux[0])
+    assert one.explained_score == abs(one.flux[0])

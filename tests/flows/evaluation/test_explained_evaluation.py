@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.evaluation.combinations import COMBINATIONS
+from engine.attribution.occlusion.combine import COMBINATIONS
 from flows.command_line import run_command
 from flows.evaluation.explained_evaluation import FIGURE, RESULTS, TABLES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import OcclusionSettings, of_preset
 from flows.run import dense_cost
 from flows.run.dense_cost import estimated_passes, warn_of_dense_cost
 from models.scoring.scoring_model import ScoringModel
@@ -29,21 +29,21 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_papers_windows_take_an_hour(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = load_model(str(directory))
     assert isinstance(model, SpenderModel)
-    estimate = estimated_passes(model, OcclusionSettings("paper"))
+    estimate = estimated_passes(model, of_preset("paper"))
     assert estimate is not None
     # Every centre of six widths and the baseline itself, for eight baselines.
     assert estimate.passes == 8 * (1 + 6 * 7781)
-    tiled = estimated_passes(model, OcclusionSettings(preset="reference-code", windows=(1024,), baselines=1))
+    tiled = estimated_passes(model, of_preset("reference-code", windows=(1024,), baselines=1))
     assert tiled is not None
     assert tiled.passes < 12
     with caplog.at_level(logging.WARNING):
         warn_of_dense_cost(
             [str(directory)],
             [model.card],
-            OcclusionSettings(preset="reference-code", windows=(1024,), baselines=1),
+            of_preset("reference-code", windows=(1024,), baselines=1),
         )
         assert not caplog.records
-        warn_of_dense_cost([str(directory)], [model.card], OcclusionSettings("paper"))
+        warn_of_dense_cost([str(directory)], [model.card], of_preset("paper"))
     (record,) = caplog.records
     assert "373,496 passes" in record.message
     assert "on one CPU" in record.message

@@ -32,6 +32,7 @@ def test_it_is_shown_as_json_and_drawn(
     assert told["source"] == store.source[place]
     assert not Path(told["source"]).exists()
     assert told["score"] == store.score[place]
+    assert told["attribution_unit"] == "nat"
     assert told["tail_probability"] == store.tail[place]
     assert (
         told["peak_wavelength"] == store.peak_wavelength[np.flatnonzero(store.outlier).tolist().index(place)]

@@ -73,15 +73,15 @@ def test_a_run_leaves_a_complete_store(done: RunSummary, variational: Path) -> N
 def test_explanations_are_those_of_the_models_likelihood(done: RunSummary, variational: Path) -> None:
     view, model = StoreView.open(done.store), load_model(str(variational)).double()
     flux, ivar = (view.read(f"outliers/{name}") for name in ("flux", "ivar"))
-    maps, log_prob = view.read("outliers/combined"), view.read("outliers/log_prob")
+    maps, score = view.read("outliers/combined"), view.read("outliers/explained_score")
     redshift = view.read("spectra/redshift")[view.read("outliers/row")]
     assert np.isfinite(maps).all()
     assert (maps[ivar == 0] == 0).all()
     assert (np.abs(maps).max(axis=1) > 0).all()
     for row in range(len(maps)):
         ask = model.conditioned(torch.from_numpy(ivar[row]).double(), float(redshift[row]))
-        expected = float(ask(torch.from_numpy(flux[row])[None]))
-        assert log_prob[row] == pytest.approx(expected, rel=1e-3)
+        expected = -float(ask(torch.from_numpy(flux[row])[None]))
+        assert score[row] == pytest.approx(expected, rel=1e-3)
     assert len(query(done.store, QuerySettings())) == done.outliers
 
 

@@ -53,7 +53,7 @@ def slow_occlusion(
     pixels = len(x)
     maps, spread, combined = np.zeros((2, len(windows), pixels)), None, np.zeros(pixels)
     maps, spread = maps
-    power = 2 if preset == "paper" else 1
+    power = {"nearest": 0, "paper": 2, "reference-code": 1}[preset]
     memory: dict[tuple[int, frozenset[int]], float] = {}
 
     def effect(m: int, pasted: frozenset[int]) -> float:
@@ -78,13 +78,6 @@ def slow_occlusion(
             maps[w, pixel] = mean
             spread[w, pixel] = (sum((value - mean) ** 2 for value in effects) / len(effects)) ** 0.5
     floor = np.finfo(np.float32).eps * spread.max()
-    if preset == "nearest":
-        usual = [float(np.median([s for s, known in zip(row, good, strict=True) if known])) for row in spread]
-        for pixel in range(pixels):
-            scaled = zip(maps[:, pixel], spread[:, pixel], usual, strict=True)
-            combined[pixel] = sum(a / (s**2 + u**2) ** 0.5 for a, s, u in scaled)
-        size = sum(abs(a) for a in combined)
-        return maps, spread, combined * sum(abs(a) for a in maps.mean(axis=0)) / size
     for pixel in range(pixels):
         if good[pixel]:
             sigma = [max(s, floor) or 1.0 for s in spread[:, pixel]]

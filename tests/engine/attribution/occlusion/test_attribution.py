@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.occlusion.combine import PRESETS, SPREAD_FLOOR, scale_weights
+from engine.attribution.occlusion.combine import COMBINATIONS, SPREAD_FLOOR, scale_weights
 from engine.attribution.occlusion.dense import DenseOccluder
+from engine.attribution.occlusion.method import units
 from engine.attribution.occlusion.request import OcclusionRequest
-from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.occlusion.windows import Scale
+from engine.attribution.occlusion.settings import CombinationName, OcclusionSettings, Spacing, of_preset
+from engine.attribution.occlusion.windows import Scale, scales_of
 from models.errors import BugError, ConfigurationError, QuarantineError
 from tests.engine.attribution.occlusion.attributed import attribute
 
@@ -31,7 +33,7 @@ WINDOWS = (1, 3, 4, 16)
 def explain(
     model: Model, request: OcclusionRequest, preset: str, windows: tuple[int, ...] = WINDOWS
 ) -> Attribution:
-    chosen = OcclusionSettings(preset, windows, baselines=len(request.baselines))
+    chosen = of_preset(preset, windows=windows, baselines=len(request.baselines))  # type: ignore[arg-type]
     return attribute(DenseOccluder(model, 2**26), model, request, chosen)
 
 
@@ -75,12 +77,13 @@ def test_additive_models_have_closed_forms(preset: str, shape: str) -> None:
         np.testing.assert_allclose(found.maps[1], np.where(good, triple.mean(axis=0), 0), atol=1e-6)
     else:
         # A tile shares out what its pixels would have got alone; the masked ones' shares are lost.
-        for scale, tiles in zip(found.maps, PRESETS[preset].scales(WINDOWS, 40), strict=True):
+        tiled = scales_of(OcclusionSettings(spacing="tiled", windows=WINDOWS), 40)
+        for scale, tiles in zip(found.maps, tiled, strict=True):
             for low, high in zip(tiles.start, tiles.stop, strict=True):
                 share = each[:, low:high].mean(axis=0).sum() / (high - low)
                 np.testing.assert_allclose(scale[low:high], np.where(good[low:high], share, 0), atol=1e-6)
-    # The same numbers from an occluder that never runs the model: presets do not care.
-    chosen = OcclusionSettings(preset, WINDOWS, baselines=4)
+    # The same numbers from an occluder that never runs the model: settings do not care.
+    chosen = of_preset(preset, windows=WINDOWS, baselines=4)  # type: ignore[arg-type]
     other = attribute(AdditiveOccluder(effect), lambda spectra: terms(spectra).sum(dim=1), request, chosen)
     for name in ("maps", "spread", "combined"):
         np.testing.assert_allclose(getattr(other, name), getattr(found, name), atol=1e-6)
@@ -123,27 +126,35 @@ def test_a_lone_good_pixel_gets_its_share_of_every_tile() -> None:
 
 
 @hypothesis_settings(max_examples=40)
-@given(st.integers(0, 10_000), st.sampled_from(["nearest", "paper", "reference-code"]), st.floats(1e-6, 1e6))
-def test_units_and_order_of_baselines_do_not_matter(seed: int, preset: str, factor: float) -> None:
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from(get_args(Spacing)),
+    st.sampled_from(list(COMBINATIONS)),
+    st.floats(1e-6, 1e6),
+)
+def test_a_combined_map_has_its_unit_whatever_the_order_of_baselines(
+    seed: int, spacing: Spacing, combination: CombinationName, factor: float
+) -> None:
+    """In nat it follows the score's unit and never exceeds every window; significance has no unit."""
     request = random_request(seed)
+    chosen = OcclusionSettings("nearest", spacing, combination, WINDOWS, baselines=4)
 
     def model(spectra: torch.Tensor) -> torch.Tensor:
         return -spectra.cumsum(dim=1).square().mean(dim=1)
 
-    found = explain(model, request, preset)
-    scaled = explain(lambda spectra: factor * model(spectra) + factor, request, preset)
-    size = float(np.abs(found.maps).max())
-    np.testing.assert_allclose(scaled.combined / factor, found.combined, rtol=1e-4, atol=1e-6 * size)
+    def explained(score: Model, given: OcclusionRequest = request) -> Attribution:
+        return attribute(DenseOccluder(score, 2**26), score, given, chosen)
+
+    found = explained(model)
+    in_nat = units(chosen).combined.startswith("nat")
+    assert in_nat == (combination != "significance")
+    size = float(np.abs(found.maps if in_nat else found.combined).max())
+    scaled = explained(lambda spectra: factor * model(spectra) + factor)
+    unit = factor if in_nat else 1.0
+    np.testing.assert_allclose(scaled.combined / unit, found.combined, rtol=1e-4, atol=1e-6 * size)
     turned = OcclusionRequest(request.spectrum, request.baselines.flip(0), request.good)
-    np.testing.assert_allclose(
-        explain(model, turned, preset).combined, found.combined, rtol=1e-4, atol=1e-6 * size
-    )
-    if preset == "nearest":
-        # As much attribution as in the mean of the maps.
-        mean = np.abs(found.maps.mean(axis=0)).sum()
-        np.testing.assert_allclose(np.abs(found.combined).sum(), mean, rtol=1e-4)
-    else:
-        # A weighted mean lies between the maps it averages.
+    np.testing.assert_allclose(explained(model, turned).combined, found.combined, rtol=1e-4, atol=1e-6 * size)
+    if in_nat:
         assert (found.combined >= found.maps.min(axis=0) - 1e-6 * size).all()
         assert (found.combined <= found.maps.max(axis=0) + 1e-6 * size).all()
 
@@ -212,7 +223,7 @@ def test_the_peak_is_never_at_a_masked_pixel() -> None:
     assert found.combined[found.peak_pixel] == found.combined[request.good.numpy()].max()
 
 
-def test_a_log_probability_that_is_not_finite_sets_the_spectrum_aside() -> None:
+def test_a_score_that_is_not_finite_sets_the_spectrum_aside() -> None:
     request = random_request(7, masked=0.0, baselines=4)
 
     def model(spectra: torch.Tensor) -> torch.Tensor:
@@ -221,7 +232,7 @@ def test_a_log_probability_that_is_not_finite_sets_the_spectrum_aside() -> None:
 
     # 4 baselines; windows that hold both pixels 20 and 21: none of width 1, two of 3, three of 4.
     with pytest.raises(
-        QuarantineError, match=r"log p of the spectrum -inf; 0 of 4(.|\n)*\{1: 0, 3: 8, 4: 12\}"
+        QuarantineError, match=r"score of the spectrum inf; 0 of 4(.|\n)*\{1: 0, 3: 8, 4: 12\}"
     ):
         explain(model, request, "paper", (1, 3, 4))
 
@@ -242,7 +253,7 @@ def test_an_occluder_that_returns_too_little_is_a_bug(make_request: MakeRequest)
         attribute(Lazy(), lambda spectra: spectra.sum(dim=1), make_request(20, masked=0.0), chosen)
 
 
-def test_what_a_map_gives_a_pixel_of_its_windows_effect_depends_on_the_preset() -> None:
+def test_what_a_map_gives_a_pixel_of_its_windows_effect_depends_on_the_spacing() -> None:
     """The largest effect of any window is the same number, whether maps hold it whole or shared out."""
     request = random_request(8, masked=0.0)
     for preset, shares in (("paper", np.ones(4)), ("reference-code", 1 / np.array(WINDOWS))):

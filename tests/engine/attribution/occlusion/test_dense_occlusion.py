@@ -14,7 +14,7 @@ from engine.attribution.attribution import Attribution
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.method import forward_passes
 from engine.attribution.occlusion.request import OcclusionRequest
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings, of_preset
 from models.errors import BugError, ConfigurationError, InputError, QuarantineError
 from tests.engine.attribution.occlusion.attributed import attribute
 
@@ -23,7 +23,6 @@ Models = Callable[[int], tuple[nn.Module, nn.Module]]
 MakeRequest = Callable[..., OcclusionRequest]
 
 WINDOWS = (1, 2, 3, 4, 7, 16, 33, 64, 150)
-PRESETS = ("nearest", "paper", "reference-code")
 
 
 class Recorder:
@@ -59,19 +58,19 @@ def test_agrees_with_plain_loops(
 ) -> None:
     single, double = local_model(seed)
     request = make_request(71, masked=masked, seed=seed)
-    settings = OcclusionSettings(preset, WINDOWS, baselines=3)
+    settings = of_preset(preset, windows=WINDOWS, baselines=3)
     maps, spread, combined = slow(double, request, preset, WINDOWS)
     exact = explain(double, in_double(request), settings)
     for found, wanted in ((exact.maps, maps), (exact.spread, spread), (exact.combined, combined)):
         np.testing.assert_allclose(found, wanted, rtol=2e-7, atol=1e-12)
     rounded = explain(single, request, settings)
-    scale = np.abs(rounded.log_prob_baselines).max()
+    scale = np.abs(rounded.baseline_scores).max()
     np.testing.assert_allclose(rounded.maps, maps, rtol=0, atol=20 * np.finfo(np.float32).eps * scale)
     np.testing.assert_allclose(rounded.spread, spread, rtol=0, atol=20 * np.finfo(np.float32).eps * scale)
     good = request.good.numpy()
     for part in (exact.maps, exact.spread, exact.combined[None]):
         assert (part[:, ~good] == 0).all()
-    assert exact.log_prob_spectrum == pytest.approx(double(request.spectrum.double()[None]).item())
+    assert exact.score == pytest.approx(-double(request.spectrum.double()[None]).item())
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -85,7 +84,7 @@ def test_rounding_of_the_narrowest_windows_is_known(
     """
     single, double = local_model(5)
     request = make_request(200, masked=0.0, seed=5)
-    settings = OcclusionSettings(preset, (1, 64), baselines=3)
+    settings = of_preset(preset, windows=(1, 64), baselines=3)
     maps, _, _ = slow(double, request, preset, (1, 64))
     error = np.abs(explain(single, request, settings).maps - maps)
     relative = np.sqrt((error**2).mean(axis=1) / (maps**2).mean(axis=1))
@@ -104,7 +103,7 @@ def test_the_memory_allowed_changes_nothing_but_rounding(
     for model, given, tolerance in ((single, request, 1e-5), (double, in_double(request), 1e-13)):
         size = given.spectrum.element_size() // 4
         ones, sevens, all_at_once = (
-            explain(model, given, OcclusionSettings(preset, (1, 4, 16), 3), rows * size * row)
+            explain(model, given, of_preset(preset, windows=(1, 4, 16), baselines=3), rows * size * row)
             for rows in (1, 7, 10_000)
         )
         for other in (sevens, all_at_once):
@@ -120,7 +119,7 @@ def test_batches_stay_within_the_memory_and_have_one_shape(
     request = make_request(60, masked=0.0)
     occluder = DenseOccluder(model, memory_bytes=rows * 60 * 4 * 256 + 5)
     assert occluder.batch_rows(request) == rows
-    settings = OcclusionSettings("paper", (1, 4, 16), baselines=3)
+    settings = of_preset("paper", windows=(1, 4, 16), baselines=3)
     attribute(occluder, lambda spectra: spectra[:, 0], request, settings)
     shapes = {batch.shape for batch in model.batches}
     assert len(shapes) == 1
@@ -144,7 +143,7 @@ def test_masked_pixels_are_never_pasted_and_cost_nothing(
     request = make_request(60, masked=0.5, seed=3)
     poisoned = replace(request, spectrum=torch.where(request.good, request.spectrum, torch.nan))
     model = Recorder(local_model(0)[0])
-    settings = OcclusionSettings("paper", (1, 4, 16), baselines=3)
+    settings = of_preset("paper", windows=(1, 4, 16), baselines=3)
     found = DenseOccluder(model, 2**28)
     attribute(found, lambda spectra: spectra.nan_to_num().sum(dim=1), poisoned, settings)
     assert all(torch.isfinite(batch).all() for batch in model.batches)
@@ -157,9 +156,9 @@ def test_masked_pixels_are_never_pasted_and_cost_nothing(
 
 def test_published_costs() -> None:
     # Published windows on DESI's grid: 10,372 passes a baseline with one reference pass per width.
-    settings = OcclusionSettings("reference-code", (1, 4, 16, 64, 256))
+    settings = of_preset("reference-code", windows=(1, 4, 16, 64, 256))
     assert forward_passes(settings, 7781) == 8 * (10_372 - 4)
-    assert forward_passes(OcclusionSettings("paper"), 7781) == 8 * (1 + 6 * 7781)
+    assert forward_passes(of_preset("paper"), 7781) == 8 * (1 + 6 * 7781)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -169,7 +168,7 @@ def test_disconnected_pixels_get_exactly_nothing(
     single, _ = local_model(4)
     request = make_request(120, masked=0.1, seed=4)
     seen = 60
-    settings = OcclusionSettings(preset, (1, 4, 16), baselines=3)
+    settings = of_preset(preset, windows=(1, 4, 16), baselines=3)
     found = explain(lambda spectra: single(spectra[:, :seen]), request, settings, 20 * 120 * 4 * 256)
     assert (found.maps[0, seen:] == 0).all()
     assert (found.spread[0, seen:] == 0).all()

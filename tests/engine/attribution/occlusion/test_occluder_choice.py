@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder, occluder_of
+from engine.attribution.occlusion.windows import dense_scales
 from models.errors import ConfigurationError
 from models.local.local_score import LocalScore
 from tests.models.local.own_layers import AddChannel, MeanPooling
@@ -30,7 +30,7 @@ def test_a_local_score_is_occluded_by_its_seams_and_any_function_by_passes() -> 
         torch.randn(3, 60, generator=random, dtype=torch.float64),
         torch.rand(60, generator=random) > 0.1,
     )
-    scales = PRESETS["paper"].scales((1, 4, 16), 60)
+    scales = dense_scales((1, 4, 16), 60)
     by_seams, by_passes = occluder_of(score, MEMORY), occluder_of(lambda flux: score(flux), MEMORY)
     assert isinstance(by_seams, SeamOccluder)
     assert isinstance(by_passes, DenseOccluder)
@@ -48,6 +48,6 @@ def test_an_encoder_that_normalises_over_positions_is_refused_but_can_be_explain
     encoder = nn.Sequential(*stack).requires_grad_(requires_grad=False)
     request = OcclusionRequest(torch.randn(60), torch.randn(2, 60), torch.ones(60, dtype=torch.bool))
     occluder = occluder_of(lambda flux: -encoder(flux[:, None]).square().mean(dim=(1, 2)), MEMORY)
-    (differences,) = occluder.differences(request, PRESETS["paper"].scales((4,), 60))
+    (differences,) = occluder.differences(request, dense_scales((4,), 60))
     assert differences.shape == (2, 60)
     assert (differences != 0).all()

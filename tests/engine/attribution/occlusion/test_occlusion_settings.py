@@ -9,14 +9,24 @@ import numpy as np
 import pytest
 
 from engine.attribution.baselines import drawn_calibration
-from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings, of_preset
 from models.errors import ConfigurationError
 
 
 def test_settings_survive_json() -> None:
-    settings = OcclusionSettings("reference-code", (1, 4, 16), baselines=5, seed=7)
+    settings = OcclusionSettings("random", "tiled", "significance", (1, 4, 16), (0, 0, 8), 5, 7)
     assert OcclusionSettings.from_dict(json.loads(json.dumps(settings.to_dict()))) == settings
     assert OcclusionSettings.from_dict({}) == OcclusionSettings()
+
+
+def test_a_preset_is_a_name_for_settings_that_can_be_chosen_apart() -> None:
+    assert of_preset("nearest") == OcclusionSettings()
+    for name, stands_for in PRESETS.items():
+        assert of_preset(name, seed=3) == OcclusionSettings.from_dict({**stands_for, "seed": 3})
+    mixed = of_preset("paper", baseline_source="nearest", windows=(1, 4))
+    assert mixed == OcclusionSettings("nearest", "dense", "inverse-variance", (1, 4))
+    with pytest.raises(ConfigurationError, match="got: Paper\n  allowed: nearest, paper, reference-code"):
+        of_preset("Paper")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("windows", [(), (0, 4), (4, 1), (4, 4), (1.0, 4), (True, 4), (-1,)])
@@ -28,11 +38,17 @@ def test_windows_must_be_increasing_whole_pixels(windows: tuple[int, ...]) -> No
 @pytest.mark.parametrize(
     ("values", "text"),
     [
-        ({"preset": "Paper"}, r"no occlusion preset(.|\n)*got: Paper(.|\n)*paper, reference-code"),
+        ({"preset": "paper"}, r"does not know(.|\n)*got: preset"),
+        ({"baseline_source": "near"}, r"baseline_source\n  got: near\n  allowed: nearest, random"),
+        ({"spacing": "centred"}, r"spacing\n  got: centred\n  allowed: sparse, dense, tiled"),
+        ({"combination": "sum"}, r"combination\n  got: sum\n  allowed: mean, significance"),
+        ({"offsets": [0, 0]}, r"offsets\n  got: \[0, 0\] for sparse windows"),
+        ({"spacing": "tiled", "windows": [1, 4], "offsets": [0]}, r"got: \[0\] for tiled windows \[1, 4\]"),
+        ({"spacing": "tiled", "windows": [4], "offsets": [-1]}, r"got: \[-1\](.|\n)*from 0"),
         ({"baselines": 0}, r"number of baselines(.|\n)*got: 0(.|\n)*at least 1"),
         ({"seed": -1}, r"seed is too small(.|\n)*got: -1(.|\n)*at least 0"),
         ({"memory_bytes": 2**20}, r"does not know(.|\n)*got: memory_bytes"),
-        ({"window": [1]}, r"does not know(.|\n)*got: window(.|\n)*allowed: preset, windows"),
+        ({"window": [1]}, r"does not know(.|\n)*got: window(.|\n)*allowed: baseline_source, spacing"),
         ({"windows": 4}, r"wrong kind(.|\n)*windows: tuple"),
     ],
 )

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from engine.attribution.baselines import drawn_calibration
-from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder
+from engine.attribution.occlusion.windows import dense_scales
 from models.errors import ConfigurationError
 from models.scoring.scoring_model import ScoringModel
 from models.weights import load_model
@@ -24,10 +24,9 @@ MEASURE = """
 import sys
 import torch
 from flows.bench.memory import PeakMemory
-from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.seams import SeamOccluder
-from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.occlusion.windows import Scale
+from engine.attribution.occlusion.settings import of_preset
+from engine.attribution.occlusion.windows import Scale, scales_of
 from models.weights import load_model
 from tests.engine.attribution.occlusion.test_seam_memory import occlusion_request
 
@@ -35,7 +34,7 @@ memory, baselines, preset = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 model = load_model("desi-galaxy").double()
 request = occlusion_request(model, baselines)
 score = model.conditioned(torch.full_like(request.spectrum, 25.0).double(), 0.2)
-scales = PRESETS[preset].scales(OcclusionSettings().windows, request.pixels)
+scales = scales_of(of_preset(preset), request.pixels)
 few = [Scale(scale.window, scale.start[:1], scale.stop[:1], scale.of_pixel) for scale in scales]
 SeamOccluder(score, 2**30).differences(occlusion_request(model, 1), few)  # loads all libraries
 with PeakMemory(torch.device("cpu")) as taken:
@@ -84,7 +83,7 @@ def test_memory_for_less_than_one_baseline_is_refused_with_what_it_needs() -> No
     model = load_model("desi-galaxy").double()
     request = occlusion_request(model, 1)
     score = model.conditioned(torch.full_like(request.spectrum, 25.0).double(), REDSHIFT)
-    scales = PRESETS["paper"].scales((1, 64), request.pixels)
+    scales = dense_scales((1, 64), request.pixels)
     with pytest.raises(
         ConfigurationError, match=r"activations of a single baseline(.|\n)*got: 1000000 bytes"
     ) as caught:

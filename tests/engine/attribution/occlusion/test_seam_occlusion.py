@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,12 +17,11 @@ from torch import Tensor, nn
 
 from engine.attribution.baselines import drawn_calibration
 from engine.attribution.memory import DEFAULT_MEMORY
-from engine.attribution.occlusion.combine import PRESETS
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder
-from engine.attribution.occlusion.settings import OcclusionSettings, PresetName
-from engine.attribution.occlusion.windows import Scale
+from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings, PresetName, Spacing, of_preset
+from engine.attribution.occlusion.windows import Scale, dense_scales, scales_of
 from models.errors import ConfigurationError, InputError
 from models.local.additive_pooling import (
     AdditivePooling,
@@ -356,14 +356,14 @@ def ranges(start: Sequence[int] | np.ndarray, stop: Sequence[int] | np.ndarray, 
 @st.composite
 def scale_lists(draw: st.DrawFn, request: OcclusionRequest) -> list[Scale]:
     pixels = request.pixels
-    kind = draw(st.sampled_from((*PRESETS, "ranges")))
+    kind = draw(st.sampled_from((*get_args(Spacing), "ranges")))
     if kind == "ranges":
         pair = st.lists(st.integers(0, pixels), min_size=2, max_size=2, unique=True).map(sorted)
         pieces = draw(st.lists(st.lists(pair, max_size=12), min_size=1, max_size=3))
         return [ranges([p[0] for p in piece], [p[1] for p in piece], pixels) for piece in pieces]
     widths = st.one_of(st.integers(1, 12), st.integers(1, 60), st.integers(1, 200))
     windows = sorted(draw(st.sets(widths, min_size=1, max_size=4)))
-    scales = PRESETS[kind].scales(windows, pixels)
+    scales = scales_of(OcclusionSettings(spacing=kind, windows=tuple(windows)), pixels)
     if draw(st.booleans()):
         return [scale.pasting(request.good.numpy()) for scale in scales]
     return list(scales)
@@ -561,7 +561,7 @@ def test_every_window_there_is(name: str) -> None:
 def test_more_baselines_than_are_worked_on_at_once(dtype: torch.dtype) -> None:
     network = example_network(61)
     request = make_request(61, np.ones(61, dtype=np.bool_), 0, 19, dtype)
-    scales = list(PRESETS["paper"].scales((1, 5, 32), 61))
+    scales = list(dense_scales((1, 5, 32), 61))
     case = Case(network, network.build(), request, scales, [], [])
     (check_exact if dtype == torch.float64 else check_rounded)(case)
 
@@ -706,7 +706,7 @@ def test_one_occluder_serves_spectra_of_many_lengths_and_keeps_its_hands_off_the
         for dtype in (torch.float32, torch.float64):
             request = make_request(pixels, np.arange(pixels) % 5 != 0, pixels, 2, dtype)
             kept = copy.deepcopy(request)
-            scales = list(PRESETS["paper"].scales((1, 6, 20), pixels))
+            scales = list(dense_scales((1, 6, 20), pixels))
             for have, want in zip(
                 occluder.differences(request, scales), dense(score, request, scales), strict=True
             ):
@@ -728,7 +728,7 @@ def test_a_score_without_parameters_is_still_taken_to_float64() -> None:
     softly = LogSumExpPooling([nn.Identity()], 1)
     score = LocalScore(AddChannel(), [nn.AvgPool1d(3, 2, 1), norm, nn.Softsign()], softly, (nn.Flatten(0),))
     request = make_request(30, np.ones(30, dtype=np.bool_), 0, 2)
-    scales = list(PRESETS["paper"].scales((1, 4), 30))
+    scales = list(dense_scales((1, 4), 30))
     for have, want in zip(
         SeamOccluder(score, MEMORY).differences(request, scales), dense(score, request, scales), strict=True
     ):
@@ -745,7 +745,7 @@ def test_a_spectrum_too_short_is_refused() -> None:
     )
     request = make_request(9, np.ones(9, dtype=np.bool_), 0, 2)
     with pytest.raises(InputError) as caught:
-        SeamOccluder(score, MEMORY).differences(request, PRESETS["paper"].scales((1,), 9))
+        SeamOccluder(score, MEMORY).differences(request, dense_scales((1,), 9))
     assert caught.value.kind == "spectrum-too-short"
     for piece in (
         "The spectrum is too short for the encoder's layers.",
@@ -768,7 +768,7 @@ def test_no_windows_give_no_differences() -> None:
     some = occluder.differences(request, [ranges([], [], 30), ranges([3], [9], 30), ranges([], [], 30)])
     assert [part.shape for part in some] == [(3, 0), (3, 1), (3, 0)]
     fully_masked = replace(request, good=torch.zeros_like(request.good))
-    scales = [scale.pasting(fully_masked.good.numpy()) for scale in PRESETS["paper"].scales((1, 8), 30)]
+    scales = [scale.pasting(fully_masked.good.numpy()) for scale in dense_scales((1, 8), 30)]
     assert [part.shape for part in occluder.differences(fully_masked, scales)] == [(3, 0), (3, 0)]
 
 
@@ -776,8 +776,9 @@ def test_agrees_with_the_dense_occluder_on_the_same_scales() -> None:
     """The two can stand in for each other: same shapes, same types, same order of windows."""
     score = example_network(80).build()
     request = make_request(80, np.arange(80) % 11 != 3, 4, 3, torch.float32)
-    for preset in PRESETS.values():
-        scales = [scale.pasting(request.good.numpy()) for scale in preset.scales((1, 4, 16, 64), 80)]
+    for spacing in get_args(Spacing):
+        settings = OcclusionSettings(spacing=spacing, windows=(1, 4, 16, 64))
+        scales = [scale.pasting(request.good.numpy()) for scale in scales_of(settings, 80)]
         fast = SeamOccluder(score, MEMORY).differences(request, scales)
         slow = DenseOccluder(score, MEMORY).differences(request, scales)
         for have, want in zip(fast, slow, strict=True):
@@ -790,7 +791,7 @@ def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> No
     """Windows here and there, at the ends too; W = 1, whose effects are smallest, is no exception."""
     model = load_model("desi-galaxy").requires_grad_(False)
     redshift, pixels = 0.2, 7781
-    settings = OcclusionSettings(preset, baselines=2)
+    settings = of_preset(preset, baselines=2)
     random = torch.Generator().manual_seed(0)
     baselines = model.baselines(
         redshift, drawn_calibration(model.calibration_size, settings.baselines, settings.seed)
@@ -803,7 +804,7 @@ def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> No
     good = torch.rand(pixels, generator=random) >= masked
     request = OcclusionRequest(spectrum, baselines, good)
     score = model.conditioned(ivar * good, redshift)
-    scales = [scale.pasting(good.numpy()) for scale in PRESETS[preset].scales(settings.windows, pixels)]
+    scales = [scale.pasting(good.numpy()) for scale in scales_of(settings, pixels)]
     found = SeamOccluder(score, DEFAULT_MEMORY).differences(request, scales)
 
     chosen = []

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.attribution.occlusion.windows import centred_scales, spaced_scales
+from engine.attribution.occlusion.windows import dense_scales, sparse_scales
 
 WIDTHS, PIXELS = (1, 4, 8, 16, 64, 256), 1003
 
 
 def test_narrow_windows_are_at_every_pixel() -> None:
-    for spaced, whole in zip(spaced_scales(WIDTHS, PIXELS)[:3], centred_scales(WIDTHS, PIXELS), strict=False):
+    for some, whole in zip(sparse_scales(WIDTHS, PIXELS)[:3], dense_scales(WIDTHS, PIXELS), strict=False):
         for name in ("start", "stop", "of_pixel"):
-            np.testing.assert_array_equal(getattr(spaced, name), getattr(whole, name))
+            np.testing.assert_array_equal(getattr(some, name), getattr(whole, name))
 
 
 def test_every_pixel_is_in_the_window_nearest_to_it() -> None:
     pixel = np.arange(PIXELS)
-    for scale in spaced_scales(WIDTHS, PIXELS):
+    for scale in sparse_scales(WIDTHS, PIXELS):
         start, stop = scale.start[scale.of_pixel], scale.stop[scale.of_pixel]
         assert ((start <= pixel) & (pixel < stop)).all()
         apart = {16: 2, 64: 8, 256: 16}.get(scale.window, 1)
