@@ -72,13 +72,13 @@ def test_numbers_and_sources_come_from_one_occlusion_each(model: ScoringModel, c
     settings = ExplanationSettings(
         spectra=1, strengths=(40.0,), occlusion=OcclusionSettings(windows=(64, 512))
     )
-    found = ablate_baselines(model, clean, settings, (2, 1), ("1/sigma^2", "largest"))
+    found = ablate_baselines(model, clean, settings, (2, 1), ("inverse-variance", "mean"))
     asked = [(each.source, each.baselines, each.combination) for each in found]
     assert asked == [
         (source, number, name)
         for source in ("decoded", "nearest", "observed")
         for number in (1, 2)
-        for name in ("1/sigma^2", "largest")
+        for name in ("inverse-variance", "mean")
     ]
     for each in found:
         assert each.located.count == 1
