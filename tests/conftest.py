@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 from engine.surveys.desi.grid import DESI_GRID
 from models.calibration.calibration import Calibration
 from models.model_card import ModelCard
+from models.pixel_errors import depth_of
 from models.scoring.encoder import EncoderSettings
-from models.scoring.joint_score import depth_of
 from models.scoring.residual_scan import cell_means, fit_misfit
 from models.scoring.scoring_model import ScoringModel
 

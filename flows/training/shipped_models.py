@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
+from engine.evaluation.card_metrics import PREFIX
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.simulation.settings import SIMULATED, ReleaseName, SurveyName
 from engine.surveys.listing import list_release
@@ -26,10 +27,10 @@ from engine.training.reading import read_training_set
 from engine.training.request import TrainingRequest
 from flows.console import counting, notes
 from flows.training.progress import TrainingBars
-from models.model_card import ModelCard
-from models.training.fit import TrainingPopulation, TrainingSettings, fit
+from models.scoring.scoring_model import ScoringModel
+from models.training.fit import TrainingPopulation, TrainingSettings, fit, fit_score
 from models.training.spectra import TrainingSplit
-from models.weights import save_model
+from models.weights import load_local_model, save_model
 
 SPECTRA = 10_000
 SEED = 20_261_123
@@ -95,36 +96,22 @@ RECIPES = (
 )
 
 
-def make(
-    recipe: Recipe,
-    templates: Path,
-    sky: Path,
-    output: Path,
-    work: Path,
-    spectra: int,
-    epochs: int,
-    console: Console,
-) -> ModelCard:
-    """Simulate, train, save under the recipe's name.
-
-    Parameters
-    ----------
-    recipe : which model.
-    templates : directory of redrock templates; sky : of real sky fibres.
-    output : directory of the models' directories.
-    work : scratch directory for the simulated releases.
-    spectra : rows to simulate; epochs : of the autoencoder.
-
-    Raises
-    ------
-    WhyspecError : as simulation and training do.
-    """
-    training, population = training_set(recipe, templates, sky, work, spectra, console)
+def trained(
+    recipe: Recipe, training: TrainingSplit, population: TrainingPopulation, epochs: int, console: Console
+) -> ScoringModel:
+    """The model of ``recipe``, after at most so many ``epochs`` of the autoencoder."""
     fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000, threads=1)
     data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
     with TrainingBars(console) as bars:
-        model = fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
-    return save_model(model, output / recipe.name)
+        return fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
+
+
+def refitted(model: ScoringModel, training: TrainingSplit) -> ScoringModel:
+    """The same network with its score and calibration fitted anew; earlier rates leave its card."""
+    metrics = {name: value for name, value in model.card.metrics.items() if not name.startswith(PREFIX)}
+    model.card = dataclasses.replace(model.card, metrics=metrics)
+    fit_score(model, training)
+    return model
 
 
 def training_set(
@@ -179,15 +166,29 @@ def main(
     only: Annotated[str, Parameter(help="Name of one model; all when left out.")] = "",
     spectra: Annotated[int, Parameter(help="Spectra to simulate for each model.")] = SPECTRA,
     epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 14,
+    refit: Annotated[
+        Path | None,
+        Parameter(help="Directory of models' directories: keep their networks, fit scores and calibrations."),
+    ] = None,
 ) -> None:
     """Train the shipped models anew from redrock TEMPLATES and real sky."""
     console = notes()
     with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
-        for recipe in RECIPES:
-            if only in ("", recipe.name):
-                card = make(recipe, templates, sky, output, Path(work), spectra, epochs, console)
-                console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
-                shutil.rmtree(Path(work) / recipe.name)
+        for recipe in _wanted(only, refit):
+            training, population = training_set(recipe, templates, sky, Path(work), spectra, console)
+            if refit is None:
+                model = trained(recipe, training, population, epochs, console)
+            else:
+                model = refitted(load_local_model(str(refit / recipe.name)), training)
+            card = save_model(model, output / recipe.name)
+            console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
+            shutil.rmtree(Path(work) / recipe.name)
+
+
+def _wanted(only: str, refit: Path | None) -> list[Recipe]:
+    """All recipes, or one; of models to refit those that are there."""
+    there = [each for each in RECIPES if refit is None or (refit / each.name).is_dir()]
+    return [each for each in there if only in ("", each.name)]
 
 
 if __name__ == "__main__":

@@ -20,15 +20,6 @@ SHARES = (0.05, 0.05, 0.85, 0.05)
 """Their weights in the mean. Most of what is injected shows in the residual: the others cost it little."""
 
 
-def depth_of(ivar: Tensor) -> Tensor:
-    """Median over good pixels of sqrt(ivar), (B, N) to (B,): the S/N per pixel of unit flux.
-
-    It does not depend on flux, so it stays what it is when flux is occluded. 1 without a good pixel.
-    """
-    root = torch.where(ivar > 0, ivar.clamp_min(0).sqrt(), torch.nan)
-    return torch.nan_to_num(root.nanmedian(dim=1).values, nan=1.0)
-
-
 class JointScore(nn.Module):
     """From the parts' raw values to the score."""
 

@@ -25,6 +25,7 @@ SHRINKAGE = 0.9
 """v / (1 + v): strengths of three standard deviations are expected."""
 BEND = 6.0
 """Significance around which the square becomes a line."""
+_FIRST_MISFIT = math.log(0.01)
 NODE_STEP = 0.002
 """Distance of the misfit's nodes, log10 of rest wavelength: 23 Angstrom at 5000."""
 
@@ -108,7 +109,7 @@ class ResidualScan(nn.Module):
         self.register_buffer("log10_centre", log10[centre], persistent=False)
         self.first_node = float(log10[0]) - math.log10(1 + redshift_max)
         nodes = math.ceil((float(log10[-1]) - self.first_node) / NODE_STEP) + 2
-        self.register_buffer("log_misfit", torch.full((len(self.widths), nodes), math.log(0.01)))
+        self.register_buffer("log_misfit", torch.full((len(self.widths), nodes), _FIRST_MISFIT))
         self.register_buffer("log_noise", torch.zeros(len(self.widths)))
 
     @property
@@ -248,14 +249,15 @@ def cell_means(
 
 
 def fit_misfit(scan: ResidualScan, found: CellMeans, rounds: int = 300) -> None:
-    """Set the rest of the misfit to its maximum-likelihood value for usual spectra.
+    """Set the rest of the misfit to its maximum-likelihood value for usual spectra, whatever it was.
 
     A penalty ties neighbouring nodes together, so that rarely seen rest wavelengths follow their neighbours.
     """
     usable = (found.information > 1e-9).to(found.mean.dtype)
     nodes = scan.nodes(found.redshift)
     with torch.enable_grad():
-        values = [scan.log_misfit.clone().requires_grad_(), scan.log_noise.clone().requires_grad_()]
+        start = torch.full_like(scan.log_misfit, _FIRST_MISFIT), torch.zeros_like(scan.log_noise)
+        values = [value.requires_grad_() for value in start]
         optimiser = torch.optim.Adam(values, lr=0.05)
         for _ in range(rounds):
             scan.log_misfit, scan.log_noise = values

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 from models.calibration.calibration import Calibration
 from models.local.local_score import LocalScore
 from models.model_card import ModelCard
+from models.pixel_errors import depth_of, seen
 from models.scoring.decoder import Decoder
 from models.scoring.density import LatentDensity
 from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
-from models.scoring.joint_score import JointScore, depth_of
+from models.scoring.joint_score import JointScore
 from models.scoring.residual_factors import ResidualFactors
 from models.scoring.residual_scan import ResidualScan, excitation, log_ratio
 from models.scoring.scan_readout import ScanReadout
@@ -51,7 +52,7 @@ class ScoringModel(CalibratedModel):
 
     def encode(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """Latents (B, S) of flux (B, N), ivar (B, N), redshift (B,)."""
-        latents: Tensor = self.encoder(flux, ivar, redshift)
+        latents: Tensor = self.encoder(flux, seen(ivar), redshift)
         return latents
 
     def raw_parts(
@@ -65,7 +66,7 @@ class ScoringModel(CalibratedModel):
     ) -> Tensor:
         """The parts of the score, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra.
 
-        ``depth`` (B,) is that of ``ivar``, see :func:`models.scoring.joint_score.depth_of`.
+        ``depth`` (B,) is that of ``ivar``, see :func:`models.pixel_errors.depth_of`.
         """
         count = self.encoder.settings.latents
         density = -self.density(latents[:, :count], self.density.context(depth, redshift))
@@ -99,10 +100,11 @@ class ScoringModel(CalibratedModel):
         What depends on ivar and redshift alone is computed once, here.
         """
         ivar = ivar[None]
+        known = seen(ivar)
         where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
-        embedding, log_coverage = self.encoder.context(ivar, where)
+        embedding, log_coverage = self.encoder.context(known, where)
         return LocalScore(
-            lift=lambda flux: self.encoder.channels(flux, ivar),
+            lift=lambda flux: self.encoder.channels(flux, known),
             layers=self.encoder.layers(embedding),
             pooling=self.encoder.pooling(log_coverage),
             head=(EncoderHead(self.encoder.head, self.encoder.settings),),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.calibration.calibration import Calibration
 from models.model_card import ModelCard
+from models.pixel_errors import seen
 from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
 from models.spender.decoder import SpenderDecoder
 from models.spender.encoder import SpenderEncoder
@@ -24,8 +25,9 @@ KIND = "spender"
 class SpenderModel(CalibratedModel):
     """Scores spectra by minus the log density of spender's latents.
 
-    The encoder was made for spectra without gaps and takes no inverse variance: masked pixels are
-    filled from their neighbours. It couples all pixels, so explanations take full forward passes.
+    The encoder was made for spectra without gaps and takes no inverse variance: pixels that are masked, or of
+    unusually large errors, are filled from their neighbours. It couples all pixels, so explanations take full
+    forward passes.
     """
 
     def __init__(self, card: ModelCard, calibration_size: int) -> None:
@@ -50,8 +52,8 @@ class SpenderModel(CalibratedModel):
 
     def encode(self, flux: Tensor, ivar: Tensor) -> Tensor:
         """Latents (B, S) of flux and ivar (B, N)."""
-        seen = slice(self._first, self._stop)
-        latents: Tensor = self.encoder(GapFilling(ivar[:, seen] > 0)(flux[:, seen]))
+        part, known = slice(self._first, self._stop), seen(ivar)
+        latents: Tensor = self.encoder(GapFilling(known[:, part] > 0)(flux[:, part]))
         return latents
 
     def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
@@ -70,12 +72,12 @@ class SpenderModel(CalibratedModel):
         Explanations hold this model in float64 and ask for float32 where there are thousands of passes;
         those go through a :class:`~models.spender.quick.QuickEncoder` on a processor.
         """
-        seen = slice(self._first, self._stop)
-        fill = GapFilling(ivar[None, seen] > 0)
+        part = slice(self._first, self._stop)
+        fill = GapFilling(seen(ivar[None])[:, part] > 0)
 
         def log_prob(flux: Tensor) -> Tensor:
             encoder, flow = self._parts(flux)
-            log_density: Tensor = flow(encoder(fill(flux[:, seen])))
+            log_density: Tensor = flow(encoder(fill(flux[:, part])))
             return log_density
 
         return log_prob

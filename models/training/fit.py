@@ -31,8 +31,8 @@ from torch import Tensor
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 from models.model_card import ModelCard
+from models.pixel_errors import depth_of
 from models.scoring.encoder import EncoderSettings
-from models.scoring.joint_score import depth_of
 from models.scoring.scoring_model import ScoringModel
 from models.training.calibrating import calibrate
 from models.training.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
@@ -200,15 +200,20 @@ def fit(
     model.eval()
     modes = ModeSettings(settings.modes, settings.mode_spectra, settings.mode_rounds, settings.seed)
     fit_residual_factors(model, spectra.training, modes)
-    fit_parts(model, spectra.validation)
     metrics = {
         "validation_fidelity": held_out,
         "validation_latent_nll": nll,
         "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
     }
     model.card = replace(card, metrics=metrics)
-    calibrate(model, spectra.calibration)
+    fit_score(model, spectra)
     return model.requires_grad_(False)
+
+
+def fit_score(model: ScoringModel, spectra: TrainingSplit) -> None:
+    """Fit what makes a score of a trained autoencoder: misfit, tails of the parts, calibration."""
+    fit_parts(model, spectra.validation)
+    calibrate(model, spectra.calibration)
 
 
 def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapping[str, Any]) -> ModelCard:

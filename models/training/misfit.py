@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.scoring.joint_score import depth_of
+from models.pixel_errors import depth_of
 from models.scoring.residual_factors import fit_modes, on_rest_grid
 from models.scoring.residual_scan import CellMeans, cell_means, fit_misfit
 from models.scoring.scoring_model import ScoringModel

@@ -216,6 +216,7 @@ def observed(model: ScoringModel) -> SelectedSpectra:
     random = np.random.default_rng(4)
     ivar = np.full(model.card.grid.size, 100.0, dtype=np.float32)
     ivar[random.random(len(ivar)) < 0.02] = 0.0
+    ivar[1000:1040] /= 400  # errors beyond those that the encoder sees
     flux = model.baselines(0.2, np.array([5])).numpy()[0] + 0.1 * random.standard_normal(len(ivar))
     flux[3000:3090] += 1.0
     flux = np.where(ivar > 0, flux, 0).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.scoring.joint_score import PARTS, SHARES, JointScore, depth_of
+from models.scoring.joint_score import PARTS, SHARES, JointScore
 
 
 def fitted(count: int = 2000) -> tuple[JointScore, torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -44,8 +44,3 @@ def test_parts_are_comparable_whatever_their_scale() -> None:
     scaled = JointScore()
     scaled.fit(raw * 100 - 7, depth, redshift)
     np.testing.assert_allclose(scaled(raw * 100 - 7, depth, redshift), score, rtol=1e-6, atol=1e-6)
-
-
-def test_depth_ignores_masked_pixels_and_flux() -> None:
-    ivar = torch.tensor([[4.0, 0.0, 16.0, 9.0], [0.0, 0.0, 0.0, 0.0]])
-    assert depth_of(ivar).tolist() == [3.0, 1.0]

@@ -120,7 +120,6 @@ def test_the_misfit_is_learnt_where_it_is() -> None:
     rest = torch.from_numpy(GRID.wavelength())[None] / (1 + redshift[:, None])
     bump = torch.exp(-0.5 * ((rest - 4200) / 6) ** 2).float()
     residual = noise(ivar, 9) + 0.6 * torch.randn(600, 1, generator=generator) * bump
-    scan.log_misfit.fill_(np.log(0.01))
     fit_misfit(scan, cell_means(scan, residual, ivar, redshift, modes), rounds=400)
     nodes = (np.log10([4200.0, 4600.0]) - scan.first_node) / 0.002
     there, elsewhere = (float(scan.log_misfit[0, round(node)].exp()) for node in nodes)

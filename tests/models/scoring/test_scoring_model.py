@@ -7,11 +7,14 @@ import torch
 
 from models.scoring.scoring_model import ScoringModel
 
+LARGE_ERRORS = slice(2000, 2040)
+
 
 def spectra(model: ScoringModel, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(3)
     flux = 1 + 0.3 * torch.randn(count, model.card.grid.size, generator=generator)
     ivar = 9.0 * (torch.rand(model.card.grid.size, generator=generator) > 0.1)
+    ivar[LARGE_ERRORS] /= 400
     return flux, ivar
 
 
@@ -20,6 +23,16 @@ def test_conditioned_is_minus_the_score(tiny_model: ScoringModel) -> None:
     redshift = torch.full((4,), 0.234, dtype=torch.float64)
     direct = -tiny_model.outputs(flux, ivar.expand_as(flux), redshift).score
     torch.testing.assert_close(tiny_model.conditioned(ivar, 0.234)(flux), direct, rtol=0, atol=1e-5)
+
+
+def test_to_the_encoder_pixels_of_large_errors_are_masked(tiny_model: ScoringModel) -> None:
+    flux, ivar = spectra(tiny_model, 2)
+    redshift = torch.full((2,), 0.234, dtype=torch.float64)
+    masked = ivar.clone()
+    masked[LARGE_ERRORS] = 0
+    wanted = tiny_model.encode(flux, masked.expand_as(flux), redshift)
+    flux[:, LARGE_ERRORS] += 1e6
+    assert torch.equal(tiny_model.encode(flux, ivar.expand_as(flux), redshift), wanted)
 
 
 def test_baselines_are_the_chosen_calibration_spectra(tiny_model: ScoringModel) -> None:
