@@ -20,7 +20,7 @@ from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.occlusion.dense import DenseOccluder
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import SeamOccluder
-from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings, PresetName, Spacing, of_preset
+from engine.attribution.occlusion.settings import OcclusionSettings, PresetName, Spacing, of_preset
 from engine.attribution.occlusion.windows import Scale, dense_scales, scales_of
 from models.errors import ConfigurationError, InputError
 from models.local.additive_pooling import (
