@@ -27,7 +27,7 @@ def explain_evaluation(
 
     Raises
     ------
-    ConfigurationError : there are too few clean spectra.
+    BugError : an explanation blames pixels that a blind scorer does not see.
     """
     with counting(console, "explain") as progress:
         return evaluate_explanations(model, clean, settings, progress)
