@@ -12,8 +12,8 @@ import torch
 
 from engine.attribution.occlusion.cost import Cost
 from engine.attribution.occlusion.method import forward_passes
-from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.occlusion.windows import centred_scales
+from engine.attribution.occlusion.settings import of_preset
+from engine.attribution.occlusion.windows import dense_scales
 from flows.bench.approaches import Approach, Skipped, best_batches, try_batches
 from flows.bench.curves import curves_figure
 from flows.bench.devices import usable_device
@@ -62,7 +62,7 @@ def test_a_small_benchmark_is_consistent_in_itself(bench: OcclusionBench) -> Non
     ]
     assert (bench.pixels, bench.masked_pixels, bench.curves) == (7781, 0, ())
     for case in bench.cases:
-        settings = OcclusionSettings("reference-code", case.windows, case.baselines)
+        settings = of_preset("reference-code", windows=case.windows, baselines=case.baselines)
         total = forward_passes(settings, bench.pixels)
         assert total == case.baselines * (1 + case.window_count)
         for one in case.measurements:
@@ -165,7 +165,7 @@ def test_extrapolation_ratios_and_limit() -> None:
 
 
 def test_a_sample_holds_every_scale_by_its_share_and_its_ends() -> None:
-    scales = [*centred_scales((1, 64), 500), *centred_scales((400,), 20)]
+    scales = [*dense_scales((1, 64), 500), *dense_scales((400,), 20)]
     samples = sampled(scales, 102)
     assert [len(one) for one in samples] == [50, 50, 2]
     for scale, sample in zip(scales, samples, strict=True):
