@@ -60,10 +60,12 @@ def synthetic_store(
     model: str = "synthetic",
     first_target: int = FIRST_TARGET,
     repeats: dict[int, int] | None = None,
+    failed: frozenset[int] = frozenset(),
 ) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored.
 
-    ``repeats`` names rows that repeat the target of an earlier one.
+    ``repeats`` names rows that repeat the target of an earlier one; ``failed`` outliers' rows whose
+    explanation came out as NaN.
     """
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
@@ -152,6 +154,8 @@ def synthetic_store(
     count = np.arange(len(peaks))
     edge, sky = np.where(count % 3 == 0, Signature.EDGE, 0), np.where(count % 5 == 0, Signature.SKY_LINES, 0)
     signatures = (edge | sky).astype(np.uint16)
+    lost = np.isin(np.flatnonzero(outlier), sorted(failed))
+    peak_wavelength[lost], signatures[lost] = np.nan, 0
     for number_of_block, block in enumerate(explaining.blocks):
         part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
         chosen = list(block.rows)

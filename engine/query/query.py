@@ -253,7 +253,9 @@ def _described(
     frame["peak_window_angstrom"] = grid.width(observed, window)
     peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
     frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
-    signatures = explained["signatures"].fillna(-1).to_numpy(np.int64)
+    # An explanation that failed has no signature, and is not free of any.
+    known = explained["signatures"].where(explained["peak_wavelength"].notna())
+    signatures = known.fillna(-1).to_numpy(np.int64)
     frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
     frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
     return frame[list(COLUMNS)].astype(_types(grid)), signatures

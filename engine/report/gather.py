@@ -35,6 +35,7 @@ class StoreFacts:
     gone : number of the other rows whose file has vanished from the release; they are not left out.
     unmodelled : classes that no model was for, with their rows, as text; rows superseded since are counted.
     outliers : all outliers, oddest first, as :func:`engine.query.query.find` gives them.
+    failed : outliers whose explanation came out as NaN.
     refused : files quarantined by the listings and by the blocks.
     clustering : the clustering shown; ``None`` if there is none.
     """
@@ -51,6 +52,7 @@ class StoreFacts:
     gone: int
     unmodelled: str
     outliers: pd.DataFrame
+    failed: int
     refused: tuple[RefusedFile, ...]
     clustering: ReadClustering | None
 
@@ -88,9 +90,15 @@ def gather(url: str) -> StoreFacts:
         gone=int(current["gone"].sum()),
         unmodelled=unmodelled(summed(count for result in view.scored.values() for count in result.classes)),
         outliers=find(view, QuerySettings(), clustering),
+        failed=_failed(view, current),
         refused=_refused(view, plans),
         clustering=clustering,
     )
+
+
+def _failed(view: StoreView, current: pd.DataFrame) -> int:
+    latest = view.outliers_table(()).drop_duplicates("row", keep="last")
+    return int((latest["peak_wavelength"].isna() & latest["row"].isin(current.index)).sum())
 
 
 def _refused(view: StoreView, plans: Sequence[ScorePlan]) -> tuple[RefusedFile, ...]:

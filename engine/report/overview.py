@@ -61,7 +61,11 @@ def notices(facts: StoreFacts) -> list[str]:
         notes.append(
             f"The run had no model for some classes, whose spectra have no score: {facts.unmodelled}."
         )
-    waiting = len(facts.outliers) - facts.explained
+    if facts.failed:
+        notes.append(
+            f"Outliers whose score is not finite in the occlusion, so that no explanation exists: {facts.failed:,}."
+        )
+    waiting = len(facts.outliers) - facts.explained - facts.failed
     if waiting:
         notes.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")
     if facts.clustering and facts.clustering.summary.explanations != facts.explained:

@@ -49,6 +49,8 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
     explanations = explainer.explain(
         selected, key=np.array(rows.keys(), dtype=object), target_id=rows["target_id"]
     )
+    if np.isnan(explanations.explained_score[0]):
+        raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
     numbers = (float(part[0]) for part in (scores.score, scores.tail_probability, scores.tail_uncertainty))
     return ExplainedSpectrum(
         explanations.one(0),

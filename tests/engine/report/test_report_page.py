@@ -142,6 +142,16 @@ def test_hostile_strings_are_shown_not_run(tmp_path: Path) -> None:
     assert HOSTILE in page.text
 
 
+def test_an_explanation_that_failed_is_none_and_is_not_waited_for(tmp_path: Path) -> None:
+    store = synthetic_store(tmp_path / "odd.zarr", failed=frozenset({1, 9}))
+    write_report(store.url, tmp_path / "odd.html", top=0)
+    text = Page((tmp_path / "odd.html").read_text(encoding="utf-8")).text
+    assert "so that no explanation exists: 2." in text
+    assert "are not explained yet" not in text
+    without = query(store.url, QuerySettings(without_signatures=("any",)))
+    assert not set(without["target_id"]) & {FIRST_TARGET + 1, FIRST_TARGET + 9}
+
+
 def test_credentials_are_not_shown(tmp_path: Path) -> None:
     root = "s3://user:secret@host/bucket/dr1?token=secret#secret"
     store = synthetic_store(tmp_path / "odd.zarr", spectra=20, root=root)
