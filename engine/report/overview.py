@@ -63,7 +63,7 @@ def notices(facts: StoreFacts) -> list[str]:
         )
     if facts.failed:
         notes.append(
-            f"Outliers whose score is not finite in the occlusion, so that no explanation exists: {facts.failed:,}."
+            f"Outliers that cannot be explained, since scores of the occlusion are not finite: {facts.failed:,}."
         )
     waiting = len(facts.outliers) - facts.explained - facts.failed
     if waiting:
