@@ -62,9 +62,7 @@ def notices(facts: StoreFacts) -> list[str]:
             f"The run had no model for some classes, whose spectra have no score: {facts.unmodelled}."
         )
     if facts.failed:
-        notes.append(
-            f"Outliers that cannot be explained, since scores of the occlusion are not finite: {facts.failed:,}."
-        )
+        notes.append(f"Outliers without an explanation, since scores of it are not finite: {facts.failed:,}.")
     waiting = len(facts.outliers) - facts.explained - facts.failed
     if waiting:
         notes.append(f"{waiting:,} outliers are not explained yet: 'whyspec run' completes them.")

@@ -146,7 +146,7 @@ def test_an_explanation_that_failed_is_none_and_is_not_waited_for(tmp_path: Path
     store = synthetic_store(tmp_path / "odd.zarr", failed=frozenset({1, 9}))
     write_report(store.url, tmp_path / "odd.html", top=0)
     text = Page((tmp_path / "odd.html").read_text(encoding="utf-8")).text
-    assert "since scores of the occlusion are not finite: 2." in text
+    assert "since scores of it are not finite: 2." in text
     assert "are not explained yet" not in text
     without = query(store.url, QuerySettings(without_signatures=("any",)))
     assert not set(without["target_id"]) & {FIRST_TARGET + 1, FIRST_TARGET + 9}
