@@ -27,7 +27,7 @@ from infra.environment import prepare_environment
 from infra.log_output import LogOutput, set_up_logging
 from infra.settings import load_settings
 from models.credentials import refuse_credentials
-from models.errors import BugError, InputError, WhyspecError
+from models.errors import BugError, InputError, RetryError, WhyspecError
 from models.plain_text import printable
 from models.secrets import redacted
 
@@ -146,7 +146,7 @@ def run_command(tokens: list[str]) -> int:
         return _fail(error, tokens, show_traceback)
     except CycloptsError as error:
         notes().print(redacted(str(error)))
-        notes().print("See whyspec --help.")
+        notes().print(f"See whyspec {_command_of(tokens)}--help.")
         return USAGE
     except KeyboardInterrupt:
         notes().print("Interrupted. What was finished is kept: the same command continues.")
@@ -174,11 +174,22 @@ def _unforeseen(error: Exception) -> WhyspecError:
             allowed="places that this user may read or write, on disks with room",
             remedy="Make room or change the permissions; --traceback shows what was to be read or written.",
         )
+    if isinstance(error, MemoryError) or str(error) == "can't start new thread":
+        return RetryError(
+            "The system gave no memory or no thread.",
+            got=f"{type(error).__name__}: {error}",
+            remedy="Run again where more is free: see ulimit -a, or ask for fewer --workers.",
+        )
     return BugError(
         "whyspec failed in a way it does not know.",
         got=f"{type(error).__name__}: {error}",
         remedy="Report this with the command; --traceback shows where it happened.",
     )
+
+
+def _command_of(tokens: list[str]) -> str:
+    """The command among the tokens with a space behind it, nothing if there is none."""
+    return f"{tokens[0]} " if tokens and tokens[0] in [*app] else ""
 
 
 def _value(token: str) -> str:

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
@@ -126,6 +127,11 @@ def json_ready(value: Any) -> Any:
     if isinstance(value, float) and (value != value or abs(value) == float("inf")):
         return None
     return value
+
+
+def report_name(store: str) -> str:
+    """Name of the report that goes with a store."""
+    return f"{PurePosixPath(store).stem or 'odd'}.html"
 
 
 @contextmanager

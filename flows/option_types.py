@@ -29,14 +29,64 @@ def comma_list(text: str) -> tuple[str, ...]:
 
 
 def models(names: tuple[str, ...]) -> tuple[str, ...] | None:
-    """``("a,b", "c")`` to ("a", "b", "c"), each once; None if not given."""
+    """``("a,b", "c")`` to ("a", "b", "c"), each once; None if not given.
+
+    Raises
+    ------
+    ConfigurationError : given, and empty.
+    """
+    for text in names:
+        not_empty("--model", text)
     return tuple(dict.fromkeys(name for text in names for name in comma_list(text))) or None
 
 
+def not_empty(option: str, text: str) -> str:
+    """The text of an option that is given.
+
+    Raises
+    ------
+    ConfigurationError : it says nothing, as where a shell's variable is not set.
+    """
+    if not comma_list(text):
+        raise ConfigurationError(
+            "An option is given and empty.",
+            where=option,
+            got=repr(text),
+            remedy="Give it a value, or leave it out.",
+            kind=ErrorKind.OPTION,
+        )
+    return text
+
+
+def seconds(text: float) -> float:
+    """A time to wait, infinite too.
+
+    Raises
+    ------
+    ConfigurationError : negative, or no number.
+    """
+    if not text >= 0:
+        raise ConfigurationError(
+            "A time to wait is 0 or more.",
+            where="--wait",
+            got=text,
+            allowed="seconds, or inf",
+            remedy="Leave it out not to wait.",
+            kind=ErrorKind.OPTION,
+        )
+    return text
+
+
 def classes(text: str | None) -> tuple[str, ...] | None:
-    """``GALAXY,QSO``; ``all`` for every class; None if not given."""
+    """``GALAXY,QSO``; ``all`` for every class; None if not given.
+
+    Raises
+    ------
+    ConfigurationError : given, and empty.
+    """
     if text is None:
         return None
+    not_empty("--classes", text)
     return () if text.strip().lower() == "all" else tuple(name.upper() for name in comma_list(text))
 
 

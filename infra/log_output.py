@@ -143,9 +143,14 @@ def set_up_worker_logging(output: LogOutput, run: str) -> None:
 
 
 class _StandardError(logging.StreamHandler):  # type: ignore[type-arg]
-    """Standard error at the time of each record: progress bars replace the stream."""
+    """Standard error at the time of each record: progress bars replace the stream.
+
+    Warnings of a run are not repeated there: the summary of the run has them.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _fields(record).get("event") == "run-warning":
+            return
         self.stream = sys.stderr
         super().emit(record)
 

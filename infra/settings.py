@@ -24,7 +24,9 @@ from models.errors import ConfigurationError, ErrorKind
 class Settings(BaseSettings):
     """The settings; each field's description is its line in ``docs/settings.md``."""
 
-    model_config = SettingsConfigDict(env_prefix="WHYSPEC_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WHYSPEC_", env_ignore_empty=True, extra="forbid", frozen=True
+    )
 
     workers: int = Field(
         default=0,
@@ -35,12 +37,14 @@ class Settings(BaseSettings):
     threads_per_worker: int = Field(
         default=1,
         ge=1,
+        le=1024,
         description="torch threads of each of them",
         json_schema_extra={"flag": "run --threads-per-worker"},
     )
     threads: int = Field(
         default=0,
         ge=0,
+        le=1024,
         description="torch threads of train, evaluate, import-spender and bench occlusion, 0: one per CPU; "
         "of explain, 0: one",
         json_schema_extra={"flag": "explain, train, evaluate, import-spender --threads"},

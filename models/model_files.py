@@ -210,8 +210,11 @@ def _check_weights(files: ModelFiles) -> None:
     path, card = files.directory / WEIGHTS, files.card
     try:
         latents, depth, spread = (files.tensors[name] for name in (_LATENTS, _DEPTH, _SPREAD))
+        wild = [name for name, values in files.tensors.items() if not np.isfinite(values).all()]
     except (SafetensorError, LookupError, ValueError) as error:
         raise _misfit(path, f"{type(error).__name__}: {error}") from error
+    if wild:
+        raise _misfit(path, f"numbers that are not finite in {', '.join(wild)}")
     is_tail = depth.ndim == 1 and depth.size > 0 and depth.shape == spread.shape
     if latents.ndim != 2 or latents.shape[1] != card.latents or not is_tail:
         raise _misfit(path, f"a calibration of shapes {latents.shape}, {depth.shape}, {spread.shape}")

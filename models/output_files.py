@@ -16,9 +16,12 @@ def check_output(path: Path) -> None:
 
     Raises
     ------
-    InputError : its directory does not exist, or it is a directory itself.
+    InputError : its directory does not exist, it is a directory itself, or it lies in a store.
     """
     with writing(path):
+        for above in path.absolute().parents:
+            if (above / "zarr.json").is_file() and (above / "ledger").is_dir():
+                raise _unwritable(path, f"a place in the store {above}")
         if path.is_dir():
             raise _unwritable(path, "a directory")
         if not path.absolute().parent.is_dir():
@@ -70,7 +73,7 @@ def _unwritable(path: Path, got: object) -> InputError:
         "The output cannot be written where it is asked for.",
         where=str(path),
         got=got,
-        allowed="a place in a directory that exists, on a disk with room, that you may write to",
+        allowed="a place in a directory that exists and is no store, on a disk with room, open to you",
         remedy="Name another place.",
         kind=ErrorKind.OUTPUT_UNWRITABLE,
     )

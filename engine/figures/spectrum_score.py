@@ -22,3 +22,14 @@ class SpectrumScore:
     score: float = math.nan
     tail_probability: float = math.nan
     tail_uncertainty: float = math.nan
+
+    @property
+    def tail_text(self) -> str:
+        """The tail probability, and how well it is known where that is known."""
+        text = f"{self.tail_probability:.2g}"
+        if not math.isfinite(self.tail_uncertainty):
+            return text
+        factor = math.exp(min(self.tail_uncertainty, 700.0))
+        return (
+            f"{text}, known to a factor of {factor:.{'1f' if factor < 10 else '0f'}} (one standard deviation)"
+        )

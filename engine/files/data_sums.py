@@ -88,6 +88,11 @@ def checksum_mismatch(url: str, unit: HeaderDataUnit, found: int) -> QuarantineE
     return _mismatch(f"{url}, HDU {unit.name}", f"data sum {found}", f"DATASUM = {unit.text('DATASUM')}")
 
 
+def published_mismatch(url: str, found: str, published: str) -> QuarantineError:
+    """The error for a file whose SHA-256 is not the one that its directory publishes."""
+    return _mismatch(url, f"SHA-256 {found}", f"{published}, which its directory publishes")
+
+
 def _mismatch(where: str, got: str, allowed: str) -> QuarantineError:
     return QuarantineError(
         "The bytes of a file are not those that were written.",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from engine.query.query import NOT_IN_STORE
 from models.plain_text import printable
 
 _GAP = "  "
@@ -87,7 +88,10 @@ def text_table(frame: pd.DataFrame, width: int | None) -> str:
     }
     shown = _fitting(columns, math.inf if width is None else width)
     lines = [_GAP.join(parts).rstrip() for parts in zip(*(columns[name] for name in shown), strict=True)]
-    lines.append(f"{len(frame):,} {'spectrum' if len(frame) == 1 else 'spectra'}")
+    absent = int((frame["status"] == NOT_IN_STORE).sum()) if "status" in frame else 0
+    found = len(frame) - absent
+    missing = f", {absent:,} not in the store" if absent else ""
+    lines.append(f"{found:,} {'spectrum' if found == 1 else 'spectra'}{missing}")
     if left_out := [name for name in columns if name not in shown]:
         names = ", ".join(_HEADINGS[name].replace("\n", " ") for name in left_out)
         lines.append(f"Not shown: {names}. A wider terminal shows more, --format csv all.")

@@ -207,16 +207,18 @@ def _told(peak: Peak) -> str:
 def card(row: pd.Series, explained: Explanation) -> Card:
     """One outlier with its figure, its numbers and links to viewers."""
     place = f"{row['peak_wavelength']:.0f} Å, rest {row['peak_rest_wavelength']:.0f} Å"
-    score = SpectrumScore(str(row["spectype"]), float(row["score"]), float(row["tail_probability"]))
+    score = SpectrumScore(
+        str(row["spectype"]),
+        float(row["score"]),
+        float(row["tail_probability"]),
+        float(row["tail_uncertainty"]),
+    )
     facts = [
         ("redshift", f"{row['redshift']:.4f}"),
         ("class", str(row["spectype"]) or "unknown"),
         ("model", short_name(str(row["model"]))),
         ("score", f"{row['score']:.1f}"),
-        (
-            "tail probability",
-            f"{row['tail_probability']:.2g}, within a factor {np.exp(row['tail_uncertainty']):.2g}",
-        ),
+        ("tail probability", score.tail_text),
         ("S/N", f"{row['snr']:.1f}"),
         ("peak", f"{place} ({row['line']})" if row["line"] else place),
     ]

@@ -31,7 +31,7 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
     Raises
     ------
     InputError : there is no store, or the file cannot be written.
-    ConfigurationError : ``top`` is negative.
+    ConfigurationError : ``top`` is negative, or the file is named for something else than HTML.
     StoreError : the store is damaged.
     """
     if top < 0:
@@ -42,6 +42,15 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
             allowed="0 or more",
             remedy="Leave it out to show 12.",
             kind=ErrorKind.REPORT_TOP,
+        )
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigurationError(
+            "A report is one HTML file.",
+            where="--output",
+            got=path.name,
+            allowed="a name that ends in .html",
+            remedy="Name it so. Tables of spectra are written by `whyspec query`.",
+            kind=ErrorKind.OPTION,
         )
     check_output(path)
     page = render(gather(url), top)

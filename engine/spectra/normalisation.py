@@ -95,8 +95,12 @@ def normalise(spectra: Spectra, card: ModelCard, classes: tuple[str, ...]) -> No
     divisor = np.where(scorable, median, 1.0).astype(np.float32)[:, None]
     # Where a pixel is not good flux and ivar are 0, and stay 0.
     flux, ivar = new_pair(len(data), card.grid.size)
-    np.divide(spectra.flux, divisor, out=flux)
-    np.multiply(spectra.ivar, divisor**2, out=ivar)
+    with np.errstate(over="ignore"):
+        np.divide(spectra.flux, divisor, out=flux)
+        np.multiply(spectra.ivar, divisor**2, out=ivar)
+    refuse(~(np.isfinite(flux).all(axis=1) & np.isfinite(ivar).all(axis=1)), RowStatus.NON_FINITE_SCORE)
+    scorable = data["status"] == RowStatus.SCORED
+    norm[~scorable] = np.nan
     flux[~scorable], ivar[~scorable], good[~scorable] = 0, 0, False
     return NormalisedSpectra(Rows(data), flux, ivar, good, norm)
 

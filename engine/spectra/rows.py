@@ -68,14 +68,17 @@ def whole(name: str, values: ArrayLike) -> NDArray[Any]:
 
     Raises
     ------
-    ValueError : the column would cut a text.
+    ValueError : the column would cut a text, or has no such integer.
     """
     array, dtype = np.asarray(values), ROW_DTYPE[name]
     if array.dtype.kind == "U" and array.dtype.itemsize > dtype.itemsize:
         longest = max(array.ravel().tolist(), key=len, default="")
         if len(longest) > dtype.itemsize // 4:
             raise ValueError(f"{name} {longest!r} is longer than {dtype.itemsize // 4} characters")
-    return array.astype(dtype)
+    converted = array.astype(dtype)
+    if array.dtype.kind in "iu" and dtype.kind in "iu" and (converted != array).any():
+        raise ValueError(f"{name} {array[converted != array][0]} does not fit {8 * dtype.itemsize} bits")
+    return converted
 
 
 @dataclass(frozen=True)

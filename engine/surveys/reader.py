@@ -73,6 +73,14 @@ def write_names(data: NDArray[np.void], names: Names) -> None:
         data[column] = whole(column, name)
 
 
+def contradicted(identifiers: NDArray[np.int64], redshifts: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Identifiers, given in ascending order, of which a table has several redshifts."""
+    same = identifiers[1:] == identifiers[:-1]
+    equal = (redshifts[1:] == redshifts[:-1]) | (np.isnan(redshifts[1:]) & np.isnan(redshifts[:-1]))
+    several: NDArray[np.int64] = identifiers[1:][same & ~equal]
+    return several
+
+
 def repeated(identifiers: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which rows of a file have the identifier of an earlier row; those that are not positive never."""
     again = identifiers > 0

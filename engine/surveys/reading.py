@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from engine.files.byte_ranges import Range
-from engine.files.data_sums import checksum_mismatch
+from engine.files.byte_source import reading
+from engine.files.data_sums import checksum_mismatch, published_mismatch
 from engine.files.decoding import SENSELESS, decoding
+from engine.files.file_systems import open_file_system
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
 from engine.spectra.rows import Rows, whole
@@ -58,7 +61,7 @@ def inspect(url: str, redshift_url: str = "", published: PublishedChecksums | No
 
 
 def verify(file: SourceFile) -> None:
-    """Read what a run would read of a file, and compare it with the DATASUMs in its headers.
+    """Compare a file with its published SHA-256, and what a run would read of it with the headers' DATASUMs.
 
     Raises
     ------
@@ -68,6 +71,10 @@ def verify(file: SourceFile) -> None:
     """
     if inspect(file.url, file.redshift_url).fingerprint != file.fingerprint:
         raise _changed(file, "another fingerprint", file.fingerprint)
+    published = PublishedChecksums()
+    for url in filter(None, (file.url, file.redshift_url)):
+        if (wanted := published.of(url)) and (found := _sha256(url)) != wanted:
+            raise published_mismatch(url, found, wanted)
     _, reader = reader_of(file.reader)
     with ExitStack() as stack:
         spectra = stack.enter_context(_opened(reader, file, 0, file.spectra))
@@ -75,8 +82,14 @@ def verify(file: SourceFile) -> None:
         for part, units in _parts(reader, spectra, redshifts):
             for unit in units:
                 recorded = unit.text("DATASUM")
-                if recorded.isdigit() and (found := part.datasum(unit)) != int(recorded):
-                    raise checksum_mismatch(part.url, unit, found)
+                if recorded.isdigit() and (total := part.datasum(unit)) != int(recorded):
+                    raise checksum_mismatch(part.url, unit, total)
+
+
+def _sha256(url: str) -> str:
+    filesystem, path = open_file_system(url)
+    with reading(url), filesystem.open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class OpenSpectra:

@@ -116,7 +116,7 @@ def train(
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     kind: Literal["local", "variational", "variational-published"] = "local",
     population: Literal["galaxy", "quasar", "star", "all"] = "galaxy",
-    redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET)] = None,
+    redshift: Annotated[tuple[float, float] | None, Parameter(group=_SET, negative=())] = None,
     limit: Annotated[int, Parameter(group=_SET)] = 20_000,
     validation: Annotated[float, Parameter(group=_SET)] = 0.05,
     calibration: Annotated[float, Parameter(group=_SET)] = 0.2,
@@ -240,7 +240,8 @@ def plan(
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
     check_data
-        Compare new files with the DATASUMs in their headers. This reads all that a run would read.
+        Compare new files with their published SHA-256 and the DATASUMs in their headers. This
+        reads all that a run would read.
     json
         Write the plan as JSON to standard output.
     """
@@ -361,7 +362,7 @@ def run(
     json
         Write the summary as JSON to standard output.
     """
-    from flows.console import messages, notes, show_next, write_json
+    from flows.console import messages, notes, report_name, show_next, write_json
     from flows.run.progress import RunProgress
     from flows.run.request import RunRequest
     from flows.run.summary_tables import show_summary
@@ -387,7 +388,7 @@ def run(
         executor=executor,
         workers=workers,
         check_data=check_data,
-        wait=wait,
+        wait=option_types.seconds(wait),
     )
     given = option_types.given(threads_per_worker=threads_per_worker)
     settings = load_settings(**option_types.memory(memory), **given)
@@ -398,5 +399,6 @@ def run(
     console = messages(json)
     show_summary(console, summary)
     if summary.did_something:
-        show_next(console, ("cluster", store), ("report", store, "-o", "odd.html"))
+        clustered = (("cluster", store),) if summary.store_outliers else ()
+        show_next(console, *clustered, ("report", store, "-o", report_name(store)))
     return 3 if summary.quarantined else 0

@@ -40,7 +40,7 @@ def cluster(
     """
     from engine.clustering.settings import ClusteringSettings
     from flows.cluster import cluster as cluster_store
-    from flows.console import messages, notes, show_next, write_json
+    from flows.console import messages, notes, report_name, show_next, write_json
     from flows.run.progress import RunProgress
     from flows.store.cluster_table import show_clusters
 
@@ -53,7 +53,7 @@ def cluster(
     show_clusters(console, summary)
     other = () if name == "default" else ("--clustering", name)
     found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
-    show_next(console, *found, ("report", store, "-o", "odd.html"))
+    show_next(console, *found, ("report", store, "-o", report_name(store)))
     return 0
 
 
@@ -120,7 +120,7 @@ def _repair(store: str, model: tuple[str, ...], workers: int, wait: float, json:
             [progress],
             models=option_types.models(model) or (),
             workers=workers,
-            wait=wait,
+            wait=option_types.seconds(wait),
         )
     if json:
         write_json(done.to_dict())
@@ -203,14 +203,14 @@ def query(
     z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     cluster: int | None = None,
     clustering: str = "default",
-    peak: str = "",
+    peak: str | None = None,
     signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     without_signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> int:
-    """Find spectra in a store; without conditions all outliers, highest scores first.
+    """Find spectra in a store; without conditions all outliers, oddest first.
 
     whyspec query odd.zarr --top 20 --z 0.1:0.3 --peak OIII
 
@@ -253,6 +253,7 @@ def query(
     from engine.query.query import query as query_store
     from engine.query.table_formats import chosen_format, write_table
     from flows import option_types
+    from flows.console import count, notes
     from models.output_files import check_output
 
     if json:
@@ -267,9 +268,12 @@ def query(
         redshift=parse_redshift_range(z) if z is not None else None,
         cluster=cluster,
         clustering=clustering,
-        peak=peak,
+        peak="" if peak is None else option_types.not_empty("--peak", peak),
         signatures=signature,
         without_signatures=without_signature,
     )
-    write_table(query_store(store, settings), chosen, output)
+    found = query_store(store, settings)
+    write_table(found, chosen, output)
+    if output is not None:
+        notes().print(f"{count(len(found), 'row')}: {output}", soft_wrap=True)
     return 0

@@ -26,6 +26,7 @@ class Recovery:
     located : of these, those whose attribution peaks within an injected region widened by half the
         window that contributes most at the peak.
     chance : expected number located if each peak fell on a good pixel at random.
+    strength : median significance of what was injected, in sigma; NaN where nothing was.
     """
 
     kind: str
@@ -34,6 +35,7 @@ class Recovery:
     found: int
     located: int
     chance: float
+    strength: float
 
 
 def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
@@ -50,6 +52,7 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
         for number, source, row in zip(spectra.index, spectra["source"], spectra["source_row"], strict=True)
     }
     counts: dict[str, list[float]] = {}
+    strengths: dict[str, list[float]] = {}
     wavelength = view.wavelength
     for injected in read_truth(truth):
         if injected["row_kind"] != "target":
@@ -57,6 +60,7 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
         kind = str(injected["anomaly"])
         count = counts.setdefault(kind, [0, 0, 0, 0, 0])
         count[0] += 1
+        strengths.setdefault(kind, []).append(float(str(injected["strength"])))
         number = rows.get((Path(str(injected["file"])).name, int(injected["row"])))
         if number is None or spectra.at[number, "status"] != RowStatus.SCORED:
             continue
@@ -74,7 +78,15 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
             np.mean([_is_inside(pixel, window, regions, wavelength) for pixel in wavelength[::16]])
         )
     return tuple(
-        Recovery(kind, int(injected), int(scored), int(found), int(located), chance)
+        Recovery(
+            kind,
+            int(injected),
+            int(scored),
+            int(found),
+            int(located),
+            chance,
+            float(np.median(strengths[kind])),
+        )
         for kind, (injected, scored, found, located, chance) in sorted(counts.items())
     )
 

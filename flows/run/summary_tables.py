@@ -64,7 +64,10 @@ def _work(summary: RunSummary) -> Table:
             ("time", duration(summary.seconds)),
             (
                 "store",
-                f"{summary.store}: {summary.store_spectra:,} spectra, {summary.store_outliers:,} outliers",
+                (
+                    f"{summary.store}: {count(summary.store_spectra, 'spectrum')}, "
+                    f"{count(summary.store_outliers, 'outlier')}"
+                ),
             ),
         ],
     )

@@ -14,7 +14,7 @@ from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.surveys.surveys import files_of_surveys
 from models.credentials import refuse_credentials
-from models.errors import ErrorKind, InputError, QuarantineError
+from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError
 
 _LISTED = 8
 
@@ -85,8 +85,13 @@ def _chosen(file: SourceFile, request: SpectrumRequest) -> Spectra:
     if request.target_id is None:
         if file.spectra == 1:
             return _read(file, 0, 1)
-        raise _no_such(
-            file, "neither --target-id nor --row", f"one of them: the file has {file.spectra} spectra"
+        raise ConfigurationError(
+            f"Which of the {file.spectra:,} spectra of the file is meant?",
+            where=file.url,
+            got="neither --target-id nor --row",
+            allowed="one of them",
+            remedy="Give --row, from 0, or the spectrum's TARGETID (SDSS: SPECOBJID).",
+            kind=ErrorKind.OPTION,
         )
     spectra = _read(file, 0, file.spectra)
     asked = stored_identifier(spectra.grid, request.target_id)

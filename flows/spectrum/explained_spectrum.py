@@ -13,7 +13,7 @@ from engine.attribution.explanation import Explanation
 from engine.attribution.signatures import signatures_in
 from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.identifiers import shown_identifiers
-from flows.console import facts
+from flows.console import count, facts
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class ExplainedSpectrum:
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
             ("model", f"{self.model} ({self.digest[:12]})"),
             ("score", f"{score.score:.3f}"),
-            ("tail probability", f"{score.tail_probability:.3g}: the share of usual spectra as odd"),
+            ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),
             ("oddest at", f"{observed:.1f} Å observed, {rest:.1f} Å rest{line}"),
-            ("scale", f"{self._peak_width:.1f} Å ({explained.peak_scale} pixels)"),
+            ("scale", f"{self._peak_width:.1f} Å ({count(explained.peak_scale, 'pixel')})"),
         ]
         console.print(facts(explained.key, rows))
         for warning in self.warnings:

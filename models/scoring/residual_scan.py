@@ -183,12 +183,12 @@ class ResidualScan(nn.Module):
         weighted = modes * ivar[..., None]
         product = (modes.transpose(1, 2) @ weighted).double()
         one = torch.eye(modes.shape[-1], dtype=product.dtype, device=product.device)
-        gain = torch.linalg.inv(one + product).to(ivar.dtype)
+        gain = _or_nan(torch.linalg.inv_ex(one + product)).to(ivar.dtype)
         # The covariance of U' W r is P + P^2 = L (1 + L' L) L', with P = U' W U = L L'. Modes of which the
         # spectrum shows nothing, or what others show too, are given no weight.
         least = 1e-6 * (1 + product.diagonal(dim1=1, dim2=2).mean(dim=1))
-        lower = torch.linalg.cholesky(product + least[:, None, None] * one)
-        inner = torch.linalg.cholesky(one + lower.transpose(1, 2) @ lower)
+        lower = _or_nan(torch.linalg.cholesky_ex(product + least[:, None, None] * one))
+        inner = _or_nan(torch.linalg.cholesky_ex(one + lower.transpose(1, 2) @ lower))
         solve = torch.linalg.solve_triangular
         halfway = solve(lower, one.expand_as(lower), upper=False)
         whitening = solve(inner, halfway, upper=False).to(ivar.dtype)
@@ -270,3 +270,9 @@ def fit_misfit(scan: ResidualScan, found: CellMeans, rounds: int = 300) -> None:
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     scan.log_misfit, scan.log_noise = (value.detach() for value in values)
+
+
+def _or_nan(solved: tuple[Tensor, Tensor]) -> Tensor:
+    """Matrices and what failed of them, NaN there: one spectrum must not end its batch."""
+    matrices, failed = solved
+    return torch.where((failed == 0)[..., None, None], matrices, math.nan)

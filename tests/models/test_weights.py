@@ -49,6 +49,18 @@ def test_changed_weights_are_refused(saved: Path) -> None:
         load_model(str(saved))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(
+    value: float, tiny_model: ScoringModel, tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        tiny_model.decoder.output.weight[0, 0] = value
+    save_model(tiny_model, tmp_path / "model")
+    with pytest.raises(ConfigurationError, match=r"not finite in decoder\.output\.weight") as caught:
+        read_model(str(tmp_path / "model"))
+    assert caught.value.kind == "model-weights"
+
+
 def test_other_card_version_is_refused(saved: Path) -> None:
     card = json.loads((saved / "card.json").read_text())
     card["card_version"] = 99

@@ -23,6 +23,7 @@ Status of a row, the first that applies:
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,14 @@ from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.directory import name_of
-from engine.surveys.reader import Description, Names, other_redshifts, repeated, write_names
+from engine.surveys.reader import (
+    Description,
+    Names,
+    contradicted,
+    other_redshifts,
+    repeated,
+    write_names,
+)
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
 from models.signal_to_noise import median_snr
@@ -118,6 +126,9 @@ def arms_of(file: FitsFile) -> tuple[Arm, ...]:
         file.unit("B_FLUX")  # raises, naming what there is
     if JOINED_ARMS in present:
         present = (JOINED_ARMS,)
+    for arm in ARMS:
+        if arm not in present and present != (JOINED_ARMS,) and f"{arm.name}_IVAR" in file:
+            file.unit(f"{arm.name}_FLUX")  # raises: of the arm something is lost
     count = file.unit("FIBERMAP").rows
     for arm in present:
         file.unit(f"{arm.name}_IVAR")
@@ -125,7 +136,7 @@ def arms_of(file: FitsFile) -> tuple[Arm, ...]:
             if f"{arm.name}_{kind}" not in file:
                 continue
             unit = file.unit(f"{arm.name}_{kind}")
-            if not unit.shape or unit.shape[-1] != arm.size:
+            if not unit.shape or unit.shape[-1] != arm.size or math.prod(unit.shape[1:-1]) != 1:
                 raise _wrong_grid(file.url, unit.name, f"{unit.shape[-1] if unit.shape else 0} pixels", arm)
             if unit.rows != count:
                 raise QuarantineError(
@@ -338,7 +349,10 @@ def _fill(
     data["ra"] = fibermap.get("TARGET_RA", np.nan)
     data["dec"] = fibermap.get("TARGET_DEC", np.nan)
     data["healpix_29"] = healpix_29(data["ra"], data["dec"])
-    data["fiberstatus"] = fibermap.get("COADD_FIBERSTATUS", 0)
+    flags = np.asarray(fibermap.get("COADD_FIBERSTATUS", 0)).astype(np.int64)
+    # 32 flags, the last of which a wider column has as a positive number.
+    flags = np.where((flags >= 1 << 31) & (flags < 1 << 32), flags - (1 << 32), flags)
+    data["fiberstatus"] = whole("fiberstatus", flags)
     found = redshifts.join(data)
     kind = np.char.upper(fibermap.get("OBJTYPE", np.full(len(data), "", dtype="U3")))
     target_id, zwarn = data["target_id"], data["zwarn"]
@@ -380,13 +394,14 @@ class RedshiftTable:
         target_id = columns["TARGETID"] = columns["TARGETID"].astype(np.int64)
         order = np.argsort(target_id, kind="stable")
         defined = (target_id != UNDEFINED) & (columns.get("ZWARN", target_id) != UNDEFINED)
+        defined &= ~np.isin(target_id, contradicted(target_id[order], columns["Z"].astype(np.float64)[order]))
         return cls(columns, order[defined[order]])
 
     def join(self, data: NDArray[np.void]) -> NDArray[np.bool_]:
         """Fill the redshift columns by TARGETID and say for which rows there was a redrock row.
 
-        Where redrock has several rows of one TARGETID the first is taken, so that a row's redshift
-        does not depend on which other rows are read with it.
+        Where redrock has several rows of one TARGETID with one redshift the first is taken. Where their
+        redshifts differ none is.
         """
         if not len(self.order):
             return np.zeros(len(data), dtype=bool)

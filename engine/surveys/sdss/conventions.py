@@ -168,10 +168,15 @@ def identifier(value: object) -> int:
 
     Raises
     ------
-    ValueError : a text that is neither blank nor an integer.
+    ValueError : a text that is neither blank, nor -1, nor an integer of 64 bits.
     """
-    number = int(str(value).strip() or -1)
-    if not 0 <= number < 1 << 64:
+    text = str(value).strip() or "-1"
+    if not (text.isdecimal() or isinstance(value, (int, np.integer)) or text == "-1"):
+        raise ValueError(f"{text} is no identifier")
+    number = int(text)
+    if number >= 1 << 64:
+        raise ValueError(f"{text} has more than 64 bits")
+    if number < 0:
         return -1
     return number - (1 << 64) if number >= 1 << 63 else number
 

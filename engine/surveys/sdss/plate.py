@@ -52,7 +52,7 @@ _PLUGMAP_COLUMNS = (
 )  # fmt: skip
 _JOINED_BY = ("TARGET_INDEX", "FIBERID", "CATALOGID")
 _REDSHIFT_COLUMNS = (
-    *_JOINED_BY, "SPECOBJID", "OBJTYPE", "PLUG_RA", "PLUG_DEC",
+    *_JOINED_BY, "PLATE", "MJD", "SPECOBJID", "OBJTYPE", "PLUG_RA", "PLUG_DEC",
     "Z", "Z_ERR", "ZWARNING", "CLASS", "SUBCLASS", "RCHI2DIFF",
 )  # fmt: skip
 _CHUNK = 16
@@ -175,9 +175,19 @@ def _names(file: FitsFile) -> Names:
 
 
 def _plate_and_mjd(file: FitsFile) -> tuple[int, int]:
-    """The plate or field, and the date; -1 where the header does not say."""
-    header = file.primary
-    return int(header.text("FIELDID" if _is_field(file) else "PLATEID", "-1")), header.integer("MJD", -1)
+    """The plate or field, and the date; -1 where the header does not say.
+
+    Raises
+    ------
+    ValueError : it says something else than a positive integer.
+    """
+    found = []
+    for keyword in ("FIELDID" if _is_field(file) else "PLATEID", "MJD"):
+        text = file.primary.text(keyword)
+        if text and not (text.isdecimal() and int(text) > 0):
+            raise ValueError(f"{keyword} is {text}")
+        found.append(int(text or -1))
+    return found[0], found[1]
 
 
 @dataclass(frozen=True)
@@ -202,15 +212,26 @@ class BestFits:
         unit = redshift_table(file)
         return cls(file.columns(unit, _REDSHIFT_COLUMNS, 0, unit.rows))
 
+    def of_plate(self, plate: int, mjd: int) -> BestFits:
+        """Those of one plate on one date, as far as the table says whose they are."""
+        keep = np.ones(self.count, dtype=bool)
+        for name, number in (("PLATE", plate), ("MJD", mjd)):
+            if name in self.columns and number >= 0:
+                keep &= self.columns[name] == number
+        return BestFits({name: values[keep] for name, values in self.columns.items()})
+
     def rows_of(self, plugmap: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
-        """The row of each spectrum in the table, the first of several; -1 where there is none."""
+        """The row of each spectrum in the table; -1 where there is none, or several of other redshifts."""
         by = next((name for name in _JOINED_BY if name in plugmap and name in self.columns), "")
         if not by:
             return np.full(len(next(iter(plugmap.values()))), -1)
         known: dict[int, int] = {}
+        redshift = self.columns["Z"]
         for row, key in enumerate(map(identifier, self.columns[by].tolist())):
             if key >= 0:
-                known.setdefault(key, row)
+                first = known.setdefault(key, row)
+                if first >= 0 and not np.array_equal(redshift[first], redshift[row], equal_nan=True):
+                    known[key] = -1
         return np.array([known.get(identifier(key), -1) for key in plugmap[by].tolist()], dtype=np.int64)
 
 
@@ -247,12 +268,14 @@ class PlateSpectra:
     """
 
     def __init__(self, file: FitsFile, fits: BestFits, names: Names, start: int, stop: int) -> None:
-        self.file, self._fits, self._names = file, fits, names
+        self.file, self._names = file, names
+        # The tables of fields have no plates.
+        self._fits = fits if _is_field(file) else fits.of_plate(*_plate_and_mjd(file))
         self._units = units = PlateUnits.of(file)
         self.count = units.flux.rows
         images = (units.flux, units.ivar, units.and_mask)
         plugmap = file.columns(units.plugmap, _PLUGMAP_COLUMNS, 0, self.count)
-        if self.count and not (fits.rows_of(plugmap) >= 0).any():
+        if self.count and not (self._fits.rows_of(plugmap) >= 0).any():
             raise other_redshifts(file.url, self.count, fits.count)
         self._repeated = repeated(_identifiers(plugmap))
         self._windows = RowWindows(file, [*images, units.plugmap], start, stop)
@@ -300,7 +323,7 @@ class PlateSpectra:
             given = np.char.lower(plugmap["SURVEY"])
             data["survey"] = whole("survey", np.where(given == "", data["survey"], given))
         data["plate"], data["mjd"] = _plate_and_mjd(self.file)
-        data["fiber"] = plugmap.get("FIBERID", -1)
+        data["fiber"] = whole("fiber", plugmap.get("FIBERID", -1))
         data["source_row"] = np.arange(start, stop)
         data["ra"], data["dec"] = plugmap.get("RA", np.nan), plugmap.get("DEC", np.nan)
         sky = np.zeros(len(data), dtype=bool)

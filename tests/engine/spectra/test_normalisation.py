@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
+from engine.spectra.scorer import Scorer
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
@@ -94,6 +95,19 @@ def test_every_reason(tiny_model: ScoringModel) -> None:
     assert np.isnan(result.normalisation[1:]).all()
     assert (result.flux[~result.good] == 0).all()
     assert spectra.rows["status"][1] == RowStatus.SCORED, "the input is not changed"
+
+
+def test_an_inverse_variance_beyond_float32_takes_its_row_alone(tiny_model: ScoringModel) -> None:
+    spectra = make(3)
+    spectra.ivar[1, 4000] = 3e38
+    spectra.ivar[2, 4000] = 3e37  # large, and still a number
+    result = normalise(spectra, tiny_model.card, ())
+    assert result.rows["status"].tolist() == [
+        RowStatus.SCORED, RowStatus.NON_FINITE_SCORE, RowStatus.SCORED
+    ]  # fmt: skip
+    assert not result.ivar[1].any()
+    scores = Scorer(tiny_model).score(result, np.flatnonzero(result.scorable))
+    assert np.isfinite(scores.score[0])
 
 
 def test_all_classes_when_none_are_named(tiny_model: ScoringModel) -> None:

@@ -53,7 +53,11 @@ class CoaddContent:
         fibermap = fits.BinTableHDU.from_columns(
             [
                 fits.Column("TARGETID", "K", array=self.targetid),
-                fits.Column("COADD_FIBERSTATUS", "J", array=self.fiberstatus),
+                fits.Column(
+                    "COADD_FIBERSTATUS",
+                    "K" if self.fiberstatus.itemsize == 8 else "J",
+                    array=self.fiberstatus,
+                ),
                 fits.Column("TARGET_RA", "D", array=self.ra),
                 fits.Column("TARGET_DEC", "D", array=self.dec),
                 fits.Column("FLUX_GRZ", "3E", array=np.ones((self.count, 3), dtype=np.float32)),

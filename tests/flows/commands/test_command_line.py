@@ -15,8 +15,10 @@ import pytest
 
 from engine.attribution.signatures import Signature
 from engine.store.verify import verify
+from flows.command_line import run_command
 from models.model_files import CARD, WEIGHTS, digest, read_model
 from tests.small_run import SPECTRA, environment, small_options, small_release, tree_bytes, whyspec
+from tests.synthetic_store import synthetic_store
 
 COMMANDS = (
     "demo", "plan", "run", "status", "cluster", "report", "query", "show", "explain", "verify", "simulate",
@@ -325,6 +327,39 @@ def test_a_prefect_server_that_is_down(release: Path, model: Path, tmp_path: Pat
     text = refused(75, "run", release, *options, PREFECT_API_URL="http://127.0.0.1:1/api")
     assert "The Prefect server does not answer." in text
     assert "http://127.0.0.1:1/api" in text
+
+
+@pytest.mark.parametrize(
+    ("tokens", "text"),
+    [
+        (("query", "s.zarr", "--peak="), "An option is given and empty."),
+        (("run", "r", "--store", "s.zarr", "--classes", ","), "An option is given and empty."),
+        (("run", "r", "--store", "s.zarr", "--model="), "An option is given and empty."),
+        (("run", "r", "--store", "s.zarr", "--wait", "nan"), "A time to wait is 0 or more."),
+        (("run", "r", "--store", "s.zarr", "--wait", "-1"), "A time to wait is 0 or more."),
+        (
+            ("run", "r", "--store", "s.zarr", "--threads-per-worker", "100000"),
+            "threads_per_worker does not fit",
+        ),
+        (("query", "s.zarr", "--nonsense"), "See whyspec query --help."),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(
+    tokens: tuple[str, ...], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(list(tokens)) == 64
+    assert text in " ".join(capsys.readouterr().err.split())
+
+
+def test_no_output_goes_into_a_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = synthetic_store(tmp_path / "odd.zarr")
+    before = tree_bytes(tmp_path)
+    for command, name in (("query", "zarr.json"), ("query", "spectra/x.csv"), ("report", "x.html")):
+        assert run_command([command, store.url, "-o", str(tmp_path / "odd.zarr" / name)]) == 66
+        assert "a place in the store" in " ".join(capsys.readouterr().err.split())
+    assert run_command(["report", store.url, "-o", str(tmp_path / "coadd.fits")]) == 64
+    assert "A report is one HTML file." in " ".join(capsys.readouterr().err.split())
+    assert tree_bytes(tmp_path) == before
 
 
 def test_an_error_is_also_json_where_json_was_asked_for(tmp_path: Path) -> None:

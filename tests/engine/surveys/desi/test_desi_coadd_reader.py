@@ -474,8 +474,8 @@ def test_duplicate_targetids_get_the_first_redrock_row_each(tmp_path: Path) -> N
     content.targetid[4] = content.targetid[1]
     twice = int(content.targetid[1])
     content.redrock_targetid = np.append(content.redrock_targetid, twice)
-    content.redshift = np.append(content.redshift, 9.0)
-    content.zwarn = np.append(content.zwarn, 0)
+    content.redshift = np.append(content.redshift, content.redshift_of[twice])
+    content.zwarn = np.append(content.zwarn, 4)
     content.targetid[0] = content.targetid[5] = -44  # unassigned fibres repeat their ids
     spectra = read(content, tmp_path)
     rows = spectra.rows
@@ -686,6 +686,51 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
     table.writeto(tmp_path / "redrock-bad.fits")
     coadd, _ = content.write(tmp_path / "good")
     assert "column Z" in refused(coadd, str(tmp_path / "redrock-bad.fits")).what
+
+
+def test_of_redshifts_that_contradict_each_other_none_is_taken(tmp_path: Path) -> None:
+    content = CoaddContent()
+    twice = int(content.targetid[1])
+    content.redrock_targetid = np.append(content.redrock_targetid, twice)
+    content.redshift = np.append(content.redshift, 9.0)
+    content.zwarn = np.append(content.zwarn, 0)
+    rows = read(content, tmp_path).rows
+    assert np.isnan(rows["redshift"]).tolist() == [False, True, False, False, False, False]
+    assert rows["status"][1] == RowStatus.NO_REDSHIFT
+
+
+def test_spectra_in_a_third_axis_are_refused(tmp_path: Path) -> None:
+    hdus = CoaddContent().alone()
+    for kind in ("FLUX", "IVAR", "MASK"):
+        hdus[f"R_{kind}"].data = np.stack([hdus[f"R_{kind}"].data] * 2, axis=1)
+    hdus.writeto(tmp_path / "coadd-main-dark-1.fits")
+    assert refused(tmp_path / "coadd-main-dark-1.fits").kind == "wrong-grid"
+
+
+def test_an_arm_of_which_the_flux_is_lost_is_not_passed_over(tmp_path: Path) -> None:
+    hdus = CoaddContent().alone()
+    del hdus["B_FLUX"]
+    hdus.writeto(tmp_path / "coadd-main-dark-1.fits")
+    error = refused(tmp_path / "coadd-main-dark-1.fits")
+    assert error.kind == "missing-hdu"
+    assert "B_FLUX" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("flag", "status"), [(1 << 31, RowStatus.BAD_FIBRE), (2, RowStatus.BAD_FIBRE), (8, RowStatus.SCORED)]
+)
+def test_the_flags_of_a_fibre_may_come_in_a_wide_column(flag: int, status: int, tmp_path: Path) -> None:
+    content = CoaddContent()
+    content.zwarn[:] = 0
+    content.fiberstatus = np.full(content.count, flag, dtype=np.int64)
+    assert (read(content, tmp_path).rows["status"] == status).all()
+
+
+def test_flags_of_a_fibre_beyond_32_bits_are_refused(tmp_path: Path) -> None:
+    content = CoaddContent()
+    content.fiberstatus = np.full(content.count, 1 << 40, dtype=np.int64)
+    with pytest.raises(QuarantineError, match="fiberstatus 1099511627776 does not fit 32 bits"):
+        read(content, tmp_path)
 
 
 def test_other_wavelengths_are_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.simulation.settings import ReleaseName
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.reading import inspect, open_spectra, read_spectra, verify
-from engine.surveys.sdss.conventions import spec_obj_id
+from engine.surveys.sdss.conventions import identifier, spec_obj_id
 from models.errors import QuarantineError
 from models.row_status import RowStatus
 from tests.servers.http_ranges import RangeServer
@@ -181,6 +181,53 @@ def test_plates_that_do_not_fit_together_are_quarantined(
     (error,) = damaged(plate, change)
     assert error.kind == kind
     assert text in str(error)
+
+
+def test_the_redshifts_of_another_plate_are_not_taken(plate: tuple[Path, Path]) -> None:
+    with fits.open(plate[1], mode="update") as hdus:
+        hdus[1].data["MJD"][:5] += 1
+    rows = read_spectra(inspected(plate)).rows
+    other = np.isin(rows["fiber"], fits.getdata(plate[1])["FIBERID"][:5])
+    assert np.isnan(rows["redshift"]).tolist() == other.tolist()
+    with fits.open(plate[1], mode="update") as hdus:
+        hdus[1].data["PLATE"] += 1
+    with pytest.raises(QuarantineError) as caught:
+        read_spectra(inspected(plate))
+    assert caught.value.kind == "row-mismatch"
+
+
+def test_of_two_redshifts_of_a_fibre_none_is_taken(plate: tuple[Path, Path]) -> None:
+    with fits.open(plate[1]) as hdus:
+        table = hdus[1].data
+        twice, different = int(table["FIBERID"][0]), table[[0]].copy()
+        different["Z"] += 1
+        hdus[1].data = np.concatenate([table, table[[1]], different]).view(type(table))
+        hdus.writeto(plate[1], overwrite=True, checksum=True)
+    rows = read_spectra(inspected(plate)).rows
+    assert np.isnan(rows["redshift"]).tolist() == (rows["fiber"] == twice).tolist()
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("MJD", "abc"), ("MJD", 0), ("PLATEID", -1)])
+def test_a_plate_that_says_no_number_is_quarantined(
+    plate: tuple[Path, Path], keyword: str, value: object
+) -> None:
+    with fits.open(plate[0], mode="update") as hdus:
+        hdus[0].header[keyword] = value
+    with pytest.raises(QuarantineError, match=f"{keyword} is {value}"):
+        read_spectra(inspected(plate))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [(" 299 ", 299), ("", -1), ("-1", -1), (str((1 << 64) - 2), -2), (np.int64(-5), -1)]
+)
+def test_an_identifier_is_digits(text: object, number: int) -> None:
+    assert identifier(text) == number
+
+
+@pytest.mark.parametrize("text", ["2_9_9", "-5", "3.0e17", "9" * 23, "0x10"])
+def test_what_is_no_identifier_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        identifier(text)
 
 
 def test_a_flipped_byte_and_a_cut_are_found(plate: tuple[Path, Path]) -> None:
