@@ -102,7 +102,7 @@ def test_the_table_is_for_people(frame: pd.DataFrame) -> None:
     assert f"TARGETID {BIG + 1}" in lines[3]
     assert lines[2].split()[:5] == ["iron/main/bright/1", "0.3000", "0.10", "6564.6", "Hα"]
     assert "nan" not in "".join(lines).lower()
-    assert lines[-1] == "3 spectra"
+    assert lines[-1] == "2 spectra, 1 not in the store"
 
 
 def test_columns_that_say_nothing_are_left_out(frame: pd.DataFrame) -> None:

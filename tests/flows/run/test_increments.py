@@ -236,7 +236,7 @@ def histories(draw: st.DrawFn) -> list[Increment]:
 
 
 @pytest.mark.slow
-@settings(max_examples=10)
+@settings(max_examples=7)
 @given(history=histories())
 @example(history=[Increment((number,)) for number in reversed(range(FILES))])
 @example(history=[Increment(blocks=1), Increment(changed=(0, 3, 7), blocks=1), Increment()])

@@ -58,7 +58,6 @@ def occlusion_request(model: ScoringModel, baselines: int) -> OcclusionRequest:
     ("megabytes", "baselines", "preset"),
     [
         (100, 2, "paper"),
-        (256, 8, "paper"),
         (256, 16, "reference-code"),
         (128, 16, "paper"),
     ],
