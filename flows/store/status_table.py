@@ -42,7 +42,11 @@ def status_table(status: StoreStatus) -> RenderableType:
     ]
     if status.superseded or status.gone:
         rows.insert(
-            4, ("flagged", f"{status.superseded:,} rows superseded, {status.gone:,} of vanished files")
+            4,
+            (
+                "of these",
+                f"{status.superseded:,} rows superseded (no query finds them), {status.gone:,} of vanished files",
+            ),
         )
     if without := unmodelled(status.classes):
         rows.append(("no model for", without))
