@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from engine.surveys.desi.grid import DESI_GRID
 from models.calibration.calibration import Calibration
@@ -24,6 +25,11 @@ from models.scoring.scoring_model import ScoringModel
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, (str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH", "")))
 )
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several processes run tests: their threads would spin for each other on the same cores.
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 settings.register_profile(
     "default",

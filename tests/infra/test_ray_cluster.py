@@ -18,8 +18,6 @@ import psutil
 import pytest
 
 from infra import ray_cluster as module
-from infra.ray_cluster import ray_cluster
-from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind, RetryError
 from tests.small_run import environment, small_options, whyspec
 
@@ -169,8 +167,8 @@ def test_the_first_directory_that_can_be_used_is_rays(short: Path, monkeypatch: 
 
 def test_without_a_short_directory_ray_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LONGEST_DIRECTORY", 10)
-    with pytest.raises(ConfigurationError) as caught, ray_cluster(Settings()):
-        raise AssertionError("Ray started")
+    with pytest.raises(ConfigurationError) as caught, module._directory():
+        raise AssertionError("a directory was made")
     assert caught.value.kind is ErrorKind.RAY_DIRECTORY
     assert "RAY_TMPDIR" in caught.value.remedy
 
