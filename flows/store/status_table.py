@@ -45,7 +45,7 @@ def status_table(status: StoreStatus) -> RenderableType:
             4,
             (
                 "of these",
-                f"{status.superseded:,} rows superseded (no query finds them), {status.gone:,} of vanished files",
+                f"{status.superseded:,} rows superseded (in no answer), {status.gone:,} of vanished files",
             ),
         )
     if without := unmodelled(status.classes):
