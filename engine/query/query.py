@@ -233,9 +233,7 @@ def _described(
     The signatures are (n,) bits, -1 where there is no explanation.
     """
     table = view.table([*_FROM_ROWS, "target_id", "key", "source"]).loc[rows]
-    explained = view.outliers_table(())
-    # A row that was explained twice keeps its latest explanation.
-    explained = explained.reset_index().drop_duplicates("row", keep="last").set_index("row").reindex(rows)
+    explained = view.latest_explanations().reindex(rows)
     frame = table.copy()
     grid = view.configuration.grid
     frame["target_id"] = shown_identifiers(grid, frame["target_id"].to_numpy(np.int64))

@@ -97,8 +97,8 @@ def gather(url: str) -> StoreFacts:
 
 
 def _failed(view: StoreView, current: pd.DataFrame) -> int:
-    latest = view.outliers_table(()).drop_duplicates("row", keep="last")
-    return int((latest["peak_wavelength"].isna() & latest["row"].isin(current.index)).sum())
+    latest = view.latest_explanations()
+    return int((latest["peak_wavelength"].isna() & latest.index.isin(current.index)).sum())
 
 
 def _refused(view: StoreView, plans: Sequence[ScorePlan]) -> tuple[RefusedFile, ...]:

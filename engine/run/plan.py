@@ -192,7 +192,7 @@ def gone_rows(snapshot: Snapshot, plan: Plan, listing: ReleaseListing) -> NDArra
 
 def gone_changes(snapshot: Snapshot, plan: Plan, listing: ReleaseListing) -> int:
     """Number of committed rows that a run would flag as gone, or take that flag from."""
-    return len(np.setxor1d(snapshot.rows_flagged("gone"), gone_rows(snapshot, plan, listing)))
+    return snapshot.flag_changes("gone", gone_rows(snapshot, plan, listing))
 
 
 def begin_attribution(store: Store, snapshot: Snapshot) -> Snapshot:

@@ -148,6 +148,11 @@ class StoreView:
             frame = pd.concat([frame, added.set_index(frame.index)], axis=1)
         return frame
 
+    def latest_explanations(self) -> pd.DataFrame:
+        """:meth:`outliers_table` indexed by the row in ``spectra``; of a row explained twice the latest."""
+        latest = self.outliers_table(()).reset_index().drop_duplicates("row", keep="last")
+        return latest.set_index("row")
+
     def outlier(self, number: int) -> Explanation:
         """The explanation in outlier row ``number``.
 

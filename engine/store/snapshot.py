@@ -107,6 +107,10 @@ class Snapshot:
         """Committed rows, ascending, that newer rows replace and that are not flagged yet."""
         return rows_to_mark(self.versions, self.flagged["superseded"])
 
+    def flag_changes(self, name: FlagName, rows: NDArray[np.int64]) -> int:
+        """Number of rows that would get or lose a flag if these had it."""
+        return len(np.setxor1d(self.rows_flagged(name), rows))
+
     def rows_flagged(self, flag: FlagName) -> NDArray[np.int64]:
         """Rows that carry a flag, ascending."""
         return joined_rows(self.flagged[flag].values())

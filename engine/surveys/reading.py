@@ -69,9 +69,9 @@ def verify(file: SourceFile) -> None:
         are not those that were written (``checksum-mismatch``).
     RetryError : the disk or network failed.
     """
-    if inspect(file.url, file.redshift_url).fingerprint != file.fingerprint:
-        raise _changed(file, "another fingerprint", file.fingerprint)
     published = PublishedChecksums()
+    if inspect(file.url, file.redshift_url, published).fingerprint != file.fingerprint:
+        raise _changed(file, "another fingerprint", file.fingerprint)
     for url in filter(None, (file.url, file.redshift_url)):
         if (wanted := published.of(url)) and (found := _sha256(url)) != wanted:
             raise published_mismatch(url, found, wanted)

@@ -91,16 +91,13 @@ def summary_markdown(summary: RunSummary) -> str:
 def class_lines(summary: RunSummary) -> list[str]:
     """Spectra by class, and the warnings about them."""
     lines = []
-    if summary.classes:
-        lines = [
-            "| class | model | spectra | scored | redshift outside | S/N outside |",
-            "|---|---|---:|---:|---:|---:|",
-        ]
     for each in summary.classes:
         numbers = (each.spectra, each.scored, each.redshift_outside, each.snr_outside)
         cells = [_cell(each.spectype or "none"), _cell(each.model or "none"), *(f"{n:,}" for n in numbers)]
         lines.append(f"| {' | '.join(cells)} |")
-    lines += [""] if lines else []
+    if lines:
+        heading = "| class | model | spectra | scored | redshift outside | S/N outside |"
+        lines = [heading, "|---|---|---:|---:|---:|---:|", *lines, ""]
     for warning in summary.warnings:
         text = _cell(warning.text)
         lines += [f"**{text}**" if warning.severe else text, ""]

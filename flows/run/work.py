@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import numpy as np
-
 from engine.run.drive import SubmitGroup, drive
 from engine.run.events import RunObservers, WorkersReady
 from engine.run.executor import Executor
@@ -40,7 +38,7 @@ def work(
     snapshot = store.mark_superseded(snapshot, superseded)
     log_marks("superseded", len(superseded))
     gone = gone_rows(snapshot, prepared.plan, prepared.listing)
-    changed = len(np.setxor1d(snapshot.rows_flagged("gone"), gone))
+    changed = snapshot.flag_changes("gone", gone)
     snapshot = store.mark_gone(snapshot, gone)
     log_marks("gone", changed)
     snapshot = begin_attribution(store, snapshot)

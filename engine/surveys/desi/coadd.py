@@ -126,9 +126,10 @@ def arms_of(file: FitsFile) -> tuple[Arm, ...]:
         file.unit("B_FLUX")  # raises, naming what there is
     if JOINED_ARMS in present:
         present = (JOINED_ARMS,)
-    for arm in ARMS:
-        if arm not in present and present != (JOINED_ARMS,) and f"{arm.name}_IVAR" in file:
-            file.unit(f"{arm.name}_FLUX")  # raises: of the arm something is lost
+    else:
+        for arm in ARMS:
+            if f"{arm.name}_IVAR" in file:
+                file.unit(f"{arm.name}_FLUX")  # raises where of the arm the flux is lost
     count = file.unit("FIBERMAP").rows
     for arm in present:
         file.unit(f"{arm.name}_IVAR")

@@ -27,7 +27,14 @@ from engine.spectra.pixels import good_fraction, is_zero, keep, new_pair
 from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
-from engine.surveys.reader import Description, Names, other_redshifts, repeated, write_names
+from engine.surveys.reader import (
+    Description,
+    Names,
+    contradicted,
+    other_redshifts,
+    repeated,
+    write_names,
+)
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     arm_labels,
@@ -225,13 +232,12 @@ class BestFits:
         by = next((name for name in _JOINED_BY if name in plugmap and name in self.columns), "")
         if not by:
             return np.full(len(next(iter(plugmap.values()))), -1)
+        keys = np.array([identifier(key) for key in self.columns[by].tolist()], dtype=np.int64)
+        order = np.argsort(keys, kind="stable")
+        several = contradicted(keys[order], self.columns["Z"][order])
         known: dict[int, int] = {}
-        redshift = self.columns["Z"]
-        for row, key in enumerate(map(identifier, self.columns[by].tolist())):
-            if key >= 0:
-                first = known.setdefault(key, row)
-                if first >= 0 and not np.array_equal(redshift[first], redshift[row], equal_nan=True):
-                    known[key] = -1
+        for row in np.flatnonzero((keys >= 0) & ~np.isin(keys, several)).tolist():
+            known.setdefault(int(keys[row]), row)
         return np.array([known.get(identifier(key), -1) for key in plugmap[by].tolist()], dtype=np.int64)
 
 
