@@ -89,6 +89,7 @@ class _Local(_Architecture):
     flow: _LocalFlow
     scan: Annotated[list[Annotated[list[_Pixels], Field(min_length=2, max_length=2)]], Field(max_length=32)]
     modes: _Few
+    arm_edges: Annotated[list[Annotated[float, Field(gt=0, lt=1e9)]], Field(max_length=32)]
 
     @model_validator(mode="after")
     def _layers_have_three_sizes(self) -> Self:

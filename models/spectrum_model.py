@@ -59,8 +59,10 @@ class SpectrumModel(nn.Module, ABC):
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
 
     @abstractmethod
-    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
+    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:
         """Minus the score, of (B, N) spectra that share one ivar (N,) and one redshift.
+
+        What a model holds as it is in one spectrum, it takes from ``flux`` (N,): there the two are equal.
 
         In nat: of a model whose score is not, the log likelihood that it is made from, which orders these
         spectra as the score does.

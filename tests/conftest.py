@@ -65,6 +65,7 @@ def _random_model() -> tuple[ScoringModel, torch.Tensor]:
         "decoder_hidden": [8],
         "flow": {"transforms": 2, "hidden": [8]},
         "scan": [[64, 64], [512, 256]],
+        "arm_edges": [5780.0, 7570.0],
         "modes": 2,
     }
     card = ModelCard(

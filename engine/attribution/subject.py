@@ -99,11 +99,11 @@ def subject_of(
     memory_bytes : what a method may take.
     """
     device = device or torch.device("cpu")
-    weight = device_tensor(ivar, device).double()
+    spectrum, weight = device_tensor(flux, device), device_tensor(ivar, device).double()
     with torch.no_grad():
-        log_prob = model.conditioned(weight, redshift)
+        log_prob = model.conditioned(spectrum.double(), weight, redshift)
     return Subject(
-        flux=device_tensor(flux, device),
+        flux=spectrum,
         ivar=weight,
         redshift=redshift,
         log_prob=log_prob,

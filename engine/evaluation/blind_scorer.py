@@ -22,7 +22,7 @@ def blind_subject(model: SpectrumModel, subject: Subject, unseen: NDArray[np.boo
     """
     ivar = torch.where(torch.from_numpy(unseen), 0.0, subject.ivar)
     with torch.no_grad():
-        return replace(subject, log_prob=model.conditioned(ivar, subject.redshift))
+        return replace(subject, log_prob=model.conditioned(subject.flux.double(), ivar, subject.redshift))
 
 
 def unseen_windows(effects: WindowEffects, unseen: NDArray[np.bool_]) -> int:

@@ -262,7 +262,7 @@ class _Evaluation:
         ivar = device_tensor(spectra.ivar[0], torch.device("cpu")).double()
         taken = []
         with torch.no_grad():
-            log_prob = self._model.conditioned(ivar, float(spectra.rows["redshift"][0]))
+            log_prob = self._model.conditioned(flux[0], ivar, float(spectra.rows["redshift"][0]))
             for _ in range(3):
                 start = time.perf_counter()
                 log_prob(flux)

@@ -91,6 +91,7 @@ class Survey:
     classes : what the survey's pipeline calls the spectral classes, by population.
     coverage : least and largest wavelength, in Angstrom, of every spectrum whose row names this survey in
         its column ``survey``; None for all of the grid.
+    arm_edges : observed wavelengths, Angstrom, at which an arm of the spectrograph ends and the next begins.
     observed_marks : where its instrument, not the object, tends to make spectra odd.
     viewer_links : pages of the spectrum of a key.
     """
@@ -111,6 +112,7 @@ class Survey:
     unsigned_identifiers: bool = False
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
     coverage: Callable[[str], Range] | None = None
+    arm_edges: tuple[float, ...] = ()
     observed_marks: tuple[ObservedMark, ...] = ()
     viewer_links: Callable[[str], Sequence[ViewerLink]] = lambda _key: ()
 

@@ -52,6 +52,7 @@ def training_population(
         normalisation_min=chosen.window[0],
         normalisation_max=chosen.window[1],
         min_good_fraction=MIN_GOOD_FRACTION,
+        arm_edges=survey.arm_edges,
     )
 
 

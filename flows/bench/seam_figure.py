@@ -30,9 +30,10 @@ def seam_figure(model: ScoringModel) -> Figure:
     chosen = np.array(_CALIBRATION) % model.calibration_size
     with torch.no_grad():
         double = model.double()
-        score = double.conditioned(torch.ones(pixels, dtype=torch.float64), redshift)
+        drawn = double.baselines(redshift, chosen)
+        score = double.conditioned(drawn[1], torch.ones_like(drawn[1]), redshift)
         network = take_apart(score, pixels, torch.device("cpu"))
-        baseline, other = double.baselines(redshift, chosen).numpy()
+        baseline, other = drawn.numpy()
     spectrum = other + 0.12 * np.random.default_rng(4).normal(size=pixels)
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.3))

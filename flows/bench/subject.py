@@ -82,11 +82,11 @@ class Subjects:
 
     def log_prob(self, subject: Subject) -> LocalScore:
         """The model in float32 at the subject's inverse variance and redshift."""
-        return self.model.conditioned(subject.ivar, subject.redshift)
+        return self.model.conditioned(subject.spectrum, subject.ivar, subject.redshift)
 
     def exact_log_prob(self, subject: Subject) -> LocalScore:
         """The same in float64."""
-        return self._double.conditioned(subject.ivar.double(), subject.redshift)
+        return self._double.conditioned(subject.spectrum.double(), subject.ivar.double(), subject.redshift)
 
     def scales(self, subject: Subject, preset: PresetName, windows: tuple[int, ...]) -> list[Scale]:
         """The windows as an explanation has them: masked pixels make them fewer."""

@@ -44,7 +44,7 @@ def estimated_passes(model: SpectrumModel, settings: MethodSettings) -> PassesEs
     card = model.card
     redshift = 0.5 * (card.redshift_min + card.redshift_max)
     baselines = model.baselines(redshift, np.arange(min(_TRIED, model.calibration_size)))
-    log_prob = model.conditioned(torch.ones_like(baselines[0]), redshift)
+    log_prob = model.conditioned(baselines[0], torch.ones_like(baselines[0]), redshift)
     if isinstance(log_prob, LocalScore):
         return None
     with torch.inference_mode():

@@ -130,9 +130,12 @@ class Calibration(nn.Module):
         """Share of normal spectra like these that score as high, in (0, 1]; NaN for what is not finite."""
         return self.tail(score, signal_to_noise, redshift).probability
 
+    def stratum(self, signal_to_noise: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
+        """Median, and width of the upper half, of usual scores, each of the inputs' shape, float64."""
+        return self.median(signal_to_noise, redshift), torch.exp(self.log_width(signal_to_noise, redshift))
+
     def _standardised(self, score: Tensor, signal_to_noise: Tensor, redshift: Tensor) -> Tensor:
-        median = self.median(signal_to_noise, redshift)
-        width = torch.exp(self.log_width(signal_to_noise, redshift))
+        median, width = self.stratum(signal_to_noise, redshift)
         standardised: Tensor = (score.to(median.dtype) - median) / width
         return standardised
 

@@ -1,4 +1,4 @@
-"""The joint score of four parts: density of the latents, residual factors, residual scan, local novelty.
+"""The joint score: density of the latents, residual factors, and every search.
 
 Calibration turns each part into minus the log of its tail probability among usual spectra of the same depth
 and redshift. The score is the log of the weighted mean of the inverse tails: minus the log of the harmonic
@@ -7,34 +7,71 @@ mean p-value (Wilson 2019, PNAS 116, 1195). It is near the largest part, smooth,
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
+from models.causes.bank import CAUSES
 
-PARTS = ("density", "misfit", "residual", "novelty")
-"""Names of the four, in the order of tensors."""
-SHARES = (0.05, 0.05, 0.85, 0.05)
-"""Their weights in the mean. Most of what is injected shows in the residual: the others cost it little."""
+LATENTS = ("density", "misfit")
+"""Names of the first two parts; those of the scan's widths and of the causes follow."""
+LATENT_SHARES = (0.03, 0.03)
+SCAN_SHARE = 0.27
+"""Of all widths; a width has more than the narrower one before it."""
+CAUSE_SHARES = {
+    "single_pixels": 0.12,
+    "noisy_stretch": 0.05,
+    "sky_residuals": 0.16,
+    "second_redshift": 0.10,
+    "broad_lines": 0.08,
+    "split_lines": 0.08,
+    "arm_step": 0.08,
+}
+"""Weights in the mean. docs/decisions/36 says how they were found."""
+
+
+def shares(widths: int) -> tuple[float, ...]:
+    """Weights of the parts of a score whose scan has so many widths; their sum is one."""
+    steps = widths * (widths + 1) / 2
+    of_scan = tuple(SCAN_SHARE * (number + 1) / steps for number in range(widths))
+    return (*LATENT_SHARES, *of_scan, *(CAUSE_SHARES[name] for name in CAUSES))
 
 
 class JointScore(nn.Module):
-    """From the parts' raw values to the score."""
+    """From the parts' raw values to the score.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    widths : number of the residual scan's.
+    """
+
+    log_shares: Tensor
+
+    def __init__(self, widths: int) -> None:
         super().__init__()
-        self.parts = nn.ModuleList([Calibration() for _ in PARTS])
+        log_shares = torch.tensor(shares(widths), dtype=torch.float64).log()
+        self.register_buffer("log_shares", log_shares, persistent=False)
+        self.parts = nn.ModuleList([Calibration() for _ in log_shares])
 
     def fit(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> None:
-        """Learn every part's tail from usual spectra, raw (n, 4), depth and redshift (n,)."""
-        for number in range(len(PARTS)):
+        """Learn every part's tail from usual spectra, raw (n, P), depth and redshift (n,)."""
+        for number in range(len(self.parts)):
             values = (raw[:, number], depth, redshift)
             self.parts[number] = Calibration.fit(*(value.double().numpy() for value in values))
 
+    def strata(self, depth: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
+        """Median and width of every part among usual spectra, (...) to (..., P) float64 each."""
+        found = [part.stratum(depth, redshift) for part in self.parts if isinstance(part, Calibration)]
+        medians, widths = (torch.stack(each, dim=-1) for each in zip(*found, strict=True))
+        return medians, widths
+
+    def of_standard(self, standard: Tensor) -> Tensor:
+        """Score, (...) float64, of parts less their median, over their width, (..., P) float64."""
+        tails = [part.tail_of_all for part in self.parts if isinstance(part, Calibration)]
+        depths = [tail(standard[..., number]) for number, tail in enumerate(tails)]
+        return torch.logsumexp(torch.stack(depths, dim=-1) + self.log_shares, dim=-1)
+
     def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
-        """Score, (...) float64, of raw (..., 4); depth and redshift broadcast against (...)."""
-        depths = [part(raw[..., number], depth, redshift) for number, part in enumerate(self.parts)]
-        shares = [depth + math.log(share) for depth, share in zip(depths, SHARES, strict=True)]
-        return torch.logsumexp(torch.stack(shares, dim=-1), dim=-1)
+        """Score, (...) float64, of raw (..., P); depth and redshift broadcast against (...)."""
+        medians, widths = self.strata(depth, redshift)
+        return self.of_standard((raw.to(medians.dtype) - medians) / widths)

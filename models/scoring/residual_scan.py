@@ -4,10 +4,10 @@ First it projects the modes U of ``models.scoring.residual_factors`` out of the 
 its covariance is C = W^-1 + U U', and C^-1 r = W (r - U G U' W r), G = (1 + U' W U)^-1 (Woodbury). Then it
 averages over overlapping cells of several widths, and compares each average with what noise and the rest of
 the model's misfit leave in the cell. The likelihood ratio of an addition to nothing is the mean over cells of
-exp(t^2/2 * v/(1+v)), with t the cell's significance and v the prior variance of the strength: the most
-powerful test for such an addition (Neyman & Pearson 1933, averaged over the prior). Far out a line replaces
-the square (pseudo-Huber), because real residuals have longer tails than normal ones. The excitation of the
-modes themselves is half the square of U' W r, whitened.
+exp(t^2/2 * v/(1+v)), with t the cell's significance and v the prior variance of the strength
+(``models.scoring.searches``): the most powerful test for such an addition (Neyman & Pearson 1933, averaged
+over the prior). Far out a line replaces the square (pseudo-Huber), because real residuals have longer tails
+than normal ones. The excitation of the modes themselves is half the square of U' W r, whitened.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Projection:
     Attributes
     ----------
     weight : (B, N), the inverse variance; weighted_modes : (B, N, K), times the modes.
+    gain : (B, K, K), (1 + U' W U)^-1.
     correction : (B, C, K), loss of the cells' sums of weight * residual per unit of U' W r.
     information : (B, C), inverse variance left in cells; 0 where no pixel is good.
     whitening : (B, K, K), makes U' W r of unit covariance.
@@ -44,6 +45,7 @@ class Projection:
 
     weight: Tensor
     weighted_modes: Tensor
+    gain: Tensor
     correction: Tensor
     information: Tensor
     whitening: Tensor
@@ -58,7 +60,8 @@ class ScanContext:
     projection : of the modes.
     scale : (B, C), one over the standard deviation of a cell's corrected sum; 0 where no pixel of the cell
         is good.
-    log_prior : (B, C), natural log of each cell's share; minus infinity where no pixel is good.
+    log_prior : (B, C), natural log of each cell's share among those of its width; minus infinity where no
+        pixel is good.
     """
 
     projection: Projection
@@ -75,7 +78,7 @@ class ScanResult:
 
 
 class ResidualScan(nn.Module):
-    """Natural log of the mean likelihood ratio over cells.
+    """Significances of cells of several widths.
 
     Parameters
     ----------
@@ -116,6 +119,11 @@ class ResidualScan(nn.Module):
     def cells(self) -> int:
         """Number of cells C."""
         return len(self.starts)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of cells of every width."""
+        return tuple(int((self.scale_of == number).sum()) for number in range(len(self.widths)))
 
     def sums(self, values: Tensor) -> Tensor:
         """Sums over cells, (..., N) to (..., C)."""
@@ -172,10 +180,11 @@ class ResidualScan(nn.Module):
         log_prior = torch.full_like(scale, -math.inf)
         for number in range(len(self.widths)):
             own = usable & (self.scale_of == number)
-            share = own.sum(dim=1, keepdim=True).clamp_min(1).to(scale.dtype) * len(self.widths)
+            share = own.sum(dim=1, keepdim=True).clamp_min(1).to(scale.dtype)
             log_prior = torch.where(own, -torch.log(share), log_prior)
-        # Without a good pixel nothing is found: cells of significance zero.
-        log_prior[~usable.any(dim=1)] = -math.log(self.cells)
+            # Without a usable cell nothing is found: cells of significance zero.
+            none = ~own.any(dim=1, keepdim=True) & (self.scale_of == number)
+            log_prior = torch.where(none, -math.log(max(int((self.scale_of == number).sum()), 1)), log_prior)
         return ScanContext(projection, scale, log_prior)
 
     def projection(self, ivar: Tensor, modes: Tensor) -> Projection:
@@ -198,7 +207,7 @@ class ResidualScan(nn.Module):
         information = full - (correction * of_cells).sum(dim=-1)
         # Of a cell that the modes explain wholly, rounding is left.
         information = torch.where(information > 1e-3 * full, information, 0.0)
-        return Projection(ivar, weighted, correction, information, whitening)
+        return Projection(ivar, weighted, gain, correction, information, whitening)
 
     def corrected(self, residual: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:
         """Cells' sums of weight * residual without what modes explain, (B, C), and U' W r, (B, K)."""
@@ -217,11 +226,6 @@ class ResidualScan(nn.Module):
 def evidence(significance: Tensor) -> Tensor:
     """Log likelihood ratio of a cell, up to a constant; any shape."""
     return SHRINKAGE * BEND**2 * (torch.sqrt(1 + (significance / BEND).square()) - 1)
-
-
-def log_ratio(significance: Tensor, log_prior: Tensor) -> Tensor:
-    """Log of the mean likelihood ratio of cells, (..., C) to (...)."""
-    return torch.logsumexp(log_prior + evidence(significance), dim=-1)
 
 
 def excitation(modes: Tensor) -> Tensor:

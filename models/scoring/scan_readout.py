@@ -1,4 +1,4 @@
-"""The readout of the model that ships: density, residual factors, residual scan and novelty, joined."""
+"""The readout of the model that ships: density, residual factors and searches, joined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from models.local.differences import Difference, Terms, difference, evaluated
 from models.local.pixel_readout import FeaturesOf, PixelReadout, ReadoutRule
 from models.scoring.density import ConditionedDensity
 from models.scoring.joint_score import JointScore
-from models.scoring.residual_scan import BEND, SHRINKAGE, evidence, excitation, log_ratio
+from models.scoring.residual_scan import BEND, SHRINKAGE, excitation
+from models.scoring.searches import Searches
 
 CELLS_AT_ONCE = 64
 """Features whose running sums are made at once."""
@@ -22,31 +23,31 @@ _MOST_LOST = -0.5
 
 
 class ScanReadout(PixelReadout):
-    """Minus the score, of latents and novelty (B, S + 1) and of significances (B, C + K).
+    """Minus the score, of latents (B, S' >= S) and of significances (B, C + T + K).
 
-    The features are what flux adds to the significances of C cells, and K sums of it weighted by profiles.
+    The features are what flux adds to the significances of C cells, and K + T sums of it weighted by
+    profiles, those of K modes and T templates.
 
     Parameters
     ----------
     density : of the S latents, at this spectrum's depth and redshift.
     hidden : decoder's layers before its last, (B, S) to (B, H).
-    drawn, offset : (C + K, H) and (C + K,), significances of the reconstruction per unit of the last hidden
-        layer, and at its zero.
+    drawn, offset : (C + T + K, H) and (C + T + K,), significances of the reconstruction per unit of the last
+        hidden layer, and at its zero.
     scale : (C,), significance of a cell per unit of its sum of weighted flux.
-    mixing : (K, C + K), all significances per unit of the sums of flux weighted by the profiles.
-    log_prior : (C,), see :class:`models.scoring.residual_scan.ScanContext`.
-    joint : from the four parts to the score; depth, redshift : (), of this spectrum.
+    mixing : (K + T, C + T + K), all significances per unit of the sums of flux weighted by the profiles.
+    searches : of the cells and templates.
+    joint : from the parts to the score; depth, redshift : (), of this spectrum.
     weight : (N,), of each pixel; starts, stops : (C,), first pixel of each cell, and the one after its last;
-        profiles : (N, K), weights of the sums that are mixed.
+        profiles : (N, K + T), weights of the sums that are mixed.
     """
 
     drawn: Tensor
     offset: Tensor
     scale: Tensor
     mixing: Tensor
-    log_prior: Tensor
-    depth: Tensor
-    redshift: Tensor
+    median: Tensor
+    width: Tensor
     weight: Tensor
     starts: Tensor
     stops: Tensor
@@ -60,7 +61,7 @@ class ScanReadout(PixelReadout):
         offset: Tensor,
         scale: Tensor,
         mixing: Tensor,
-        log_prior: Tensor,
+        searches: Searches,
         joint: JointScore,
         depth: Tensor,
         redshift: Tensor,
@@ -70,11 +71,11 @@ class ScanReadout(PixelReadout):
         profiles: Tensor,
     ) -> None:
         super().__init__()
-        self.density, self.hidden, self.joint = density, hidden, joint
+        self.density, self.hidden, self.searches, self.joint = density, hidden, searches, joint
+        median, width = joint.strata(depth, redshift)
         buffers = {
-            "drawn": drawn, "offset": offset, "scale": scale, "mixing": mixing, "log_prior": log_prior,
-            "depth": depth, "redshift": redshift, "weight": weight, "starts": starts, "stops": stops,
-            "profiles": profiles,
+            "drawn": drawn, "offset": offset, "scale": scale, "mixing": mixing, "median": median,
+            "width": width, "weight": weight, "starts": starts, "stops": stops, "profiles": profiles,
         }  # fmt: skip
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
@@ -90,9 +91,14 @@ class ScanReadout(PixelReadout):
         return len(self.scale)
 
     @property
+    def searched(self) -> int:
+        """Number of cells and templates, C + T."""
+        return sum(self.searches.sizes)
+
+    @property
     def features(self) -> int:
         """See :class:`models.local.pixel_readout.PixelReadout`."""
-        return len(self.offset)
+        return self.cells + len(self.mixing)
 
     def running(self, flux: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """See :class:`models.local.pixel_readout.PixelReadout`: of cells, which are short, and of
@@ -118,25 +124,25 @@ class ScanReadout(PixelReadout):
         return torch.cat((of_cells, known @ self.profiles), dim=-1)
 
     def significance(self, latents: Tensor, features: Tensor) -> Tensor:
-        """Of cells, then of modes, (..., S) and (..., C + K) to (..., C + K)."""
+        """Of cells, templates, modes, (..., S) and (..., C + K + T) to (..., C + T + K)."""
         in_cells = nn.functional.pad(features[..., : self.cells], (0, len(self.mixing)))
         explained = features[..., self.cells :] @ self.mixing
         return in_cells + explained - self.offset - nn.functional.linear(self.hidden(latents), self.drawn)
 
     def raw_parts(self, outputs: Tensor, significance: Tensor) -> Tensor:
-        """The parts of the score, (..., S + 1) and (..., C + K) to (..., 4)."""
-        latents, novelty = outputs[..., : self.latents], outputs[..., self.latents]
-        scan = log_ratio(significance[..., : self.cells], self.log_prior)
-        misfit = excitation(significance[..., self.cells :])
-        return torch.stack((-self.density(latents), misfit, scan, novelty), dim=-1)
+        """The parts of the score, (..., S') and (..., C + T + K) to (..., P)."""
+        misfit = excitation(significance[..., self.searched :])
+        found = self.searches.log_ratios(significance[..., : self.searched])
+        density = -self.density(outputs[..., : self.latents])
+        return torch.cat((density[..., None], misfit[..., None], found), dim=-1)
 
     def score_of(self, raw: Tensor) -> Tensor:
-        """The score of the four parts, (..., 4) to (..., 1), float64."""
-        score: Tensor = self.joint(raw, self.depth, self.redshift)
-        return score[..., None]
+        """The score of the parts, (..., P) to (..., 1), float64."""
+        standard = (raw.to(self.median.dtype) - self.median) / self.width
+        return self.joint.of_standard(standard)[..., None]
 
     def forward(self, outputs: Tensor, features: Tensor) -> Tensor:
-        """(B, S + 1) and (B, C + K) to (B,)."""
+        """(B, S') and (B, C + K + T) to (B,)."""
         raw = self.raw_parts(outputs, self.significance(outputs[..., : self.latents], features))
         return -self.score_of(raw)[..., 0].to(outputs.dtype)
 
@@ -159,35 +165,38 @@ class _ScanRule(ReadoutRule):
             + self._hidden.multiply_adds
             + self._readout.drawn.numel()
             + self._readout.mixing.numel()
-            + self._readout.cells
+            + self._readout.searched
         )
 
     def terms(self, outputs: Tensor, features: Tensor, dtype: torch.dtype) -> Terms:
         readout = self._readout
-        latents = outputs[..., : readout.latents]
+        latents, searches = outputs[..., : readout.latents], readout.searches
         significance = readout.significance(latents, features)
-        cells = significance[..., : readout.cells]
-        log_share = torch.log_softmax(readout.log_prior + evidence(cells), dim=-1)
+        searched = significance[..., : readout.searched]
+        log_terms = searches.log_terms(searched)
+        sums = searches.log_sums(log_terms)
+        counts = torch.tensor(searches.sizes, device=sums.device)
+        log_share = log_terms - torch.repeat_interleave(sums, counts, dim=-1)
         return (
             (2 * significance).to(dtype),
             significance.to(dtype),
-            torch.sqrt(1 + (cells / BEND).square()).to(dtype),
+            torch.sqrt(1 + (searched / BEND).square()).to(dtype),
             log_share.exp().to(dtype),
             log_share.to(dtype),
+            (searches.log_rest - sums).to(dtype),
             torch.cat((-readout.drawn.T, readout.mixing)).to(dtype),
+            (SHRINKAGE * searches.powers(searched)).to(dtype),
             self._density.terms(latents, dtype),
             self._hidden.terms(latents, dtype),
             self._joint.terms(readout.raw_parts(outputs, significance), dtype),
         )
 
     def change(self, outputs: Tensor, features: FeaturesOf, terms: Terms) -> Tensor:
-        *of_scan, of_density, of_hidden, of_joint = terms
-        count = self._readout.latents
-        latents = outputs[..., :count]
+        *of_searches, of_density, of_hidden, of_joint = terms
+        latents = outputs[..., : self._readout.latents]
         hidden = self._hidden.change(latents, of_hidden)
-        raw = outputs.new_empty(*outputs.shape[:-1], 4)
+        raw = outputs.new_empty(*outputs.shape[:-1], 2 + len(self._readout.searches.sizes))
         raw[..., 0] = self._density.change(latents, of_density)[..., 0].neg_()
-        raw[..., 3] = outputs[..., count]
         windows = outputs.shape[1]
         # So few that all of their cells stay in a cache.
         step = max(_ROWS_AT_ONCE // len(outputs), 1)
@@ -195,10 +204,10 @@ class _ScanRule(ReadoutRule):
             high = min(low + step, windows)
             of_cells, of_profiles = features(low, high)
             inputs = torch.cat((hidden[:, low:high], of_profiles), dim=-1)
-            raw[:, low:high, 1:3] = self._scanned(inputs, of_cells, *of_scan)
+            raw[:, low:high, 1:] = self._searched(inputs, of_cells, *of_searches)
         return -self._joint.change(raw, of_joint)[..., 0]
 
-    def _scanned(
+    def _searched(
         self,
         inputs: Tensor,
         of_cells: Tensor,
@@ -207,40 +216,55 @@ class _ScanRule(ReadoutRule):
         root: Tensor,
         share: Tensor,
         log_share: Tensor,
+        log_rest: Tensor,
         matrix: Tensor,
+        powers: Tensor,
     ) -> Tensor:
-        """Changes of excitation and log ratio, (M, k, 2).
+        """Changes of excitation and of every log ratio, (M, k, 1 + G).
 
-        For those of hidden layer and profiles (M, k, H + K), and of what flux adds to cells (M, k, C).
+        For those of hidden layer and profiles (M, k, H + K + T), and of what flux adds to cells (M, k, C).
         """
-        cells = self._readout.cells
+        searches, searched = self._readout.searches, self._readout.searched
         moved = (inputs.flatten(0, 1) @ matrix).view(*inputs.shape[:2], -1)
-        moved[..., :cells] += of_cells
+        moved[..., : self._readout.cells] += of_cells
         after = moved + significance
         # t'^2 - t^2 = d (2 t + d), for d = t' - t.
         moved.mul_(moved + twice)
-        misfit = 0.5 * moved[..., cells:].sum(dim=-1)
+        misfit = 0.5 * moved[..., searched:].sum(dim=-1)
         # BEND^2 (sqrt(1 + u'^2) - sqrt(1 + u^2)) = (t'^2 - t^2) / (sqrt(1 + u'^2) + sqrt(1 + u^2)).
-        after, moved = after[..., :cells], moved[..., :cells]
+        after, moved = after[..., :searched], moved[..., :searched]
         after.mul_(1 / BEND).square_().add_(1).sqrt_().add_(root)
-        moved.div_(after).mul_(SHRINKAGE)
-        return torch.stack((misfit, _log_mean_exp_change(moved, share, log_share)), dim=-1)
+        moved.div_(after).mul_(powers)
+        found = _log_sum_changes(moved, share, log_share, log_rest, searches)
+        return torch.cat((misfit[..., None], found), dim=-1)
 
 
-def _log_mean_exp_change(change: Tensor, share: Tensor, log_share: Tensor) -> Tensor:
-    """Log of the sum over cells of share * exp(change), (M, n, C) and twice (M, 1, C) to (M, n).
-
-    ``share`` sums to one, so it is the log of one plus the sum of share * (exp(change) - 1), which keeps
-    small changes; unless nearly all of it is lost, or the exponential overflows.
-    """
-    beyond = change.amax(dim=-1) > _LARGEST
-    # One by one: a batch of products of a matrix and a vector is many times slower.
-    pairs = zip(torch.expm1(change), share[:, 0], strict=True)
-    sum_of = torch.stack([torch.mv(own, own_share) for own, own_share in pairs])
-    beyond |= sum_of < _MOST_LOST
-    result = torch.log1p(sum_of)
+def _log_sum_changes(
+    change: Tensor, share: Tensor, log_share: Tensor, log_rest: Tensor, searches: Searches
+) -> Tensor:
+    """Changes of the log ratio of every search, (M, n, F) to (M, n, G); see :func:`_log_sum_change`."""
+    kept = share * torch.expm1(change)
+    sums = (kept.flatten(0, 1) @ searches.membership(kept)).view(*kept.shape[:2], -1)
+    result = torch.log1p(sums)
+    beyond = (sums < _MOST_LOST).any(dim=-1) | (change.amax(dim=-1) > _LARGEST)
     if beyond.any():
-        # A share may be too small for float32, and yet be all that is left.
-        logs = log_share.expand_as(change)
-        result[beyond] = torch.logsumexp(change[beyond] + logs[beyond], dim=-1)
-    return result
+        whole = (each.expand_as(change)[beyond] for each in (change, share, log_share))
+        parts = (torch.split(each, list(searches.sizes), dim=-1) for each in whole)
+        rests = log_rest.expand_as(result)[beyond].unbind(dim=-1)
+        again = [_log_sum_change(*of_search) for of_search in zip(*parts, rests, strict=True)]
+        result[beyond] = torch.stack(again, dim=-1)
+    return result / result.new_tensor(searches.sharpness)
+
+
+def _log_sum_change(change: Tensor, share: Tensor, log_share: Tensor, log_rest: Tensor) -> Tensor:
+    """Log of the sum over features of share * exp(change), and of the rest that does not change.
+
+    Of changes, shares and their logs (R, F), and of the rest's (R,), it is (R,). Shares and rest sum to one,
+    so it is the log of one plus the sum of share * (exp(change) - 1), which keeps small changes; unless
+    nearly all of it is lost, or the exponential overflows. A share may be too small for float32, and yet be
+    all that is left.
+    """
+    sums = (share * torch.expm1(change)).sum(dim=-1)
+    beyond = (change.amax(dim=-1) > _LARGEST) | (sums < _MOST_LOST)
+    left = torch.logaddexp(torch.logsumexp(change + log_share, dim=-1), log_rest)
+    return torch.where(beyond, left, torch.log1p(sums))

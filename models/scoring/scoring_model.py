@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
+from models.causes.bank import cause_banks
+from models.causes.template_bank import TemplateBank
+from models.causes.whitened import WhitenedResidual
 from models.local.local_score import LocalScore
 from models.model_card import ModelCard
 from models.pixel_errors import depth_of, seen
 from models.scoring.decoder import Decoder
 from models.scoring.density import LatentDensity
 from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
+from models.scoring.followed import follow, follow_cells
 from models.scoring.joint_score import JointScore
+from models.scoring.noise_floor import floored
 from models.scoring.residual_factors import ResidualFactors
-from models.scoring.residual_scan import ResidualScan, excitation, log_ratio
+from models.scoring.residual_scan import Projection, ResidualScan, excitation
 from models.scoring.scan_readout import ScanReadout
+from models.scoring.searches import Searches, log_share
 from models.spectrum_model import CalibratedModel, ModelOutputs
 
 _SCANNED_AT_ONCE = 4
@@ -25,7 +32,7 @@ _SCANNED_AT_ONCE = 4
 
 
 class ScoringModel(CalibratedModel):
-    """Scores spectra by the rarity of their latents, by what their residual holds, and by local novelty.
+    """Scores spectra by the rarity of their latents and by what their residual holds.
 
     The parts are joined by :class:`models.scoring.joint_score.JointScore`.
     """
@@ -37,6 +44,7 @@ class ScoringModel(CalibratedModel):
         flow = architecture.pop("flow")
         decoder_hidden = tuple(architecture.pop("decoder_hidden"))
         scan = [(width, step) for width, step in architecture.pop("scan")]
+        arm_edges = [float(edge) for edge in architecture.pop("arm_edges")]
         modes = int(architecture.pop("modes"))
         settings = EncoderSettings.from_dict(architecture)
         self.encoder = Encoder(card.grid, card.redshift_max, settings)
@@ -46,7 +54,8 @@ class ScoringModel(CalibratedModel):
         self.density = LatentDensity(settings.latents, flow["transforms"], tuple(flow["hidden"]))
         self.residual_factors = ResidualFactors(card.rest_size, modes)
         self.scan = ResidualScan(card.grid, card.redshift_max, scan)
-        self.joint = JointScore()
+        self.banks = cause_banks(card.grid, arm_edges)
+        self.joint = JointScore(len(scan))
         self.calibration = Calibration()
         self.register_buffer("calibration_latents", torch.zeros(calibration_size, card.latents))
 
@@ -64,23 +73,48 @@ class ScoringModel(CalibratedModel):
         redshift: Tensor,
         depth: Tensor,
     ) -> Tensor:
-        """The parts of the score, (B, 4), of outputs (B, S) and reconstructions (B, N) of spectra.
+        """The parts of the score, (B, P), of outputs (B, S) and reconstructions (B, N) of spectra.
 
         ``depth`` (B,) is that of ``ivar``, see :func:`models.pixel_errors.depth_of`.
         """
         count = self.encoder.settings.latents
         density = -self.density(latents[:, :count], self.density.context(depth, redshift))
         found = [
-            self._scanned(flux[part] - reconstruction[part], ivar[part], redshift[part])
-            for part in torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE)
+            self._searched(flux[part], floored(ivar[part], reconstruction[part]), reconstruction[part], at)
+            for part, at in zip(
+                torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE),
+                torch.split(redshift, _SCANNED_AT_ONCE),
+                strict=True,
+            )
         ]
-        return torch.cat((density[:, None], torch.cat(found), latents[:, count:]), dim=-1)
+        return torch.cat((density[:, None], torch.cat(found)), dim=-1)
 
-    def _scanned(self, residual: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
-        """Excitation of the residual factors and log ratio of the scan, (B, 2)."""
-        context = self.scan.context(ivar, redshift, self.modes(redshift))
+    def _searched(self, flux: Tensor, weight: Tensor, reconstruction: Tensor, redshift: Tensor) -> Tensor:
+        """Excitation of the residual factors, then the log ratio of every search, (B, 1 + G)."""
+        residual = flux - reconstruction
+        context = self.scan.context(weight, redshift, self.modes(redshift))
         found = self.scan(residual, context)
-        return torch.stack((excitation(found.modes), log_ratio(found.cells, context.log_prior)), dim=-1)
+        rows = []
+        for row in range(len(flux)):
+            whitened = _whitened(residual, reconstruction, redshift, context.projection, row)
+            matches = [bank.search(whitened) for bank in self._banks]
+            searches = Searches(
+                (*self.scan.sizes, *(len(each.usable) for each in matches)),
+                torch.cat((context.log_prior[row], *(log_share(each.usable) for each in matches))),
+                flux.new_full((len(self.scan.sizes) + len(matches),), -math.inf),
+                self._sharpness,
+            )
+            significance = torch.cat((found.cells[row], *(each.significance for each in matches)))
+            rows.append(searches.log_ratios(significance))
+        return torch.cat((excitation(found.modes)[:, None], torch.stack(rows)), dim=-1)
+
+    @property
+    def _banks(self) -> list[TemplateBank]:
+        return [bank for bank in self.banks.values() if isinstance(bank, TemplateBank)]
+
+    @property
+    def _sharpness(self) -> tuple[float, ...]:
+        return (*(1.0 for _ in self.scan.sizes), *(bank.sharpness for bank in self._banks))
 
     def modes(self, redshift: Tensor) -> Tensor:
         """Residual factors on observed pixels, (B,) to (B, N, K)."""
@@ -94,35 +128,58 @@ class ScoringModel(CalibratedModel):
         spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)
         return spectra
 
-    def conditioned(self, ivar: Tensor, redshift: float) -> LocalScore:
+    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LocalScore:
         """Minus the score, of (batch, N) spectra that share one ivar (N,) and one redshift.
 
-        What depends on ivar and redshift alone is computed once, here.
+        What depends on ivar and redshift alone is computed once, here. So is what is held as it is in the
+        spectrum ``flux`` (N,): the noise floor, and of every cause the templates that are followed, the most
+        significant ones.
         """
-        ivar = ivar[None]
+        ivar, flux = ivar[None], flux[None]
         known = seen(ivar)
         where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
         embedding, log_coverage = self.encoder.context(known, where)
+        reconstruction = self.decode(self.encode(flux, ivar, where), where)
         return LocalScore(
             lift=lambda flux: self.encoder.channels(flux, known),
             layers=self.encoder.layers(embedding),
             pooling=self.encoder.pooling(log_coverage),
             head=(EncoderHead(self.encoder.head, self.encoder.settings),),
-            readout=self._readout(ivar, where),
+            readout=self._readout(flux, ivar, where, reconstruction),
         )
 
-    def _readout(self, ivar: Tensor, redshift: Tensor) -> ScanReadout:
-        """Of ivar (1, N) and redshift (1,)."""
-        depth = depth_of(ivar)
-        context = self.scan.context(ivar, redshift, self.modes(redshift))
+    def _readout(self, flux: Tensor, ivar: Tensor, redshift: Tensor, reconstruction: Tensor) -> ScanReadout:
+        """Of flux, ivar and reconstruction (1, N), and redshift (1,)."""
+        depth, weight = depth_of(ivar), floored(ivar, reconstruction)
+        context = self.scan.context(weight, redshift, self.modes(redshift))
+        projection = context.projection
+        found = self.scan(flux - reconstruction, context)
+        cells = follow_cells(found.cells[0], context.log_prior[0], self.scan.sizes)
+        scale = context.scale[0, cells.chosen]
+        followed = follow(
+            self._banks, _whitened(flux - reconstruction, reconstruction, redshift, projection, 0)
+        )
         matrix, offset = self.decoder.basis(float(redshift))
-        projection, scale = context.projection, context.scale[0]
-        profiles = projection.weighted_modes[0]
-        # Significances, of cells and then modes, are linear in sums over cells and in sums of profiles.
-        mixing = torch.cat((-(projection.correction[0] * scale[:, None]), projection.whitening[0])).T
+        # Significances, of cells, templates and modes, are linear in sums over cells and in sums of profiles.
+        profiles = torch.cat((projection.weighted_modes[0], followed.profiles), dim=1)
+        of_modes = (
+            -(projection.correction[0, cells.chosen] * scale[:, None]),
+            followed.of_modes,
+            projection.whitening[0],
+        )
+        mixing = torch.cat(of_modes).T
+        alone = nn.functional.pad(torch.diag(1 / followed.norm), (len(scale), len(mixing)))
+        mixing = torch.cat((mixing, alone))
         columns = torch.cat((matrix, offset[:, None]), dim=1).T
-        drawn = nn.functional.pad(self.scan.sums(columns * ivar) * scale, (0, len(mixing)))
+        sums = self.scan.sums(columns * weight)[:, cells.chosen]
+        drawn = nn.functional.pad(sums * scale, (0, mixing.shape[1] - len(scale)))
         drawn = (drawn + (columns @ profiles) @ mixing).T
+        searches = Searches(
+            (*cells.sizes, *followed.sizes),
+            torch.cat((context.log_prior[0, cells.chosen], followed.log_prior)),
+            torch.cat((cells.log_rest, followed.log_rest)),
+            self._sharpness,
+        )
         return ScanReadout(
             density=self.density.given(self.density.context(depth, redshift)),
             hidden=self.decoder.hidden,
@@ -130,13 +187,13 @@ class ScoringModel(CalibratedModel):
             offset=drawn[:, -1].contiguous(),
             scale=scale,
             mixing=mixing.contiguous(),
-            log_prior=context.log_prior[0],
+            searches=searches,
             joint=self.joint,
             depth=depth[0],
             redshift=redshift[0],
-            weight=ivar[0],
-            starts=self.scan.starts,
-            stops=self.scan.stops,
+            weight=weight[0],
+            starts=self.scan.starts[cells.chosen],
+            stops=self.scan.stops[cells.chosen],
             profiles=profiles,
         )
 
@@ -148,3 +205,14 @@ class ScoringModel(CalibratedModel):
         raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift, depth)
         score = self.joint(raw, depth, redshift).to(flux.dtype)
         return ModelOutputs(latents, score, reconstruction)
+
+
+def _whitened(
+    residual: Tensor, reconstruction: Tensor, redshift: Tensor, projection: Projection, row: int
+) -> WhitenedResidual:
+    """Of the spectrum ``row`` of residuals and reconstructions (B, N) and redshifts (B,)."""
+    weight, modes = projection.weight[row], projection.weighted_modes[row]
+    known = torch.where(weight > 0, residual[row], 0.0)
+    gain = projection.gain[row]
+    filtered = weight * known - modes @ (gain @ (modes.T @ known))
+    return WhitenedResidual(filtered, weight, modes, gain, reconstruction[row], redshift[row])

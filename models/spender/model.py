@@ -66,7 +66,7 @@ class SpenderModel(CalibratedModel):
         latents = self.encode(flux, ivar)
         return ModelOutputs(latents, -self.flow(latents), self.decode(latents, redshift))
 
-    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - spender takes none
+    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - holds nothing
         """Log density of the latents of (B, N) spectra that share one ivar (N,), in the spectra's own type.
 
         Explanations hold this model in float64 and ask for float32 where there are thousands of passes;

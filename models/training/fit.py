@@ -124,6 +124,8 @@ class TrainingPopulation:
     normalisation_min: float
     normalisation_max: float
     min_good_fraction: float
+    arm_edges: tuple[float, ...] = ()
+    """Observed wavelengths, Angstrom, at which an arm of the instrument ends and the next begins."""
 
     def card(self) -> ModelCard:
         """A card that says this and nothing of a model: enough to normalise by, and to be completed."""
@@ -227,7 +229,7 @@ def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapp
         rest_start=start,
         rest_step=step,
         rest_size=math.ceil((stop - start) / step) + 1,
-        architecture=settings.architecture(),
+        architecture={**settings.architecture(), "arm_edges": list(population.arm_edges)},
         training={
             "data": dict(data),
             "settings": {k: v for k, v in asdict(settings).items() if k != "encoder"},

@@ -128,7 +128,7 @@ class VariationalModel(CalibratedModel):
         spectra = ReconstructedSpectra(flux, ivar, ivar > 0, reconstruction, redshift, self.wavelength)
         return ModelOutputs(latents, self.reconstruction_score(spectra), reconstruction)
 
-    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
+    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - holds nothing
         """Natural log of the likelihood of spectra that share one ivar (N,) and one redshift.
 
         That is minus half the sum whose mean, or root, is the score: the spectra's own order, in nat.

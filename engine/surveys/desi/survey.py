@@ -53,6 +53,7 @@ DESI = Survey(
     key_columns=("target_id", "source_row"),
     key=target_key,
     object_column="target_id",
+    arm_edges=(5780.0, 7570.0),
     # Where the arms overlap: DESI Collaboration (2022, AJ 164, 207).
     observed_marks=(
         ObservedMark("b–r overlap", 5760.0, 5800.0, "instrument"),

@@ -66,6 +66,7 @@ SDSS = Survey(
     unsigned_identifiers=True,
     coverage=coverage,
     # The dichroic: Smee et al. (2013, AJ 146, 32).
+    arm_edges=(6000.0,),
     observed_marks=(ObservedMark("dichroic", 5800.0, 6200.0, "instrument"),),
     viewer_links=viewer_links,
 )

@@ -79,8 +79,9 @@ def test_explanations_are_those_of_the_models_likelihood(done: RunSummary, varia
     assert (maps[ivar == 0] == 0).all()
     assert (np.abs(maps).max(axis=1) > 0).all()
     for row in range(len(maps)):
-        ask = model.conditioned(torch.from_numpy(ivar[row]).double(), float(redshift[row]))
-        expected = -float(ask(torch.from_numpy(flux[row])[None]))
+        spectrum = torch.from_numpy(flux[row])
+        ask = model.conditioned(spectrum, torch.from_numpy(ivar[row]).double(), float(redshift[row]))
+        expected = -float(ask(spectrum[None]))
         assert score[row] == pytest.approx(expected, rel=1e-3)
     assert len(query(done.store, QuerySettings())) == done.outliers
 

@@ -63,7 +63,7 @@ class LinearModel(SpectrumModel):
         seen = torch.where(ivar > 0, flux, 1.0).double()
         return ModelOutputs(seen[:, :1], seen.mean(dim=1), seen @ self.matrix)
 
-    def conditioned(self, ivar: Tensor, redshift: float) -> LogProb:
+    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:
         at = torch.tensor([redshift])
         return lambda flux: -self.outputs(flux, ivar.expand_as(flux), at.expand(len(flux))).score
 

@@ -6,15 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from models.scoring.joint_score import PARTS, SHARES, JointScore
+from models.scoring.joint_score import JointScore, shares
+
+WIDTHS = 2
+SHARES = shares(WIDTHS)
 
 
 def fitted(count: int = 2000) -> tuple[JointScore, torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    raw = torch.randn(count, len(PARTS), generator=generator) * torch.tensor([3.0, 1.0, 2.0, 0.5])
+    scales = torch.logspace(-1, 1, len(SHARES))
+    raw = torch.randn(count, len(SHARES), generator=generator) * scales
     depth = torch.exp(torch.randn(count, generator=generator)) * 5
     redshift = 0.5 * torch.rand(count, generator=generator, dtype=torch.float64)
-    joint = JointScore()
+    joint = JointScore(WIDTHS)
     joint.fit(raw, depth, redshift)
     return joint, raw, depth, redshift
 
@@ -27,7 +31,7 @@ def test_score_is_the_harmonic_mean_of_the_parts_tails() -> None:
     assert sum(SHARES) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("part", range(len(PARTS)))
+@pytest.mark.parametrize("part", range(len(SHARES)))
 def test_any_part_alone_raises_the_score(part: int) -> None:
     joint, raw, depth, redshift = fitted()
     odd = raw.clone()
@@ -41,6 +45,6 @@ def test_any_part_alone_raises_the_score(part: int) -> None:
 def test_parts_are_comparable_whatever_their_scale() -> None:
     joint, raw, depth, redshift = fitted()
     score = joint(raw, depth, redshift)
-    scaled = JointScore()
+    scaled = JointScore(WIDTHS)
     scaled.fit(raw * 100 - 7, depth, redshift)
     np.testing.assert_allclose(scaled(raw * 100 - 7, depth, redshift), score, rtol=1e-6, atol=1e-6)

@@ -15,7 +15,6 @@ from models.scoring.residual_scan import (
     evidence,
     excitation,
     fit_misfit,
-    log_ratio,
 )
 
 GRID = WavelengthGrid("test", "linear", 4000.0, 2.0, 700)
@@ -40,6 +39,10 @@ def made(
 def noise(ivar: torch.Tensor, seed: int) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(ivar.shape, generator=generator) * ivar.clamp_min(1e-6).rsqrt() * (ivar > 0)
+
+
+def ratio(significance: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
+    return torch.logsumexp(log_prior + evidence(significance), dim=-1)
 
 
 def test_significances_equal_the_dense_covariance_in_float64() -> None:
@@ -87,7 +90,7 @@ def test_an_addition_is_as_significant_as_it_is() -> None:
     shift = (scan(added, context).cells - scan(residual, context).cells)[:, cell]
     assert (shift <= 9 + 1e-3).all()
     assert float(shift.median()) > 8.5
-    before, after = (log_ratio(scan(each, context).cells, context.log_prior) for each in (residual, added))
+    before, after = (ratio(scan(each, context).cells, context.log_prior) for each in (residual, added))
     assert (after - before > 12).float().mean() > 0.9
 
 
@@ -101,9 +104,9 @@ def test_masked_pixels_and_spectra_without_any_good_one() -> None:
     assert torch.equal(found.cells, again.cells)
     assert torch.equal(found.modes, again.modes)
     assert (found.cells[3] == 0).all()
-    assert torch.isfinite(log_ratio(found.cells, context.log_prior)).all()
-    # The shares of usable cells sum to one.
-    torch.testing.assert_close(context.log_prior.exp().sum(dim=1), torch.ones(4))
+    assert torch.isfinite(ratio(found.cells, context.log_prior)).all()
+    # The shares of a width's usable cells sum to one.
+    torch.testing.assert_close(context.log_prior.exp().sum(dim=1), torch.full((4,), len(scan.sizes) * 1.0))
 
 
 def test_evidence_is_a_square_near_zero_and_a_line_far_out() -> None:

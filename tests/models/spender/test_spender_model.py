@@ -69,10 +69,10 @@ def test_conditioned_is_minus_the_score_in_either_precision(directory: Path, mod
     flux, ivar, redshift = observed(3)
     shared = ivar[0].expand_as(flux)
     expected = -model.outputs(flux, shared, redshift).score
-    torch.testing.assert_close(model.conditioned(ivar[0], 0.2)(flux), expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(model.conditioned(flux[0], ivar[0], 0.2)(flux), expected, rtol=1e-6, atol=1e-6)
     # As the explainer holds it: in float64, asked for both.
     double = load_model(str(directory)).double()
-    log_prob = double.conditioned(ivar[0].double(), 0.2)
+    log_prob = double.conditioned(flux[0], ivar[0].double(), 0.2)
     assert log_prob(flux).dtype == torch.float32
     torch.testing.assert_close(log_prob(flux), expected, rtol=1e-6, atol=1e-6)
     exact = log_prob(flux.double())

@@ -33,7 +33,7 @@ from tests.engine.attribution.occlusion.test_seam_memory import occlusion_reques
 memory, baselines, preset = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 model = load_model("desi-galaxy").double()
 request = occlusion_request(model, baselines)
-score = model.conditioned(torch.full_like(request.spectrum, 25.0).double(), 0.2)
+score = model.conditioned(request.spectrum.double(), torch.full_like(request.spectrum, 25.0).double(), 0.2)
 scales = scales_of(of_preset(preset), request.pixels)
 few = [Scale(scale.window, scale.start[:1], scale.stop[:1], scale.of_pixel) for scale in scales]
 SeamOccluder(score, 2**30).differences(occlusion_request(model, 1), few)  # loads all libraries
@@ -80,7 +80,9 @@ def test_no_more_than_the_memory_allowed_is_taken(megabytes: int, baselines: int
 def test_memory_for_less_than_one_baseline_is_refused_with_what_it_needs() -> None:
     model = load_model("desi-galaxy").double()
     request = occlusion_request(model, 1)
-    score = model.conditioned(torch.full_like(request.spectrum, 25.0).double(), REDSHIFT)
+    score = model.conditioned(
+        request.spectrum.double(), torch.full_like(request.spectrum, 25.0).double(), REDSHIFT
+    )
     scales = dense_scales((1, 64), request.pixels)
     with pytest.raises(
         ConfigurationError, match=r"activations of a single baseline(.|\n)*got: 1000000 bytes"

@@ -34,6 +34,7 @@ from models.local.local_score import LocalScore
 from models.scoring.density import ConditionedDensity, LatentDensity
 from models.scoring.joint_score import JointScore
 from models.scoring.scan_readout import ScanReadout
+from models.scoring.searches import Searches
 from models.weights import load_model
 from tests.models.local.own_layers import AddChannel, ChannelNorm, MeanPooling, Pointwise, PositionScale
 
@@ -180,12 +181,14 @@ def _density() -> ConditionedDensity:
 
 
 def _scan(pixels: int) -> ScanReadout:
-    """Cells of any place and width, some of them without a good pixel."""
-    cells = 12
+    """Cells of any place and width, some of them without a good pixel, and templates of seven causes."""
+    sizes = (7, 5, 1, 3, 2, 1, 1, 2, 1)
+    cells, modes, templates = sum(sizes[:2]), 2, sum(sizes[2:])
     ends = torch.randint(0, pixels + 1, (2, cells)).sort(dim=0).values
-    shares = torch.rand(cells) * (torch.rand(cells) > 0.2)
-    shares[0] = 0.3
-    joint = JointScore()
+    shares = torch.rand(cells + templates) * (torch.rand(cells + templates) > 0.2)
+    for first in np.cumsum((0, *sizes[:-1])).tolist():
+        shares[first] = 0.3
+    joint = JointScore(2)
     # Tails that differ, of the exponential law that is there before anything is fitted.
     for number, part in enumerate(joint.parts):
         part.median.coefficients[:5] = 0.3 * number
@@ -193,18 +196,23 @@ def _scan(pixels: int) -> ScanReadout:
     return ScanReadout(
         density=_density(),
         hidden=nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(0.1)),
-        drawn=torch.randn(cells + 2, 5),
-        offset=torch.randn(cells + 2),
+        drawn=torch.randn(cells + templates + modes, 5),
+        offset=torch.randn(cells + templates + modes),
         scale=0.5 + torch.rand(cells),
-        mixing=0.3 * torch.randn(2, cells + 2),
-        log_prior=torch.log(shares / shares.sum()),
+        mixing=0.3 * torch.randn(modes + templates, cells + templates + modes),
+        searches=Searches(
+            sizes,
+            torch.log(shares),
+            torch.where(torch.rand(len(sizes)) > 0.5, torch.randn(len(sizes)), -torch.inf),
+            (1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+        ),
         joint=joint,
         depth=torch.tensor(3.0),
         redshift=torch.tensor(0.2),
         weight=torch.rand(pixels) * (torch.rand(pixels) > 0.1),
         starts=ends[0],
         stops=ends[1],
-        profiles=torch.randn(pixels, 2),
+        profiles=torch.randn(pixels, modes + templates),
     )
 
 
@@ -804,7 +812,7 @@ def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> No
     spectrum[3000:3010] += 2
     good = torch.rand(pixels, generator=random) >= masked
     request = OcclusionRequest(spectrum, baselines, good)
-    score = model.conditioned(ivar * good, redshift)
+    score = model.conditioned(spectrum, ivar * good, redshift)
     scales = [scale.pasting(good.numpy()) for scale in scales_of(settings, pixels)]
     found = SeamOccluder(score, DEFAULT_MEMORY).differences(request, scales)
 

@@ -1,0 +1,4 @@
+"""Causes: templates of what makes spectra odd, each searched for by its matched filter.
+
+Import ``bank``. How causes join the score belongs to ``models.scoring``; nothing here knows a model.
+"""

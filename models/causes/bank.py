@@ -1,0 +1,40 @@
+"""The bank: the causes that the score looks for, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from models.causes.arm_steps import ArmSteps
+from models.causes.broad_lines import BroadLines
+from models.causes.noisy_stretches import NoisyStretches
+from models.causes.second_redshift import SecondRedshift
+from models.causes.single_pixels import SinglePixels
+from models.causes.sky_residuals import SkyResiduals
+from models.causes.split_lines import SplitLines
+from models.causes.template_bank import TemplateBank
+from models.grid import WavelengthGrid
+
+CAUSES = (
+    "single_pixels", "noisy_stretch", "sky_residuals", "second_redshift", "broad_lines", "split_lines",
+    "arm_step",
+)  # fmt: skip
+"""Names, in the order of tensors."""
+
+
+def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDict:
+    """A bank of templates per cause, in the order of ``CAUSES``.
+
+    ``arm_edges`` are the observed wavelengths, Angstrom, at which one arm ends and the next begins.
+    """
+    banks: dict[str, TemplateBank] = {
+        "single_pixels": SinglePixels(),
+        "noisy_stretch": NoisyStretches(),
+        "sky_residuals": SkyResiduals(grid),
+        "second_redshift": SecondRedshift(grid),
+        "broad_lines": BroadLines(grid),
+        "split_lines": SplitLines(grid),
+        "arm_step": ArmSteps(grid, arm_edges),
+    }
+    return nn.ModuleDict({name: banks[name] for name in CAUSES})

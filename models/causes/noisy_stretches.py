@@ -1,0 +1,50 @@
+"""Noisy stretches: neighbouring pixels that are off by like numbers of their own errors."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from models.causes.template_bank import TemplateBank
+from models.causes.whitened import Matched, WhitenedResidual, matched
+
+WIDTH, STEP = 6, 3
+"""Pixels."""
+MISFIT = 0.03
+"""Standard deviation of the reconstruction over a stretch, share of it."""
+
+
+class NoisyStretches(TemplateBank):
+    """Boxes of constant flux over error.
+
+    A box of constant flux is read from its pixels of small errors alone. Where errors vary, as on sky lines
+    and beside bad columns, this one sees what all of its pixels hold.
+    """
+
+    def search(self, spectrum: WhitenedResidual) -> Matched:
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        error = _errors(spectrum.weight)
+        bright = spectrum.reconstruction * spectrum.weight * error
+        along = _in_boxes((spectrum.filtered * error)[None])[0]
+        full = _in_boxes((spectrum.weight > 0).to(error.dtype)[None])[0]
+        of_modes = _in_boxes((spectrum.weighted_modes * error[:, None]).T.contiguous()).T
+        found = matched(along, full, of_modes, spectrum)
+        # What the model is wrong by along a whole stretch is no noise that averages out.
+        norm = torch.hypot(found.norm, MISFIT * _in_boxes(bright[None])[0])
+        return Matched(found.significance * found.norm / norm, norm, found.usable)
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        pixel = torch.arange(len(spectrum.weight), device=chosen.device)
+        first = STEP * chosen[:, None]
+        inside = (pixel >= first) & (pixel < first + WIDTH)
+        return inside * _errors(spectrum.weight)
+
+
+def _errors(weight: Tensor) -> Tensor:
+    return torch.where(weight > 0, weight.clamp_min(torch.finfo(weight.dtype).tiny).rsqrt(), 0.0)
+
+
+def _in_boxes(values: Tensor) -> Tensor:
+    """Sums over the boxes, (K, N) to (K, T)."""
+    return nn.functional.avg_pool1d(values[:, None], WIDTH, STEP)[:, 0] * WIDTH

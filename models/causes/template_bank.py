@@ -1,0 +1,113 @@
+"""Template banks: the templates of one cause, and how they are searched."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from models.causes.gas_lines import SPEED_OF_LIGHT
+from models.causes.whitened import Matched, WhitenedResidual, matched
+from models.grid import WavelengthGrid
+
+_REACH = 4.0
+"""Sigma of a Gaussian line beyond which nothing is drawn."""
+
+
+class TemplateBank(nn.Module, ABC):
+    """The T templates of one cause.
+
+    Attributes
+    ----------
+    kept : number of templates, the most significant ones, that an explanation follows while flux changes.
+    sharpness : power by which the best template counts for more than all others together; 1 is the mean
+        likelihood ratio. Of very many templates of one pixel each, noise would make up most of that mean.
+    """
+
+    kept = 8
+    sharpness = 1.0
+
+    @abstractmethod
+    def search(self, spectrum: WhitenedResidual) -> Matched:
+        """The significance of every template, (T,)."""
+
+    @abstractmethod
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """The templates ``chosen`` (M,), (M, N)."""
+
+
+class WrittenBank(TemplateBank):
+    """A bank whose templates are written out, (T, N)."""
+
+    @abstractmethod
+    def templates(self, spectrum: WhitenedResidual) -> Tensor:
+        """All templates, (T, N)."""
+
+    def search(self, spectrum: WhitenedResidual) -> Matched:
+        """See :class:`TemplateBank`."""
+        rows = self.templates(spectrum)
+        return matched(
+            rows @ spectrum.filtered,
+            rows.square() @ spectrum.weight,
+            rows @ spectrum.weighted_modes,
+            spectrum,
+        )
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`TemplateBank`."""
+        return self.templates(spectrum)[chosen]
+
+
+class LineBank(WrittenBank):
+    """A bank of Gaussian lines in the source's rest frame.
+
+    Parameters
+    ----------
+    grid : of the spectra.
+    centre : (T, L), rest wavelengths, Angstrom.
+    sigma : (T, L), km/s.
+    height : (T, L), of flux per wavelength.
+    """
+
+    log_wavelength: Tensor
+    row: Tensor
+    log_centre: Tensor
+    sigma: Tensor
+    height: Tensor
+    offset: Tensor
+
+    def __init__(self, grid: WavelengthGrid, centre: Tensor, sigma: Tensor, height: Tensor) -> None:
+        super().__init__()
+        log_wavelength = torch.from_numpy(grid.wavelength()).log()
+        widest = float(sigma.max()) / SPEED_OF_LIGHT
+        reach = math.ceil(_REACH * widest / float(log_wavelength.diff().min()))
+        self.count = len(centre)
+        row, line = height.nonzero(as_tuple=True)
+        self.register_buffer("log_wavelength", log_wavelength, persistent=False)
+        self.register_buffer("row", row, persistent=False)
+        self.register_buffer("log_centre", centre.double()[row, line].log(), persistent=False)
+        self.register_buffer("sigma", sigma.float()[row, line] / SPEED_OF_LIGHT, persistent=False)
+        self.register_buffer("height", height.float()[row, line], persistent=False)
+        self.register_buffer("offset", torch.arange(-reach, reach + 1), persistent=False)
+
+    def templates(self, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`WrittenBank`; only pixels near lines on the grid are worked on."""
+        kind, pixels = spectrum.weight.dtype, len(spectrum.weight)
+        log_centre = self.log_centre + torch.log1p(spectrum.redshift)
+        reach = _REACH * self.sigma
+        on_grid = (log_centre + reach > self.log_wavelength[0]) & (
+            log_centre - reach < self.log_wavelength[-1]
+        )
+        log_centre = log_centre[on_grid, None]
+        pixel = torch.searchsorted(self.log_wavelength, log_centre) + self.offset
+        inside = (pixel >= 0) & (pixel < pixels)
+        pixel = pixel.clamp(0, pixels - 1)
+        # Differences of logarithms in float64: float32 has no digits to spare.
+        away = (self.log_wavelength[pixel] - log_centre).to(kind) / self.sigma.to(kind)[on_grid, None]
+        profile = torch.exp(-0.5 * away.square()) * (inside & (away.abs() <= _REACH))
+        rows = profile.new_zeros(self.count * pixels)
+        place = self.row[on_grid, None] * pixels + pixel
+        rows.scatter_add_(0, place.flatten(), (self.height.to(kind)[on_grid, None] * profile).flatten())
+        return rows.view(self.count, pixels)

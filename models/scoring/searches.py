@@ -1,0 +1,68 @@
+"""Searches: how likely something at one of many places made what is seen, place by place and joined.
+
+A search has features of unit variance: the cells of one width of the residual scan, or the templates of one
+cause. Its log ratio is the log of the mean likelihood ratio over them, or, with a sharpness s above 1, the
+log of the mean of its power s, divided by s: then the strongest feature counts alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.scoring.residual_scan import evidence
+
+
+@dataclass(frozen=True, eq=False)
+class Searches:
+    """G searches of one spectrum, over F features side by side.
+
+    Attributes
+    ----------
+    sizes : number of features of each, in order; their sum is F.
+    log_prior : (F,), natural log of the share of a feature in its search; minus infinity where it cannot be
+        seen.
+    log_rest : (G,), what features that are not followed add to the mean, natural log; -inf for none.
+    sharpness : of each.
+    """
+
+    sizes: tuple[int, ...]
+    log_prior: Tensor
+    log_rest: Tensor
+    sharpness: tuple[float, ...]
+
+    def log_terms(self, significance: Tensor) -> Tensor:
+        """Log of what every feature adds to its search's mean, (..., F) to (..., F)."""
+        return self.log_prior + self.powers(significance) * evidence(significance)
+
+    def powers(self, like: Tensor) -> Tensor:
+        """The sharpness of every feature's search, (F,), of the type of ``like``."""
+        counts = torch.tensor(self.sizes, device=like.device)
+        return torch.repeat_interleave(like.new_tensor(self.sharpness), counts)
+
+    def membership(self, like: Tensor) -> Tensor:
+        """1 where a feature belongs to a search, else 0, (F, G), of the type of ``like``."""
+        number = torch.repeat_interleave(torch.tensor(self.sizes, device=like.device))
+        return torch.nn.functional.one_hot(number, len(self.sizes)).to(like.dtype)
+
+    def log_sums(self, log_terms: Tensor) -> Tensor:
+        """Log of every search's mean, (..., F) to (..., G)."""
+        parts = torch.split(log_terms, list(self.sizes), dim=-1)
+        found = torch.stack([torch.logsumexp(part, dim=-1) for part in parts], dim=-1)
+        return torch.logaddexp(found, self.log_rest.to(found.dtype).expand_as(found))
+
+    def log_ratios(self, significance: Tensor) -> Tensor:
+        """Log ratios, of significances (..., F), (..., G)."""
+        sums = self.log_sums(self.log_terms(significance))
+        return sums / sums.new_tensor(self.sharpness)
+
+
+def log_share(usable: Tensor) -> Tensor:
+    """Log prior of features (F,): equal shares of those that are usable, of all where none is."""
+    count = int(usable.sum())
+    if not count:
+        return torch.full(usable.shape, -math.log(max(len(usable), 1)), device=usable.device)
+    return torch.where(usable, -math.log(count), -math.inf)
