@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
 
 from torch import nn
 
@@ -21,6 +23,33 @@ CAUSES = (
     "arm_step",
 )  # fmt: skip
 """Names, in the order of tensors."""
+
+
+UNKNOWN = "unknown"
+"""What no template explains: the scan for anything, rare latents and usual misfit found it."""
+
+
+class Realm(StrEnum):
+    """Where a cause acts on light."""
+
+    SOURCE = "source"
+    SKY = "sky"
+    INSTRUMENT = "instrument"
+    REDUCTION = "reduction"
+
+
+REALMS: Mapping[str, Realm] = MappingProxyType(
+    {
+        "single_pixels": Realm.INSTRUMENT,
+        "noisy_stretch": Realm.INSTRUMENT,
+        "sky_residuals": Realm.SKY,
+        "second_redshift": Realm.SOURCE,
+        "broad_lines": Realm.SOURCE,
+        "split_lines": Realm.SOURCE,
+        "arm_step": Realm.REDUCTION,
+    }
+)
+"""Of every cause."""
 
 
 def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDict:

@@ -65,11 +65,20 @@ class JointScore(nn.Module):
         medians, widths = (torch.stack(each, dim=-1) for each in zip(*found, strict=True))
         return medians, widths
 
+    def cause_shares(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
+        """Each cause's share of the mean inverse tail, (..., P) to (..., causes) float64; their sum is < 1."""
+        medians, widths = self.strata(depth, redshift)
+        shares_of_all = torch.softmax(self._log_terms((raw.to(medians.dtype) - medians) / widths), dim=-1)
+        return shares_of_all[..., -len(CAUSES) :]
+
     def of_standard(self, standard: Tensor) -> Tensor:
         """Score, (...) float64, of parts less their median, over their width, (..., P) float64."""
+        return torch.logsumexp(self._log_terms(standard), dim=-1)
+
+    def _log_terms(self, standard: Tensor) -> Tensor:
         tails = [part.tail_of_all for part in self.parts if isinstance(part, Calibration)]
         depths = [tail(standard[..., number]) for number, tail in enumerate(tails)]
-        return torch.logsumexp(torch.stack(depths, dim=-1) + self.log_shares, dim=-1)
+        return torch.stack(depths, dim=-1) + self.log_shares
 
     def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
         """Score, (...) float64, of raw (..., P); depth and redshift broadcast against (...)."""

@@ -197,6 +197,13 @@ class ScoringModel(CalibratedModel):
             profiles=profiles,
         )
 
+    def cause_shares(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """See :class:`models.spectrum_model.SpectrumModel`: shares of the mean inverse tail."""
+        latents = self.encode(flux, ivar, redshift)
+        depth = depth_of(ivar)
+        raw = self.raw_parts(latents, self.decode(latents, redshift), flux, ivar, redshift, depth)
+        return self.joint.cause_shares(raw, depth, redshift)
+
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
         latents = self.encode(flux, ivar, redshift)
