@@ -172,7 +172,7 @@ class ErrorKind(StrEnum):
     TWO_GRIDS = "two-grids"
     UNKNOWN_LINE = "unknown-line"
     UNKNOWN_READER = "unknown-reader"
-    UNKNOWN_SIGNATURE = "unknown-signature"
+    UNKNOWN_CAUTION = "unknown-caution"
     WINDOWS = "windows"
     WORKERS = "workers"
     WORKERS_NOT_READY = "workers-not-ready"

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.cautions import Caution, counted
 from engine.attribution.explanation import Explanations
 from engine.attribution.method import Units
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.signatures import Signature, counted
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.spectra.source_file import RefusedFile, SourceFile
@@ -46,7 +46,7 @@ class SyntheticStore:
     outlier: NDArray[np.bool_]
     explained: Synthetic
     peak_wavelength: NDArray[np.float64]
-    signatures: NDArray[np.uint16]
+    cautions: NDArray[np.uint16]
 
 
 def synthetic_store(
@@ -152,10 +152,10 @@ def synthetic_store(
     peaks = explained.combined.argmax(axis=1)
     peak_wavelength = grid.wavelength()[peaks]
     count = np.arange(len(peaks))
-    edge, sky = np.where(count % 3 == 0, Signature.EDGE, 0), np.where(count % 5 == 0, Signature.SKY_LINES, 0)
-    signatures = (edge | sky).astype(np.uint16)
+    edge, sky = np.where(count % 3 == 0, Caution.EDGE, 0), np.where(count % 5 == 0, Caution.SKY_LINES, 0)
+    cautions = (edge | sky).astype(np.uint16)
     lost = np.isin(np.flatnonzero(outlier), sorted(failed))
-    peak_wavelength[lost], signatures[lost] = np.nan, 0
+    peak_wavelength[lost], cautions[lost] = np.nan, 0
     for number_of_block, block in enumerate(explaining.blocks):
         part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
         chosen = list(block.rows)
@@ -186,14 +186,12 @@ def synthetic_store(
                 peak_wavelength=peak_wavelength[part],
                 peak_rest_wavelength=peak_wavelength[part] / (1 + explained.redshift[part]),
                 peak_scale=np.full(block.spectra, 8, np.int32),
-                signatures=signatures[part],
+                cautions=cautions[part],
             ),
         )
         status = np.ones(block.spectra, np.uint8)
-        _commit(store, block, status, np.empty(0, np.int64), written, counted(signatures[part]))
-    return SyntheticStore(
-        str(url), rows, places, score, tail, outlier, explained, peak_wavelength, signatures
-    )
+        _commit(store, block, status, np.empty(0, np.int64), written, counted(cautions[part]))
+    return SyntheticStore(str(url), rows, places, score, tail, outlier, explained, peak_wavelength, cautions)
 
 
 def _commit(
@@ -202,7 +200,7 @@ def _commit(
     status: NDArray[np.uint8],
     outliers: NDArray[np.int64],
     written: tuple[object, ...],
-    signatures: tuple[tuple[str, int], ...] = (),
+    cautions: tuple[tuple[str, int], ...] = (),
 ) -> None:
     codes, counts = np.unique(status, return_counts=True)
     store.ledger.commit(
@@ -217,6 +215,6 @@ def _commit(
             outliers=tuple(int(row) for row in outliers),
             unreadable=(),
             objects=written,  # type: ignore[arg-type]
-            signature_counts=signatures,
+            caution_counts=cautions,
         )
     )

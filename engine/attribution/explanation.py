@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.cautions import Caution
 from engine.attribution.method import Units
 from engine.attribution.peak_filter import line_at_peak
-from engine.attribution.signatures import Signature
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.grid import WavelengthGrid
 
@@ -76,10 +76,10 @@ def _map(description: str) -> dict[str, ExplanationArray]:
     return {"array": ExplanationArray("float32", dims, unit, description, keep_bits=MAP_BITS)}
 
 
-_SIGNATURES = {
-    "flag_masks": [int(signature) for signature in Signature],
-    "flag_meanings": " ".join(signature.label for signature in Signature),
-    "flag_descriptions": "\n".join(signature.meaning for signature in Signature),
+_CAUTIONS = {
+    "flag_masks": [int(caution) for caution in Caution],
+    "flag_meanings": " ".join(caution.label for caution in Caution),
+    "flag_descriptions": "\n".join(caution.meaning for caution in Caution),
 }
 
 
@@ -144,13 +144,13 @@ class Explanations:
     peak_scale: NDArray[np.int32] = field(
         metadata=_of("int32", "pixel", "window that contributes most at the peak", fill=-1, unexplained=0)
     )
-    signatures: NDArray[np.uint16] = field(
+    cautions: NDArray[np.uint16] = field(
         metadata=_of(
             "uint16",
             "",
-            "failure signatures: what tells that an explanation is not to be trusted; 0 for none",
+            "cautions: what tells that an explanation is not to be trusted; 0 for none",
             fill=0,
-            attributes=MappingProxyType(_SIGNATURES),
+            attributes=MappingProxyType(_CAUTIONS),
         )
     )
 
@@ -186,7 +186,7 @@ class Explanations:
         }
         return cls(grid=grid, scales=tuple(scales), units=units, **known, **empty)
 
-    def fill(self, index: int, found: Attribution, signatures: Signature) -> None:
+    def fill(self, index: int, found: Attribution, cautions: Caution) -> None:
         """Put in what a method found in the spectrum at ``index``."""
         self.maps[index], self.spread[index], self.combined[index] = found.maps, found.spread, found.combined
         if found.baseline is not None:
@@ -197,7 +197,7 @@ class Explanations:
             peak = self.grid.wavelength()[found.peak_pixel]
             self.peak_wavelength[index], self.peak_scale[index] = peak, found.peak_scale
             self.peak_rest_wavelength[index] = peak / (1.0 + self.redshift[index])
-        self.signatures[index] = signatures
+        self.cautions[index] = cautions
 
     def one(self, index: int) -> Explanation:
         """The explanation at ``index``."""
@@ -239,7 +239,7 @@ class Explanation:
     peak_wavelength: float
     peak_rest_wavelength: float
     peak_scale: int
-    signatures: int
+    cautions: int
 
     def __post_init__(self) -> None:
         _refuse_other_shapes(self, ())

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from engine.attribution.cautions import CautionFilter, labels_of, parse_cautions
 from engine.attribution.peak_filter import PeakFilter, line_at_peak, parse_peak
-from engine.attribution.signatures import SignatureFilter, labels_of, parse_signatures
 from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
@@ -43,7 +43,7 @@ COLUMNS = (
     "line",
     "peak_window",
     "peak_window_angstrom",
-    "signatures",
+    "cautions",
     "cluster",
     "ra",
     "dec",
@@ -86,8 +86,8 @@ class QuerySettings:
     cluster : cluster number; ``clustering`` : of the clustering of that name.
     peak : where the attribution peaks: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
         :func:`engine.attribution.peak_filter.parse_peak`; empty for anywhere.
-    signatures : failure signatures that the explanation must carry, all of them; ``any`` for at least one.
-    without_signatures : failure signatures that it must not carry; ``any`` for none at all. Either leaves out
+    cautions : cautions that the explanation must carry, all of them; ``any`` for at least one.
+    without_cautions : cautions that it must not carry; ``any`` for none at all. Either leaves out
         what is not explained.
 
     Raises
@@ -102,8 +102,8 @@ class QuerySettings:
     cluster: int | None = None
     clustering: str = _DEFAULT_CLUSTERING
     peak: str = ""
-    signatures: tuple[str, ...] = ()
-    without_signatures: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
+    without_cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.top is not None and self.top < 1:
@@ -121,7 +121,7 @@ class QuerySettings:
                 raise _bad_range(f"{low}:{high}", "the first is not below the second")
         if self.peak:
             parse_peak(self.peak)
-        _ = self.signature_filter
+        _ = self.caution_filter
 
     @cached_property
     def peak_filter(self) -> PeakFilter | None:
@@ -129,11 +129,11 @@ class QuerySettings:
         return parse_peak(self.peak) if self.peak else None
 
     @cached_property
-    def signature_filter(self) -> SignatureFilter | None:
-        """The condition on failure signatures; ``None`` for whatever they are."""
-        if not (self.signatures or self.without_signatures):
+    def caution_filter(self) -> CautionFilter | None:
+        """The condition on cautions; ``None`` for whatever they are."""
+        if not (self.cautions or self.without_cautions):
             return None
-        return parse_signatures(self.signatures, self.without_signatures)
+        return parse_cautions(self.cautions, self.without_cautions)
 
 
 def parse_redshift_range(text: str) -> tuple[float, float]:
@@ -164,8 +164,8 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
     Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is what the survey's catalogue has, int64
     or (SDSS) uint64, and was never a float; ``cluster``, ``peak_window`` are nullable integers; unknown
-    numbers are NaN. ``line`` is the line within 15 rest Angstrom of the peak; ``signatures`` are the labels
-    of the explanation's failure signatures with a space between. ``model`` is the name of the model that the
+    numbers are NaN. ``line`` is the line within 15 rest Angstrom of the peak; ``cautions`` are the labels
+    of the explanation's cautions with a space between. ``model`` is the name of the model that the
     spectrum was given to, empty where none was. ``gone`` is true where the file has vanished from its
     release: such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does
     not have come last with status ``not_in_store``, whatever else is asked for.
@@ -188,8 +188,8 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
     """
     by_identity, grid = bool(settings.target_ids or settings.keys), view.configuration.grid
     rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing(grid))
-    frame, signatures = _described(view, rows, settings, clustering)
-    frame = frame[_fulfilled(frame, signatures, settings)]
+    frame, cautions = _described(view, rows, settings, clustering)
+    frame = frame[_fulfilled(frame, cautions, settings)]
     by = ["tail_probability"] if len(view.configuration.models) > 1 else []
     order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
     frame = frame.loc[order]
@@ -228,9 +228,9 @@ def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.in
 def _described(
     view: StoreView, rows: NDArray[np.int64], settings: QuerySettings, clustering: ReadClustering | None
 ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """An answer's columns for these store rows, indexed by store row, and their failure signatures.
+    """An answer's columns for these store rows, indexed by store row, and their cautions.
 
-    The signatures are (n,) bits, -1 where there is no explanation.
+    The cautions are (n,) bits, -1 where there is no explanation.
     """
     table = view.table([*_FROM_ROWS, "target_id", "key", "source"]).loc[rows]
     explained = view.latest_explanations().reindex(rows)
@@ -251,12 +251,12 @@ def _described(
     frame["peak_window_angstrom"] = grid.width(observed, window)
     peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
     frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
-    # An explanation that failed has no signature, and is not free of any.
-    known = explained["signatures"].where(explained["peak_wavelength"].notna())
-    signatures = known.fillna(-1).to_numpy(np.int64)
-    frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
+    # An explanation that failed has no caution, and is not free of any.
+    known = explained["cautions"].where(explained["peak_wavelength"].notna())
+    cautions = known.fillna(-1).to_numpy(np.int64)
+    frame["cautions"] = [labels_of(max(bits, 0)) for bits in cautions.tolist()]
     frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
-    return frame[list(COLUMNS)].astype(_types(grid)), signatures
+    return frame[list(COLUMNS)].astype(_types(grid)), cautions
 
 
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
@@ -299,7 +299,7 @@ def _cluster_column(
 
 
 def _fulfilled(
-    frame: pd.DataFrame, signatures: NDArray[np.int64], settings: QuerySettings
+    frame: pd.DataFrame, cautions: NDArray[np.int64], settings: QuerySettings
 ) -> NDArray[np.bool_]:
     keep = np.ones(len(frame), dtype=np.bool_)
     redshift = frame["redshift"].to_numpy(np.float64)
@@ -310,8 +310,8 @@ def _fulfilled(
         keep &= (frame["cluster"] == settings.cluster).to_numpy(np.bool_, na_value=False)
     if settings.peak_filter is not None:
         keep &= settings.peak_filter.matches(frame["peak_wavelength"].to_numpy(np.float64), redshift)
-    if settings.signature_filter is not None:
-        keep &= (signatures >= 0) & settings.signature_filter.matches(signatures)
+    if settings.caution_filter is not None:
+        keep &= (cautions >= 0) & settings.caution_filter.matches(cautions)
     return keep
 
 
@@ -319,7 +319,7 @@ def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") ->
     row = _nothing(grid).reindex([0])
     row["key"], row["status"] = key, NOT_IN_STORE
     row["target_id"] = shown_identifiers(grid, np.array([target_id], dtype=np.int64))
-    for name in ("spectype", "model", "line", "signatures", "source"):
+    for name in ("spectype", "model", "line", "cautions", "source"):
         row[name] = ""
     row["gone"] = False
     return row.astype(_types(grid))
@@ -339,7 +339,7 @@ _TYPES = {
     "line": "str",
     "peak_window": "Int32",
     "peak_window_angstrom": "float64",
-    "signatures": "str",
+    "cautions": "str",
     "cluster": "Int32",
     "ra": "float64",
     "dec": "float64",

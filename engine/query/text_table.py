@@ -26,7 +26,7 @@ _HEADINGS = {
     "peak_window_angstrom": "window\n[Å]",
     "cluster": "cluster",
     "status": "status",
-    "signatures": "signatures",
+    "cautions": "cautions",
     "gone": "gone",
 }
 """Columns in the order in which they are shown; the key holds the TARGETID."""
@@ -43,7 +43,7 @@ _BY_IMPORTANCE = (
     "peak_window_angstrom",
     "gone",
     "model",
-    "signatures",
+    "cautions",
     "spectype",
     "snr",
     "peak_rest_wavelength",
@@ -53,7 +53,7 @@ _SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
     "model": lambda column: column.nunique() > 1,
     "cluster": lambda column: bool(column.notna().any()),
     "status": lambda column: bool((column != "scored").any()),
-    "signatures": lambda column: bool((column != "").any()),
+    "cautions": lambda column: bool((column != "").any()),
     "gone": lambda column: bool(column.any()),
 }
 """Columns that are left out where they say nothing."""
@@ -67,7 +67,7 @@ _DIGITS = {
     "peak_rest_wavelength": "{:.1f}",
     "peak_window_angstrom": "{:.1f}",
 }
-_TEXTS = ("key", "spectype", "model", "line", "status", "signatures")
+_TEXTS = ("key", "spectype", "model", "line", "status", "cautions")
 
 
 def text_table(frame: pd.DataFrame, width: int | None) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
-from engine.attribution.signatures import signatures_in
 from engine.clustering.clustering import ClusterMeans, ClusterSummary, Peak
 from engine.clustering.stored import ReadClustering
 from engine.figures.embedding import png_url, svg_url
@@ -43,7 +43,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Badge:
-    """A failure signature on an outlier: its name, and what it says and asks for."""
+    """A caution on an outlier: its name, and what it says and asks for."""
 
     name: str
     text: str
@@ -55,7 +55,7 @@ class Card:
 
     key: str
     facts: tuple[tuple[str, str], ...]
-    signatures: tuple[Badge, ...]
+    cautions: tuple[Badge, ...]
     links: tuple[ViewerLink, ...]
     figure: Chart
 
@@ -231,9 +231,9 @@ def card(row: pd.Series, explained: Explanation) -> Card:
     return Card(
         key=str(row["key"]),
         facts=tuple(facts),
-        signatures=tuple(
+        cautions=tuple(
             Badge(said(each.label), f"{each.meaning}. {each.remedy}")
-            for each in signatures_in(explained.signatures)
+            for each in cautions_in(explained.cautions)
         ),
         links=viewer_links(explained.grid, str(row["key"]), float(row["ra"]), float(row["dec"])),
         figure=Chart(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from engine.report.findings import Chart, card, cluster_section, peak_charts, score_charts
 from engine.report.gather import StoreFacts, explained_outliers, gather
 from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
-from engine.report.overview import notices, settings, signature_note, signatures, statuses, tiles
+from engine.report.overview import caution_note, cautions, notices, settings, statuses, tiles
 from engine.report.viewers import short_name
 from engine.store.root import code_version
 from models.errors import ConfigurationError, ErrorKind
@@ -85,8 +85,8 @@ def render(facts: StoreFacts, top: int) -> str:
         columns=COLUMNS,
         rows=[cells(row) for _, row in facts.outliers.head(TABLE_ROWS).iterrows()],
         table_note=table_note(facts),
-        signatures=signatures(facts),
-        signature_note=signature_note(facts),
+        cautions=cautions(facts),
+        caution_note=caution_note(facts),
         statuses=statuses(facts),
         refused=facts.refused,
         refused_note="The run went on without these files; the next run tries them again.",

@@ -18,7 +18,7 @@ from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"

@@ -204,8 +204,8 @@ def query(
     cluster: int | None = None,
     clustering: str = "default",
     peak: str | None = None,
-    signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    without_signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
@@ -216,7 +216,7 @@ def query(
 
     whyspec query odd.zarr --target-id 39627835576420141 --format json
 
-    whyspec query odd.zarr --without-signature any
+    whyspec query odd.zarr --without-caution any
 
     Parameters
     ----------
@@ -237,10 +237,10 @@ def query(
     peak
         Where the attribution peaks: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
         Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
-    signature
-        Failure signatures that the explanation carries, e.g. edge sky_lines; any for at least one.
-    without_signature
-        Failure signatures that the explanation does not carry; any for explanations without signatures.
+    caution
+        Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
+    without_caution
+        Cautions that the explanation does not carry; any for explanations without cautions.
     format
         table for reading; csv, json, parquet, fits with every column and digit. Default: by the end of the
         output file's name (.txt is a table), else table.
@@ -269,8 +269,8 @@ def query(
         cluster=cluster,
         clustering=clustering,
         peak="" if peak is None else option_types.not_empty("--peak", peak),
-        signatures=signature,
-        without_signatures=without_signature,
+        cautions=caution,
+        without_cautions=without_caution,
     )
     found = query_store(store, settings)
     write_table(found, chosen, output)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
-from engine.attribution.signatures import signatures_in
 from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.identifiers import shown_identifiers
 from flows.console import count, facts
@@ -58,7 +58,7 @@ class ExplainedSpectrum:
             "attribution_at_peak": float(np.nanmax(explained.combined)),
             "attribution_unit": explained.units.combined,
             "windows": list(explained.scales),
-            "signatures": [signature.label for signature in signatures_in(explained.signatures)],
+            "cautions": [caution.label for caution in cautions_in(explained.cautions)],
             "warnings": list(self.warnings),
         }
 
@@ -78,8 +78,8 @@ class ExplainedSpectrum:
         console.print(facts(explained.key, rows))
         for warning in self.warnings:
             console.print(warning, style="yellow")
-        for signature in signatures_in(explained.signatures):
-            console.print(f"{signature.label}: {signature.meaning}. {signature.remedy}", style="yellow")
+        for caution in cautions_in(explained.cautions):
+            console.print(f"{caution.label}: {caution.meaning}. {caution.remedy}", style="yellow")
 
     def draw(self, path: Path) -> None:
         """Write the figure.

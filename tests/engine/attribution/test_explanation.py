@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.cautions import Caution
 from engine.attribution.explanation import ARRAYS, Explanation, Explanations
 from engine.attribution.method import Units
-from engine.attribution.signatures import Signature
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.schema import EXPLANATIONS, arrays_of
 from models.grid import WavelengthGrid
@@ -67,19 +67,19 @@ def test_of_a_spectrum_that_is_not_explained_only_what_was_scored_is_known() -> 
         if array.dtype != "string":
             assert values.dtype == array.dtype, name
         if name not in known:
-            nothing = {"target_id": -1, "peak_scale": 0, "signatures": 0}.get(name, np.nan)
+            nothing = {"target_id": -1, "peak_scale": 0, "cautions": 0}.get(name, np.nan)
             np.testing.assert_array_equal(values, np.full(values.shape, nothing), err_msg=name)
 
 
 def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
     given = unexplained()
-    given.fill(1, found(), Signature.EDGE)
+    given.fill(1, found(), Caution.EDGE)
     one = given.one(1)
     assert {each.name for each in fields(Explanation)} == {each.name for each in fields(Explanations)}
     assert (one.row, one.key, one.redshift) == (8, "b", 0.5)
     assert (one.explained_score, one.baseline_score) == (9.0, 2.0)
     assert (one.peak_wavelength, one.peak_rest_wavelength, one.peak_scale) == (6422.0, 6422.0 / 1.5, 4)
-    assert one.signatures == Signature.EDGE
+    assert one.cautions == Caution.EDGE
     for name in ("flux", "maps", "spread", "combined", "baseline"):
         np.testing.assert_array_equal(getattr(one, name), getattr(given, name)[1])
     np.testing.assert_array_equal(one.wavelength, GRID.wavelength())
@@ -88,9 +88,7 @@ def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
 
 def test_a_method_without_baselines_or_peak_leaves_them_unknown() -> None:
     given = unexplained()
-    given.fill(
-        0, found(baseline=None, baseline_scores=np.empty(0), peak_pixel=-1, peak_scale=0), Signature(0)
-    )
+    given.fill(0, found(baseline=None, baseline_scores=np.empty(0), peak_pixel=-1, peak_scale=0), Caution(0))
     one = given.one(0)
     assert np.isnan(one.baseline).all()
     assert np.isnan([one.baseline_score, one.peak_wavelength, one.peak_rest_wavelength]).all()

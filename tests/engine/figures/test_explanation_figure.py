@@ -55,7 +55,7 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
         peak_wavelength=peak,
         peak_rest_wavelength=peak / (1 + redshift),
         peak_scale=16,
-        signatures=0,
+        cautions=0,
     )
 
 

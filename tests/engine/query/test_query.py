@@ -51,7 +51,7 @@ def brute(store: SyntheticStore) -> pd.DataFrame:
     frame["peak"] = np.nan
     frame.loc[store.outlier, "peak"] = store.peak_wavelength
     frame["bits"] = 0
-    frame.loc[store.outlier, "bits"] = store.signatures
+    frame.loc[store.outlier, "bits"] = store.cautions
     return frame
 
 
@@ -113,7 +113,7 @@ def test_peak_by_line_and_wavelength(
         (("masked",), ()),
     ],
 )
-def test_failure_signatures(
+def test_cautions(
     store: SyntheticStore, brute: pd.DataFrame, wanted: tuple[str, ...], unwanted: tuple[str, ...]
 ) -> None:
     bits = {"edge": 2, "sky_lines": 32, "sky-lines": 32, "masked": 16, "any": 255}
@@ -122,20 +122,20 @@ def test_failure_signatures(
         keep &= (brute["bits"] & bits[name]) != 0
     for name in unwanted:
         keep &= (brute["bits"] & bits[name]) == 0
-    answer = query(store.url, QuerySettings(signatures=wanted, without_signatures=unwanted))
+    answer = query(store.url, QuerySettings(cautions=wanted, without_cautions=unwanted))
     assert keys(answer) == oddest_first(brute[keep])
     named = {0: "", 2: "edge", 32: "sky_lines", 34: "edge sky_lines"}
     merged = answer.merge(brute, on="key")
-    assert merged["signatures"].tolist() == [named[each] for each in merged["bits"]]
+    assert merged["cautions"].tolist() == [named[each] for each in merged["bits"]]
 
 
-def test_what_is_not_explained_has_no_signatures_to_ask_for(store: SyntheticStore) -> None:
+def test_what_is_not_explained_has_no_cautions_to_ask_for(store: SyntheticStore) -> None:
     ids = (FIRST_TARGET, FIRST_TARGET + 1, FIRST_TARGET + 2)
     every = query(store.url, QuerySettings(target_ids=ids)).set_index("target_id")
-    assert every.loc[FIRST_TARGET, "signatures"] == ""
+    assert every.loc[FIRST_TARGET, "cautions"] == ""
     for settings in (
-        QuerySettings(target_ids=ids, without_signatures=("masked",)),
-        QuerySettings(target_ids=ids, signatures=("any",)),
+        QuerySettings(target_ids=ids, without_cautions=("masked",)),
+        QuerySettings(target_ids=ids, cautions=("any",)),
     ):
         assert query(store.url, settings)["target_id"].tolist() == [FIRST_TARGET + 1]
 
@@ -222,8 +222,8 @@ def test_errors_say_what_to_do(store: SyntheticStore, clustered: SyntheticStore,
         QuerySettings(redshift=(0.3, 0.1))
     with pytest.raises(ConfigurationError, match="not positive"):
         QuerySettings(top=0)
-    with pytest.raises(ConfigurationError, match=r"no failure signature[\s\S]*--signature[\s\S]*edge"):
-        QuerySettings(signatures=("edgy",))
+    with pytest.raises(ConfigurationError, match=r"no caution[\s\S]*--caution[\s\S]*edge"):
+        QuerySettings(cautions=("edgy",))
     with pytest.raises(ConfigurationError, match="no line of that name"):
         QuerySettings(peak="unobtainium")
 

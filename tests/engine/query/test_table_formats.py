@@ -106,16 +106,16 @@ def test_the_table_is_for_people(frame: pd.DataFrame) -> None:
 
 
 def test_columns_that_say_nothing_are_left_out(frame: pd.DataFrame) -> None:
-    dull = frame.assign(status="scored", gone=False, cluster=pd.NA, signatures="", model="desi-galaxy")
+    dull = frame.assign(status="scored", gone=False, cluster=pd.NA, cautions="", model="desi-galaxy")
     heading = text_table(dull, None).splitlines()[1].split()
     assert heading == ["key", "z", "score", "[Å]", "line"]
-    telling = dull.assign(signatures=["edge sky_lines", "", ""], model=["a", "b", ""])
+    telling = dull.assign(cautions=["edge sky_lines", "", ""], model=["a", "b", ""])
     assert text_table(telling, None).splitlines()[1].split()[2:] == [
         "model",
         "score",
         "[Å]",
         "line",
-        "signatures",
+        "cautions",
     ]
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.cautions import counted
 from engine.attribution.explanation import Explanations
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.signatures import counted
 from engine.run.plan import Plan, begin, begin_attribution, make_plan
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
@@ -143,7 +143,7 @@ def explained(spectra: Explanations) -> Explanations:
         peak_wavelength=peak,
         peak_rest_wavelength=peak / (1 + spectra.redshift),
         peak_scale=np.full(len(spectra), 4, np.int32),
-        signatures=(np.rint(100 * spectra.redshift) % 4).astype(np.uint16),
+        cautions=(np.rint(100 * spectra.redshift) % 4).astype(np.uint16),
     )
 
 
@@ -153,7 +153,7 @@ def write_block(store: Store, block: ScoreBlock | AttributionBlock) -> BlockResu
         explanations = explained(store.unexplained(block.rows))
         written = store.write_explanations(block, explanations)
         status = {"scored": block.spectra}
-        return _result(block, status, (), (), written, counted(explanations.signatures))
+        return _result(block, status, (), (), written, counted(explanations.cautions))
     scored = scored_block(block, store.configuration)
     selected = selected_of(block, scored)
     written = (*store.write_scores(block, scored), *store.stage(block, selected))
@@ -244,7 +244,7 @@ def _result(
     outliers: tuple[int, ...],
     unreadable: tuple[RefusedFile, ...],
     written: tuple[WrittenObject, ...],
-    signatures: tuple[tuple[str, int], ...] = (),
+    cautions: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -255,7 +255,7 @@ def _result(
         outliers=outliers,
         unreadable=unreadable,
         objects=tuple(sorted(written, key=lambda each: each.path)),
-        signature_counts=signatures,
+        caution_counts=cautions,
     )
 
 

@@ -1,4 +1,4 @@
-"""Criteria of the failure signatures that an explanation carries.
+"""Criteria of the cautions that an explanation carries.
 
 Most criteria look at the *core* of the combined map: the good pixels where it is at least half as high as
 at its peak. That is what a reader sees and believes, and it does not change with the units of the map.
@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.signatures import NOTHING, Signature
+from engine.attribution.cautions import NOTHING, Caution
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
 from models.sky_lines import near_bright_sky_line
@@ -82,8 +82,8 @@ class Measures:
     scale_good: float
 
 
-class SignatureCriteria:
-    """Finds the signatures of a model's explanations.
+class CautionCriteria:
+    """Finds the cautions of a model's explanations.
 
     Parameters
     ----------
@@ -95,13 +95,13 @@ class SignatureCriteria:
         self._wavelength = card.grid.wavelength()
         self._sky_lines = near_bright_sky_line(self._wavelength)
 
-    def signatures(
+    def cautions(
         self,
         attribution: Attribution,
         flux: NDArray[np.float32],
         ivar: NDArray[np.float32],
         redshift: float,
-    ) -> Signature:
+    ) -> Caution:
         """What one explanation carries.
 
         Parameters
@@ -113,14 +113,14 @@ class SignatureCriteria:
         found = decided(self.measures(attribution, ivar, redshift))
         card = self._card
         if not card.redshift_min <= redshift <= card.redshift_max:
-            found |= Signature.OUTSIDE_RANGE
+            found |= Caution.OUTSIDE_RANGE
         ratio = float(signal_to_noise(torch.from_numpy(flux)[None], torch.from_numpy(ivar)[None])[0])
         if not card.snr_min <= ratio <= card.snr_max:
-            found |= Signature.OUTSIDE_RANGE
+            found |= Caution.OUTSIDE_RANGE
         return found
 
     def measures(self, attribution: Attribution, ivar: NDArray[np.floating], redshift: float) -> Measures:
-        """The numbers that decide; arguments as for :meth:`signatures`."""
+        """The numbers that decide; arguments as for :meth:`cautions`."""
         good = np.asarray(ivar > 0)
         combined = np.where(good, attribution.combined, 0.0).astype(np.float64)
         peak, scale = attribution.peak_pixel, attribution.peak_scale
@@ -154,24 +154,24 @@ class SignatureCriteria:
         return float(min(peak - first, last - peak))
 
 
-def decided(measures: Measures) -> Signature:
-    """The signatures that follow from the measures."""
+def decided(measures: Measures) -> Caution:
+    """The cautions that follow from the measures."""
     found = NOTHING
     if measures.core >= SPREAD_OUT:
-        found |= Signature.UNIFORM
+        found |= Caution.UNIFORM
     if measures.edge <= EDGE_PIXELS + min(measures.scale // 2, WIDEST_EDGE):
-        found |= Signature.EDGE
+        found |= Caution.EDGE
     if measures.response < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
-        found |= Signature.NO_RESPONSE
+        found |= Caution.NO_RESPONSE
     if measures.excess <= 0.0:
-        found |= Signature.ODD_BASELINES
+        found |= Caution.ODD_BASELINES
     if measures.agreement < 1.0:
-        found |= Signature.BASELINES_DISAGREE
+        found |= Caution.BASELINES_DISAGREE
     few = min(measures.good, measures.scale_good) < LEAST_GOOD
     if few or _driven(measures.masked, measures.masked_area):
-        found |= Signature.MASKED
+        found |= Caution.MASKED
     if _driven(measures.sky, measures.sky_area):
-        found |= Signature.SKY_LINES
+        found |= Caution.SKY_LINES
     return found
 
 
