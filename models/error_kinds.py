@@ -156,7 +156,7 @@ class ErrorKind(StrEnum):
     OPTION = "option"
     OTHER_CONFIGURATION = "other-configuration"
     OTHER_GRID = "other-grid"
-    PEAK_FILTER = "peak-filter"
+    PLACE_FILTER = "place-filter"
     QUERY_TOP = "query-top"
     RAY_ADDRESS = "ray-address"
     RECONSTRUCTION_SCORE = "reconstruction-score"

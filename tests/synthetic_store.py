@@ -24,6 +24,7 @@ from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from tests.engine.clustering.synthetic import SMALL_GRID, Synthetic, synthetic
+from tests.place_arrays import place_arrays
 
 FIRST_TARGET = 39_633_559_463_397_282 * 100  # 19 digits: no float64 holds its neighbours
 SPECTRA = 150
@@ -45,7 +46,7 @@ class SyntheticStore:
     tail: NDArray[np.float32]
     outlier: NDArray[np.bool_]
     explained: Synthetic
-    peak_wavelength: NDArray[np.float64]
+    place_wavelength: NDArray[np.float64]
     cautions: NDArray[np.uint16]
 
 
@@ -149,13 +150,13 @@ def synthetic_store(
             ),
         )
         _commit(store, block, data["status"][part], np.flatnonzero(outlier[part]) + block.first_row, written)
-    peaks = explained.combined.argmax(axis=1)
-    peak_wavelength = grid.wavelength()[peaks]
-    count = np.arange(len(peaks))
+    place_wavelength = grid.wavelength()[explained.combined.argmax(axis=1)]
+    count = np.arange(len(place_wavelength))
     edge, sky = np.where(count % 3 == 0, Caution.EDGE, 0), np.where(count % 5 == 0, Caution.SKY_LINES, 0)
     cautions = (edge | sky).astype(np.uint16)
     lost = np.isin(np.flatnonzero(outlier), sorted(failed))
-    peak_wavelength[lost], cautions[lost] = np.nan, 0
+    place_wavelength[lost], cautions[lost] = np.nan, 0
+    explained_score = np.where(lost, np.float32(np.nan), score[outlier])
     for number_of_block, block in enumerate(explaining.blocks):
         part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
         chosen = list(block.rows)
@@ -181,17 +182,15 @@ def synthetic_store(
                 maps=np.repeat(explained.combined[part][:, None, :], len(WINDOWS), axis=1),
                 spread=np.ones((block.spectra, len(WINDOWS), grid.size), np.float32),
                 combined=explained.combined[part],
-                explained_score=score[chosen],
+                explained_score=explained_score[part],
                 baseline_score=np.zeros(block.spectra, np.float32),
-                peak_wavelength=peak_wavelength[part],
-                peak_rest_wavelength=peak_wavelength[part] / (1 + explained.redshift[part]),
-                peak_scale=np.full(block.spectra, 8, np.int32),
+                **place_arrays(place_wavelength[part], explained.redshift[part]),
                 cautions=cautions[part],
             ),
         )
         status = np.ones(block.spectra, np.uint8)
         _commit(store, block, status, np.empty(0, np.int64), written, counted(cautions[part]))
-    return SyntheticStore(str(url), rows, places, score, tail, outlier, explained, peak_wavelength, cautions)
+    return SyntheticStore(str(url), rows, places, score, tail, outlier, explained, place_wavelength, cautions)
 
 
 def _commit(

@@ -15,6 +15,7 @@ from engine.attribution.explanation import Explanations
 from engine.attribution.memory import memory_for
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import method_of
+from engine.attribution.places import places_of
 from engine.attribution.subject import subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import QuarantineError
@@ -53,7 +54,7 @@ class Explainer:
     ) -> Explanations:
         """Explain spectra as they were scored, with (n,) keys and TARGETIDs if they are known.
 
-        A spectrum for which the model gives no finite density has NaN throughout, scale 0 and no caution.
+        A spectrum for which the model gives no finite density has NaN throughout, no place and no caution.
         """
         scales, units = self._method.scales(self._settings), self._method.units(self._settings)
         explanations = Explanations.unexplained(
@@ -79,4 +80,6 @@ class Explainer:
                 found = self._method.attribute(subject, self._settings)
             except QuarantineError:
                 continue
-            explanations.fill(row, found, self._criteria.cautions(found, flux, ivar, redshift))
+            residual = flux - subject.reconstruction.cpu().numpy()
+            places = places_of(found, residual, ivar, explanations.grid, redshift)
+            explanations.fill(row, found, places, self._criteria.cautions(found, flux, ivar, redshift))

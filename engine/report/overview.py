@@ -114,7 +114,7 @@ def cautions(facts: StoreFacts) -> list[dict[str, str]]:
 
 def caution_note(facts: StoreFacts) -> str:
     """How many explanations carry none."""
-    clean = int(((facts.outliers["cautions"] == "") & facts.outliers["peak_wavelength"].notna()).sum())
+    clean = int(((facts.outliers["cautions"] == "") & facts.outliers["explained"]).sum())
     return (
         f"{clean:,} of {facts.explained:,} explanations ({share(clean, facts.explained)}) carry none; the "
         f"others should not be read without a look at the spectrum."

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from engine.report.findings import Chart, card, cluster_section, peak_charts, score_charts
+from engine.report.findings import Chart, card, cluster_section, place_charts, score_charts
 from engine.report.gather import StoreFacts, explained_outliers, gather
 from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
 from engine.report.overview import caution_note, cautions, notices, settings, statuses, tiles
@@ -79,7 +79,7 @@ def render(facts: StoreFacts, top: int) -> str:
         tiles=tiles(facts),
         notices=notices(facts),
         score_charts=score_charts(facts),
-        peak_charts=peak_charts(facts),
+        place_charts=place_charts(facts),
         clustering=cluster_section(facts.clustering) if facts.clustering else None,
         cards=[card(row, explained) for row, explained in explained_outliers(facts, top)],
         columns=COLUMNS,

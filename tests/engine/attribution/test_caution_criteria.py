@@ -35,6 +35,7 @@ class Made:
     ratio: float = 8.0
     redshift: float = REDSHIFT
     ivar: NDArray[np.float64] = field(default_factory=lambda: np.full(DESI_GRID.size, 64.0))
+    light: NDArray[np.float64] = field(default_factory=lambda: np.ones(DESI_GRID.size))
 
     def masking(self, first: float, last: float, every: int = 1) -> Made:
         """Pixels from first to last (Angstrom) masked, or every so many-th of them."""
@@ -47,6 +48,12 @@ class Made:
         ivar = self.ivar.copy()
         ivar[(first <= WAVELENGTH) & (last >= WAVELENGTH)] /= factor
         return replace(self, ivar=ivar)
+
+    def brighter(self, first: float, last: float, factor: float) -> Made:
+        """With so many times more flux from first to last (Angstrom): a line of the source."""
+        light = self.light.copy()
+        light[(first <= WAVELENGTH) & (last >= WAVELENGTH)] *= factor
+        return replace(self, light=light)
 
     def attribution(self) -> Attribution:
         bump = np.exp(-0.5 * np.square((WAVELENGTH - self.place) / self.width))
@@ -74,7 +81,7 @@ def card() -> ModelCard:
 
 
 def carried(made: Made, card: ModelCard) -> Caution:
-    flux = made.ratio / np.sqrt(np.maximum(made.ivar, 1e-9))
+    flux = made.light * made.ratio / np.sqrt(made.ivar.max())
     return CautionCriteria(card).cautions(
         made.attribution(), flux.astype(np.float32), made.ivar.astype(np.float32), made.redshift
     )
@@ -90,7 +97,8 @@ def test_the_constructed_places_are_what_they_are_meant_to_be() -> None:
 
 
 UNIFORM = [
-    (Made(floor=6.0), True),  # the floor is more than half as high as the bump on it
+    (Made(floor=16.0), True),  # the bump is less than a quarter of what is there
+    (Made(floor=14.0), False),
     (Made(floor=2.0), False),  # the floor holds nearly everything, but a bump stands out of it
     (Made(floor=2.0, height=0.01), True),
     (Made(width=700.0), False),  # a broad anomaly has its place
@@ -134,6 +142,9 @@ SKY_LINES = [
     (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 9.0), True),
     (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 2.0), False),
     (Made(width=4.0).noisier(3600.0, 5800.0, 9.0), False),  # a noisy arm is no line
+    (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 9.0).brighter(CALM - 5.0, CALM + 5.0, 9.0), False),
+    (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 9.0).brighter(CALM - 5.0, CALM + 5.0, 2.0), True),
+    (Made(place=SKY, width=4.0).brighter(SKY - 5.0, SKY + 5.0, 9.0), True),  # a line of the sky all the same
 ]
 OUTSIDE = [
     (Made(ratio=1.0), True),
@@ -171,7 +182,7 @@ def test_a_tiled_presets_maps_are_shared_out_effects(card: ModelCard) -> None:
     made = replace(Made(), height=0.2, spread=0.05)
     ivar = np.full(DESI_GRID.size, 64.0)
     whole, shared = made.attribution(), replace(made.attribution(), shares=1 / SCALES)
-    measured = [CautionCriteria(card).measures(each, ivar, REDSHIFT) for each in (whole, shared)]
+    measured = [CautionCriteria(card).measures(each, ivar, ivar, REDSHIFT) for each in (whole, shared)]
     assert measured[0].response == pytest.approx(0.2, rel=1e-3)
     assert measured[1].response == pytest.approx(0.2 * 256, rel=1e-3)
 
@@ -183,11 +194,11 @@ def test_a_narrow_scale_that_hardly_responds_has_no_say_on_agreement(card: Model
     spread[0] = 0.01
     ivar = np.full(DESI_GRID.size, 64.0)
     criteria = CautionCriteria(card)
-    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, REDSHIFT)
+    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, ivar, REDSHIFT)
     assert measured.agreement == pytest.approx(5 / 6, rel=1e-2)
     maps[0] *= 10.0
     spread[0] = 0.01
-    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, REDSHIFT)
+    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, ivar, REDSHIFT)
     assert measured.agreement > 100
 
 

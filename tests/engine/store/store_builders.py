@@ -26,6 +26,7 @@ from engine.store.store import Store
 from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
+from tests.place_arrays import place_arrays
 
 GRID = WavelengthGrid("small", "linear", 6400.0, 2.0, 120)
 WINDOWS = (1, 4, 16)
@@ -131,7 +132,7 @@ def explained(spectra: Explanations) -> Explanations:
     """What the fake occlusion says of spectra that are not explained."""
     maps = np.stack([spectra.flux * width for width in WINDOWS], axis=1)
     combined = maps.mean(axis=1)
-    peak = GRID.wavelength()[combined.argmax(axis=1)]
+    place = GRID.wavelength()[combined.argmax(axis=1)]
     return replace(
         spectra,
         baseline=spectra.flux[:, ::-1].copy(),
@@ -140,9 +141,7 @@ def explained(spectra: Explanations) -> Explanations:
         combined=combined,
         explained_score=np.abs(spectra.flux[:, 0]),
         baseline_score=np.abs(spectra.flux[:, 1]),
-        peak_wavelength=peak,
-        peak_rest_wavelength=peak / (1 + spectra.redshift),
-        peak_scale=np.full(len(spectra), 4, np.int32),
+        **place_arrays(place, spectra.redshift),
         cautions=(np.rint(100 * spectra.redshift) % 4).astype(np.uint16),
     )
 

@@ -126,8 +126,7 @@ def test_padding_is_flagged_for_plain_readers(store):
 def test_every_unit_is_one_that_astropy_reads(store):
     root = zarr.open_group(store.url, mode="r")
     units = {spec.path: root[spec.path].attrs["units"] for spec in ARRAYS if spec.unit}
-    pixel = {path for path, unit in units.items() if unit == "pixel"}
-    assert pixel == {"outliers/peak_window"}
+    assert units["outliers/place_width"] == "Angstrom"
     for unit in units.values():
         u.Unit(unit)
     assert u.Unit(units["scores/normalisation"]).is_equivalent(u.erg / u.s / u.cm**2 / u.AA)
