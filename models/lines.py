@@ -103,6 +103,8 @@ NEAR_KMS = 300.0
 """Motions of gas and errors of a centre, km/s."""
 
 _KMS = 299_792.458
+_WINGED = 5.0
+"""Least ``broad`` of lines so strong that their wings alone make features: Lyα to Hβ."""
 
 _WAVELENGTHS = np.array([line.wavelength for line in LINES])
 
@@ -111,8 +113,9 @@ def line_of_feature(rest_wavelength: float, width: float) -> Line | None:
     """The line that a feature of a spectrum is of; None if there is none. Both are in Angstrom at rest.
 
     A feature broader than :data:`BROAD_KMS`, which is about what parts Hα and [N II], is of the line with the
-    largest ``broad`` whose profile it may lie on: at most its width away, or half the width of a broad line.
-    Otherwise it is of the nearest line inside of it, or within :data:`NEAR_KMS` of its ends.
+    largest ``broad`` inside of it, or whose wing it may be, if the line is strong: at most its width away or
+    half the width of a broad line. Otherwise it is of the nearest line inside of it, or within
+    :data:`NEAR_KMS` of its ends.
     """
     if not (np.isfinite(rest_wavelength) and np.isfinite(width)):
         return None
@@ -121,8 +124,12 @@ def line_of_feature(rest_wavelength: float, width: float) -> Line | None:
         return None
     distance = np.abs(_WAVELENGTHS - rest_wavelength)
     if velocity > BROAD_KMS:
-        reach = max(width, BROADEST_FORBIDDEN_KMS / _KMS * rest_wavelength)
-        profiles = [line for line, away in zip(LINES, distance, strict=True) if line.broad and away <= reach]
+        wing = max(width, BROADEST_FORBIDDEN_KMS / _KMS * rest_wavelength)
+        profiles = [
+            line
+            for line, away in zip(LINES, distance, strict=True)
+            if line.broad and away <= (wing if line.broad >= _WINGED else 0.5 * width)
+        ]
         if profiles:
             return max(profiles, key=lambda line: line.broad)
     if velocity > BROADEST_FORBIDDEN_KMS:

@@ -3,7 +3,8 @@
 Where a feature is, the map says; how wide it is, the residual says. A map tells widths badly: its windows are
 few, and a narrow feature raises all windows that hold it. So a place is the interval around a peak of the map
 over which flux minus reconstruction is most significant, the matched filter of an unknown width. It reaches
-no farther than the upper half of the peak (docs/decisions/0035-widths-of-places.md).
+no farther than the upper half of the peak, or, of what may be a broad line, than the residual stays half as
+high (docs/decisions/0035-widths-of-places.md).
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ WIDTHS = tuple(sorted({round(2 ** (half / 2)) for half in range(21)}))
 NO_PLACE = "none: the attribution is uniform"
 """What is shown of an explanation without places."""
 
+BROADEST_LINE = 1 / 30
+"""Share of its wavelength that a line is wide at most, 10,000 km/s."""
+
 Floats = NDArray[np.floating]
+_TINY = np.finfo(np.float64).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,71 @@ class _Interval:
     sign: int
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Excess:
+    """Flux minus reconstruction of one spectrum.
+
+    Attributes
+    ----------
+    total, weight : (N + 1,) running sums of the residual times its inverse variance, and of the latter.
+    wavelength : (N,) of the pixels.
+    """
+
+    total: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    wavelength: NDArray[np.float64]
+
+    def around(self, peak: int, low: int, high: int, free: tuple[int, int]) -> _Interval:
+        """The most significant interval around ``peak`` within [low, high), and on as far as it continues.
+
+        A broad line has several peaks where the reconstruction has narrow lines on it. ``free`` is from which
+        pixel to before which it may reach.
+        """
+        found = self._most_significant(peak, low, high)
+        while True:
+            first, stop = self._continued(found, *free)
+            if self.wavelength[stop - 1] - self.wavelength[first] > BROADEST_LINE * self.wavelength[peak]:
+                return found  # a continuum: lines on it are places of their own
+            low, high = min(low, first), max(high, stop)
+            wider = self._most_significant(peak, low, high)
+            if wider.stop - wider.first <= found.stop - found.first:
+                return found
+            found = wider
+
+    def _most_significant(self, peak: int, low: int, high: int) -> _Interval:
+        """Of all intervals of :data:`WIDTHS` around ``peak`` within [low, high) that of the largest |S/N|."""
+        best, most = _Interval(peak, peak + 1, 1), -1.0
+        for width in WIDTHS:
+            first = np.arange(max(low, peak - width + 1), min(peak, high - width) + 1)
+            if not len(first):
+                break
+            total, weight = self._sums(first, width)
+            significance = total / np.sqrt(np.maximum(weight, _TINY))
+            at = int(np.abs(significance).argmax())
+            if abs(significance[at]) > most:
+                most = float(abs(significance[at]))
+                best = _Interval(int(first[at]), int(first[at]) + width, 1 if total[at] >= 0 else -1)
+        return best
+
+    def _continued(self, interval: _Interval, low: int, high: int) -> tuple[int, int]:
+        """From which pixel to before which the mean over as many pixels is half of the interval's or more."""
+        width = interval.stop - interval.first
+        first = np.arange(low, high - width + 1)
+        total, weight = self._sums(first, width)
+        mean = interval.sign * total / np.maximum(weight, _TINY)
+        at = interval.first - low
+        # Where all pixels are masked nothing is known, and nothing ends.
+        lower = np.flatnonzero((mean < 0.5 * mean[at]) & (weight > 0))
+        after = int(np.searchsorted(lower, at))
+        begin = int(lower[after - 1]) + 1 if after else 0
+        end = int(lower[after]) - 1 if after < len(lower) else len(first) - 1
+        return low + begin, low + end + width
+
+    def _sums(self, first: NDArray[np.int64], width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        stop = first + width
+        return self.total[stop] - self.total[first], self.weight[stop] - self.weight[first]
+
+
 def stored_places(columns: Sequence[NDArray[Any]]) -> tuple[Place, ...]:
     """The places of one explanation from the fields of :class:`Place`, (P,) each, NaN where there is none."""
     places = (Place(*values) for values in zip(*(column.tolist() for column in columns), strict=True))
@@ -110,23 +180,25 @@ def places_of(
     if standing_out(combined, good) < STANDING_OUT:
         return ()
     above = np.where(good, np.maximum(combined - floor_of(combined, good), 0.0), 0.0)
-    found = list(_intervals(above, good, residual, ivar))[:MOST_PLACES]
+    found = list(_intervals(above, good, residual, ivar, grid.wavelength()))[:MOST_PLACES]
     shares = _shares(above, found, int(attribution.scales[-1]) // 2)
     return tuple(_place(each, share, grid, redshift) for each, share in zip(found, shares, strict=True))
 
 
-def _intervals(above: Floats, good: NDArray[np.bool_], residual: Floats, ivar: Floats) -> Iterator[_Interval]:
+def _intervals(
+    above: Floats, good: NDArray[np.bool_], residual: Floats, ivar: Floats, wavelength: NDArray[np.float64]
+) -> Iterator[_Interval]:
     """Places that do not overlap, by falling height of their peaks."""
     free = np.ones(len(above), dtype=np.bool_)
-    weight, sums = _running(ivar), _running(np.where(good, residual, 0.0) * ivar)
+    excess = _Excess(_running(np.where(good, residual, 0.0) * ivar), _running(ivar), wavelength)
     for peak, first, stop in _peaks(above, good):
         if not free[peak]:
             continue
         taken = np.flatnonzero(~free)
         after = int(np.searchsorted(taken, peak))
-        low = max(first, int(taken[after - 1]) + 1) if after else first
-        high = min(stop, int(taken[after])) if after < len(taken) else stop
-        found = _most_significant(peak, low, high, sums, weight)
+        low = int(taken[after - 1]) + 1 if after else 0
+        high = int(taken[after]) if after < len(taken) else len(above)
+        found = excess.around(peak, max(first, low), min(stop, high), (low, high))
         free[found.first : found.stop] = False
         yield found
 
@@ -147,27 +219,6 @@ def _peaks(above: Floats, good: NDArray[np.bool_]) -> list[tuple[int, int, int]]
 
 def _running(values: Floats) -> NDArray[np.float64]:
     return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-
-
-def _most_significant(
-    peak: int, low: int, high: int, sums: NDArray[np.float64], weight: NDArray[np.float64]
-) -> _Interval:
-    """Of all intervals of :data:`WIDTHS` around ``peak`` within [low, high) that of the largest |S/N|.
-
-    ``sums`` and ``weight`` (N + 1,) are running sums of residual times ivar, and of ivar.
-    """
-    best, most = _Interval(peak, peak + 1, 1), -1.0
-    for width in WIDTHS:
-        first = np.arange(max(low, peak - width + 1), min(peak, high - width) + 1)
-        if not len(first):
-            break
-        total, variance = sums[first + width] - sums[first], weight[first + width] - weight[first]
-        significance = total / np.sqrt(np.maximum(variance, np.finfo(np.float64).tiny))
-        at = int(np.abs(significance).argmax())
-        if abs(significance[at]) > most:
-            most = float(abs(significance[at]))
-            best = _Interval(int(first[at]), int(first[at]) + width, 1 if total[at] >= 0 else -1)
-    return best
 
 
 def _shares(above: Floats, found: list[_Interval], reach: int) -> list[float]:
