@@ -106,7 +106,7 @@ def _cluster(store: Path, console: Console) -> ClusteringSummary:
 
 def _recovery_table(kinds: tuple[Recovery, ...]) -> Table:
     table = Table(
-        title="Injected anomalies: found as outliers, located by the peak",
+        title="Injected anomalies: found as outliers, located by the first place",
         title_justify="left",
         title_style="bold",
         box=None,

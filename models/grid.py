@@ -37,7 +37,11 @@ class WavelengthGrid:
 
     def wavelength(self) -> NDArray[np.float64]:
         """Pixel centres in Angstrom, shape (size,)."""
-        coordinate = self.start + self.step * np.arange(self.size, dtype=np.float64)
+        return self.wavelength_at(np.arange(self.size, dtype=np.float64))
+
+    def wavelength_at(self, pixel: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Wavelengths in Angstrom of fractional pixel indices: the inverse of :meth:`pixel`."""
+        coordinate = self.start + self.step * pixel
         return coordinate if self.spacing == "linear" else np.power(10.0, coordinate)
 
     def pixel(self, wavelength: NDArray[np.float64] | float) -> NDArray[np.float64]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.cautions import Caution, counted
 from engine.attribution.explanation import Explanations
 from engine.attribution.method import Units
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.signatures import Signature, counted
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.spectra.source_file import RefusedFile, SourceFile
@@ -24,6 +24,7 @@ from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from tests.engine.clustering.synthetic import SMALL_GRID, Synthetic, synthetic
+from tests.place_arrays import place_arrays
 
 FIRST_TARGET = 39_633_559_463_397_282 * 100  # 19 digits: no float64 holds its neighbours
 SPECTRA = 150
@@ -45,8 +46,8 @@ class SyntheticStore:
     tail: NDArray[np.float32]
     outlier: NDArray[np.bool_]
     explained: Synthetic
-    peak_wavelength: NDArray[np.float64]
-    signatures: NDArray[np.uint16]
+    place_wavelength: NDArray[np.float64]
+    cautions: NDArray[np.uint16]
 
 
 def synthetic_store(
@@ -149,13 +150,13 @@ def synthetic_store(
             ),
         )
         _commit(store, block, data["status"][part], np.flatnonzero(outlier[part]) + block.first_row, written)
-    peaks = explained.combined.argmax(axis=1)
-    peak_wavelength = grid.wavelength()[peaks]
-    count = np.arange(len(peaks))
-    edge, sky = np.where(count % 3 == 0, Signature.EDGE, 0), np.where(count % 5 == 0, Signature.SKY_LINES, 0)
-    signatures = (edge | sky).astype(np.uint16)
+    place_wavelength = grid.wavelength()[explained.combined.argmax(axis=1)]
+    count = np.arange(len(place_wavelength))
+    edge, sky = np.where(count % 3 == 0, Caution.EDGE, 0), np.where(count % 5 == 0, Caution.SKY_LINES, 0)
+    cautions = (edge | sky).astype(np.uint16)
     lost = np.isin(np.flatnonzero(outlier), sorted(failed))
-    peak_wavelength[lost], signatures[lost] = np.nan, 0
+    place_wavelength[lost], cautions[lost] = np.nan, 0
+    explained_score = np.where(lost, np.float32(np.nan), score[outlier])
     for number_of_block, block in enumerate(explaining.blocks):
         part = slice(number_of_block * OUTLIER_BLOCK, number_of_block * OUTLIER_BLOCK + block.spectra)
         chosen = list(block.rows)
@@ -181,19 +182,15 @@ def synthetic_store(
                 maps=np.repeat(explained.combined[part][:, None, :], len(WINDOWS), axis=1),
                 spread=np.ones((block.spectra, len(WINDOWS), grid.size), np.float32),
                 combined=explained.combined[part],
-                explained_score=score[chosen],
+                explained_score=explained_score[part],
                 baseline_score=np.zeros(block.spectra, np.float32),
-                peak_wavelength=peak_wavelength[part],
-                peak_rest_wavelength=peak_wavelength[part] / (1 + explained.redshift[part]),
-                peak_scale=np.full(block.spectra, 8, np.int32),
-                signatures=signatures[part],
+                **place_arrays(place_wavelength[part], explained.redshift[part]),
+                cautions=cautions[part],
             ),
         )
         status = np.ones(block.spectra, np.uint8)
-        _commit(store, block, status, np.empty(0, np.int64), written, counted(signatures[part]))
-    return SyntheticStore(
-        str(url), rows, places, score, tail, outlier, explained, peak_wavelength, signatures
-    )
+        _commit(store, block, status, np.empty(0, np.int64), written, counted(cautions[part]))
+    return SyntheticStore(str(url), rows, places, score, tail, outlier, explained, place_wavelength, cautions)
 
 
 def _commit(
@@ -202,7 +199,7 @@ def _commit(
     status: NDArray[np.uint8],
     outliers: NDArray[np.int64],
     written: tuple[object, ...],
-    signatures: tuple[tuple[str, int], ...] = (),
+    cautions: tuple[tuple[str, int], ...] = (),
 ) -> None:
     codes, counts = np.unique(status, return_counts=True)
     store.ledger.commit(
@@ -217,6 +214,6 @@ def _commit(
             outliers=tuple(int(row) for row in outliers),
             unreadable=(),
             objects=written,  # type: ignore[arg-type]
-            signature_counts=signatures,
+            caution_counts=cautions,
         )
     )

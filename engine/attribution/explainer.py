@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.caution_criteria import CautionCriteria
 from engine.attribution.explanation import Explanations
 from engine.attribution.memory import memory_for
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import method_of
-from engine.attribution.signature_criteria import SignatureCriteria
+from engine.attribution.places import places_of
 from engine.attribution.subject import subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import QuarantineError
@@ -43,7 +44,7 @@ class Explainer:
         self._method = method_of(settings)
         self._device = torch.device(device)
         self._memory_bytes = memory_for(self._device, memory_bytes)
-        self._criteria = SignatureCriteria(model.card)
+        self._criteria = CautionCriteria(model.card)
 
     def explain(
         self,
@@ -53,7 +54,7 @@ class Explainer:
     ) -> Explanations:
         """Explain spectra as they were scored, with (n,) keys and TARGETIDs if they are known.
 
-        A spectrum for which the model gives no finite density has NaN throughout, scale 0 and no signature.
+        A spectrum for which the model gives no finite density has NaN throughout, no place and no caution.
         """
         scales, units = self._method.scales(self._settings), self._method.units(self._settings)
         explanations = Explanations.unexplained(
@@ -79,4 +80,6 @@ class Explainer:
                 found = self._method.attribute(subject, self._settings)
             except QuarantineError:
                 continue
-            explanations.fill(row, found, self._criteria.signatures(found, flux, ivar, redshift))
+            residual = flux - subject.reconstruction.cpu().numpy()
+            places = places_of(found, residual, ivar, explanations.grid, redshift)
+            explanations.fill(row, found, places, self._criteria.cautions(found, flux, ivar, redshift))

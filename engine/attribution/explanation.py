@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.cautions import Caution
 from engine.attribution.method import Units
-from engine.attribution.peak_filter import line_at_peak
-from engine.attribution.signatures import Signature
+from engine.attribution.places import MOST_PLACES, Place, stored_places
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.grid import WavelengthGrid
 
-Dimension = Literal["scale", "wavelength"]
+Dimension = Literal["scale", "wavelength", "place"]
 
 UnitOf = str | Callable[[Units], str]
 """A unit, or what gives it of a method's units."""
@@ -76,10 +76,14 @@ def _map(description: str) -> dict[str, ExplanationArray]:
     return {"array": ExplanationArray("float32", dims, unit, description, keep_bits=MAP_BITS)}
 
 
-_SIGNATURES = {
-    "flag_masks": [int(signature) for signature in Signature],
-    "flag_meanings": " ".join(signature.label for signature in Signature),
-    "flag_descriptions": "\n".join(signature.meaning for signature in Signature),
+def _places(dtype: str, unit: str, description: str, **more: Any) -> dict[str, ExplanationArray]:
+    return {"array": ExplanationArray(dtype, ("place",), unit, description, **more)}
+
+
+_CAUTIONS = {
+    "flag_masks": [int(caution) for caution in Caution],
+    "flag_meanings": " ".join(caution.label for caution in Caution),
+    "flag_descriptions": "\n".join(caution.meaning for caution in Caution),
 }
 
 
@@ -135,22 +139,33 @@ class Explanations:
     baseline_score: NDArray[np.float32] = field(
         metadata=_of("float32", "nat", "mean of the baselines' scores")
     )
-    peak_wavelength: NDArray[np.float64] = field(
-        metadata=_of("float64", "Angstrom", "observed wavelength where combined is largest")
+    place_wavelength: NDArray[np.float64] = field(
+        metadata=_places("float64", "Angstrom", "observed wavelength of the middle of each place")
     )
-    peak_rest_wavelength: NDArray[np.float64] = field(
-        metadata=_of("float64", "Angstrom", "the same in the rest frame")
+    place_rest_wavelength: NDArray[np.float64] = field(
+        metadata=_places("float64", "Angstrom", "the same in the rest frame")
     )
-    peak_scale: NDArray[np.int32] = field(
-        metadata=_of("int32", "pixel", "window that contributes most at the peak", fill=-1, unexplained=0)
+    place_width: NDArray[np.float32] = field(
+        metadata=_places("float32", "Angstrom", "observed width of each place")
     )
-    signatures: NDArray[np.uint16] = field(
+    place_sign: NDArray[np.int8] = field(
+        metadata=_places(
+            "int8", "", "1 for an excess of flux against the reconstruction, -1 for a deficit", fill=0
+        )
+    )
+    place_share: NDArray[np.float32] = field(
+        metadata=_places("float32", "1", "share of the combined map above its floor")
+    )
+    place_line: NDArray[Any] = field(
+        metadata=_places("string", "", "name of the line that each place is of", fill="")
+    )
+    cautions: NDArray[np.uint16] = field(
         metadata=_of(
             "uint16",
             "",
-            "failure signatures: what tells that an explanation is not to be trusted; 0 for none",
+            "cautions: what tells that an explanation is not to be trusted; 0 for none",
             fill=0,
-            attributes=MappingProxyType(_SIGNATURES),
+            attributes=MappingProxyType(_CAUTIONS),
         )
     )
 
@@ -180,24 +195,24 @@ class Explanations:
         """
         known = {each.name: getattr(selected, each.name) for each in fields(selected)}
         known |= {name: ids for name, ids in (("key", key), ("target_id", target_id)) if ids is not None}
-        sizes = {"scale": len(scales), "wavelength": grid.size}
+        sizes = _sizes(grid, scales)
         empty = {
             name: array.empty(len(selected), sizes) for name, array in ARRAYS.items() if name not in known
         }
         return cls(grid=grid, scales=tuple(scales), units=units, **known, **empty)
 
-    def fill(self, index: int, found: Attribution, signatures: Signature) -> None:
+    def fill(self, index: int, found: Attribution, places: Sequence[Place], cautions: Caution) -> None:
         """Put in what a method found in the spectrum at ``index``."""
         self.maps[index], self.spread[index], self.combined[index] = found.maps, found.spread, found.combined
         if found.baseline is not None:
             self.baseline[index] = found.baseline
         self.explained_score[index] = found.score
         self.baseline_score[index] = found.baseline_score
-        if found.peak_pixel >= 0:
-            peak = self.grid.wavelength()[found.peak_pixel]
-            self.peak_wavelength[index], self.peak_scale[index] = peak, found.peak_scale
-            self.peak_rest_wavelength[index] = peak / (1.0 + self.redshift[index])
-        self.signatures[index] = signatures
+        for each in fields(Place):
+            getattr(self, f"place_{each.name}")[index, : len(places)] = [
+                getattr(one, each.name) for one in places
+            ]
+        self.cautions[index] = cautions
 
     def one(self, index: int) -> Explanation:
         """The explanation at ``index``."""
@@ -236,10 +251,13 @@ class Explanation:
     combined: NDArray[np.floating]
     explained_score: float
     baseline_score: float
-    peak_wavelength: float
-    peak_rest_wavelength: float
-    peak_scale: int
-    signatures: int
+    place_wavelength: NDArray[np.floating]
+    place_rest_wavelength: NDArray[np.floating]
+    place_width: NDArray[np.floating]
+    place_sign: NDArray[np.signedinteger]
+    place_share: NDArray[np.floating]
+    place_line: NDArray[Any]
+    cautions: int
 
     def __post_init__(self) -> None:
         _refuse_other_shapes(self, ())
@@ -261,14 +279,17 @@ class Explanation:
         return self.grid.wavelength()
 
     @property
-    def peak_line(self) -> str:
-        """Name of the line at the peak, see :func:`engine.attribution.peak_filter.line_at_peak`."""
-        width = self.grid.width(self.peak_wavelength, self.peak_scale)
-        return line_at_peak(self.peak_rest_wavelength, float(width))
+    def places(self) -> tuple[Place, ...]:
+        """The places, that of the highest peak first; none where the map is uniform."""
+        return stored_places([getattr(self, f"place_{each.name}") for each in fields(Place)])
+
+
+def _sizes(grid: WavelengthGrid, scales: Sequence[int]) -> dict[str, int]:
+    return {"scale": len(scales), "wavelength": grid.size, "place": MOST_PLACES}
 
 
 def _refuse_other_shapes(explained: Explanations | Explanation, first: tuple[int, ...]) -> None:
-    sizes = {"scale": len(explained.scales), "wavelength": explained.grid.size}
+    sizes = _sizes(explained.grid, explained.scales)
     wrong = []
     for name, array in ARRAYS.items():
         shape = np.shape(getattr(explained, name))

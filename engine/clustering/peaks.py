@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import find_peaks
 
-from engine.attribution.peak_filter import LINE_TOLERANCE
+from engine.attribution.place_filter import LINE_TOLERANCE
 from engine.clustering.clustering import Peak
 from models.lines import nearest_line
 

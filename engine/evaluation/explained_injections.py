@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.caution_criteria import CautionCriteria
 from engine.attribution.gradient_times_input import GradientSettings
 from engine.attribution.integrated_gradients import IntegratedGradientsSettings
 from engine.attribution.memory import DEFAULT_MEMORY
@@ -33,7 +34,6 @@ from engine.attribution.occlusion.settings import (
 )
 from engine.attribution.plain_occlusion import PlainOcclusionSettings, Replacement
 from engine.attribution.residual import ResidualSettings
-from engine.attribution.signature_criteria import SignatureCriteria
 from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
 from engine.evaluation.detectors import tail_probabilities
@@ -183,7 +183,7 @@ class _Evaluation:
         self._model = model
         self._settings = settings
         self._wavelength = model.card.grid.wavelength()
-        self._criteria = SignatureCriteria(model.card)
+        self._criteria = CautionCriteria(model.card)
         self._seconds: dict[str, list[float]] = {}
         occlusion = settings.occlusion
         windows, baselines, seed = occlusion.windows, occlusion.baselines, occlusion.seed
@@ -240,7 +240,7 @@ class _Evaluation:
                 found={name: localise(each, place) for name, each in explained.maps.items()},
                 window=explained.window,
                 run_located=localise(explained.run.combined, place).located,
-                signatures=int(self._criteria.signatures(explained.run, flux, ivar, redshift)),
+                cautions=int(self._criteria.cautions(explained.run, flux, ivar, redshift)),
             )
             step()
 

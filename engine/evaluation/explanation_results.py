@@ -28,7 +28,7 @@ class ExplainedInjection:
     found : by method, how well its map points there.
     window : by combination over windows, the width in pixels that adds most at the peak.
     run_located : whether the map that a run makes is highest on the injected pixels.
-    signatures : bits of :class:`engine.attribution.signatures.Signature` that it carries.
+    cautions : bits of :class:`engine.attribution.cautions.Caution` that it carries.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class ExplainedInjection:
     found: Mapping[str, Localisation]
     window: Mapping[str, int]
     run_located: bool
-    signatures: int
+    cautions: int
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class ExplanationResults:
         """A JSON-ready description: one column per quantity, one row per spectrum."""
         plain = (
             *("kind", "strength", "row", "redshift", "snr", "tail_probability", "drawn", "area", "chance"),
-            *("run_located", "signatures"),
+            *("run_located", "cautions"),
         )
         columns = {name: [_number(getattr(each, name)) for each in self.spectra] for name in plain}
         columns["width_angstrom"] = [_number(each.width) for each in self.spectra]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from engine.attribution.signatures import Signature
+from engine.attribution.cautions import Caution
 from engine.evaluation.baseline_ablation import BaselineAblation
 from engine.evaluation.explained_injections import NEAREST, PUBLISHED
 from engine.evaluation.explanation_results import ExplainedInjection, ExplanationResults
@@ -120,22 +120,22 @@ def width_table(results: ExplanationResults, prefix: str = "") -> TextTable:
     return TextTable(f"{prefix}windows against the width of the anomaly", heads, tuple(rows))
 
 
-def signature_table(results: ExplanationResults) -> TextTable:
-    """How often a run's maps carry each failure signature, and how often those that do are located."""
+def caution_table(results: ExplanationResults) -> TextTable:
+    """How often a run's maps carry each caution, and how often those that do are located."""
     groups = ([each for each in results.spectra if each.drawn], results.detected)
     rows = []
-    for label, bits in (*((one.label, int(one)) for one in Signature), ("none of them", 0)):
+    for label, bits in (*((one.label, int(one)) for one in Caution), ("none of them", 0)):
         cells = []
         for group in groups:
-            carrying = [each for each in group if (each.signatures & bits if bits else not each.signatures)]
+            carrying = [each for each in group if (each.cautions & bits if bits else not each.cautions)]
             cells += [
                 f"{len(carrying) / len(group):.2f}" if group else "",
                 _interval(share([each.run_located for each in carrying])),
             ]
         rows.append((label, *cells))
     sizes = [len(group) for group in groups]
-    heads = ("signature", f"of {sizes[0]} drawn", "located", f"of {sizes[1]} detected", "located")
-    return TextTable("Failure signatures of a run's maps", heads, tuple(rows))
+    heads = ("caution", f"of {sizes[0]} drawn", "located", f"of {sizes[1]} detected", "located")
+    return TextTable("Cautions of a run's maps", heads, tuple(rows))
 
 
 def cost_table(results: ExplanationResults) -> TextTable:
@@ -190,7 +190,7 @@ def all_tables(results: ExplanationResults) -> list[TextTable]:
         strength_table(results, best_combination(results)),
         width_table(results),
         width_table(results, NEAREST),
-        signature_table(results),
+        caution_table(results),
         cost_table(results),
     ]
 

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from engine.attribution.explanation import Explanation
+from engine.attribution.places import NO_PLACE, Place
 from engine.figures.line_labels import lines_within, spread_apart
 from engine.figures.palette import BASELINE, DIVERGING, GRID, INK, MASKED, MUTED, ODD, RAW, USUAL
 from engine.figures.spectrum_score import SpectrumScore
@@ -33,8 +34,8 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure
 
     Top: the flux as scored, raw (pale) and smoothed (black) with its uncertainty, over the mean
     baseline (blue); the area beneath is coloured by the combined attribution. Middle: attribution
-    per scale. Bottom: combined attribution. Masked pixels are grey, lines are named above at
-    the spectrum's redshift.
+    per scale. Bottom: combined attribution, its places marked above. Masked pixels are grey, lines are
+    named above at the spectrum's redshift.
 
     The figure owns no pyplot state: any thread may draw one.
     """
@@ -266,36 +267,37 @@ def _draw_combined(axes: Axes, explanation: Explanation, wavelength: NDArray[np.
     axes.yaxis.set_major_locator(MaxNLocator(3))
     axes.set_ylabel(f"combined\n({_unit(explanation.units.combined)})")
     _shade_masked(axes, wavelength, explanation.ivar > 0)
-    peak = explanation.peak_wavelength
-    if math.isfinite(peak) and top > 0.0:
-        middle = 0.5 * (wavelength[0] + wavelength[-1])
-        leftwards = peak > middle
-        axes.annotate(
-            f"peak {peak:.0f} Å ({_peak_place(explanation)})",
-            xy=(peak, top),
-            xytext=(-9 if leftwards else 9, 5),
-            textcoords="offset points",
-            ha="right" if leftwards else "left",
-            va="center",
-            fontsize=9,
-            color=INK,
-            zorder=6,
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8},
+    _mark_places(axes, explanation.places, wavelength, top, room)
+
+
+def _mark_places(
+    axes: Axes, places: tuple[Place, ...], wavelength: NDArray[np.float64], top: float, room: float
+) -> None:
+    """Bars as wide as the places above the curve; the first is told in words."""
+    for place in places:
+        ends = place.wavelength + 0.5 * place.width * np.array([-1.0, 1.0])
+        height = np.full(2, top + 0.06 * room)
+        axes.plot(ends, height, color=INK, linewidth=2.0, solid_capstyle="butt")
+        axes.plot(
+            [place.wavelength], height[:1], marker="^" if place.sign > 0 else "v", color=INK, markersize=4.5
         )
-        axes.plot([peak], [top + 0.06 * room], marker="v", color=INK, markersize=4.5)
+    leftwards = bool(places) and places[0].wavelength > 0.5 * (wavelength[0] + wavelength[-1])
+    axes.annotate(
+        str(places[0]) if places else f"place: {NO_PLACE}",
+        xy=(places[0].wavelength if places else wavelength[0], top + 0.06 * room),
+        xytext=(-9 if leftwards else 9, 9),
+        textcoords="offset points",
+        ha="right" if leftwards else "left",
+        va="center",
+        fontsize=9,
+        color=INK,
+        zorder=6,
+        bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.8},
+    )
 
 
 def _unit(name: str) -> str:
     return name.replace("sigma", "σ")
-
-
-def _peak_place(explanation: Explanation) -> str:
-    rest = explanation.peak_rest_wavelength
-    places = [f"rest {rest:.0f} Å"] if math.isfinite(rest) else []
-    places += [explanation.peak_line] if explanation.peak_line else []
-    if explanation.peak_scale > 0:
-        places.append(f"window {_scale_name(explanation.peak_scale, explanation.grid)}")
-    return ", ".join(places)
 
 
 def _shade_masked(axes: Axes, wavelength: NDArray[np.float64], good: NDArray[np.bool_]) -> None:

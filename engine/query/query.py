@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.attribution.peak_filter import PeakFilter, line_at_peak, parse_peak
-from engine.attribution.signatures import SignatureFilter, labels_of, parse_signatures
+from engine.attribution.cautions import CautionFilter, labels_of, parse_cautions
+from engine.attribution.place_filter import PlaceFilter, parse_line, parse_place
 from engine.clustering.stored import ReadClustering, read_store_clustering
+from engine.query.place_columns import PlaceColumns
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
 from models.errors import ConfigurationError, ErrorKind, InputError
@@ -38,12 +39,15 @@ COLUMNS = (
     "tail_probability",
     "tail_uncertainty",
     "snr",
-    "peak_wavelength",
-    "peak_rest_wavelength",
+    "explained",
+    "place_wavelength",
+    "place_rest_wavelength",
+    "place_width",
+    "flux",
+    "share",
     "line",
-    "peak_window",
-    "peak_window_angstrom",
-    "signatures",
+    "places",
+    "cautions",
     "cluster",
     "ra",
     "dec",
@@ -84,10 +88,11 @@ class QuerySettings:
     top : at most that many, the oddest; ``None`` for all.
     redshift : least and largest redshift, both included.
     cluster : cluster number; ``clustering`` : of the clustering of that name.
-    peak : where the attribution peaks: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
-        :func:`engine.attribution.peak_filter.parse_peak`; empty for anywhere.
-    signatures : failure signatures that the explanation must carry, all of them; ``any`` for at least one.
-    without_signatures : failure signatures that it must not carry; ``any`` for none at all. Either leaves out
+    place : where one of the explanation's places is: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
+        :func:`engine.attribution.place_filter.parse_place`; empty for anywhere.
+    line : the line that one of the places is of, by its name; empty for any and none.
+    cautions : cautions that the explanation must carry, all of them; ``any`` for at least one.
+    without_cautions : cautions that it must not carry; ``any`` for none at all. Either leaves out
         what is not explained.
 
     Raises
@@ -101,9 +106,10 @@ class QuerySettings:
     redshift: tuple[float, float] | None = None
     cluster: int | None = None
     clustering: str = _DEFAULT_CLUSTERING
-    peak: str = ""
-    signatures: tuple[str, ...] = ()
-    without_signatures: tuple[str, ...] = ()
+    place: str = ""
+    line: str = ""
+    cautions: tuple[str, ...] = ()
+    without_cautions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.top is not None and self.top < 1:
@@ -119,21 +125,24 @@ class QuerySettings:
             low, high = self.redshift
             if not low <= high:
                 raise _bad_range(f"{low}:{high}", "the first is not below the second")
-        if self.peak:
-            parse_peak(self.peak)
-        _ = self.signature_filter
+        _ = self.place_filter, self.line_name, self.caution_filter
 
     @cached_property
-    def peak_filter(self) -> PeakFilter | None:
-        """The condition on the peak; ``None`` for anywhere."""
-        return parse_peak(self.peak) if self.peak else None
+    def place_filter(self) -> PlaceFilter | None:
+        """The condition on the places; ``None`` for anywhere."""
+        return parse_place(self.place) if self.place else None
 
     @cached_property
-    def signature_filter(self) -> SignatureFilter | None:
-        """The condition on failure signatures; ``None`` for whatever they are."""
-        if not (self.signatures or self.without_signatures):
+    def line_name(self) -> str:
+        """Name of the line as stores have it; empty for any and none."""
+        return parse_line(self.line) if self.line else ""
+
+    @cached_property
+    def caution_filter(self) -> CautionFilter | None:
+        """The condition on cautions; ``None`` for whatever they are."""
+        if not (self.cautions or self.without_cautions):
             return None
-        return parse_signatures(self.signatures, self.without_signatures)
+        return parse_cautions(self.cautions, self.without_cautions)
 
 
 def parse_redshift_range(text: str) -> tuple[float, float]:
@@ -163,10 +172,11 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     probability first.
 
     Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is what the survey's catalogue has, int64
-    or (SDSS) uint64, and was never a float; ``cluster``, ``peak_window`` are nullable integers; unknown
-    numbers are NaN. ``line`` is the line within 15 rest Angstrom of the peak; ``signatures`` are the labels
-    of the explanation's failure signatures with a space between. ``model`` is the name of the model that the
-    spectrum was given to, empty where none was. ``gone`` is true where the file has vanished from its
+    or (SDSS) uint64, and was never a float; ``cluster`` is a nullable integer; unknown
+    numbers are NaN. ``explained`` is true where there is an explanation; ``place_wavelength`` to ``line`` are
+    of its first place and are empty where its map is uniform; ``places`` is a text of all of them.
+    ``cautions`` are the labels of its cautions with a space between. ``model`` is the name of the model that
+    the spectrum was given to, empty where none was. ``gone`` is true where the file has vanished from its
     release: such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does
     not have come last with status ``not_in_store``, whatever else is asked for.
 
@@ -188,14 +198,19 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
     """
     by_identity, grid = bool(settings.target_ids or settings.keys), view.configuration.grid
     rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing(grid))
-    frame, signatures = _described(view, rows, settings, clustering)
-    frame = frame[_fulfilled(frame, signatures, settings)]
+    explained = view.latest_explanations().reindex(rows)
+    places = PlaceColumns.read(view, explained["outlier"])
+    frame = _described(view, rows, explained, places)
+    frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
+    frame = frame[_fulfilled(frame, explained, places, settings)]
     by = ["tail_probability"] if len(view.configuration.models) > 1 else []
     order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
     frame = frame.loc[order]
     if settings.top is not None:
         frame = frame.head(settings.top)
-    frame = frame.reset_index(drop=True)
+    # Last, because they are long.
+    frame["places"] = [places.text(number) for number in explained.index.get_indexer(frame.index).tolist()]
+    frame = frame[list(COLUMNS)].astype(_types(grid)).reset_index(drop=True)
     return pd.concat([frame, missing], ignore_index=True) if len(missing) else frame
 
 
@@ -226,14 +241,10 @@ def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.in
 
 
 def _described(
-    view: StoreView, rows: NDArray[np.int64], settings: QuerySettings, clustering: ReadClustering | None
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """An answer's columns for these store rows, indexed by store row, and their failure signatures.
-
-    The signatures are (n,) bits, -1 where there is no explanation.
-    """
+    view: StoreView, rows: NDArray[np.int64], explained: pd.DataFrame, places: PlaceColumns
+) -> pd.DataFrame:
+    """An answer's columns but the cluster for these store rows, indexed by store row."""
     table = view.table([*_FROM_ROWS, "target_id", "key", "source"]).loc[rows]
-    explained = view.latest_explanations().reindex(rows)
     frame = table.copy()
     grid = view.configuration.grid
     frame["target_id"] = shown_identifiers(grid, frame["target_id"].to_numpy(np.int64))
@@ -242,21 +253,17 @@ def _described(
     frame["status"] = [RowStatus(int(code)).label for code in table["status"]]
     names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
     frame["model"] = [names[number] for number in table["model"].tolist()]
-    observed = explained["peak_wavelength"].to_numpy(np.float64)
-    frame["peak_wavelength"] = observed
-    frame["peak_rest_wavelength"] = observed / (1.0 + table["redshift"].to_numpy(np.float64))
-    window = explained["peak_window"].to_numpy(np.float64)
-    window = np.where(window > 0, window, np.nan)
-    frame["peak_window"] = pd.Series(window, index=frame.index).astype("Int32")
-    frame["peak_window_angstrom"] = grid.width(observed, window)
-    peaks = zip(frame["peak_rest_wavelength"], frame["peak_window_angstrom"], strict=True)
-    frame["line"] = [line_at_peak(rest, width) for rest, width in peaks]
-    # An explanation that failed has no signature, and is not free of any.
-    known = explained["signatures"].where(explained["peak_wavelength"].notna())
-    signatures = known.fillna(-1).to_numpy(np.int64)
-    frame["signatures"] = [labels_of(max(bits, 0)) for bits in signatures.tolist()]
-    frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
-    return frame[list(COLUMNS)].astype(_types(grid)), signatures
+    frame["explained"] = explained["explained_score"].notna().to_numpy()
+    for name, values in places.first().items():
+        frame[name] = values
+    frame["cautions"] = [labels_of(max(bits, 0)) for bits in _caution_bits(explained).tolist()]
+    return frame
+
+
+def _caution_bits(explained: pd.DataFrame) -> NDArray[np.int64]:
+    """(n,) bits of the cautions, -1 where there is no explanation, which is not free of any."""
+    known = explained["cautions"].where(explained["explained_score"].notna())
+    return known.fillna(-1).to_numpy(np.int64)
 
 
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
@@ -299,7 +306,7 @@ def _cluster_column(
 
 
 def _fulfilled(
-    frame: pd.DataFrame, signatures: NDArray[np.int64], settings: QuerySettings
+    frame: pd.DataFrame, explained: pd.DataFrame, places: PlaceColumns, settings: QuerySettings
 ) -> NDArray[np.bool_]:
     keep = np.ones(len(frame), dtype=np.bool_)
     redshift = frame["redshift"].to_numpy(np.float64)
@@ -308,10 +315,13 @@ def _fulfilled(
         keep &= (redshift >= low) & (redshift <= high)
     if settings.cluster is not None:
         keep &= (frame["cluster"] == settings.cluster).to_numpy(np.bool_, na_value=False)
-    if settings.peak_filter is not None:
-        keep &= settings.peak_filter.matches(frame["peak_wavelength"].to_numpy(np.float64), redshift)
-    if settings.signature_filter is not None:
-        keep &= (signatures >= 0) & settings.signature_filter.matches(signatures)
+    if settings.place_filter is not None:
+        keep &= settings.place_filter.matches(places.wavelength, redshift)
+    if settings.line_name:
+        keep &= np.asarray(places.line == settings.line_name, dtype=np.bool_).any(axis=1)
+    if settings.caution_filter is not None:
+        cautions = _caution_bits(explained)
+        keep &= (cautions >= 0) & settings.caution_filter.matches(cautions)
     return keep
 
 
@@ -319,9 +329,9 @@ def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") ->
     row = _nothing(grid).reindex([0])
     row["key"], row["status"] = key, NOT_IN_STORE
     row["target_id"] = shown_identifiers(grid, np.array([target_id], dtype=np.int64))
-    for name in ("spectype", "model", "line", "signatures", "source"):
+    for name in ("spectype", "model", "flux", "line", "places", "cautions", "source"):
         row[name] = ""
-    row["gone"] = False
+    row["explained"] = row["gone"] = False
     return row.astype(_types(grid))
 
 
@@ -334,12 +344,15 @@ _TYPES = {
     "tail_probability": "float32",
     "tail_uncertainty": "float32",
     "snr": "float32",
-    "peak_wavelength": "float64",
-    "peak_rest_wavelength": "float64",
+    "explained": "bool",
+    "place_wavelength": "float64",
+    "place_rest_wavelength": "float64",
+    "place_width": "float64",
+    "flux": "str",
+    "share": "float64",
     "line": "str",
-    "peak_window": "Int32",
-    "peak_window_angstrom": "float64",
-    "signatures": "str",
+    "places": "str",
+    "cautions": "str",
     "cluster": "Int32",
     "ra": "float64",
     "dec": "float64",

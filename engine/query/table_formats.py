@@ -30,9 +30,9 @@ _SUFFIXES: dict[str, TableFormat] = {
 }
 _BINARY = ("parquet", "fits")
 _UNITS = {
-    "peak_wavelength": "Angstrom",
-    "peak_rest_wavelength": "Angstrom",
-    "peak_window_angstrom": "Angstrom",
+    "place_wavelength": "Angstrom",
+    "place_rest_wavelength": "Angstrom",
+    "place_width": "Angstrom",
     "ra": "deg",
     "dec": "deg",
 }

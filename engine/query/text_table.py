@@ -20,13 +20,14 @@ _HEADINGS = {
     "score": "score",
     "tail_probability": "tail\nprob.",
     "snr": "S/N",
-    "peak_wavelength": "peak\n[Å]",
-    "peak_rest_wavelength": "at rest\n[Å]",
+    "place_wavelength": "place\n[Å]",
+    "place_rest_wavelength": "at rest\n[Å]",
     "line": "line",
-    "peak_window_angstrom": "window\n[Å]",
+    "place_width": "width\n[Å]",
+    "flux": "flux",
     "cluster": "cluster",
     "status": "status",
-    "signatures": "signatures",
+    "cautions": "cautions",
     "gone": "gone",
 }
 """Columns in the order in which they are shown; the key holds the TARGETID."""
@@ -37,23 +38,24 @@ _BY_IMPORTANCE = (
     "status",
     "tail_probability",
     "redshift",
-    "peak_wavelength",
+    "place_wavelength",
     "line",
     "cluster",
-    "peak_window_angstrom",
+    "place_width",
+    "flux",
     "gone",
     "model",
-    "signatures",
+    "cautions",
     "spectype",
     "snr",
-    "peak_rest_wavelength",
+    "place_rest_wavelength",
 )
 
 _SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
     "model": lambda column: column.nunique() > 1,
     "cluster": lambda column: bool(column.notna().any()),
     "status": lambda column: bool((column != "scored").any()),
-    "signatures": lambda column: bool((column != "").any()),
+    "cautions": lambda column: bool((column != "").any()),
     "gone": lambda column: bool(column.any()),
 }
 """Columns that are left out where they say nothing."""
@@ -63,11 +65,11 @@ _DIGITS = {
     "score": "{:.2f}",
     "tail_probability": "{:.2g}",
     "snr": "{:.2f}",
-    "peak_wavelength": "{:.1f}",
-    "peak_rest_wavelength": "{:.1f}",
-    "peak_window_angstrom": "{:.1f}",
+    "place_wavelength": "{:.1f}",
+    "place_rest_wavelength": "{:.1f}",
+    "place_width": "{:.1f}",
 }
-_TEXTS = ("key", "spectype", "model", "line", "status", "signatures")
+_TEXTS = ("key", "spectype", "model", "line", "flux", "status", "cautions")
 
 
 def text_table(frame: pd.DataFrame, width: int | None) -> str:

@@ -141,39 +141,39 @@ def _draw_density(
     bar.ax.tick_params(labelsize=8.5)
 
 
-def observed_peaks(
-    peak: NDArray[np.float64], first: float, last: float, marks: tuple[ObservedMark, ...]
+def observed_places(
+    place: NDArray[np.float64], first: float, last: float, marks: tuple[ObservedMark, ...]
 ) -> Figure:
-    """Where the outliers' attribution peaks on the instrument, with sky lines and arm overlaps."""
+    """Where the outliers' first places are on the instrument, with sky lines and arm overlaps."""
     figure, axes = _chart(_WIDE)
-    values = peak[np.isfinite(peak)]
+    values = place[np.isfinite(place)]
     axes.hist(values, np.linspace(first, last, 126).tolist(), color=ODD)
     for mark in marks:
         shade = BASELINE if mark.source == "sky" else MARK
         axes.axvspan(mark.first, mark.last, color=shade, alpha=0.28, linewidth=0.0, zorder=0)
     centres = np.array([0.5 * (mark.first + mark.last) for mark in marks])
     room = last - first
-    for mark, centre, place in zip(
+    for mark, centre, label in zip(
         marks, centres, spread_apart(centres, 0.026 * room, first, last), strict=True
     ):
-        _leader(axes, centre, place, mark.name)
+        _leader(axes, centre, label, mark.name)
     axes.set_xlim(first, last)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _name(axes, "observed wavelength of the peak (Å, vacuum)", "outliers")
+    _name(axes, "observed wavelength of the place (Å, vacuum)", "outliers")
     return figure
 
 
-def rest_peaks(rest_peak: NDArray[np.float64]) -> Figure:
-    """Where the outliers' attribution peaks in the rest frame, with spectral lines."""
+def rest_places(rest_place: NDArray[np.float64]) -> Figure:
+    """Where the outliers' first places are in the rest frame, with spectral lines."""
     figure, axes = _chart(_WIDE)
-    values = rest_peak[np.isfinite(rest_peak)]
+    values = rest_place[np.isfinite(rest_place)]
     if len(values):
         low, high = float(values.min()) * 0.98, float(values.max()) * 1.02
         axes.hist(values, np.linspace(low, high, 126).tolist(), color=ODD)
         axes.set_xlim(low, high)
         _label_lines(axes, low, high)
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _name(axes, "rest wavelength of the peak (Å, vacuum)", "outliers")
+    _name(axes, "rest wavelength of the place (Å, vacuum)", "outliers")
     return figure
 
 

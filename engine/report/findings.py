@@ -1,4 +1,4 @@
-"""The report's findings as charts: scores, peaks, clusters, single outliers."""
+"""The report's findings as charts: scores, places, clusters, single outliers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
-from engine.attribution.signatures import signatures_in
+from engine.attribution.places import NO_PLACE
 from engine.clustering.clustering import ClusterMeans, ClusterSummary, Peak
 from engine.clustering.stored import ReadClustering
 from engine.figures.embedding import png_url, svg_url
@@ -17,8 +18,8 @@ from engine.figures.explanation import explanation_figure
 from engine.figures.spectrum_score import SpectrumScore
 from engine.report.charts import (
     cluster_chart,
-    observed_peaks,
-    rest_peaks,
+    observed_places,
+    rest_places,
     score_against,
     score_histogram,
 )
@@ -43,7 +44,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Badge:
-    """A failure signature on an outlier: its name, and what it says and asks for."""
+    """A caution on an outlier: its name, and what it says and asks for."""
 
     name: str
     text: str
@@ -55,7 +56,7 @@ class Card:
 
     key: str
     facts: tuple[tuple[str, str], ...]
-    signatures: tuple[Badge, ...]
+    cautions: tuple[Badge, ...]
     links: tuple[ViewerLink, ...]
     figure: Chart
 
@@ -112,13 +113,13 @@ def score_charts(facts: StoreFacts) -> list[Chart]:
     ]
 
 
-def peak_charts(facts: StoreFacts) -> list[Chart]:
-    """Where the outliers' attribution peaks, on the instrument and in the rest frame."""
+def place_charts(facts: StoreFacts) -> list[Chart]:
+    """Where the outliers' first places are, on the instrument and in the rest frame."""
     if not facts.explained:
         return []
     grid = facts.view.configuration.grid
-    observed = facts.outliers["peak_wavelength"].to_numpy(np.float64)
-    rest = facts.outliers["peak_rest_wavelength"].to_numpy(np.float64)
+    observed = facts.outliers["place_wavelength"].to_numpy(np.float64)
+    rest = facts.outliers["place_rest_wavelength"].to_numpy(np.float64)
     marks = observed_marks(grid)
     first, last = (float(end) for end in grid.wavelength()[[0, -1]])
     beside = [bool(((observed >= mark.first) & (observed <= mark.last)).sum()) for mark in marks]
@@ -129,15 +130,15 @@ def peak_charts(facts: StoreFacts) -> list[Chart]:
     named = int((facts.outliers["line"] != "").sum())
     return [
         Chart(
-            svg_url(observed_peaks(observed, first, last, marks)),
-            f"Histogram of the peaks by observed wavelength; {sum(beside)} marked ranges hold peaks.",
-            f"Peaks on the instrument. {marked} of them fall on sky lines and absorption bands (blue) "
-            "or where arms meet (green).",
+            svg_url(observed_places(observed, first, last, marks)),
+            f"Histogram of the places by observed wavelength; {sum(beside)} marked ranges hold places.",
+            f"Places on the instrument. {marked} of the explanations fall on sky lines and absorption bands "
+            "(blue) or where arms meet (green).",
         ),
         Chart(
-            svg_url(rest_peaks(rest)),
-            "Histogram of the peaks by rest wavelength.",
-            f"Peaks in the rest frame. {share(named, facts.explained)} lie within 15 Å of a named line.",
+            svg_url(rest_places(rest)),
+            "Histogram of the places by rest wavelength.",
+            f"Places in the rest frame. {share(named, facts.explained)} are of a named line.",
         ),
     ]
 
@@ -206,7 +207,6 @@ def _told(peak: Peak) -> str:
 
 def card(row: pd.Series, explained: Explanation) -> Card:
     """One outlier with its figure, its numbers and links to viewers."""
-    place = f"{row['peak_wavelength']:.0f} Å, rest {row['peak_rest_wavelength']:.0f} Å"
     score = SpectrumScore(
         str(row["spectype"]),
         float(row["score"]),
@@ -220,10 +220,8 @@ def card(row: pd.Series, explained: Explanation) -> Card:
         ("score", f"{row['score']:.1f}"),
         ("tail probability", score.tail_text),
         ("S/N", f"{row['snr']:.1f}"),
-        ("peak", f"{place} ({row['line']})" if row["line"] else place),
+        ("places", "; ".join(map(str, explained.places)) or NO_PLACE),
     ]
-    if not pd.isna(row["peak_window_angstrom"]):
-        facts.append(("window", f"{row['peak_window_angstrom']:.3g} Å"))
     if not pd.isna(row["cluster"]):
         facts.append(("cluster", str(row["cluster"])))
     if math.isfinite(row["ra"]):
@@ -231,14 +229,14 @@ def card(row: pd.Series, explained: Explanation) -> Card:
     return Card(
         key=str(row["key"]),
         facts=tuple(facts),
-        signatures=tuple(
+        cautions=tuple(
             Badge(said(each.label), f"{each.meaning}. {each.remedy}")
-            for each in signatures_in(explained.signatures)
+            for each in cautions_in(explained.cautions)
         ),
         links=viewer_links(explained.grid, str(row["key"]), float(row["ra"]), float(row["dec"])),
         figure=Chart(
             png_url(explanation_figure(explained, score), _FIGURE_DPI),
-            f"Spectrum of {row['key']} over its baseline with the attribution; it peaks at {place}.",
+            f"Spectrum of {row['key']} over its baseline with the attribution and its places.",
             "",
         ),
     )

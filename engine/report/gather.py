@@ -59,7 +59,7 @@ class StoreFacts:
     @property
     def explained(self) -> int:
         """Outliers that have an explanation."""
-        return int(self.outliers["peak_wavelength"].notna().sum())
+        return int(self.outliers["explained"].sum())
 
 
 def gather(url: str) -> StoreFacts:
@@ -98,7 +98,7 @@ def gather(url: str) -> StoreFacts:
 
 def _failed(view: StoreView, current: pd.DataFrame) -> int:
     latest = view.latest_explanations()
-    return int((latest["peak_wavelength"].isna() & latest.index.isin(current.index)).sum())
+    return int((latest["explained_score"].isna() & latest.index.isin(current.index)).sum())
 
 
 def _refused(view: StoreView, plans: Sequence[ScorePlan]) -> tuple[RefusedFile, ...]:
@@ -133,7 +133,7 @@ def status_counts(status: NDArray[np.uint8]) -> list[tuple[RowStatus, int]]:
 
 def explained_outliers(facts: StoreFacts, top: int) -> list[tuple[pd.Series, Explanation]]:
     """The ``top`` oddest explained outliers: row of ``facts.outliers`` and explanation."""
-    chosen = facts.outliers[facts.outliers["peak_wavelength"].notna()].head(top)
+    chosen = facts.outliers[facts.outliers["explained"]].head(top)
     table = facts.view.outliers_table(())
     numbers = table[~table["superseded"]].reset_index().set_index("key")["outlier"]
     numbers = numbers[~numbers.index.duplicated(keep="last")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.attribution.signatures import Signature
+from engine.attribution.cautions import Caution
 from engine.report.gather import StoreFacts, status_counts
 from engine.report.words import said, share
 from engine.store.root import code_version
@@ -96,9 +96,9 @@ def statuses(facts: StoreFacts) -> list[dict[str, str]]:
     return found
 
 
-def signatures(facts: StoreFacts) -> list[dict[str, str]]:
-    """Every failure signature that occurs: label, explanations, share of all, meaning, what to do."""
-    carried = facts.outliers["signatures"].str.split().explode().value_counts()
+def cautions(facts: StoreFacts) -> list[dict[str, str]]:
+    """Every caution that occurs: label, explanations, share of all, meaning, what to do."""
+    carried = facts.outliers["cautions"].str.split().explode().value_counts()
     return [
         {
             "label": said(each.label),
@@ -107,14 +107,14 @@ def signatures(facts: StoreFacts) -> list[dict[str, str]]:
             "meaning": each.meaning,
             "remedy": each.remedy,
         }
-        for each in Signature
+        for each in Caution
         if each.label in carried.index
     ]
 
 
-def signature_note(facts: StoreFacts) -> str:
+def caution_note(facts: StoreFacts) -> str:
     """How many explanations carry none."""
-    clean = int(((facts.outliers["signatures"] == "") & facts.outliers["peak_wavelength"].notna()).sum())
+    clean = int(((facts.outliers["cautions"] == "") & facts.outliers["explained"]).sum())
     return (
         f"{clean:,} of {facts.explained:,} explanations ({share(clean, facts.explained)}) carry none; the "
         f"others should not be read without a look at the spectrum."

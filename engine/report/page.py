@@ -8,10 +8,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from engine.report.findings import Chart, card, cluster_section, peak_charts, score_charts
+from engine.report.findings import Chart, card, cluster_section, place_charts, score_charts
 from engine.report.gather import StoreFacts, explained_outliers, gather
 from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
-from engine.report.overview import notices, settings, signature_note, signatures, statuses, tiles
+from engine.report.overview import caution_note, cautions, notices, settings, statuses, tiles
 from engine.report.viewers import short_name
 from engine.store.root import code_version
 from models.errors import ConfigurationError, ErrorKind
@@ -79,14 +79,14 @@ def render(facts: StoreFacts, top: int) -> str:
         tiles=tiles(facts),
         notices=notices(facts),
         score_charts=score_charts(facts),
-        peak_charts=peak_charts(facts),
+        place_charts=place_charts(facts),
         clustering=cluster_section(facts.clustering) if facts.clustering else None,
         cards=[card(row, explained) for row, explained in explained_outliers(facts, top)],
         columns=COLUMNS,
         rows=[cells(row) for _, row in facts.outliers.head(TABLE_ROWS).iterrows()],
         table_note=table_note(facts),
-        signatures=signatures(facts),
-        signature_note=signature_note(facts),
+        cautions=cautions(facts),
+        caution_note=caution_note(facts),
         statuses=statuses(facts),
         refused=facts.refused,
         refused_note="The run went on without these files; the next run tries them again.",

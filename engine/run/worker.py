@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.cautions import counted
 from engine.attribution.explainer import Explainer
-from engine.attribution.signatures import counted
 from engine.files.source_health import SourceHealth
 from engine.run.block_log import run_logged
 from engine.run.block_reading import BlockBatch, BlockReader
@@ -191,7 +191,7 @@ class BlockWorker:
             spectra=len(explanations),
             statuses=+statuses,
             objects=[*objects],
-            signatures=counted(explanations.signatures),
+            cautions=counted(explanations.cautions),
         )
 
 
@@ -294,7 +294,7 @@ def _receipt(
     outliers: tuple[int, ...] = (),
     unreadable: tuple[RefusedFile, ...] = (),
     classes: tuple[ClassCount, ...] = (),
-    signatures: tuple[tuple[str, int], ...] = (),
+    cautions: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -306,5 +306,5 @@ def _receipt(
         unreadable=tuple(sorted(unreadable, key=lambda file: file.url)),
         objects=tuple(sorted(objects, key=lambda written: written.path)),
         classes=classes,
-        signature_counts=signatures,
+        caution_counts=cautions,
     )

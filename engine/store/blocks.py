@@ -115,7 +115,7 @@ class BlockResult:
     unreadable : files that could not be read; the status of their rows says so.
     objects : every object that the block wrote, sorted by path.
     classes : counts of each class, sorted by name (score blocks).
-    signature_counts : (Signature label, explanations) for every failure signature that occurs, sorted by
+    caution_counts : (Caution label, explanations) for every caution that occurs, sorted by
         label (attribution blocks).
     """
 
@@ -128,4 +128,4 @@ class BlockResult:
     unreadable: tuple[RefusedFile, ...]
     objects: tuple[WrittenObject, ...]
     classes: tuple[ClassCount, ...] = ()
-    signature_counts: tuple[tuple[str, int], ...] = ()
+    caution_counts: tuple[tuple[str, int], ...] = ()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.attribution.signatures import counted
+from engine.attribution.cautions import counted
 from engine.store.blocks import BlockResult
 from engine.store.evidence import AGAIN, Evidence, Fault, some
 from engine.store.ledger import plan_path, result_path
@@ -114,10 +114,10 @@ def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str])
     if len(rows) != result.spectra:
         what = f"{len(rows)} explanations are stored, recorded are {result.spectra}"
         yield Fault("count-mismatch", entry, what, AGAIN)
-    if _is_whole("outliers/signatures", result.index, bad):
-        counts = counted(_block(evidence, "outliers/signatures", result.index)[stored >= 0])
-        if counts != result.signature_counts:
-            what = f"signatures hold {dict(counts)}, recorded are {dict(result.signature_counts)}"
+    if _is_whole("outliers/cautions", result.index, bad):
+        counts = counted(_block(evidence, "outliers/cautions", result.index)[stored >= 0])
+        if counts != result.caution_counts:
+            what = f"cautions hold {dict(counts)}, recorded are {dict(result.caution_counts)}"
             yield Fault("count-mismatch", entry, what, AGAIN)
     if rows != evidence.planned_rows.get((result.plan, result.index), rows):
         yield Fault("outlier-mismatch", entry, "explains other rows than were planned", AGAIN)

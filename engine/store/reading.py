@@ -89,6 +89,11 @@ class StoreView:
         return _ranges(self.explained, self.configuration.outlier_block_rows)
 
     @property
+    def outlier_numbers(self) -> NDArray[np.int64]:
+        """Outlier rows that hold explanations, ascending: what :meth:`read` gives of an array of outliers."""
+        return self._numbers("attribution")
+
+    @property
     def spectra(self) -> int:
         """Number of committed spectra, superseded ones included."""
         return sum(stop - start for start, stop in self.row_ranges)

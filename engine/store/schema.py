@@ -13,12 +13,13 @@ from engine.attribution.explanation import ARRAYS as EXPLANATION_ARRAYS
 from engine.attribution.explanation import ExplanationArray, UnitOf
 from engine.attribution.method import Units
 from engine.attribution.methods import method_of
+from engine.attribution.places import MOST_PLACES
 from engine.spectra.rows import COLUMNS, Column
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -90,6 +91,7 @@ def dimension_sizes(configuration: RunConfiguration) -> dict[str, int]:
         "reconstruction_score": len(configuration.reconstruction_scores),
         "window": len(scales_of(configuration)),
         "wavelength": configuration.grid.size,
+        "place": MOST_PLACES,
     }
 
 
@@ -136,17 +138,17 @@ def _of_row(
     return ArraySpec(group, name, dtype, ("row",), fill, (4096,), unit, description)
 
 
-_STORED_NAMES = {"scale": "window", "peak_scale": "peak_window"}
-"""What this schema calls a field or a dimension of explanations otherwise than they do."""
+_STORED_NAMES = {"scale": "window"}
+"""What this schema calls a dimension of explanations otherwise than they do."""
 
 # 16 outliers of one scale: measured best between reading one outlier and one scale of all.
-_INNER = {(): (4096,), ("wavelength",): (16, 0), ("scale", "wavelength"): (16, 1, 0)}
+_INNER = {(): (4096,), ("place",): (4096, 0), ("wavelength",): (16, 0), ("scale", "wavelength"): (16, 1, 0)}
 
 
 def _of_explanation(name: str, array: ExplanationArray) -> ArraySpec:
     return ArraySpec(
         group="outliers",
-        name=_STORED_NAMES.get(name, name),
+        name=name,
         dtype=array.dtype,
         dims=("outlier", *(_STORED_NAMES.get(dimension, dimension) for dimension in array.dims)),
         fill=array.fill,

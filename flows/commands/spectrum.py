@@ -71,7 +71,7 @@ def explain(
     threads
         Torch threads. Default: one.
     json
-        Write score, peak, signatures and warnings as JSON to standard output.
+        Write score, peak, cautions and warnings as JSON to standard output.
     """
     from engine.attribution.occlusion.settings import of_preset
     from flows import option_types
@@ -115,7 +115,7 @@ def show(store: str, key: str, /, *, output: Output = None, json: Json = False) 
     output
         Figure to write: .png, .pdf or .svg.
     json
-        Write score, peak and signatures as JSON to standard output.
+        Write score, peak and cautions as JSON to standard output.
     """
     from flows.spectrum.stored_spectrum import stored_spectrum
 

@@ -203,20 +203,21 @@ def query(
     z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     cluster: int | None = None,
     clustering: str = "default",
-    peak: str | None = None,
-    signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    without_signature: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    place: str | None = None,
+    line: str | None = None,
+    caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> int:
     """Find spectra in a store; without conditions all outliers, oddest first.
 
-    whyspec query odd.zarr --top 20 --z 0.1:0.3 --peak OIII
+    whyspec query odd.zarr --top 20 --z 0.1:0.3 --line Halpha
 
     whyspec query odd.zarr --target-id 39627835576420141 --format json
 
-    whyspec query odd.zarr --without-signature any
+    whyspec query odd.zarr --without-caution any
 
     Parameters
     ----------
@@ -234,13 +235,15 @@ def query(
         Cluster number.
     clustering
         Name of the clustering that --cluster refers to.
-    peak
-        Where the attribution peaks: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
+    place
+        Where one of the places is: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
         Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
-    signature
-        Failure signatures that the explanation carries, e.g. edge sky_lines; any for at least one.
-    without_signature
-        Failure signatures that the explanation does not carry; any for explanations without signatures.
+    line
+        The line that one of the places is of, whatever its width: Halpha, OIII, "[O III] 5008".
+    caution
+        Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
+    without_caution
+        Cautions that the explanation does not carry; any for explanations without cautions.
     format
         table for reading; csv, json, parquet, fits with every column and digit. Default: by the end of the
         output file's name (.txt is a table), else table.
@@ -268,9 +271,10 @@ def query(
         redshift=parse_redshift_range(z) if z is not None else None,
         cluster=cluster,
         clustering=clustering,
-        peak="" if peak is None else option_types.not_empty("--peak", peak),
-        signatures=signature,
-        without_signatures=without_signature,
+        place="" if place is None else option_types.not_empty("--place", place),
+        line="" if line is None else option_types.not_empty("--line", line),
+        cautions=caution,
+        without_cautions=without_caution,
     )
     found = query_store(store, settings)
     write_table(found, chosen, output)

@@ -28,9 +28,9 @@ from engine.evaluation.explanation_figure import two_oddities_figure
 from engine.evaluation.explanation_tables import (
     TextTable,
     baseline_table,
+    caution_table,
     cost_table,
     located_table,
-    signature_table,
 )
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
@@ -174,7 +174,7 @@ def _methods(subject: _Subject, request: AblationRequest, console: Console) -> F
         located_table(results, detected=True),
         window_table(results, "window", PUBLISHED),
         window_table(results, f"{NEAREST}window", COMBINATION),
-        signature_table(results),
+        caution_table(results),
     ]
     return {"explanations.json": _json(subject.model, results.to_dict()), "explanations.md": _tables(tables)}
 

@@ -23,9 +23,8 @@ class Recovery:
     injected : targets that carry it.
     scored : of these, those that the model could score.
     found : of these, those selected as outliers.
-    located : of these, those whose attribution peaks within an injected region widened by half the
-        window that contributes most at the peak.
-    chance : expected number located if each peak fell on a good pixel at random.
+    located : of these, those whose first place overlaps an injected region.
+    chance : expected number located if each of these places had its middle on a pixel at random.
     strength : median significance of what was injected, in sigma; NaN where nothing was.
     """
 
@@ -46,7 +45,9 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
     view = StoreView.open(store)
     spectra = view.table(["source", "source_row", "status", "outlier", "superseded"])
     spectra = spectra[~spectra["superseded"]]
-    explained = view.outliers_table(()).set_index("row")
+    explained = view.latest_explanations()
+    outliers = explained["outlier"].to_dict()
+    middles, widths = view.read("outliers/place_wavelength"), view.read("outliers/place_width")
     rows = {
         (Path(source).name, int(row)): number
         for number, source, row in zip(spectra.index, spectra["source"], spectra["source_row"], strict=True)
@@ -70,13 +71,11 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
         count[2] += 1
         if not kind or number not in explained.index:
             continue
-        peak = float(str(explained.at[number, "peak_wavelength"]))
-        window = int(str(explained.at[number, "peak_window"]))
+        at = int(np.searchsorted(view.outlier_numbers, outliers[number]))
+        place, width = middles[at, 0], widths[at, 0]
         regions = parse_regions(str(injected["regions"]))
-        count[3] += _is_inside(peak, window, regions, wavelength)
-        count[4] += float(
-            np.mean([_is_inside(pixel, window, regions, wavelength) for pixel in wavelength[::16]])
-        )
+        count[3] += _is_inside(place, width, regions)
+        count[4] += float(np.mean([_is_inside(pixel, width, regions) for pixel in wavelength[::16]]))
     return tuple(
         Recovery(
             kind,
@@ -91,15 +90,6 @@ def recovery(store: str, truth: Path) -> tuple[Recovery, ...]:
     )
 
 
-def _is_inside(
-    peak: float,
-    window: int,
-    regions: tuple[tuple[float, float], ...],
-    wavelength: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> bool:
-    if not np.isfinite(peak):
-        return False
-    pixel = int(np.abs(wavelength - peak).argmin())
-    step = float(wavelength[min(pixel + 1, len(wavelength) - 1)] - wavelength[max(pixel - 1, 0)]) / 2
-    margin = step * window / 2
-    return any(low - margin <= peak <= high + margin for low, high in regions)
+def _is_inside(middle: float, width: float, regions: tuple[tuple[float, float], ...]) -> bool:
+    """Whether a place, NaN for none, overlaps one of ``regions``."""
+    return any(low - width / 2 <= middle <= high + width / 2 for low, high in regions)

@@ -87,7 +87,7 @@ class RunSummary:
     classes : how these spectra fared, by class; warnings : what the user should know of that.
     outliers : of these spectra, those at or below the threshold.
     explained : outliers that this run explained.
-    signature_counts : (signature label, explanations of this run that carry it), sorted by label.
+    caution_counts : (caution label, explanations of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
     seconds : wall time.
     """
@@ -107,7 +107,7 @@ class RunSummary:
     warnings: tuple[RunWarning, ...]
     outliers: int
     explained: int
-    signature_counts: tuple[tuple[str, int], ...]
+    caution_counts: tuple[tuple[str, int], ...]
     store_spectra: int
     store_outliers: int
     seconds: float
@@ -121,7 +121,7 @@ class RunSummary:
         """A JSON-ready description."""
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
-        description["signature_counts"] = dict(self.signature_counts)
+        description["caution_counts"] = dict(self.caution_counts)
         description["skipped"] = [asdict(file) for file in self.skipped]
         description["quarantined"] = [asdict(file) for file in self.quarantined]
         return description

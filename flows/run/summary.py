@@ -34,9 +34,9 @@ def summary_of(
         statuses.update(dict(result.status_counts))
     unreadable = [file for result in scored for file in result.unreadable]
     quarantined = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
-    signatures: Counter[str] = Counter()
+    cautions: Counter[str] = Counter()
     for result in explained:
-        signatures.update(dict(result.signature_counts))
+        cautions.update(dict(result.caution_counts))
     classes = summed(count for result in scored for count in result.classes)
     return RunSummary(
         store=prepared.open_store.url,
@@ -54,7 +54,7 @@ def summary_of(
         warnings=(*prepared.warnings, *class_warnings(classes, prepared.cards)),
         outliers=sum(len(result.outliers) for result in scored),
         explained=sum(result.spectra for result in explained),
-        signature_counts=tuple(sorted(signatures.items())),
+        caution_counts=tuple(sorted(cautions.items())),
         store_spectra=snapshot.spectra,
         store_outliers=snapshot.outliers,
         seconds=seconds,

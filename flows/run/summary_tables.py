@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.console import Console
 from rich.table import Table
 
-from engine.attribution.signatures import Signature
+from engine.attribution.cautions import Caution
 from engine.spectra.source_file import RefusedFile
 from flows.console import count, duration, facts
 from flows.run.class_summary import RunWarning
@@ -32,10 +32,10 @@ def show_summary(console: Console, summary: RunSummary) -> None:
             statuses = dict(summary.status_counts)
             console.print(_counted("Spectra of this run", ("status", "spectra"), statuses, RowStatus))
             console.print(class_table(summary))
-        if summary.signature_counts:
-            title = "Failure signatures of this run's explanations"
-            carried = dict(summary.signature_counts)
-            console.print(_counted(title, ("signature", "explanations"), carried, Signature))
+        if summary.caution_counts:
+            title = "Cautions of this run's explanations"
+            carried = dict(summary.caution_counts)
+            console.print(_counted(title, ("caution", "explanations"), carried, Caution))
     show_warnings(console, summary.warnings)
     if summary.files_gone:
         console.print(
@@ -93,7 +93,7 @@ def class_table(summary: RunSummary) -> Table:
 
 
 def _counted(
-    title: str, columns: tuple[str, str], counts: Mapping[str, int], labels: Iterable[RowStatus | Signature]
+    title: str, columns: tuple[str, str], counts: Mapping[str, int], labels: Iterable[RowStatus | Caution]
 ) -> Table:
     """How often each label that occurs does, and what it means."""
     table = _titled(title)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
+from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
-from engine.attribution.signatures import signatures_in
+from engine.attribution.places import NO_PLACE
 from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.identifiers import shown_identifiers
-from flows.console import count, facts
+from flows.console import facts
 
 
 @dataclass(frozen=True)
@@ -50,36 +51,29 @@ class ExplainedSpectrum:
             "score": self.score.score,
             "tail_probability": self.score.tail_probability,
             "tail_uncertainty": self.score.tail_uncertainty,
-            "peak_wavelength": explained.peak_wavelength,
-            "peak_rest_wavelength": explained.peak_rest_wavelength,
-            "peak_line": explained.peak_line,
-            "peak_window": explained.peak_scale,
-            "peak_window_angstrom": self._peak_width,
-            "attribution_at_peak": float(np.nanmax(explained.combined)),
+            "places": [{**asdict(place), "flux": place.flux} for place in explained.places],
+            "largest_attribution": float(np.nanmax(explained.combined)),
             "attribution_unit": explained.units.combined,
             "windows": list(explained.scales),
-            "signatures": [signature.label for signature in signatures_in(explained.signatures)],
+            "cautions": [caution.label for caution in cautions_in(explained.cautions)],
             "warnings": list(self.warnings),
         }
 
     def show(self, console: Console) -> None:
         """Print how odd the spectrum is and where."""
         explained, score = self.explanation, self.score
-        line = f" ({explained.peak_line})" if explained.peak_line else ""
-        observed, rest = explained.peak_wavelength, explained.peak_rest_wavelength
         rows = [
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
             ("model", f"{self.model} ({self.digest[:12]})"),
             ("score", f"{score.score:.3f}"),
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),
-            ("oddest at", f"{observed:.1f} Å observed, {rest:.1f} Å rest{line}"),
-            ("scale", f"{self._peak_width:.1f} Å ({count(explained.peak_scale, 'pixel')})"),
         ]
+        rows += [("place", str(place)) for place in explained.places] or [("places", NO_PLACE)]
         console.print(facts(explained.key, rows))
         for warning in self.warnings:
             console.print(warning, style="yellow")
-        for signature in signatures_in(explained.signatures):
-            console.print(f"{signature.label}: {signature.meaning}. {signature.remedy}", style="yellow")
+        for caution in cautions_in(explained.cautions):
+            console.print(f"{caution.label}: {caution.meaning}. {caution.remedy}", style="yellow")
 
     def draw(self, path: Path) -> None:
         """Write the figure.
@@ -93,10 +87,3 @@ class ExplainedSpectrum:
         from engine.figures.figure_file import save_figure
 
         save_figure(explanation_figure(self.explanation, self.score), path)
-
-    @property
-    def _peak_width(self) -> float:
-        """Width of the peak's window, Angstrom."""
-        return float(
-            self.explanation.grid.width(self.explanation.peak_wavelength, self.explanation.peak_scale)
-        )

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.cautions import Caution
 from engine.attribution.explanation import ARRAYS, Explanation, Explanations
 from engine.attribution.method import Units
-from engine.attribution.signatures import Signature
+from engine.attribution.places import Place
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.schema import EXPLANATIONS, arrays_of
 from models.grid import WavelengthGrid
@@ -29,6 +30,12 @@ def unexplained(count: int = 3) -> Explanations:
     return Explanations.unexplained(
         selected, GRID, SCALES, UNITS, np.array(["a", "b", "c"][:count], dtype=object)
     )
+
+
+PLACES = (
+    Place(6422.0, 6422.0 / 1.5, 12.0, 1, 0.5, ""),
+    Place(5008.24 * 1.5, 5008.24, 2.0, -1, 0.25, "[O III] 5008"),
+)
 
 
 def found(**changes: object) -> Attribution:
@@ -67,34 +74,33 @@ def test_of_a_spectrum_that_is_not_explained_only_what_was_scored_is_known() -> 
         if array.dtype != "string":
             assert values.dtype == array.dtype, name
         if name not in known:
-            nothing = {"target_id": -1, "peak_scale": 0, "signatures": 0}.get(name, np.nan)
-            np.testing.assert_array_equal(values, np.full(values.shape, nothing), err_msg=name)
+            nothing = {"target_id": -1, "place_sign": 0, "place_line": "", "cautions": 0}.get(name, np.nan)
+            np.testing.assert_array_equal(values, np.full_like(values, nothing), err_msg=name)
 
 
 def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
     given = unexplained()
-    given.fill(1, found(), Signature.EDGE)
+    given.fill(1, found(), PLACES, Caution.EDGE)
     one = given.one(1)
     assert {each.name for each in fields(Explanation)} == {each.name for each in fields(Explanations)}
     assert (one.row, one.key, one.redshift) == (8, "b", 0.5)
     assert (one.explained_score, one.baseline_score) == (9.0, 2.0)
-    assert (one.peak_wavelength, one.peak_rest_wavelength, one.peak_scale) == (6422.0, 6422.0 / 1.5, 4)
-    assert one.signatures == Signature.EDGE
+    assert one.places == PLACES
+    assert given.one(0).places == ()
+    assert one.cautions == Caution.EDGE
     for name in ("flux", "maps", "spread", "combined", "baseline"):
         np.testing.assert_array_equal(getattr(one, name), getattr(given, name)[1])
     np.testing.assert_array_equal(one.wavelength, GRID.wavelength())
     assert np.isnan(given.maps[[0, 2]]).all()
 
 
-def test_a_method_without_baselines_or_peak_leaves_them_unknown() -> None:
+def test_a_method_without_baselines_or_places_leaves_them_unknown() -> None:
     given = unexplained()
-    given.fill(
-        0, found(baseline=None, baseline_scores=np.empty(0), peak_pixel=-1, peak_scale=0), Signature(0)
-    )
+    given.fill(0, found(baseline=None, baseline_scores=np.empty(0)), (), Caution(0))
     one = given.one(0)
     assert np.isnan(one.baseline).all()
-    assert np.isnan([one.baseline_score, one.peak_wavelength, one.peak_rest_wavelength]).all()
-    assert (one.peak_scale, one.explained_score) == (0, 9.0)
+    assert np.isnan(one.baseline_score)
+    assert (one.places, one.explained_score) == ((), 9.0)
 
 
 @pytest.mark.parametrize(

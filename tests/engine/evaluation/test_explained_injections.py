@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.attribution.cautions import Caution
 from engine.attribution.explainer import Explainer
 from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.signatures import Signature
 from engine.evaluation.explained_injections import NEAREST, ExplanationSettings, evaluate_explanations
 from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
-from engine.evaluation.explanation_tables import signature_table
+from engine.evaluation.explanation_tables import caution_table
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import prepare_clean_spectra
 from engine.simulation.anomalies import AnomalyKind
@@ -69,7 +69,7 @@ def test_every_method_explains_every_spectrum(results: ExplanationResults) -> No
     assert results.unseen > 0
 
 
-def test_signatures_are_those_that_a_run_gives(results: ExplanationResults) -> None:
+def test_cautions_are_those_that_a_run_gives(results: ExplanationResults) -> None:
     model = random_model()
     kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
     clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
@@ -80,11 +80,11 @@ def test_signatures_are_those_that_a_run_gives(results: ExplanationResults) -> N
         selected = SelectedSpectra(
             first, injected.redshift, injected.flux, injected.ivar, first.astype(np.int8)
         )
-        assert int(explainer.explain(selected).signatures[0]) == each.signatures
-    rows = {row[0]: row[1:] for row in signature_table(results).rows}
-    carrying = [each for each in results.spectra if each.signatures & Signature.BASELINES_DISAGREE]
+        assert int(explainer.explain(selected).cautions[0]) == each.cautions
+    rows = {row[0]: row[1:] for row in caution_table(results).rows}
+    carrying = [each for each in results.spectra if each.cautions & Caution.BASELINES_DISAGREE]
     assert rows["baselines_disagree"][0] == f"{len(carrying) / len(results.spectra):.2f}"
-    shares = [float(rows[name][0]) for name in (*(one.label for one in Signature), "none of them")]
+    shares = [float(rows[name][0]) for name in (*(one.label for one in Caution), "none of them")]
     assert sum(shares) >= 1.0
 
 

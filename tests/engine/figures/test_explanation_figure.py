@@ -22,8 +22,10 @@ from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.grid import WavelengthGrid
+from tests.place_arrays import place_arrays
 
 SCORE = SpectrumScore("GALAXY", 41.2, 2e-4)
+NO_PLACES = {name: each[0] for name, each in place_arrays(np.array([np.nan]), np.zeros(1)).items()}
 
 
 def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explanation:
@@ -33,7 +35,7 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
     ivar = np.full(grid.size, 25.0)
     ivar[2000:2100] = 0.0
     combined = np.where(ivar > 0, 3 * line - 0.1, 0.0)
-    peak = float(wavelength[combined.argmax()])
+    places = place_arrays(wavelength[[combined.argmax()]], np.array([redshift]))
     maps = np.stack([combined * 0.1, combined, combined * 5])
     return Explanation(
         grid=grid,
@@ -52,10 +54,8 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
         combined=combined,
         explained_score=41.2,
         baseline_score=2.0,
-        peak_wavelength=peak,
-        peak_rest_wavelength=peak / (1 + redshift),
-        peak_scale=16,
-        signatures=0,
+        **{name: values[0] for name, values in places.items()},
+        cautions=0,
     )
 
 
@@ -78,13 +78,14 @@ def test_size_is_always_the_same_and_so_are_the_bytes(grid: WavelengthGrid) -> N
     assert first.tobytes() == second.tobytes()
 
 
-def test_it_names_spectrum_lines_and_peak() -> None:
+def test_it_names_spectrum_lines_and_the_first_place() -> None:
     told = texts(explained())
     assert "iron/main/bright/39627787712826532" in told
     assert "GALAXY  z = 0.2000    score 41.2    tail probability 0.0002" in told
     assert "[O III] 5008" in told
-    assert "C IV" not in told  # outside the observed range at this redshift
-    assert "peak 6010 Å (rest 5008 Å, [O III] 5008, window 12.8 Å)" in told
+    assert "Si IV" not in told  # outside the observed range at this redshift
+    assert "[O III] 5008 6009.6 Å, 12 Å wide, excess, 50%" in told
+    assert "place: none: the attribution is uniform" in texts(replace(explained(), **NO_PLACES))
 
 
 @pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID], ids=["desi", "sdss"])
@@ -126,8 +127,8 @@ def test_colours_are_symmetric_about_zero() -> None:
         ({"flux": np.full(DESI_GRID.size, np.nan)}, SCORE),
         ({"combined": np.zeros(DESI_GRID.size), "maps": np.zeros((3, DESI_GRID.size))}, SCORE),
         ({"combined": np.full(DESI_GRID.size, -1.0)}, SCORE),
-        ({"redshift": float("nan"), "peak_rest_wavelength": float("nan")}, SpectrumScore("GALAXY")),
-        ({"peak_wavelength": float("nan"), "peak_rest_wavelength": float("nan"), "peak_scale": 0}, SCORE),
+        ({"redshift": float("nan")}, SpectrumScore("GALAXY")),
+        (NO_PLACES, SCORE),
         ({"redshift": 5.0}, SCORE),
         ({"key": "$\\nosuch{$ <script> _x_"}, replace(SCORE, spectype="$\\bad$")),
     ],

@@ -48,10 +48,10 @@ def brute(store: SyntheticStore) -> pd.DataFrame:
             "status": [RowStatus(code).label for code in store.rows["status"]],
         }
     )
-    frame["peak"] = np.nan
-    frame.loc[store.outlier, "peak"] = store.peak_wavelength
+    frame["place"] = np.nan
+    frame.loc[store.outlier, "place"] = store.place_wavelength
     frame["bits"] = 0
-    frame.loc[store.outlier, "bits"] = store.signatures
+    frame.loc[store.outlier, "bits"] = store.cautions
     return frame
 
 
@@ -70,11 +70,15 @@ def test_without_conditions_all_outliers_oddest_first(store: SyntheticStore, bru
     assert set(answer["status"]) == {"scored"}
     merged = answer.merge(brute, on="key", suffixes=("", "_put"))
     np.testing.assert_array_equal(merged["score"], merged["score_put"])
-    np.testing.assert_array_equal(merged["peak_wavelength"], merged["peak"])
-    np.testing.assert_allclose(merged["peak_rest_wavelength"], merged["peak"] / (1 + merged["redshift"]))
+    np.testing.assert_array_equal(merged["place_wavelength"], merged["place"])
+    np.testing.assert_allclose(merged["place_rest_wavelength"], merged["place"] / (1 + merged["redshift"]))
     assert merged["source"].tolist() == merged["source_put"].tolist()
-    assert (answer["peak_window"] == 8).all()
-    np.testing.assert_allclose(answer["peak_window_angstrom"], 64.0)
+    assert answer["explained"].all()
+    assert (answer[["place_width", "share"]] == [12.0, 0.5]).all(axis=None)
+    assert set(answer["flux"]) == {"excess"}
+    for _, row in answer.iterrows():
+        named = f"{row['line']} " if row["line"] else ""
+        assert row["places"] == f"{named}{row['place_wavelength']:.1f} Å, 12 Å wide, excess, 50%"
 
 
 def test_top_and_redshift(store: SyntheticStore, brute: pd.DataFrame) -> None:
@@ -85,7 +89,7 @@ def test_top_and_redshift(store: SyntheticStore, brute: pd.DataFrame) -> None:
 
 
 @pytest.mark.parametrize(
-    ("peak", "wavelength", "tolerance", "rest"),
+    ("place", "wavelength", "tolerance", "rest"),
     [
         ("Hα", 6564.61, 15.0, True),
         ("OIII", 5008.24, 15.0, True),
@@ -93,13 +97,21 @@ def test_top_and_redshift(store: SyntheticStore, brute: pd.DataFrame) -> None:
         ("obs:6900±150", 6900.0, 150.0, False),
     ],
 )
-def test_peak_by_line_and_wavelength(
-    store: SyntheticStore, brute: pd.DataFrame, peak: str, wavelength: float, tolerance: float, rest: bool
+def test_place_by_line_and_wavelength(
+    store: SyntheticStore, brute: pd.DataFrame, place: str, wavelength: float, tolerance: float, rest: bool
 ) -> None:
-    place = brute["peak"] / (1 + brute["redshift"]) if rest else brute["peak"]
-    wanted = brute[brute["outlier"] & ((place - wavelength).abs() <= tolerance)]
+    middle = brute["place"] / (1 + brute["redshift"]) if rest else brute["place"]
+    wanted = brute[brute["outlier"] & ((middle - wavelength).abs() <= tolerance)]
     assert len(wanted) > 0
-    assert keys(query(store.url, QuerySettings(peak=peak))) == oddest_first(wanted)
+    assert keys(query(store.url, QuerySettings(place=place))) == oddest_first(wanted)
+
+
+def test_by_the_name_of_a_line(store: SyntheticStore) -> None:
+    every = query(store.url, QuerySettings())
+    assert (every["line"] == "Hα").any()
+    for name in ("Halpha", "hα"):
+        answer = query(store.url, QuerySettings(line=name))
+        assert keys(answer) == keys(every[every["line"] == "Hα"])
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_peak_by_line_and_wavelength(
         (("masked",), ()),
     ],
 )
-def test_failure_signatures(
+def test_cautions(
     store: SyntheticStore, brute: pd.DataFrame, wanted: tuple[str, ...], unwanted: tuple[str, ...]
 ) -> None:
     bits = {"edge": 2, "sky_lines": 32, "sky-lines": 32, "masked": 16, "any": 255}
@@ -122,20 +134,20 @@ def test_failure_signatures(
         keep &= (brute["bits"] & bits[name]) != 0
     for name in unwanted:
         keep &= (brute["bits"] & bits[name]) == 0
-    answer = query(store.url, QuerySettings(signatures=wanted, without_signatures=unwanted))
+    answer = query(store.url, QuerySettings(cautions=wanted, without_cautions=unwanted))
     assert keys(answer) == oddest_first(brute[keep])
     named = {0: "", 2: "edge", 32: "sky_lines", 34: "edge sky_lines"}
     merged = answer.merge(brute, on="key")
-    assert merged["signatures"].tolist() == [named[each] for each in merged["bits"]]
+    assert merged["cautions"].tolist() == [named[each] for each in merged["bits"]]
 
 
-def test_what_is_not_explained_has_no_signatures_to_ask_for(store: SyntheticStore) -> None:
+def test_what_is_not_explained_has_no_cautions_to_ask_for(store: SyntheticStore) -> None:
     ids = (FIRST_TARGET, FIRST_TARGET + 1, FIRST_TARGET + 2)
     every = query(store.url, QuerySettings(target_ids=ids)).set_index("target_id")
-    assert every.loc[FIRST_TARGET, "signatures"] == ""
+    assert every.loc[FIRST_TARGET, "cautions"] == ""
     for settings in (
-        QuerySettings(target_ids=ids, without_signatures=("masked",)),
-        QuerySettings(target_ids=ids, signatures=("any",)),
+        QuerySettings(target_ids=ids, without_cautions=("masked",)),
+        QuerySettings(target_ids=ids, cautions=("any",)),
     ):
         assert query(store.url, settings)["target_id"].tolist() == [FIRST_TARGET + 1]
 
@@ -153,7 +165,7 @@ def test_target_ids_find_rows_of_any_status_and_say_what_is_not_there(
         7: NOT_IN_STORE,
     }
     assert answer.index[-1] == 7
-    assert answer["peak_wavelength"].notna().tolist() == [True, False, False, False, False]
+    assert answer["place_wavelength"].notna().tolist() == [True, False, False, False, False]
     assert np.isnan(answer.loc[FIRST_TARGET, "score"])
 
 
@@ -222,10 +234,12 @@ def test_errors_say_what_to_do(store: SyntheticStore, clustered: SyntheticStore,
         QuerySettings(redshift=(0.3, 0.1))
     with pytest.raises(ConfigurationError, match="not positive"):
         QuerySettings(top=0)
-    with pytest.raises(ConfigurationError, match=r"no failure signature[\s\S]*--signature[\s\S]*edge"):
-        QuerySettings(signatures=("edgy",))
+    with pytest.raises(ConfigurationError, match=r"no caution[\s\S]*--caution[\s\S]*edge"):
+        QuerySettings(cautions=("edgy",))
     with pytest.raises(ConfigurationError, match="no line of that name"):
-        QuerySettings(peak="unobtainium")
+        QuerySettings(place="unobtainium")
+    with pytest.raises(ConfigurationError, match=r"no line of that name[\s\S]*--line[\s\S]*Did you mean Hα"):
+        QuerySettings(line="halfa")
 
 
 @pytest.mark.parametrize(

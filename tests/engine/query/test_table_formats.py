@@ -30,7 +30,7 @@ def frame() -> pd.DataFrame:
             "redshift": [0.1 + 0.2, np.nan, 1e-9],
             "score": np.array([0.1, np.nan, 12.345678], np.float32),
             "line": ["Hα", "", "[O III] 5008"],
-            "peak_wavelength": [6564.61, np.nan, 5008.24],
+            "place_wavelength": [6564.61, np.nan, 5008.24],
             "cluster": pd.array([3, pd.NA, 0], dtype="Int32"),
             "status": ["scored", "not_in_store", "scored"],
             "gone": [False, False, True],
@@ -77,7 +77,7 @@ def test_fits_keeps_types_and_says_units(frame: pd.DataFrame, tmp_path: Path) ->
     assert table["target_id"].tolist() == frame["target_id"].tolist()
     assert table["score"].dtype == np.dtype(">f4")
     assert table["score"].tolist()[::2] == frame["score"].tolist()[::2]
-    assert str(table["peak_wavelength"].unit) == "Angstrom"
+    assert str(table["place_wavelength"].unit) == "Angstrom"
     assert table["cluster"].tolist() == [3, None, 0]
     # FITS knows ASCII alone.
     assert table["line"].tolist() == ["Halpha", "", "[O III] 5008"]
@@ -106,16 +106,16 @@ def test_the_table_is_for_people(frame: pd.DataFrame) -> None:
 
 
 def test_columns_that_say_nothing_are_left_out(frame: pd.DataFrame) -> None:
-    dull = frame.assign(status="scored", gone=False, cluster=pd.NA, signatures="", model="desi-galaxy")
+    dull = frame.assign(status="scored", gone=False, cluster=pd.NA, cautions="", model="desi-galaxy")
     heading = text_table(dull, None).splitlines()[1].split()
     assert heading == ["key", "z", "score", "[Å]", "line"]
-    telling = dull.assign(signatures=["edge sky_lines", "", ""], model=["a", "b", ""])
+    telling = dull.assign(cautions=["edge sky_lines", "", ""], model=["a", "b", ""])
     assert text_table(telling, None).splitlines()[1].split()[2:] == [
         "model",
         "score",
         "[Å]",
         "line",
-        "signatures",
+        "cautions",
     ]
 
 

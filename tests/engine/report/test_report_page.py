@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.attribution.signatures import Signature
+from engine.attribution.cautions import Caution
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
 from engine.query.query import QuerySettings, query
@@ -91,21 +91,19 @@ def test_oddest_spectra_clusters_and_table_are_there(store: SyntheticStore, repo
     assert all(image["alt"] for image in page.all("img"))
 
 
-def test_failure_signatures_are_counted_and_shown(store: SyntheticStore, report: Path) -> None:
+def test_cautions_are_counted_and_shown(store: SyntheticStore, report: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
-    explained = len(store.signatures)
-    clean = int((store.signatures == 0).sum())
+    explained = len(store.cautions)
+    clean = int((store.cautions == 0).sum())
     assert f"{clean} of {explained} explanations ({clean / explained:.1%}) carry none" in page.text
-    for signature in (Signature.EDGE, Signature.SKY_LINES):
-        count = int(((store.signatures & signature) != 0).sum())
-        told = f"{signature.label.replace('_', ' ')}{count}{count / explained:.1%}{signature.meaning}"
+    for caution in (Caution.EDGE, Caution.SKY_LINES):
+        count = int(((store.cautions & caution) != 0).sum())
+        told = f"{caution.label.replace('_', ' ')}{count}{count / explained:.1%}{caution.meaning}"
         assert told in page.text
-    assert Signature.MASKED.meaning not in page.text
+    assert Caution.MASKED.meaning not in page.text
     oddest = np.argsort(-store.score[store.outlier])[:2]
-    badges = [
-        tag for tag in page.tags if tag == ("ul", {"class": "badges", "aria-label": "Failure signatures"})
-    ]
-    assert len(badges) == int((store.signatures[oddest] != 0).sum())
+    badges = [tag for tag in page.tags if tag == ("ul", {"class": "badges", "aria-label": "Cautions"})]
+    assert len(badges) == int((store.cautions[oddest] != 0).sum())
 
 
 def test_it_loads_nothing(report: Path) -> None:
@@ -148,7 +146,7 @@ def test_an_explanation_that_failed_is_none_and_is_not_waited_for(tmp_path: Path
     text = Page((tmp_path / "odd.html").read_text(encoding="utf-8")).text
     assert "since scores of it are not finite: 2." in text
     assert "are not explained yet" not in text
-    without = query(store.url, QuerySettings(without_signatures=("any",)))
+    without = query(store.url, QuerySettings(without_cautions=("any",)))
     assert not set(without["target_id"]) & {FIRST_TARGET + 1, FIRST_TARGET + 9}
 
 

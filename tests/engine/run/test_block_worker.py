@@ -128,7 +128,7 @@ def test_seams_and_whole_forward_passes_fill_a_store_alike(
         assert (wanted.std(axis=-1) > 0).all()
         allowed = 1e-3 * wanted.std(axis=-1, keepdims=True) + rounding * np.abs(wanted)
         assert (np.abs(found - wanted) <= allowed).all(), name
-    for name in ("row", "peak_wavelength", "peak_window"):
+    for name in ("row", "place_wavelength", "place_width", "place_sign", "place_line"):
         np.testing.assert_array_equal(by_seams[name][:rows], by_passes[name][:rows])
 
 
@@ -192,7 +192,7 @@ def test_explanations_are_those_of_the_spectra_as_scored(release: Path, model: P
     direct = Explainer(load_model(str(model)), store.configuration.attribution).explain(selected)
     for number in range(2):
         stored = view.outlier(number)
-        assert stored.peak_wavelength == direct.peak_wavelength[number]
+        assert stored.places == direct.one(number).places
         # Maps are stored with rounded mantissas.
         np.testing.assert_allclose(stored.combined, direct.combined[number], rtol=1e-2)
         np.testing.assert_array_equal(stored.flux, selected.flux[number])
@@ -212,8 +212,7 @@ def test_a_spectrum_without_finite_density_is_stored_unexplained(
     store.ledger.commit(result)
     stored = StoreView.open(store.url).outlier(0)
     assert np.isnan(stored.combined).all()
-    assert np.isnan(stored.peak_wavelength)
-    assert stored.peak_scale == 0
+    assert stored.places == ()
 
 
 def test_another_model_is_refused(release: Path, model: Path, tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.cautions import counted
 from engine.attribution.explanation import Explanations
 from engine.attribution.occlusion.settings import OcclusionSettings
-from engine.attribution.signatures import counted
 from engine.run.plan import Plan, begin, begin_attribution, make_plan
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
@@ -26,6 +26,7 @@ from engine.store.store import Store
 from engine.surveys.desi.survey import DESI
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
+from tests.place_arrays import place_arrays
 
 GRID = WavelengthGrid("small", "linear", 6400.0, 2.0, 120)
 WINDOWS = (1, 4, 16)
@@ -131,7 +132,7 @@ def explained(spectra: Explanations) -> Explanations:
     """What the fake occlusion says of spectra that are not explained."""
     maps = np.stack([spectra.flux * width for width in WINDOWS], axis=1)
     combined = maps.mean(axis=1)
-    peak = GRID.wavelength()[combined.argmax(axis=1)]
+    place = GRID.wavelength()[combined.argmax(axis=1)]
     return replace(
         spectra,
         baseline=spectra.flux[:, ::-1].copy(),
@@ -140,10 +141,8 @@ def explained(spectra: Explanations) -> Explanations:
         combined=combined,
         explained_score=np.abs(spectra.flux[:, 0]),
         baseline_score=np.abs(spectra.flux[:, 1]),
-        peak_wavelength=peak,
-        peak_rest_wavelength=peak / (1 + spectra.redshift),
-        peak_scale=np.full(len(spectra), 4, np.int32),
-        signatures=(np.rint(100 * spectra.redshift) % 4).astype(np.uint16),
+        **place_arrays(place, spectra.redshift),
+        cautions=(np.rint(100 * spectra.redshift) % 4).astype(np.uint16),
     )
 
 
@@ -153,7 +152,7 @@ def write_block(store: Store, block: ScoreBlock | AttributionBlock) -> BlockResu
         explanations = explained(store.unexplained(block.rows))
         written = store.write_explanations(block, explanations)
         status = {"scored": block.spectra}
-        return _result(block, status, (), (), written, counted(explanations.signatures))
+        return _result(block, status, (), (), written, counted(explanations.cautions))
     scored = scored_block(block, store.configuration)
     selected = selected_of(block, scored)
     written = (*store.write_scores(block, scored), *store.stage(block, selected))
@@ -244,7 +243,7 @@ def _result(
     outliers: tuple[int, ...],
     unreadable: tuple[RefusedFile, ...],
     written: tuple[WrittenObject, ...],
-    signatures: tuple[tuple[str, int], ...] = (),
+    cautions: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -255,7 +254,7 @@ def _result(
         outliers=outliers,
         unreadable=unreadable,
         objects=tuple(sorted(written, key=lambda each: each.path)),
-        signature_counts=signatures,
+        caution_counts=cautions,
     )
 
 

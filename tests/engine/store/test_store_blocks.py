@@ -104,14 +104,6 @@ def test_values_come_back_exactly_and_maps_within_their_rounding(planned):
     assert (view.read("outliers/maps") != maps).any()
 
 
-def test_a_redshift_brings_the_peak_to_the_rest_frame(planned):
-    store, _ = planned
-    run(store, RELEASE)
-    table = StoreView.open(store.url).outliers_table()
-    expected = table["peak_wavelength"] / (1 + table["redshift"])
-    np.testing.assert_array_equal(table["peak_rest_wavelength"], expected)
-
-
 @pytest.mark.parametrize("change", [{"capacity": 4}, {"slices": ()}])
 def test_anything_but_a_whole_block_is_refused(planned, change):
     store, plan = planned

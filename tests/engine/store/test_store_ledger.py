@@ -27,7 +27,7 @@ RESULT = BlockResult(
     outliers=(24, 31),
     unreadable=(RefusedFile("a.fits", "truncated-file", "It ends early.\n  where: HDU 4"),),
     objects=(WrittenObject("spectra/ra/c/3", 120, "00ff"),),
-    signature_counts=(("edge", 2), ("sky_lines", 1)),
+    caution_counts=(("edge", 2), ("sky_lines", 1)),
 )
 REMEDY = "Run .whyspec verify --repair."
 

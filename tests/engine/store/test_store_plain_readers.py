@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 import zarr
 
-from engine.attribution.signatures import Signature
+from engine.attribution.cautions import Caution
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
 from engine.spectra.rows import COLUMNS
@@ -44,12 +44,12 @@ def test_xarray_selects_maps_by_wavelength_and_window(store):
         assert outliers["wavelength"].attrs["units"] == "Angstrom"
         assert outliers["window"].values.tolist() == list(WINDOWS)
         assert set(outliers.coords) == {"wavelength", "window", "row", "key", "target_id", "redshift"}
-        assert outliers["signatures"].dtype == np.uint16
+        assert outliers["cautions"].dtype == np.uint16
         explained = outliers["row"].values >= 0
         wanted = np.rint(100 * outliers["redshift"].values[explained]) % 4
         assert wanted.any()
-        np.testing.assert_array_equal(outliers["signatures"].values[explained], wanted)
-        assert not outliers["signatures"].values[~explained].any()
+        np.testing.assert_array_equal(outliers["cautions"].values[explained], wanted)
+        assert not outliers["cautions"].values[~explained].any()
         strip = outliers.sel(wavelength=slice(6500, 6520))
         assert strip.sizes["wavelength"] == 11
 
@@ -126,8 +126,7 @@ def test_padding_is_flagged_for_plain_readers(store):
 def test_every_unit_is_one_that_astropy_reads(store):
     root = zarr.open_group(store.url, mode="r")
     units = {spec.path: root[spec.path].attrs["units"] for spec in ARRAYS if spec.unit}
-    pixel = {path for path, unit in units.items() if unit == "pixel"}
-    assert pixel == {"outliers/peak_window"}
+    assert units["outliers/place_width"] == "Angstrom"
     for unit in units.values():
         u.Unit(unit)
     assert u.Unit(units["scores/normalisation"]).is_equivalent(u.erg / u.s / u.cm**2 / u.AA)
@@ -146,16 +145,16 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     status = root["spectra/status"].attrs
     meanings = dict(zip(status["flag_values"], status["flag_meanings"].split(), strict=True))
     assert meanings == {int(code): code.label for code in RowStatus}
-    signatures = root["outliers/signatures"].attrs
-    masks = dict(zip(signatures["flag_masks"], signatures["flag_meanings"].split(), strict=True))
-    assert masks == {int(signature): signature.label for signature in Signature}
-    assert len(signatures["flag_descriptions"].split("\n")) == len(masks)
+    cautions = root["outliers/cautions"].attrs
+    masks = dict(zip(cautions["flag_masks"], cautions["flag_meanings"].split(), strict=True))
+    assert masks == {int(caution): caution.label for caution in Caution}
+    assert len(cautions["flag_descriptions"].split("\n")) == len(masks)
     assert root["scores/model"].attrs["models"] == "desi-galaxy (0123456789ab) for GALAXY"
     assert root["outliers/maps"].attrs["mantissa_bits"] == 10
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 7
+    assert attributes["schema_version"] == 8
     assert attributes["grid"]["units"] == "Angstrom"
     assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"

@@ -72,7 +72,9 @@ def test_one_explanation_is_whole(store):
     assert one.maps.shape == one.spread.shape == (3, GRID.size)
     assert one.flux.shape == one.ivar.shape == one.baseline.shape == one.combined.shape == (GRID.size,)
     np.testing.assert_array_equal(one.wavelength, GRID.wavelength())
-    assert one.peak_rest_wavelength == pytest.approx(one.peak_wavelength / (1 + one.redshift), rel=1e-15)
+    (place,) = one.places
+    assert place.rest_wavelength == pytest.approx(place.wavelength / (1 + one.redshift), rel=1e-15)
+    assert (place.width, place.sign, place.share) == (12.0, 1, 0.5)
     np.testing.assert_array_equal(view.read("outliers/maps")[-1], one.maps)
 
 

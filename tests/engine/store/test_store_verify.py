@@ -136,14 +136,14 @@ def test_explanations_fewer_than_recorded(store):
     assert set(faults(store)) == {("count-mismatch", path)}
 
 
-def test_signatures_that_are_not_those_of_the_array(store):
+def test_cautions_that_are_not_those_of_the_array(store):
     path = "ledger/attribution/00000000.json"
-    amended(store, path, signature_counts=[["edge", 4]])
+    amended(store, path, caution_counts=[["edge", 4]])
     assert faults(store) == [("count-mismatch", path)]
 
 
-def test_a_damaged_object_of_signatures(store):
-    path = "outliers/signatures/c/0"
+def test_a_damaged_object_of_cautions(store):
+    path = "outliers/cautions/c/0"
     store.objects.put(path, store.objects.get(path)[:-1] + b"x")
     assert faults(store) == [("wrong-digest", path)]
 

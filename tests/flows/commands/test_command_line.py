@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.attribution.signatures import Signature
+from engine.attribution.cautions import Caution
 from engine.store.verify import verify
 from flows.command_line import run_command
 from models.model_files import CARD, WEIGHTS, digest, read_model
@@ -95,8 +95,8 @@ def test_the_commands_after_a_run(finished: Path, tmp_path: Path) -> None:
     assert len(rows) == 3
     one = whyspec("query", finished, "--target-id", rows[0]["target_id"], "--format", "json")
     assert json.loads(one.stdout) == rows[:1]
-    clean = whyspec("query", finished, "--without-signature", "any", "--json")
-    assert {row["signatures"] for row in json.loads(clean.stdout)} <= {""}
+    clean = whyspec("query", finished, "--without-caution", "any", "--json")
+    assert {row["cautions"] for row in json.loads(clean.stdout)} <= {""}
     table = tmp_path / "odd.csv"
     assert whyspec("query", finished, "--z", "0:9", "-o", table).returncode == 0
     assert table.read_text().startswith("key,target_id,redshift")
@@ -132,9 +132,10 @@ def test_explain_needs_no_store(release: Path, model: Path, tmp_path: Path) -> N
     done = whyspec("explain", file, "--row", 3, *quick, "-o", figure, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert told["peak_window"] in (64, 512)
-    assert set(told["signatures"]) <= {signature.label for signature in Signature}
-    assert all(f"{name}: " in done.stderr for name in told["signatures"])
+    assert len(told["places"]) <= 8
+    assert ("uniform" in told["cautions"]) == (told["places"] == [])
+    assert set(told["cautions"]) <= {caution.label for caution in Caution}
+    assert all(f"{name}: " in done.stderr for name in told["cautions"])
     assert figure.read_bytes().startswith(b"\x89PNG")
     target = told["key"].rpartition("/")[2]
     assert f"{told['model']} ({told['model_digest'][:12]})" in done.stderr
@@ -316,7 +317,7 @@ def test_options_that_make_no_sense(release: Path, finished: Path, tmp_path: Pat
     assert "4,x" in text
     text = refused(64, "run", release)
     assert "--store" in text
-    text = refused(64, "query", finished, "--peak", "Halfa")
+    text = refused(64, "query", finished, "--place", "Halfa")
     assert "Did you mean Hα" in text
     text = refused(64, "run", release, "--store", finished, WHYSPEC_WORKERS="many")
     assert "WHYSPEC_WORKERS" in text
@@ -332,7 +333,7 @@ def test_a_prefect_server_that_is_down(release: Path, model: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("tokens", "text"),
     [
-        (("query", "s.zarr", "--peak="), "An option is given and empty."),
+        (("query", "s.zarr", "--place="), "An option is given and empty."),
         (("run", "r", "--store", "s.zarr", "--classes", ","), "An option is given and empty."),
         (("run", "r", "--store", "s.zarr", "--model="), "An option is given and empty."),
         (("run", "r", "--store", "s.zarr", "--wait", "nan"), "A time to wait is 0 or more."),

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from engine.attribution.signatures import counted
+from engine.attribution.cautions import counted
 from engine.query.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
@@ -71,20 +71,20 @@ def test_a_run_leaves_a_complete_store(first: RunSummary) -> None:
     assert np.isfinite(view.read("outliers/combined")).all()
 
 
-def test_failure_signatures_are_counted_found_and_told(first: RunSummary) -> None:
-    bits = StoreView.open(first.store).read("outliers/signatures")
-    assert first.signature_counts == counted(bits)
-    assert dict(first.to_dict()["signature_counts"]) == dict(counted(bits))
-    assert first.signature_counts  # a model that was hardly trained does not explain well
-    for label, count in first.signature_counts:
-        found = query(first.store, QuerySettings(signatures=(label,)))
+def test_cautions_are_counted_found_and_told(first: RunSummary) -> None:
+    bits = StoreView.open(first.store).read("outliers/cautions")
+    assert first.caution_counts == counted(bits)
+    assert dict(first.to_dict()["caution_counts"]) == dict(counted(bits))
+    assert first.caution_counts  # a model that was hardly trained does not explain well
+    for label, count in first.caution_counts:
+        found = query(first.store, QuerySettings(cautions=(label,)))
         assert len(found) == count
-        assert found["signatures"].str.split().map(lambda labels, label=label: label in labels).all()
-    assert len(query(first.store, QuerySettings(without_signatures=("any",)))) == int((bits == 0).sum())
+        assert found["cautions"].str.split().map(lambda labels, label=label: label in labels).all()
+    assert len(query(first.store, QuerySettings(without_cautions=("any",)))) == int((bits == 0).sum())
     console = Console(file=io.StringIO(), width=100)
     show_summary(console, first)
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert all(label in text for label, _ in first.signature_counts)
+    assert all(label in text for label, _ in first.caution_counts)
 
 
 def test_a_second_run_changes_nothing(run: Run, first: RunSummary, done: Path) -> None:

@@ -116,7 +116,7 @@ def test_each_outlier_is_explained_by_its_model(done: RunSummary, model: Path, s
         )
         direct = Explainer(load_model(str(path)), settings).explain(selected)
         np.testing.assert_allclose(stored.combined, direct.combined[0], rtol=1e-2)
-        assert stored.peak_wavelength == direct.peak_wavelength[0]
+        assert stored.places == direct.one(0).places
 
 
 def test_a_run_tells_how_the_classes_fared(done: RunSummary, stars: Path) -> None:

@@ -34,9 +34,10 @@ def test_it_is_shown_as_json_and_drawn(
     assert told["score"] == store.score[place]
     assert told["attribution_unit"] == "nat"
     assert told["tail_probability"] == store.tail[place]
-    assert (
-        told["peak_wavelength"] == store.peak_wavelength[np.flatnonzero(store.outlier).tolist().index(place)]
-    )
+    (told_place,) = told["places"]
+    number = np.flatnonzero(store.outlier).tolist().index(place)
+    assert told_place["wavelength"] == store.place_wavelength[number]
+    assert (told_place["width"], told_place["flux"], told_place["share"]) == (12.0, "excess", 0.5)
     assert told["model"] in shown.err
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert run_command(["show", store.url, told["key"], "--json"]) == 0

@@ -1,17 +1,17 @@
-"""Failure signatures as bits, labels and filters."""
+"""Cautions as bits, labels and filters."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from engine.attribution.signatures import (
+from engine.attribution.cautions import (
     NOTHING,
-    Signature,
+    Caution,
+    cautions_in,
     counted,
     labels_of,
-    parse_signatures,
-    signatures_in,
+    parse_cautions,
 )
 from models.errors import ConfigurationError
 
@@ -19,7 +19,7 @@ BITS = np.array([0, 2, 34, 1, 128], dtype=np.uint16)
 
 
 def test_bits_and_labels_are_stable() -> None:
-    assert {signature.label: int(signature) for signature in Signature} == {
+    assert {caution.label: int(caution) for caution in Caution} == {
         "uniform": 1,
         "edge": 2,
         "no_response": 4,
@@ -31,18 +31,18 @@ def test_bits_and_labels_are_stable() -> None:
     }
 
 
-@pytest.mark.parametrize("signature", list(Signature))
-def test_every_signature_says_what_it_means_and_what_to_do(signature: Signature) -> None:
-    assert signature.meaning[0].islower()
-    assert not signature.meaning.endswith(".")
-    assert signature.remedy[0].isupper()
-    assert signature.remedy.endswith(".")
+@pytest.mark.parametrize("caution", list(Caution))
+def test_every_caution_says_what_it_means_and_what_to_do(caution: Caution) -> None:
+    assert caution.meaning[0].islower()
+    assert not caution.meaning.endswith(".")
+    assert caution.remedy[0].isupper()
+    assert caution.remedy.endswith(".")
 
 
 def test_labels_of_bits() -> None:
     assert labels_of(34) == "edge sky_lines"
     assert labels_of(NOTHING) == ""
-    assert signatures_in(1 << 15) == ()
+    assert cautions_in(1 << 15) == ()
 
 
 def test_counts_by_label() -> None:
@@ -63,10 +63,10 @@ def test_counts_by_label() -> None:
     ],
 )
 def test_filters(wanted: tuple[str, ...], unwanted: tuple[str, ...], matching: list[int]) -> None:
-    found = parse_signatures(wanted, unwanted).matches(BITS.astype(np.int64))
+    found = parse_cautions(wanted, unwanted).matches(BITS.astype(np.int64))
     assert np.flatnonzero(found).tolist() == matching
 
 
 def test_an_unknown_name_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigurationError, match=r"--without-signature[\s\S]*got: skylines[\s\S]*sky_lines"):
-        parse_signatures((), ("skylines",))
+    with pytest.raises(ConfigurationError, match=r"--without-caution[\s\S]*got: skylines[\s\S]*sky_lines"):
+        parse_cautions((), ("skylines",))

@@ -1,4 +1,4 @@
-"""Each failure signature on an explanation made to carry it, and on its neighbours that do not."""
+"""Each caution on an explanation made to carry it, and on its neighbours that do not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.signature_criteria import SignatureCriteria
-from engine.attribution.signatures import NOTHING, Signature
+from engine.attribution.caution_criteria import CautionCriteria
+from engine.attribution.cautions import NOTHING, Caution
 from engine.surveys.desi.grid import DESI_GRID
 from models.model_card import ModelCard
 from models.sky_lines import near_bright_sky_line
@@ -35,6 +35,7 @@ class Made:
     ratio: float = 8.0
     redshift: float = REDSHIFT
     ivar: NDArray[np.float64] = field(default_factory=lambda: np.full(DESI_GRID.size, 64.0))
+    light: NDArray[np.float64] = field(default_factory=lambda: np.ones(DESI_GRID.size))
 
     def masking(self, first: float, last: float, every: int = 1) -> Made:
         """Pixels from first to last (Angstrom) masked, or every so many-th of them."""
@@ -47,6 +48,12 @@ class Made:
         ivar = self.ivar.copy()
         ivar[(first <= WAVELENGTH) & (last >= WAVELENGTH)] /= factor
         return replace(self, ivar=ivar)
+
+    def brighter(self, first: float, last: float, factor: float) -> Made:
+        """With so many times more flux from first to last (Angstrom): a line of the source."""
+        light = self.light.copy()
+        light[(first <= WAVELENGTH) & (last >= WAVELENGTH)] *= factor
+        return replace(self, light=light)
 
     def attribution(self) -> Attribution:
         bump = np.exp(-0.5 * np.square((WAVELENGTH - self.place) / self.width))
@@ -73,9 +80,9 @@ def card() -> ModelCard:
     )
 
 
-def carried(made: Made, card: ModelCard) -> Signature:
-    flux = made.ratio / np.sqrt(np.maximum(made.ivar, 1e-9))
-    return SignatureCriteria(card).signatures(
+def carried(made: Made, card: ModelCard) -> Caution:
+    flux = made.light * made.ratio / np.sqrt(made.ivar.max())
+    return CautionCriteria(card).cautions(
         made.attribution(), flux.astype(np.float32), made.ivar.astype(np.float32), made.redshift
     )
 
@@ -90,7 +97,8 @@ def test_the_constructed_places_are_what_they_are_meant_to_be() -> None:
 
 
 UNIFORM = [
-    (Made(floor=6.0), True),  # the floor is more than half as high as the bump on it
+    (Made(floor=16.0), True),  # the bump is less than a quarter of what is there
+    (Made(floor=14.0), False),
     (Made(floor=2.0), False),  # the floor holds nearly everything, but a bump stands out of it
     (Made(floor=2.0, height=0.01), True),
     (Made(width=700.0), False),  # a broad anomaly has its place
@@ -134,6 +142,9 @@ SKY_LINES = [
     (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 9.0), True),
     (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 2.0), False),
     (Made(width=4.0).noisier(3600.0, 5800.0, 9.0), False),  # a noisy arm is no line
+    (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 9.0).brighter(CALM - 5.0, CALM + 5.0, 9.0), False),
+    (Made(width=4.0).noisier(CALM - 5.0, CALM + 5.0, 9.0).brighter(CALM - 5.0, CALM + 5.0, 2.0), True),
+    (Made(place=SKY, width=4.0).brighter(SKY - 5.0, SKY + 5.0, 9.0), True),  # a line of the sky all the same
 ]
 OUTSIDE = [
     (Made(ratio=1.0), True),
@@ -145,35 +156,33 @@ ODD_BASELINES = [(Made(excess=-3.0), True), (Made(excess=0.0), True), (Made(exce
 
 
 @pytest.mark.parametrize(
-    ("signature", "made", "expected"),
+    ("caution", "made", "expected"),
     [
-        (signature, made, expected)
-        for signature, cases in (
-            (Signature.UNIFORM, UNIFORM),
-            (Signature.EDGE, EDGE),
-            (Signature.NO_RESPONSE, NO_RESPONSE),
-            (Signature.BASELINES_DISAGREE, DISAGREE),
-            (Signature.MASKED, MASKED),
-            (Signature.SKY_LINES, SKY_LINES),
-            (Signature.OUTSIDE_RANGE, OUTSIDE),
-            (Signature.ODD_BASELINES, ODD_BASELINES),
+        (caution, made, expected)
+        for caution, cases in (
+            (Caution.UNIFORM, UNIFORM),
+            (Caution.EDGE, EDGE),
+            (Caution.NO_RESPONSE, NO_RESPONSE),
+            (Caution.BASELINES_DISAGREE, DISAGREE),
+            (Caution.MASKED, MASKED),
+            (Caution.SKY_LINES, SKY_LINES),
+            (Caution.OUTSIDE_RANGE, OUTSIDE),
+            (Caution.ODD_BASELINES, ODD_BASELINES),
         )
         for made, expected in cases
     ],
 )
-def test_the_signature_and_no_other(
-    signature: Signature, made: Made, expected: bool, card: ModelCard
-) -> None:
+def test_the_caution_and_no_other(caution: Caution, made: Made, expected: bool, card: ModelCard) -> None:
     found = carried(made, card)
-    assert bool(found & signature) is expected, found
-    assert not found & ~signature, found
+    assert bool(found & caution) is expected, found
+    assert not found & ~caution, found
 
 
 def test_a_tiled_presets_maps_are_shared_out_effects(card: ModelCard) -> None:
     made = replace(Made(), height=0.2, spread=0.05)
     ivar = np.full(DESI_GRID.size, 64.0)
     whole, shared = made.attribution(), replace(made.attribution(), shares=1 / SCALES)
-    measured = [SignatureCriteria(card).measures(each, ivar, REDSHIFT) for each in (whole, shared)]
+    measured = [CautionCriteria(card).measures(each, ivar, ivar, REDSHIFT) for each in (whole, shared)]
     assert measured[0].response == pytest.approx(0.2, rel=1e-3)
     assert measured[1].response == pytest.approx(0.2 * 256, rel=1e-3)
 
@@ -184,20 +193,20 @@ def test_a_narrow_scale_that_hardly_responds_has_no_say_on_agreement(card: Model
     maps[0] *= 0.05
     spread[0] = 0.01
     ivar = np.full(DESI_GRID.size, 64.0)
-    criteria = SignatureCriteria(card)
-    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, REDSHIFT)
+    criteria = CautionCriteria(card)
+    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, ivar, REDSHIFT)
     assert measured.agreement == pytest.approx(5 / 6, rel=1e-2)
     maps[0] *= 10.0
     spread[0] = 0.01
-    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, REDSHIFT)
+    measured = criteria.measures(replace(explained, maps=maps, spread=spread), ivar, ivar, REDSHIFT)
     assert measured.agreement > 100
 
 
 def test_a_spectrum_without_good_pixels_breaks_nothing(card: ModelCard) -> None:
     made = replace(Made(), ivar=np.zeros(DESI_GRID.size))
     explained = replace(made.attribution(), peak_pixel=-1, peak_scale=0)
-    found = SignatureCriteria(card).signatures(
+    found = CautionCriteria(card).cautions(
         explained, np.zeros(DESI_GRID.size, np.float32), np.zeros(DESI_GRID.size, np.float32), REDSHIFT
     )
-    assert found & Signature.MASKED
-    assert found & Signature.OUTSIDE_RANGE
+    assert found & Caution.MASKED
+    assert found & Caution.OUTSIDE_RANGE

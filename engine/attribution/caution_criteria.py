@@ -1,4 +1,4 @@
-"""Criteria of the failure signatures that an explanation carries.
+"""Criteria of the cautions that an explanation carries.
 
 Most criteria look at the *core* of the combined map: the good pixels where it is at least half as high as
 at its peak. That is what a reader sees and believes, and it does not change with the units of the map.
@@ -14,14 +14,11 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.signatures import NOTHING, Signature
+from engine.attribution.cautions import NOTHING, Caution
+from engine.attribution.places import STANDING_OUT, standing_out
 from models.model_card import ModelCard
 from models.signal_to_noise import signal_to_noise
 from models.sky_lines import near_bright_sky_line
-
-SPREAD_OUT = 1 / 3
-"""A map is uniform if its core covers at least this share of the good pixels: a peak on a broad floor is not,
-even if the floor holds more attribution than the peak."""
 
 EDGE_PIXELS, WIDEST_EDGE = 8, 64
 """A peak is at an edge within so many pixels and half its window, counted up to the latter: the widest
@@ -48,6 +45,10 @@ NOISY, NEIGHBOURS, WIDEST_SKY = 0.25, 101, 16
 """Noise rises sharply where the inverse variance is below this share of its median over so many good pixels.
 A window reaches half its width beyond such a pixel, counted up to the last number of pixels."""
 
+OWN_LIGHT = 0.5
+"""Photons of a source's bright line raise the variance no more than the flux. So noise is the source's own
+where the flux over its median around is at least this part of the variance over its median."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measures:
@@ -55,7 +56,8 @@ class Measures:
 
     Attributes
     ----------
-    core : share of the good pixels that the core covers, see :data:`SPREAD_OUT`; 0 where nothing is positive.
+    standing_out : share of the highest point that is above the floor, see
+        :func:`engine.attribution.places.standing_out`; infinite where nothing is positive.
     edge : pixels from the peak to the nearest end of what spectrum and baselines cover; infinite where no
         attribution is positive.
     scale : at the peak in pixels, 0 where there is no peak.
@@ -68,7 +70,7 @@ class Measures:
     good : share of the grid's pixels that are good; scale_good : of the piece of that scale at the peak.
     """
 
-    core: float
+    standing_out: float
     edge: float
     scale: int
     excess: float
@@ -82,8 +84,8 @@ class Measures:
     scale_good: float
 
 
-class SignatureCriteria:
-    """Finds the signatures of a model's explanations.
+class CautionCriteria:
+    """Finds the cautions of a model's explanations.
 
     Parameters
     ----------
@@ -95,13 +97,13 @@ class SignatureCriteria:
         self._wavelength = card.grid.wavelength()
         self._sky_lines = near_bright_sky_line(self._wavelength)
 
-    def signatures(
+    def cautions(
         self,
         attribution: Attribution,
         flux: NDArray[np.float32],
         ivar: NDArray[np.float32],
         redshift: float,
-    ) -> Signature:
+    ) -> Caution:
         """What one explanation carries.
 
         Parameters
@@ -110,27 +112,33 @@ class SignatureCriteria:
         flux, ivar : (N,) the spectrum as scored; ``ivar`` is 0 where masked.
         redshift : of the spectrum.
         """
-        found = decided(self.measures(attribution, ivar, redshift))
+        found = decided(self.measures(attribution, flux, ivar, redshift))
         card = self._card
         if not card.redshift_min <= redshift <= card.redshift_max:
-            found |= Signature.OUTSIDE_RANGE
+            found |= Caution.OUTSIDE_RANGE
         ratio = float(signal_to_noise(torch.from_numpy(flux)[None], torch.from_numpy(ivar)[None])[0])
         if not card.snr_min <= ratio <= card.snr_max:
-            found |= Signature.OUTSIDE_RANGE
+            found |= Caution.OUTSIDE_RANGE
         return found
 
-    def measures(self, attribution: Attribution, ivar: NDArray[np.floating], redshift: float) -> Measures:
-        """The numbers that decide; arguments as for :meth:`signatures`."""
+    def measures(
+        self,
+        attribution: Attribution,
+        flux: NDArray[np.floating],
+        ivar: NDArray[np.floating],
+        redshift: float,
+    ) -> Measures:
+        """The numbers that decide; arguments as for :meth:`cautions`."""
         good = np.asarray(ivar > 0)
         combined = np.where(good, attribution.combined, 0.0).astype(np.float64)
         peak, scale = attribution.peak_pixel, attribution.peak_scale
         core = good & (combined >= 0.5 * combined.max(initial=0.0)) & (combined > 0.0)
         responses = attribution.responses
         masked = _beside_masked(good)
-        sky = good & _widened(self._sky_lines | _noisy(ivar, good), min(scale // 2, WIDEST_SKY))
+        sky = good & _widened(self._sky_lines | _noisy(flux, ivar, good), min(scale // 2, WIDEST_SKY))
         first, stop = max(peak - scale // 2, 0), min(peak - scale // 2 + scale, len(good))
         return Measures(
-            core=_share(core, good),
+            standing_out=standing_out(combined, good) if core.any() else float("inf"),
             edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
             scale=scale,
             excess=attribution.score - attribution.baseline_score,
@@ -154,24 +162,24 @@ class SignatureCriteria:
         return float(min(peak - first, last - peak))
 
 
-def decided(measures: Measures) -> Signature:
-    """The signatures that follow from the measures."""
+def decided(measures: Measures) -> Caution:
+    """The cautions that follow from the measures."""
     found = NOTHING
-    if measures.core >= SPREAD_OUT:
-        found |= Signature.UNIFORM
+    if measures.standing_out < STANDING_OUT:
+        found |= Caution.UNIFORM
     if measures.edge <= EDGE_PIXELS + min(measures.scale // 2, WIDEST_EDGE):
-        found |= Signature.EDGE
+        found |= Caution.EDGE
     if measures.response < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
-        found |= Signature.NO_RESPONSE
+        found |= Caution.NO_RESPONSE
     if measures.excess <= 0.0:
-        found |= Signature.ODD_BASELINES
+        found |= Caution.ODD_BASELINES
     if measures.agreement < 1.0:
-        found |= Signature.BASELINES_DISAGREE
+        found |= Caution.BASELINES_DISAGREE
     few = min(measures.good, measures.scale_good) < LEAST_GOOD
     if few or _driven(measures.masked, measures.masked_area):
-        found |= Signature.MASKED
+        found |= Caution.MASKED
     if _driven(measures.sky, measures.sky_area):
-        found |= Signature.SKY_LINES
+        found |= Caution.SKY_LINES
     return found
 
 
@@ -203,15 +211,23 @@ def _beside_masked(good: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(good & _widened(~good & inside, MASK_REACH))
 
 
-def _noisy(ivar: NDArray[np.floating], good: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Good pixels whose inverse variance is far below that of the good pixels around."""
+def _noisy(
+    flux: NDArray[np.floating], ivar: NDArray[np.floating], good: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Good pixels whose variance is far above that of the good pixels around, and not by their own light."""
     found = np.zeros_like(good)
-    known = ivar[good].astype(np.float64)
-    if len(known) >= NEIGHBOURS:
-        padded = np.pad(known, NEIGHBOURS // 2, mode="reflect")
-        around = np.median(np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS), axis=1)
-        found[good] = known < NOISY * around
+    if np.count_nonzero(good) >= NEIGHBOURS:
+        variance = _over_median(1.0 / ivar[good].astype(np.float64))
+        light = _over_median(flux[good].astype(np.float64))
+        found[good] = (variance * NOISY > 1.0) & (light < OWN_LIGHT * variance)
     return found
+
+
+def _over_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``values`` (n,) in units of their medians over neighbours; 0 where these are not positive."""
+    padded = np.pad(values, NEIGHBOURS // 2, mode="reflect")
+    around = np.median(np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS), axis=1)
+    return np.divide(values, around, out=np.zeros_like(values), where=around > 0)
 
 
 def _widened(which: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
