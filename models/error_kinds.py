@@ -181,6 +181,8 @@ class ErrorKind(StrEnum):
     PREFECT_ADDRESS = "prefect-address"
     PREFECT_CREDENTIALS = "prefect-credentials"
     RAY_DIRECTORY = "ray-directory"
+    UNKNOWN_CAUSE = "unknown-cause"
+    PROBABILITY_RANGE = "probability-range"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

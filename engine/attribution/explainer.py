@@ -10,13 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.cause import Cause, cause_of
 from engine.attribution.caution_criteria import CautionCriteria
 from engine.attribution.explanation import Explanations
 from engine.attribution.memory import memory_for
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import method_of
 from engine.attribution.places import places_of
-from engine.attribution.subject import subject_of
+from engine.attribution.subject import Subject, subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import QuarantineError
 from models.spectrum_model import SpectrumModel
@@ -82,4 +83,11 @@ class Explainer:
                 continue
             residual = flux - subject.reconstruction.cpu().numpy()
             places = places_of(found, residual, ivar, explanations.grid, redshift)
-            explanations.fill(row, found, places, self._criteria.cautions(found, flux, ivar, redshift))
+            cautions = self._criteria.cautions(found, flux, ivar, redshift)
+            explanations.fill(row, found, self._cause(subject), places, cautions)
+
+    def _cause(self, subject: Subject) -> Cause:
+        redshift = torch.tensor([subject.redshift], dtype=torch.float64, device=self._device)
+        with torch.no_grad():
+            shares = self._model.cause_shares(subject.flux.double()[None], subject.ivar[None], redshift)
+        return cause_of(shares[0].cpu().numpy())

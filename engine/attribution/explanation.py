@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.cause import Cause
 from engine.attribution.cautions import Caution
 from engine.attribution.method import Units
 from engine.attribution.places import MOST_PLACES, Place, stored_places
@@ -139,6 +140,17 @@ class Explanations:
     baseline_score: NDArray[np.float32] = field(
         metadata=_of("float32", "nat", "mean of the baselines' scores")
     )
+    cause: NDArray[Any] = field(
+        metadata=_of("string", "", "what most likely made the spectrum odd; 'unknown' is one", fill="")
+    )
+    cause_probability: NDArray[np.float32] = field(
+        metadata=_of("float32", "1", "share of the score that the cause accounts for")
+    )
+    instrument_probability: NDArray[np.float32] = field(
+        metadata=_of(
+            "float32", "1", "share of causes of instrument, sky and reduction; half of what is unknown counts"
+        )
+    )
     place_wavelength: NDArray[np.float64] = field(
         metadata=_places("float64", "Angstrom", "observed wavelength of the middle of each place")
     )
@@ -201,13 +213,17 @@ class Explanations:
         }
         return cls(grid=grid, scales=tuple(scales), units=units, **known, **empty)
 
-    def fill(self, index: int, found: Attribution, places: Sequence[Place], cautions: Caution) -> None:
+    def fill(
+        self, index: int, found: Attribution, cause: Cause, places: Sequence[Place], cautions: Caution
+    ) -> None:
         """Put in what a method found in the spectrum at ``index``."""
         self.maps[index], self.spread[index], self.combined[index] = found.maps, found.spread, found.combined
         if found.baseline is not None:
             self.baseline[index] = found.baseline
         self.explained_score[index] = found.score
         self.baseline_score[index] = found.baseline_score
+        self.cause[index], self.cause_probability[index] = cause.name, cause.probability
+        self.instrument_probability[index] = cause.instrument
         for each in fields(Place):
             getattr(self, f"place_{each.name}")[index, : len(places)] = [
                 getattr(one, each.name) for one in places
@@ -251,6 +267,9 @@ class Explanation:
     combined: NDArray[np.floating]
     explained_score: float
     baseline_score: float
+    cause: str
+    cause_probability: float
+    instrument_probability: float
     place_wavelength: NDArray[np.floating]
     place_rest_wavelength: NDArray[np.floating]
     place_width: NDArray[np.floating]
@@ -277,6 +296,11 @@ class Explanation:
     def wavelength(self) -> NDArray[np.float64]:
         """(N,) pixel centres, observed Angstrom."""
         return self.grid.wavelength()
+
+    @property
+    def named_cause(self) -> Cause:
+        """What most likely made the spectrum odd."""
+        return Cause(self.cause, self.cause_probability, self.instrument_probability)
 
     @property
     def places(self) -> tuple[Place, ...]:

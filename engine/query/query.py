@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,8 @@ from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.query.place_columns import PlaceColumns
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
+from models.causes.bank import CAUSES
+from models.causes.bank import UNKNOWN as UNKNOWN_CAUSE
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
@@ -25,6 +28,7 @@ __all__ = [
     "COLUMNS",
     "NOT_IN_STORE",
     "QuerySettings",
+    "parse_probability_range",
     "parse_redshift_range",
     "query",
 ]
@@ -40,6 +44,9 @@ COLUMNS = (
     "tail_uncertainty",
     "snr",
     "explained",
+    "cause",
+    "cause_probability",
+    "instrument_probability",
     "place_wavelength",
     "place_rest_wavelength",
     "place_width",
@@ -91,6 +98,8 @@ class QuerySettings:
     place : where one of the explanation's places is: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
         :func:`engine.attribution.place_filter.parse_place`; empty for anywhere.
     line : the line that one of the places is of, by its name; empty for any and none.
+    cause : name of the cause; empty for any. ``instrument`` : least and largest probability that the cause is
+        the instrument, the sky or the reduction, both included.
     cautions : cautions that the explanation must carry, all of them; ``any`` for at least one.
     without_cautions : cautions that it must not carry; ``any`` for none at all. Either leaves out
         what is not explained.
@@ -108,6 +117,8 @@ class QuerySettings:
     clustering: str = _DEFAULT_CLUSTERING
     place: str = ""
     line: str = ""
+    cause: str = ""
+    instrument: tuple[float, float] | None = None
     cautions: tuple[str, ...] = ()
     without_cautions: tuple[str, ...] = ()
 
@@ -125,6 +136,15 @@ class QuerySettings:
             low, high = self.redshift
             if not low <= high:
                 raise _bad_range(f"{low}:{high}", "the first is not below the second")
+        if self.cause and self.cause not in (*CAUSES, UNKNOWN_CAUSE):
+            raise ConfigurationError(
+                "There is no cause of that name.",
+                where="--cause",
+                got=self.cause,
+                allowed=", ".join((*CAUSES, UNKNOWN_CAUSE)),
+                remedy="Choose one of these.",
+                kind=ErrorKind.UNKNOWN_CAUSE,
+            )
         _ = self.place_filter, self.line_name, self.caution_filter
 
     @cached_property
@@ -152,16 +172,30 @@ def parse_redshift_range(text: str) -> tuple[float, float]:
     ------
     ConfigurationError : not two numbers with a colon between, or reversed.
     """
+    return _range(text, _bad_range)
+
+
+def parse_probability_range(text: str) -> tuple[float, float]:
+    """The same of probabilities.
+
+    Raises
+    ------
+    ConfigurationError : not two numbers with a colon between, or reversed.
+    """
+    return _range(text, _bad_probabilities)
+
+
+def _range(text: str, bad: Callable[[str, str], ConfigurationError]) -> tuple[float, float]:
     first, colon, last = text.partition(":")
     try:
         low = float(first) if first.strip() else -math.inf
         high = float(last) if last.strip() else math.inf
     except ValueError as error:
-        raise _bad_range(text, "not numbers") from error
+        raise bad(text, "not numbers") from error
     if not colon or math.isnan(low) or math.isnan(high):
-        raise _bad_range(text, "not two numbers with a colon between")
+        raise bad(text, "not two numbers with a colon between")
     if low > high:
-        raise _bad_range(text, "the first is larger than the second")
+        raise bad(text, "the first is larger than the second")
     return low, high
 
 
@@ -254,6 +288,9 @@ def _described(
     names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
     frame["model"] = [names[number] for number in table["model"].tolist()]
     frame["explained"] = explained["explained_score"].notna().to_numpy()
+    for name in ("cause", "cause_probability", "instrument_probability"):
+        frame[name] = explained[name].to_numpy()
+    frame["cause"] = frame["cause"].fillna("")
     for name, values in places.first().items():
         frame[name] = values
     frame["cautions"] = [labels_of(max(bits, 0)) for bits in _caution_bits(explained).tolist()]
@@ -319,6 +356,11 @@ def _fulfilled(
         keep &= settings.place_filter.matches(places.wavelength, redshift)
     if settings.line_name:
         keep &= np.asarray(places.line == settings.line_name, dtype=np.bool_).any(axis=1)
+    if settings.cause:
+        keep &= (frame["cause"] == settings.cause).to_numpy(np.bool_)
+    if settings.instrument is not None:
+        low, high = settings.instrument
+        keep &= frame["instrument_probability"].between(low, high).to_numpy(np.bool_)
     if settings.caution_filter is not None:
         cautions = _caution_bits(explained)
         keep &= (cautions >= 0) & settings.caution_filter.matches(cautions)
@@ -329,7 +371,7 @@ def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") ->
     row = _nothing(grid).reindex([0])
     row["key"], row["status"] = key, NOT_IN_STORE
     row["target_id"] = shown_identifiers(grid, np.array([target_id], dtype=np.int64))
-    for name in ("spectype", "model", "flux", "line", "places", "cautions", "source"):
+    for name in ("spectype", "model", "flux", "line", "cause", "places", "cautions", "source"):
         row[name] = ""
     row["explained"] = row["gone"] = False
     return row.astype(_types(grid))
@@ -345,6 +387,9 @@ _TYPES = {
     "tail_uncertainty": "float32",
     "snr": "float32",
     "explained": "bool",
+    "cause": "str",
+    "cause_probability": "float32",
+    "instrument_probability": "float32",
     "place_wavelength": "float64",
     "place_rest_wavelength": "float64",
     "place_width": "float64",
@@ -380,4 +425,15 @@ def _bad_range(text: str, why: str) -> ConfigurationError:
         allowed="LOW:HIGH such as 0.1:0.3, with either end left out for no limit",
         remedy="Put the smaller redshift first, then a colon, then the larger.",
         kind=ErrorKind.REDSHIFT_RANGE,
+    )
+
+
+def _bad_probabilities(text: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"That is not a range of probabilities: {why}.",
+        where="--instrument",
+        got=text,
+        allowed="LOW:HIGH such as 0:0.2, with either end left out for no limit",
+        remedy="Put the smaller probability first, then a colon, then the larger.",
+        kind=ErrorKind.PROBABILITY_RANGE,
     )

@@ -20,6 +20,8 @@ _HEADINGS = {
     "score": "score",
     "tail_probability": "tail\nprob.",
     "snr": "S/N",
+    "cause": "cause",
+    "instrument_probability": "instr.\nprob.",
     "place_wavelength": "place\n[Å]",
     "place_rest_wavelength": "at rest\n[Å]",
     "line": "line",
@@ -38,9 +40,11 @@ _BY_IMPORTANCE = (
     "status",
     "tail_probability",
     "redshift",
+    "cause",
     "place_wavelength",
     "line",
     "cluster",
+    "instrument_probability",
     "place_width",
     "flux",
     "gone",
@@ -65,11 +69,12 @@ _DIGITS = {
     "score": "{:.2f}",
     "tail_probability": "{:.2g}",
     "snr": "{:.2f}",
+    "instrument_probability": "{:.2f}",
     "place_wavelength": "{:.1f}",
     "place_rest_wavelength": "{:.1f}",
     "place_width": "{:.1f}",
 }
-_TEXTS = ("key", "spectype", "model", "line", "flux", "status", "cautions")
+_TEXTS = ("key", "spectype", "model", "line", "flux", "cause", "status", "cautions")
 
 
 def text_table(frame: pd.DataFrame, width: int | None) -> str:

@@ -205,6 +205,8 @@ def query(
     clustering: str = "default",
     place: str | None = None,
     line: str | None = None,
+    cause: str | None = None,
+    instrument: str | None = None,
     caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
@@ -240,6 +242,10 @@ def query(
         Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
     line
         The line that one of the places is of, whatever its width: Halpha, OIII, "[O III] 5008".
+    cause
+        What most likely made the spectrum odd: second_redshift, broad_lines, sky_residuals, unknown, ...
+    instrument
+        Range of the probability that instrument, sky or reduction did it, LOW:HIGH such as 0:0.2.
     caution
         Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
     without_caution
@@ -252,7 +258,7 @@ def query(
     json
         The same as --format json.
     """
-    from engine.query.query import QuerySettings, parse_redshift_range
+    from engine.query.query import QuerySettings, parse_probability_range, parse_redshift_range
     from engine.query.query import query as query_store
     from engine.query.table_formats import chosen_format, write_table
     from flows import option_types
@@ -273,6 +279,8 @@ def query(
         clustering=clustering,
         place="" if place is None else option_types.not_empty("--place", place),
         line="" if line is None else option_types.not_empty("--line", line),
+        cause="" if cause is None else option_types.not_empty("--cause", cause),
+        instrument=parse_probability_range(instrument) if instrument is not None else None,
         cautions=caution,
         without_cautions=without_caution,
     )

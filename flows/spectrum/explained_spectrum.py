@@ -51,6 +51,9 @@ class ExplainedSpectrum:
             "score": self.score.score,
             "tail_probability": self.score.tail_probability,
             "tail_uncertainty": self.score.tail_uncertainty,
+            "cause": explained.cause,
+            "cause_probability": explained.cause_probability,
+            "instrument_probability": explained.instrument_probability,
             "places": [{**asdict(place), "flux": place.flux} for place in explained.places],
             "largest_attribution": float(np.nanmax(explained.combined)),
             "attribution_unit": explained.units.combined,
@@ -68,6 +71,7 @@ class ExplainedSpectrum:
             ("score", f"{score.score:.3f}"),
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),
         ]
+        rows.append(("cause", str(explained.named_cause)))
         rows += [("place", str(place)) for place in explained.places] or [("places", NO_PLACE)]
         console.print(facts(explained.key, rows))
         for warning in self.warnings:

@@ -66,7 +66,7 @@ class JointScore(nn.Module):
         return medians, widths
 
     def cause_shares(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
-        """Each cause's share of the mean inverse tail, (..., P) to (..., causes) float64; their sum is < 1."""
+        """Each cause's share of the mean inverse tail, (..., P) to (..., causes) float64; 1 at most."""
         medians, widths = self.strata(depth, redshift)
         shares_of_all = torch.softmax(self._log_terms((raw.to(medians.dtype) - medians) / widths), dim=-1)
         return shares_of_all[..., -len(CAUSES) :]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.cause import Cause
 from engine.attribution.cautions import Caution
 from engine.attribution.explanation import ARRAYS, Explanation, Explanations
 from engine.attribution.method import Units
@@ -74,13 +75,16 @@ def test_of_a_spectrum_that_is_not_explained_only_what_was_scored_is_known() -> 
         if array.dtype != "string":
             assert values.dtype == array.dtype, name
         if name not in known:
-            nothing = {"target_id": -1, "place_sign": 0, "place_line": "", "cautions": 0}.get(name, np.nan)
+            nothing = {"target_id": -1, "place_sign": 0, "place_line": "", "cause": "", "cautions": 0}.get(
+                name, np.nan
+            )
             np.testing.assert_array_equal(values, np.full_like(values, nothing), err_msg=name)
 
 
 def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
     given = unexplained()
-    given.fill(1, found(), PLACES, Caution.EDGE)
+    given.fill(1, found(), Cause("broad_lines", 0.75, 0.125), PLACES, Caution.EDGE)
+    assert given.one(1).named_cause == Cause("broad_lines", 0.75, 0.125)
     one = given.one(1)
     assert {each.name for each in fields(Explanation)} == {each.name for each in fields(Explanations)}
     assert (one.row, one.key, one.redshift) == (8, "b", 0.5)
@@ -96,7 +100,9 @@ def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
 
 def test_a_method_without_baselines_or_places_leaves_them_unknown() -> None:
     given = unexplained()
-    given.fill(0, found(baseline=None, baseline_scores=np.empty(0)), (), Caution(0))
+    given.fill(
+        0, found(baseline=None, baseline_scores=np.empty(0)), Cause("unknown", 1.0, 0.5), (), Caution(0)
+    )
     one = given.one(0)
     assert np.isnan(one.baseline).all()
     assert np.isnan(one.baseline_score)
