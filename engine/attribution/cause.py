@@ -1,4 +1,4 @@
-"""A cause: what most likely made a spectrum odd, and whether that is the instrument rather than the source."""
+"""A cause: what most likely made a spectrum odd, and whether the instrument did."""
 
 from __future__ import annotations
 

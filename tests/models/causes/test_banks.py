@@ -1,4 +1,4 @@
-"""The banks of templates: exact in float64, of unit variance in noise, most significant where they are true."""
+"""The banks of templates: exact, of unit variance in noise, most significant where they are true."""
 
 from __future__ import annotations
 
