@@ -10,7 +10,7 @@ from torch import nn
 
 from models.causes.arm_steps import ArmSteps
 from models.causes.broad_lines import BroadLines
-from models.causes.noisy_stretches import NoisyStretches
+from models.causes.noisy_intervals import NoisyIntervals
 from models.causes.second_redshift import SecondRedshift
 from models.causes.single_pixels import SinglePixels
 from models.causes.sky_residuals import SkyResiduals
@@ -19,7 +19,7 @@ from models.causes.template_bank import TemplateBank
 from models.grid import WavelengthGrid
 
 CAUSES = (
-    "single_pixels", "noisy_stretch", "sky_residuals", "second_redshift", "broad_lines", "split_lines",
+    "single_pixels", "noisy_interval", "sky_residuals", "second_redshift", "broad_lines", "split_lines",
     "arm_step",
 )  # fmt: skip
 """Names, in the order of tensors."""
@@ -41,7 +41,7 @@ class Realm(StrEnum):
 REALMS: Mapping[str, Realm] = MappingProxyType(
     {
         "single_pixels": Realm.INSTRUMENT,
-        "noisy_stretch": Realm.INSTRUMENT,
+        "noisy_interval": Realm.INSTRUMENT,
         "sky_residuals": Realm.SKY,
         "second_redshift": Realm.SOURCE,
         "broad_lines": Realm.SOURCE,
@@ -59,7 +59,7 @@ def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDi
     """
     banks: dict[str, TemplateBank] = {
         "single_pixels": SinglePixels(),
-        "noisy_stretch": NoisyStretches(),
+        "noisy_interval": NoisyIntervals(),
         "sky_residuals": SkyResiduals(grid),
         "second_redshift": SecondRedshift(grid),
         "broad_lines": BroadLines(grid),

@@ -1,4 +1,4 @@
-"""Sky residuals: lines of the night sky left over, taken off twice, or shifted, in a stretch of spectrum."""
+"""Sky residuals: lines of the night sky left over, taken off twice, or shifted, in a interval of spectrum."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
 from models.sky_lines import SKY_LINES
 
-_STRETCH, _STEP = 1000.0, 500.0
-"""Angstrom, of wavelength: how much of the sky is wrong together, and how far apart stretches begin."""
+_INTERVAL, _STEP = 1000.0, 500.0
+"""Angstrom, of wavelength: how much of the sky is wrong together, and how far apart intervals begin."""
 _LEAST = 10.0
 """Area of a line, in Angstrom of the sky's continuum, below which its residual cannot be seen."""
 _LEAST_SHARE = 0.15
-"""Of the brightest line of a stretch."""
+"""Of the brightest line of a interval."""
 _PIXELS = 0.95
 """Sigma of an unresolved line in pixels of coadds, which sample it as finely as they must."""
 _REACH = 3.5
@@ -26,7 +26,7 @@ _MIXTURES = ((1.0, 0.0), (0.7, 0.7), (0.7, -0.7), (0.0, 1.0))
 
 
 class SkyResiduals(WrittenBank):
-    """The root of a line's light, as its noise goes, for all bright lines of a stretch."""
+    """The root of a line's light, as its noise goes, for all bright lines of a interval."""
 
     rows_of_sky: Tensor
 
@@ -37,7 +37,7 @@ class SkyResiduals(WrittenBank):
         rows = []
         start = _STEP * (float(wavelength[0]) // _STEP)
         while start < float(wavelength[-1]):
-            lines = [line for line in SKY_LINES if start <= line[0] < start + _STRETCH and line[1] >= _LEAST]
+            lines = [line for line in SKY_LINES if start <= line[0] < start + _INTERVAL and line[1] >= _LEAST]
             level, shift = torch.zeros_like(pixel), torch.zeros_like(pixel)
             brightest = max((area for _, area in lines), default=0.0)
             for place, area in lines:

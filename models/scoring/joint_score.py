@@ -20,7 +20,7 @@ SCAN_SHARE = 0.27
 """Of all widths; a width has more than the narrower one before it."""
 CAUSE_SHARES = {
     "single_pixels": 0.12,
-    "noisy_stretch": 0.05,
+    "noisy_interval": 0.05,
     "sky_residuals": 0.16,
     "second_redshift": 0.10,
     "broad_lines": 0.08,

@@ -62,7 +62,7 @@ def test_significance_is_that_of_the_written_template(name: str) -> None:
     torch.testing.assert_close(found.significance[chosen] * found.norm[chosen], along, rtol=1e-9, atol=1e-9)
     of_modes = rows @ given.weighted_modes
     exact = (rows.square() @ given.weight - ((of_modes @ given.gain) * of_modes).sum(dim=1)).sqrt()
-    if name == "noisy_stretch":
+    if name == "noisy_interval":
         assert (found.norm[chosen] > exact).all()  # what the model is wrong by
     elif name == "second_redshift":
         # Modes are left out, and lines that overlap count as apart.

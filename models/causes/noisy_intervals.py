@@ -1,4 +1,4 @@
-"""Noisy stretches: neighbouring pixels that are off by like numbers of their own errors."""
+"""Noisy intervals: neighbouring pixels that are off by like numbers of their own errors."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from models.causes.whitened import Matched, WhitenedResidual, matched
 WIDTH, STEP = 6, 3
 """Pixels."""
 MISFIT = 0.03
-"""Standard deviation of the reconstruction over a stretch, share of it."""
+"""Standard deviation of the reconstruction over a interval, share of it."""
 
 
-class NoisyStretches(TemplateBank):
+class NoisyIntervals(TemplateBank):
     """Boxes of constant flux over error.
 
     A box of constant flux is read from its pixels of small errors alone. Where errors vary, as on sky lines
@@ -29,7 +29,7 @@ class NoisyStretches(TemplateBank):
         full = _in_boxes((spectrum.weight > 0).to(error.dtype)[None])[0]
         of_modes = _in_boxes((spectrum.weighted_modes * error[:, None]).T.contiguous()).T
         found = matched(along, full, of_modes, spectrum)
-        # What the model is wrong by along a whole stretch is no noise that averages out.
+        # What the model is wrong by along a whole interval is no noise that averages out.
         norm = torch.hypot(found.norm, MISFIT * _in_boxes(bright[None])[0])
         return Matched(found.significance * found.norm / norm, norm, found.usable)
 
