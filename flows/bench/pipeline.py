@@ -39,6 +39,7 @@ class PipelineSettings:
     spectra, spectra_per_file, distinct : of the release, see :func:`flows.bench.pipeline_release`.
     workers : processes; 0 for one per CPU.
     threshold : tail probability at or below which a spectrum is explained.
+    windows : widths in pixels of the occlusion; None for those of a run.
     sample : files, and explained spectra, of each measurement of the parts in each process.
     delay : seconds that each request takes in the measurement of read-ahead.
     """
@@ -49,6 +50,7 @@ class PipelineSettings:
     distinct: int = 4_000
     workers: int = 0
     threshold: float = 0.001
+    windows: tuple[int, ...] | None = None
     sample: int = 8
     delay: float = 0.1
 
@@ -74,7 +76,11 @@ def bench_pipeline(settings: PipelineSettings, progress: Callable[[str], None]) 
     listing = list_release([str(release)])
     with TemporaryDirectory(prefix="stores-", dir=settings.directory) as stores:
         request = RunRequest(
-            (str(release),), f"{stores}/all.zarr", threshold=settings.threshold, workers=workers
+            (str(release),),
+            f"{stores}/all.zarr",
+            threshold=settings.threshold,
+            windows=settings.windows,
+            workers=workers,
         )
         part = replace(
             request,

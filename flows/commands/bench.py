@@ -167,6 +167,7 @@ def pipeline(
     distinct: int = 4_000,
     workers: int = 0,
     threshold: float = 0.001,
+    windows: str | None = None,
     sample: int = 8,
     delay: float = 0.1,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -195,6 +196,8 @@ def pipeline(
         Processes; 0 for one per CPU.
     threshold
         Tail probability at or below which a spectrum is explained.
+    windows
+        Window widths in pixels, increasing. Default: those of whyspec run.
     sample
         Number of files, and of explained spectra, on which each process measures the parts, twice.
     delay
@@ -204,6 +207,7 @@ def pipeline(
     json
         Write the results as JSON to standard output.
     """
+    from flows import option_types
     from flows.bench.files import check_outputs
     from flows.bench.pipeline import PipelineSettings, bench_pipeline
     from flows.bench.tables import show_pipeline
@@ -211,7 +215,15 @@ def pipeline(
 
     check_outputs(output, None)
     settings = PipelineSettings(
-        directory.absolute(), spectra, spectra_per_file, distinct, workers, threshold, sample, delay
+        directory.absolute(),
+        spectra,
+        spectra_per_file,
+        distinct,
+        workers,
+        threshold,
+        option_types.windows(windows),
+        sample,
+        delay,
     )
     with notes().status("begin") as status:
         result = bench_pipeline(settings, status.update)

@@ -70,7 +70,8 @@ def test_a_directory_with_something_else_is_refused(
 def test_one_json_document_and_the_table_beside_it(tmp_path: Path) -> None:
     done = whyspec(
         "bench", "pipeline", "--directory", tmp_path / "b", "--spectra", 160, "--spectra-per-file", 20,
-        "--distinct", 20, "--workers", 1, "--sample", 1, "--delay", 0.02, "--threshold", 0.001, "--json",
+        "--distinct", 20, "--workers", 1, "--sample", 1, "--delay", 0.02, "--threshold", 0.001,
+        "--windows", "256,1024", "--json",
         timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -255,7 +255,7 @@ def batches(first: int, count: int, size: int = 6) -> list[object]:
     ]
 
 
-@pytest.mark.parametrize("seeds", batches(100, 6))
+@pytest.mark.parametrize("seeds", batches(100, 3))
 def test_killed_by_the_clock(seeds: range, run: Undisturbed, tmp_path: Path) -> None:
     def trial(seed: int) -> Ordeal:
         moments, each = random.Random(seed), ordeal(run, tmp_path, seed)
@@ -268,7 +268,7 @@ def test_killed_by_the_clock(seeds: range, run: Undisturbed, tmp_path: Path) -> 
     assert all_at_once(trial, seeds) >= len(seeds) // 2
 
 
-@pytest.mark.parametrize("seeds", batches(200, 9, 9))
+@pytest.mark.parametrize("seeds", batches(200, 6))
 def test_killed_at_any_change_to_the_disk_once_or_more(
     seeds: range, run: Undisturbed, tmp_path: Path
 ) -> None:
@@ -307,14 +307,10 @@ def test_killed_while_it(phase: str, run: Undisturbed, tmp_path: Path) -> None:
     moments = run.moments(PHASES[phase])
     assert moments > 0
 
-    def trial(seed: int) -> Ordeal:
-        each = ordeal(run, tmp_path, seed)
-        each.kill_at_change(Death(random.Random(f"{phase} {seed}").randrange(moments), PHASES[phase]))
-        assert each.hits == 1, each.story
-        each.finish()
-        return each
-
-    assert all_at_once(trial, range(2)) == 2
+    each = ordeal(run, tmp_path, 0)
+    each.kill_at_change(Death(random.Random(f"{phase} 0").randrange(moments), PHASES[phase]))
+    assert each.hits == 1, each.story
+    each.finish()
 
 
 @pytest.mark.parametrize("phase", [r"superseded", r""], ids=["marks superseded rows", "does anything"])
@@ -331,7 +327,7 @@ def test_a_second_run_over_a_changed_release_killed_while_it(
         each.finish()
         return each
 
-    assert all_at_once(trial, range(3)) == 3
+    assert all_at_once(trial, range(2)) == 2
 
 
 def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, tmp_path: Path) -> None:
@@ -377,7 +373,7 @@ def test_killed_while_it_shows_itself_on_a_server(shown: Undisturbed, tmp_path: 
         each.finish()
         return each
 
-    assert all_at_once(trial, range(500, 503)) == 3
+    assert all_at_once(trial, range(500, 502)) == 2
 
 
 def test_ctrl_c_of_a_flow_run(shown: Undisturbed, tmp_path: Path) -> None:

@@ -66,8 +66,16 @@ def train(
     return model, log
 
 
-def test_learns_and_is_reproducible_from_its_seed() -> None:
-    model, log = train(toy(400))
+@pytest.fixture(scope="module")
+def trained() -> tuple[ScoringModel, list[TrainingProgress]]:
+    """A model of 400 spectra and the history of its training; no test changes it."""
+    return train(toy(400))
+
+
+def test_learns_and_is_reproducible_from_its_seed(
+    trained: tuple[ScoringModel, list[TrainingProgress]],
+) -> None:
+    model, log = trained
     again, _ = train(toy(400))
     autoencoder = [entry for entry in log if entry.stage == "autoencoder"]
     assert autoencoder[-1].validation_loss < 0.7 * autoencoder[0].validation_loss
@@ -80,9 +88,10 @@ def test_learns_and_is_reproducible_from_its_seed() -> None:
     )
 
 
-def test_calibration_and_card_come_from_held_out_spectra() -> None:
-    spectra = toy(400)
-    model, _ = train(spectra)
+def test_calibration_and_card_come_from_held_out_spectra(
+    trained: tuple[ScoringModel, list[TrainingProgress]],
+) -> None:
+    model, _ = trained
     assert model.calibration_size == 80
     data = model.card.training["data"]
     assert data == {"source": "toy", "spectra_of": {"training": 300, "validation": 20, "calibration": 80}}
@@ -110,8 +119,10 @@ def test_too_few_spectra() -> None:
         train(toy(20))
 
 
-def test_scores_of_the_population_are_calibrated() -> None:
-    model, _ = train(toy(600))
+def test_scores_of_the_population_are_calibrated(
+    trained: tuple[ScoringModel, list[TrainingProgress]],
+) -> None:
+    model, _ = trained
     fresh = toy(300, seed=9)
     score = model.outputs(
         torch.from_numpy(fresh.flux), torch.from_numpy(fresh.ivar), torch.from_numpy(fresh.redshift)
