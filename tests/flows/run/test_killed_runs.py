@@ -327,7 +327,7 @@ def test_a_second_run_over_a_changed_release_killed_while_it(
         each.finish()
         return each
 
-    assert all_at_once(trial, range(2)) == 2
+    assert all_at_once(trial, range(3)) == 3
 
 
 def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_killed_while_it_shows_itself_on_a_server(shown: Undisturbed, tmp_path: 
         each.finish()
         return each
 
-    assert all_at_once(trial, range(500, 502)) == 2
+    assert all_at_once(trial, range(500, 503)) == 3
 
 
 def test_ctrl_c_of_a_flow_run(shown: Undisturbed, tmp_path: Path) -> None:
