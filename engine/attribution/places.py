@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import find_peaks, peak_widths
 
 from engine.attribution.attribution import Attribution
 from models.grid import WavelengthGrid
@@ -205,6 +204,9 @@ def _intervals(
 
 def _peaks(above: Floats, good: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
     """Good pixels where the map peaks, highest first, each with first and stop of the peak's upper half."""
+    # Imported here: who opens a store knows places, and needs no scipy.
+    from scipy.signal import find_peaks, peak_widths
+
     where = np.flatnonzero(good)
     # Masked pixels part no peak, and zeros at both ends make a rise towards an end a peak as well.
     curve = np.pad(above[where], 1)

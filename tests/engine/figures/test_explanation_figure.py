@@ -55,6 +55,9 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
         explained_score=41.2,
         baseline_score=2.0,
         **{name: values[0] for name, values in places.items()},
+        cause="",
+        cause_probability=float("nan"),
+        instrument_probability=float("nan"),
         cautions=0,
     )
 
