@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.causes.bank import CAUSES, REALMS, UNKNOWN, Realm
+from models.causes.names import CAUSES, REALMS, UNKNOWN, Realm
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.query.place_columns import PlaceColumns
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
-from models.causes.bank import CAUSES
-from models.causes.bank import UNKNOWN as UNKNOWN_CAUSE
+from models.causes.names import CAUSES
+from models.causes.names import UNKNOWN as UNKNOWN_CAUSE
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus

@@ -1,4 +1,5 @@
 """Causes: templates of what makes spectra odd, each searched for by its matched filter.
 
-Import ``bank``. How causes join the score belongs to ``models.scoring``; nothing here knows a model.
+Import ``bank``, or ``names``, which needs no torch. How causes join the score belongs to ``models.scoring``;
+nothing here knows a model.
 """

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from types import MappingProxyType
+from collections.abc import Sequence
 
 from torch import nn
 
 from models.causes.arm_steps import ArmSteps
 from models.causes.broad_lines import BroadLines
+from models.causes.names import CAUSES
 from models.causes.noisy_intervals import NoisyIntervals
 from models.causes.second_redshift import SecondRedshift
 from models.causes.single_pixels import SinglePixels
@@ -17,39 +16,6 @@ from models.causes.sky_residuals import SkyResiduals
 from models.causes.split_lines import SplitLines
 from models.causes.template_bank import TemplateBank
 from models.grid import WavelengthGrid
-
-CAUSES = (
-    "single_pixels", "noisy_interval", "sky_residuals", "second_redshift", "broad_lines", "split_lines",
-    "arm_step",
-)  # fmt: skip
-"""Names, in the order of tensors."""
-
-
-UNKNOWN = "unknown"
-"""What no template explains: the scan for anything, rare latents and usual misfit found it."""
-
-
-class Realm(StrEnum):
-    """Where a cause acts on light."""
-
-    SOURCE = "source"
-    SKY = "sky"
-    INSTRUMENT = "instrument"
-    REDUCTION = "reduction"
-
-
-REALMS: Mapping[str, Realm] = MappingProxyType(
-    {
-        "single_pixels": Realm.INSTRUMENT,
-        "noisy_interval": Realm.INSTRUMENT,
-        "sky_residuals": Realm.SKY,
-        "second_redshift": Realm.SOURCE,
-        "broad_lines": Realm.SOURCE,
-        "split_lines": Realm.SOURCE,
-        "arm_step": Realm.REDUCTION,
-    }
-)
-"""Of every cause."""
 
 
 def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDict:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
-from models.causes.bank import CAUSES
+from models.causes.names import CAUSES
 
 LATENTS = ("density", "misfit")
 """Names of the first two parts; those of the scan's widths and of the causes follow."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.attribution.cause import Cause, cause_of
-from models.causes.bank import CAUSES, REALMS, UNKNOWN, Realm
+from models.causes.names import CAUSES, REALMS, UNKNOWN, Realm
 
 
 def shares(**given: float) -> np.ndarray:

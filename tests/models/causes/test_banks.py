@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from engine.surveys.desi.grid import DESI_GRID
-from models.causes.bank import CAUSES, REALMS, cause_banks
+from models.causes.bank import cause_banks
+from models.causes.names import CAUSES, REALMS
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
