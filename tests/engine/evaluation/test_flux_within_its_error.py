@@ -112,6 +112,7 @@ def test_a_pixel_of_infinite_error_is_a_masked_one(name: str) -> None:
     first = places(given_.spectra, 0.5)
     masked = moved(given_.spectra, first, np.inf, 0.0)
     hardly_known = moved(given_.spectra, first, 1e4, 0.0)
+    # Intervals of flux over error count the pixel among theirs, and find nothing in it.
     np.testing.assert_allclose(
-        np.log(tails(given_.model, hardly_known)), np.log(tails(given_.model, masked)), atol=0.1
+        np.log(tails(given_.model, hardly_known)), np.log(tails(given_.model, masked)), atol=0.15
     )
