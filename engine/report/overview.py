@@ -8,6 +8,7 @@ from engine.attribution.cautions import Caution
 from engine.report.gather import StoreFacts, status_counts
 from engine.report.words import said, share
 from engine.store.root import code_version
+from models.calibration.false_discovery import false_discovery_rate
 from models.row_status import RowStatus
 
 
@@ -25,7 +26,7 @@ def tiles(facts: StoreFacts) -> list[dict[str, object]]:
         {
             "name": "outliers",
             "value": f"{outliers:,}",
-            "note": f"{share(outliers, scored)} of the scored",
+            "note": f"{share(outliers, scored)} of the scored{_by_chance(facts, scored)}",
             "odd": True,
         },
         {
@@ -47,6 +48,11 @@ def tiles(facts: StoreFacts) -> list[dict[str, object]]:
             "odd": bool(facts.refused),
         },
     ]
+
+
+def _by_chance(facts: StoreFacts, scored: int) -> str:
+    rate = false_discovery_rate(facts.view.configuration.threshold, scored, len(facts.outliers))
+    return "" if rate is None else f"; up to {rate:.0%} of them by chance"
 
 
 def notices(facts: StoreFacts) -> list[str]:

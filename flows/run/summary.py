@@ -11,6 +11,8 @@ from engine.store.snapshot import Snapshot
 from flows.run.class_summary import class_summaries, class_warnings
 from flows.run.preparation import PreparedRun
 from flows.run.request import RunSummary
+from models.calibration.false_discovery import false_discovery_rate
+from models.row_status import RowStatus
 
 
 def summary_of_nothing(prepared: PreparedRun) -> RunSummary:
@@ -53,6 +55,11 @@ def summary_of(
         classes=class_summaries(classes, prepared.configuration.models),
         warnings=(*prepared.warnings, *class_warnings(classes, prepared.cards)),
         outliers=sum(len(result.outliers) for result in scored),
+        false_discovery_rate=false_discovery_rate(
+            prepared.configuration.threshold,
+            statuses[RowStatus.SCORED.label],
+            sum(len(result.outliers) for result in scored),
+        ),
         explained=sum(result.spectra for result in explained),
         caution_counts=tuple(sorted(cautions.items())),
         store_spectra=snapshot.spectra,

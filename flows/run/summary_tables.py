@@ -60,7 +60,7 @@ def _work(summary: RunSummary) -> Table:
         [
             ("files", ", ".join(f"{number:,} {state}" for state, number in states if number) or "none"),
             ("spectra", f"{summary.spectra:,}"),
-            ("outliers", f"{summary.outliers:,}, explained {summary.explained:,}"),
+            ("outliers", _outliers(summary)),
             ("time", duration(summary.seconds)),
             (
                 "store",
@@ -71,6 +71,12 @@ def _work(summary: RunSummary) -> Table:
             ),
         ],
     )
+
+
+def _outliers(summary: RunSummary) -> str:
+    found = f"{summary.outliers:,}, explained {summary.explained:,}"
+    rate = summary.false_discovery_rate
+    return found if rate is None else f"{found}; up to {rate:.0%} of them by chance"
 
 
 def class_table(summary: RunSummary) -> Table:
