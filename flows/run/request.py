@@ -86,7 +86,7 @@ class RunSummary:
     status_counts : (status label, count) of these spectra, sorted by label.
     classes : how these spectra fared, by class; warnings : what the user should know of that.
     outliers : of these spectra, those at or below the threshold.
-    false_discovery_rate : share of these outliers that chance may have made, at most; None where there is none.
+    false_discovery_rate : share of these outliers that chance may have made, at most; None without any.
     explained : outliers that this run explained.
     caution_counts : (caution label, explanations of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.

@@ -14,11 +14,13 @@ import pytest
 from scipy.stats import binom
 
 from engine.evaluation.rates import area_under_curve
+from engine.query.query import QuerySettings, query
 from engine.store.reading import StoreView
 from engine.store.verify import verify
 from flows.run.request import RunRequest, RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
+from models.causes.names import REALMS, Realm
 from models.row_status import RowStatus
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
@@ -96,12 +98,17 @@ def test_outliers_are_those_at_the_threshold_and_all_are_explained(sdss: RunSumm
     assert sdss.explained == sdss.store_outliers == sdss.outliers
 
 
-def test_ordinary_galaxies_are_flagged_no_more_often_than_the_threshold_promises(
+def test_ordinary_galaxies_are_odd_sources_no_more_often_than_the_threshold_promises(
     sdss: RunSummary, manifest: pd.DataFrame
 ) -> None:
     ordinary = rows_of(sdss).loc[manifest.index[manifest["label"] == "ordinary galaxy"]]
     assert len(ordinary) == 29
-    assert binom.sf(int(ordinary["outlier"].sum()) - 1, len(ordinary), THRESHOLD) > 0.01
+    causes = query(sdss.store, QuerySettings()).set_index("key")["cause"]
+    flagged = [REALMS.get(causes[key], Realm.SOURCE) for key in ordinary.loc[ordinary["outlier"], "key"]]
+    odd = flagged.count(Realm.SOURCE)
+    assert binom.sf(odd - 1, len(ordinary), THRESHOLD) > 0.01
+    # Residuals of OH lines and pixels of 7 sigma are real, and usual galaxies have them too.
+    assert len(flagged) - odd <= 4
 
 
 def test_the_most_extreme_emission_lines_are_odder_than_every_ordinary_galaxy(
