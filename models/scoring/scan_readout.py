@@ -186,6 +186,7 @@ class _ScanRule(ReadoutRule):
             (searches.log_rest - sums).to(dtype),
             torch.cat((-readout.drawn.T, readout.mixing)).to(dtype),
             (SHRINKAGE * searches.powers(searched)).to(dtype),
+            searches.membership(searched).to(dtype),
             self._density.terms(latents, dtype),
             self._hidden.terms(latents, dtype),
             self._joint.terms(readout.raw_parts(outputs, significance), dtype),
@@ -219,6 +220,7 @@ class _ScanRule(ReadoutRule):
         log_rest: Tensor,
         matrix: Tensor,
         powers: Tensor,
+        membership: Tensor,
     ) -> Tensor:
         """Changes of excitation and of every log ratio, (M, k, 1 + G).
 
@@ -235,16 +237,21 @@ class _ScanRule(ReadoutRule):
         after, moved = after[..., :searched], moved[..., :searched]
         after.mul_(1 / BEND).square_().add_(1).sqrt_().add_(root)
         moved.div_(after).mul_(powers)
-        found = _log_sum_changes(moved, share, log_share, log_rest, searches)
+        found = _log_sum_changes(moved, share, log_share, log_rest, membership, searches)
         return torch.cat((misfit[..., None], found), dim=-1)
 
 
 def _log_sum_changes(
-    change: Tensor, share: Tensor, log_share: Tensor, log_rest: Tensor, searches: Searches
+    change: Tensor,
+    share: Tensor,
+    log_share: Tensor,
+    log_rest: Tensor,
+    membership: Tensor,
+    searches: Searches,
 ) -> Tensor:
     """Changes of the log ratio of every search, (M, n, F) to (M, n, G); see :func:`_log_sum_change`."""
     kept = share * torch.expm1(change)
-    sums = (kept.flatten(0, 1) @ searches.membership(kept)).view(*kept.shape[:2], -1)
+    sums = (kept.flatten(0, 1) @ membership).view(*kept.shape[:2], -1)
     result = torch.log1p(sums)
     beyond = (sums < _MOST_LOST).any(dim=-1) | (change.amax(dim=-1) > _LARGEST)
     if beyond.any():

@@ -153,12 +153,11 @@ class ScoringModel(CalibratedModel):
         depth, weight = depth_of(ivar), floored(ivar, reconstruction)
         context = self.scan.context(weight, redshift, self.modes(redshift))
         projection = context.projection
-        found = self.scan(flux - reconstruction, context)
+        residual = flux - reconstruction
+        found = self.scan(residual, context)
         cells = follow_cells(found.cells[0], context.log_prior[0], self.scan.sizes)
         scale = context.scale[0, cells.chosen]
-        followed = follow(
-            self._banks, _whitened(flux - reconstruction, reconstruction, redshift, projection, 0)
-        )
+        followed = follow(self._banks, _whitened(residual, reconstruction, redshift, projection, 0))
         matrix, offset = self.decoder.basis(float(redshift))
         # Significances, of cells, templates and modes, are linear in sums over cells and in sums of profiles.
         profiles = torch.cat((projection.weighted_modes[0], followed.profiles), dim=1)
