@@ -24,6 +24,8 @@ from models.spender.model import SpenderModel
 from models.variational.model import KIND as VARIATIONAL
 from models.variational.model import VariationalModel
 
+_OF_SCORE = ("joint.", "calibration")
+"""Beginnings of the names of tensors that are fitted to a network's scores."""
 # Digests of models, which stores keep, cover the names in their files: these stay as they were.
 _MODES_IN_CODE, _MODES_IN_FILES = "residual_factors.", "usual_misfit."
 
@@ -93,6 +95,32 @@ def load_model(name: str) -> SpectrumModel:
             where=str(files.directory / WEIGHTS),
             got=error,
             remedy="Take the model anew from where it was made.",
+            kind=ErrorKind.MODEL_WEIGHTS,
+        ) from error
+    model.requires_grad_(False)
+    return model.eval()
+
+
+def load_network(name: str) -> ScoringModel:
+    """The network of a local model, without what was fitted of its score: that may be of another version.
+
+    Raises
+    ------
+    InputError, ConfigurationError : see :func:`load_model`.
+    """
+    files = read_model(name)
+    try:
+        model = ScoringModel(files.card, 0)
+        of_network = {each for each in model.state_dict() if not each.startswith(_OF_SCORE)}
+        found = {_in_code(each): tensor for each, tensor in load_tensors(files.weights).items()}
+        with torch.no_grad():
+            model.load_state_dict({each: found[each] for each in of_network}, strict=False)
+    except (SafetensorError, LookupError, RuntimeError, ValueError) as error:
+        raise ConfigurationError(
+            "The model's network does not fit its card.",
+            where=str(files.directory / WEIGHTS),
+            got=error,
+            remedy="Train the model anew.",
             kind=ErrorKind.MODEL_WEIGHTS,
         ) from error
     model.requires_grad_(False)

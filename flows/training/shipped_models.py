@@ -30,10 +30,12 @@ from flows.training.progress import TrainingBars
 from models.scoring.scoring_model import ScoringModel
 from models.training.fit import TrainingPopulation, TrainingSettings, fit, fit_score
 from models.training.spectra import TrainingSplit
-from models.weights import load_local_model, save_model
+from models.weights import load_network, save_model
 
 SPECTRA = 10_000
 SEED = 20_261_123
+REFIT_SEED = SEED + 100
+"""Of spectra that no network was trained on."""
 FROM_TEMPLATES = 0.65
 """Share of the sources."""
 GALAXY_REDSHIFTS = (0.0, 0.65)
@@ -114,8 +116,21 @@ def refitted(model: ScoringModel, training: TrainingSplit) -> ScoringModel:
     return model
 
 
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Seed of a set of spectra, and the shares of it to fit the score's parts on, and to calibrate on."""
+
+    seed: int
+    validation: float
+    calibration: float
+
+
+TO_TRAIN, TO_REFIT = Shares(SEED, 0.1, 0.2), Shares(REFIT_SEED, 0.4, 0.6)
+"""A network that is kept needs no more training spectra: all serve the score."""
+
+
 def training_set(
-    recipe: Recipe, templates: Path, sky: Path, work: Path, spectra: int, console: Console
+    recipe: Recipe, shares: Shares, templates: Path, sky: Path, work: Path, spectra: int, console: Console
 ) -> tuple[TrainingSplit, TrainingPopulation]:
     """The training set of ``recipe``, simulated below ``work`` and read from there.
 
@@ -125,7 +140,8 @@ def training_set(
     """
     files: list[str] = []
     for number, release in enumerate(recipe.releases):
-        settings = recipe.settings(number, templates, sky, spectra // len(recipe.releases))
+        count = spectra // len(recipe.releases)
+        settings = recipe.settings(number, templates, sky, count, shares.seed)
         out = work / recipe.name / release
         with counting(console, f"simulate {release}") as progress:
             simulate_release(settings, out, progress)
@@ -136,7 +152,8 @@ def training_set(
         name=recipe.name,
         population=_POPULATIONS[recipe.spectral_class],
         limit=spectra,
-        validation=0.1,
+        validation=shares.validation,
+        calibration=shares.calibration,
     )
     training, population = read_training_set(list_release(files), request)
     description = (
@@ -175,11 +192,14 @@ def main(
     console = notes()
     with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
         for recipe in _wanted(only, refit):
-            training, population = training_set(recipe, templates, sky, Path(work), spectra, console)
+            shares = TO_TRAIN if refit is None else TO_REFIT
+            training, population = training_set(
+                recipe, shares, templates, sky, Path(work), spectra, console
+            )
             if refit is None:
                 model = trained(recipe, training, population, epochs, console)
             else:
-                model = refitted(load_local_model(str(refit / recipe.name)), training)
+                model = refitted(load_network(str(refit / recipe.name)), training)
             card = save_model(model, output / recipe.name)
             console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
             shutil.rmtree(Path(work) / recipe.name)

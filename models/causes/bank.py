@@ -8,13 +8,19 @@ from torch import nn
 
 from models.causes.arm_steps import ArmSteps
 from models.causes.broad_lines import BroadLines
+from models.causes.calibration_waves import CalibrationWaves
+from models.causes.missing_flux import DeadIntervals, Troughs
+from models.causes.missing_lines import MissingLines
 from models.causes.names import CAUSES
 from models.causes.noisy_intervals import NoisyIntervals
+from models.causes.quasar_lines import QuasarLines
 from models.causes.second_redshift import SecondRedshift
 from models.causes.single_pixels import SinglePixels
 from models.causes.sky_residuals import SkyResiduals
 from models.causes.split_lines import SplitLines
+from models.causes.telluric import TelluricResiduals
 from models.causes.template_bank import TemplateBank
+from models.causes.unusual_lines import UnusualLines
 from models.grid import WavelengthGrid
 
 
@@ -26,10 +32,17 @@ def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDi
     banks: dict[str, TemplateBank] = {
         "single_pixels": SinglePixels(),
         "noisy_interval": NoisyIntervals(),
+        "dead_interval": DeadIntervals(grid),
         "sky_residuals": SkyResiduals(grid),
+        "telluric": TelluricResiduals(grid),
+        "arm_step": ArmSteps(grid, arm_edges),
+        "calibration_wave": CalibrationWaves(grid),
         "second_redshift": SecondRedshift(grid),
+        "quasar_lines": QuasarLines(grid),
         "broad_lines": BroadLines(grid),
         "split_lines": SplitLines(grid),
-        "arm_step": ArmSteps(grid, arm_edges),
+        "unusual_lines": UnusualLines(grid),
+        "missing_lines": MissingLines(grid),
+        "trough": Troughs(grid),
     }
     return nn.ModuleDict({name: banks[name] for name in CAUSES})

@@ -7,7 +7,7 @@ import itertools
 import torch
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
-from models.causes.template_bank import LineBank
+from models.causes.template_bank import BroadLineBank
 from models.grid import WavelengthGrid
 
 WIDTHS = (3000.0, 4300.0, 6200.0)
@@ -22,8 +22,10 @@ _SETS = (
 _FULL_WIDTH = 2.3548
 
 
-class BroadLines(LineBank):
+class BroadLines(BroadLineBank):
     """Gaussians of every set, width and velocity."""
+
+    sign = 1
 
     def __init__(self, grid: WavelengthGrid) -> None:
         centre, sigma, height = [], [], []

@@ -7,8 +7,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 CAUSES = (
-    "single_pixels", "noisy_interval", "sky_residuals", "second_redshift", "broad_lines", "split_lines",
-    "arm_step",
+    "single_pixels", "noisy_interval", "dead_interval", "sky_residuals", "telluric", "arm_step",
+    "calibration_wave", "second_redshift", "quasar_lines", "broad_lines", "split_lines", "unusual_lines",
+    "missing_lines", "trough",
 )  # fmt: skip
 """Names, in the order of tensors."""
 
@@ -30,11 +31,18 @@ REALMS: Mapping[str, Realm] = MappingProxyType(
     {
         "single_pixels": Realm.INSTRUMENT,
         "noisy_interval": Realm.INSTRUMENT,
+        "dead_interval": Realm.INSTRUMENT,
         "sky_residuals": Realm.SKY,
+        "telluric": Realm.SKY,
+        "arm_step": Realm.REDUCTION,
+        "calibration_wave": Realm.REDUCTION,
         "second_redshift": Realm.SOURCE,
+        "quasar_lines": Realm.SOURCE,
         "broad_lines": Realm.SOURCE,
         "split_lines": Realm.SOURCE,
-        "arm_step": Realm.REDUCTION,
+        "unusual_lines": Realm.SOURCE,
+        "missing_lines": Realm.SOURCE,
+        "trough": Realm.SOURCE,
     }
 )
 """Of every cause."""

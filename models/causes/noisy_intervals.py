@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import Matched, WhitenedResidual, matched
+from models.causes.whitened import Matched, WhitenedResidual, in_blocks, matched
 
-WIDTH, STEP = 6, 3
+STEP = 3
+WIDTH = 2 * STEP
 """Pixels."""
 MISFIT = 0.03
 """Standard deviation of the reconstruction over a interval, share of it."""
@@ -25,12 +26,12 @@ class NoisyIntervals(TemplateBank):
         """See :class:`models.causes.template_bank.TemplateBank`."""
         error = _errors(spectrum.weight)
         bright = spectrum.reconstruction * spectrum.weight * error
-        along = _in_boxes((spectrum.filtered * error)[None])[0]
-        full = _in_boxes((spectrum.weight > 0).to(error.dtype)[None])[0]
-        of_modes = _in_boxes((spectrum.weighted_modes * error[:, None]).T.contiguous()).T
+        along = _in_boxes(spectrum.filtered * error)
+        full = _in_boxes((spectrum.weight > 0).to(error.dtype))
+        of_modes = _in_boxes(spectrum.weighted_modes * error[:, None])
         found = matched(along, full, of_modes, spectrum)
         # What the model is wrong by along a whole interval is no noise that averages out.
-        norm = torch.hypot(found.norm, MISFIT * _in_boxes(bright[None])[0])
+        norm = torch.hypot(found.norm, MISFIT * _in_boxes(bright))
         return Matched(found.significance * found.norm / norm, norm, found.usable)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
@@ -46,5 +47,6 @@ def _errors(weight: Tensor) -> Tensor:
 
 
 def _in_boxes(values: Tensor) -> Tensor:
-    """Sums over the boxes, (K, N) to (K, T)."""
-    return nn.functional.avg_pool1d(values[:, None], WIDTH, STEP)[:, 0] * WIDTH
+    """Sums over the boxes, (N, ...) to (T, ...): each is two neighbouring steps."""
+    steps = in_blocks(values[: len(values) // STEP * STEP], STEP)
+    return steps[:-1] + steps[1:]

@@ -25,6 +25,8 @@ _OWN = 0.004
 class SecondRedshift(TemplateBank):
     """Boxes at the lines of every redshift, for each of the sets of fluxes."""
 
+    sign = 1
+
     log_redshift: Tensor
     first: Tensor
     stop: Tensor

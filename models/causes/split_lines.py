@@ -23,6 +23,8 @@ _LOST = -0.7
 class SplitLines(LineBank):
     """Two Gaussians more and one less at the lines of every group, for every split."""
 
+    sign = 1
+
     def __init__(self, grid: WavelengthGrid) -> None:
         # Columns: both components and the single line, of every line; a line of another group has no height.
         centre, height = [], []

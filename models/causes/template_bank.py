@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
-from models.causes.whitened import Matched, WhitenedResidual, matched
+from models.causes.whitened import BLOCK, Matched, Sums, WhitenedResidual, matched, of_blocks
 from models.grid import WavelengthGrid
 
 _REACH = 4.0
@@ -22,11 +23,13 @@ class TemplateBank(nn.Module, ABC):
     Attributes
     ----------
     kept : number of templates, the most significant ones, that an explanation follows while flux changes.
+    sign : 1 if only an addition of the template is the cause, 0 if a subtraction is, too.
     sharpness : power by which the best template counts for more than all others together; 1 is the mean
         likelihood ratio. Of very many templates of one pixel each, noise would make up most of that mean.
     """
 
     kept = 8
+    sign = 0
     sharpness = 1.0
 
     @abstractmethod
@@ -47,25 +50,52 @@ class WrittenBank(TemplateBank):
 
     def search(self, spectrum: WhitenedResidual) -> Matched:
         """See :class:`TemplateBank`."""
-        rows = self.templates(spectrum)
-        return matched(
-            rows @ spectrum.filtered,
-            rows.square() @ spectrum.weight,
-            rows @ spectrum.weighted_modes,
-            spectrum,
-        )
+        return matched_rows(self.templates(spectrum), spectrum.pixels, spectrum)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`TemplateBank`."""
         return self.templates(spectrum)[chosen]
 
 
-class LineBank(WrittenBank):
-    """A bank of Gaussian lines in the source's rest frame.
+class BlockBank(TemplateBank):
+    """A bank whose templates are written out by blocks of pixels, (T, M)."""
+
+    @abstractmethod
+    def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
+        """All templates, (T, M)."""
+
+    def search(self, spectrum: WhitenedResidual) -> Matched:
+        """See :class:`TemplateBank`."""
+        return matched_rows(self.in_blocks(spectrum), spectrum.blocks, spectrum)
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`TemplateBank`."""
+        return of_blocks(self.in_blocks(spectrum)[chosen], len(spectrum.weight))
+
+
+class BrightBlockBank(TemplateBank):
+    """A bank whose templates are shares of the reconstruction, written out by blocks of pixels, (T, M)."""
+
+    @abstractmethod
+    def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
+        """All shares, (T, M)."""
+
+    def search(self, spectrum: WhitenedResidual) -> Matched:
+        """See :class:`TemplateBank`."""
+        return matched_rows(self.in_blocks(spectrum), spectrum.bright_blocks, spectrum)
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`TemplateBank`."""
+        shares = of_blocks(self.in_blocks(spectrum)[chosen], len(spectrum.weight))
+        return shares * spectrum.reconstruction
+
+
+class Lines(nn.Module):
+    """Templates of Gaussian lines in the source's rest frame, drawn on bins of pixels.
 
     Parameters
     ----------
-    grid : of the spectra.
+    log_wavelength : (M,), natural log of the bins' middles, Angstrom.
     centre : (T, L), rest wavelengths, Angstrom.
     sigma : (T, L), km/s.
     height : (T, L), of flux per wavelength.
@@ -78,9 +108,8 @@ class LineBank(WrittenBank):
     height: Tensor
     offset: Tensor
 
-    def __init__(self, grid: WavelengthGrid, centre: Tensor, sigma: Tensor, height: Tensor) -> None:
+    def __init__(self, log_wavelength: Tensor, centre: Tensor, sigma: Tensor, height: Tensor) -> None:
         super().__init__()
-        log_wavelength = torch.from_numpy(grid.wavelength()).log()
         widest = float(sigma.max()) / SPEED_OF_LIGHT
         reach = math.ceil(_REACH * widest / float(log_wavelength.diff().min()))
         self.count = len(centre)
@@ -92,10 +121,10 @@ class LineBank(WrittenBank):
         self.register_buffer("height", height.float()[row, line], persistent=False)
         self.register_buffer("offset", torch.arange(-reach, reach + 1), persistent=False)
 
-    def templates(self, spectrum: WhitenedResidual) -> Tensor:
-        """See :class:`WrittenBank`; only pixels near lines on the grid are worked on."""
-        kind, pixels = spectrum.weight.dtype, len(spectrum.weight)
-        log_centre = self.log_centre + torch.log1p(spectrum.redshift)
+    def forward(self, redshift: Tensor, kind: torch.dtype) -> Tensor:
+        """All templates at a redshift (), (T, M); only bins near lines on the grid are worked on."""
+        pixels = len(self.log_wavelength)
+        log_centre = self.log_centre + torch.log1p(redshift)
         reach = _REACH * self.sigma
         on_grid = (log_centre + reach > self.log_wavelength[0]) & (
             log_centre - reach < self.log_wavelength[-1]
@@ -111,3 +140,43 @@ class LineBank(WrittenBank):
         place = self.row[on_grid, None] * pixels + pixel
         rows.scatter_add_(0, place.flatten(), (self.height.to(kind)[on_grid, None] * profile).flatten())
         return rows.view(self.count, pixels)
+
+
+class LineBank(WrittenBank):
+    """A bank of :class:`Lines` drawn on pixels; ``centre``, ``sigma`` and ``height`` are theirs."""
+
+    def __init__(self, grid: WavelengthGrid, centre: Tensor, sigma: Tensor, height: Tensor) -> None:
+        super().__init__()
+        self.lines = Lines(torch.from_numpy(grid.wavelength()).log(), centre, sigma, height)
+
+    def templates(self, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`WrittenBank`."""
+        drawn: Tensor = self.lines(spectrum.redshift, spectrum.weight.dtype)
+        return drawn
+
+
+class BroadLineBank(BlockBank):
+    """A bank of :class:`Lines` much broader than a block, drawn on blocks."""
+
+    def __init__(self, grid: WavelengthGrid, centre: Tensor, sigma: Tensor, height: Tensor) -> None:
+        super().__init__()
+        self.lines = Lines(block_wavelengths(grid).log(), centre, sigma, height)
+
+    def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`BlockBank`."""
+        drawn: Tensor = self.lines(spectrum.redshift, spectrum.weight.dtype)
+        return drawn
+
+
+def matched_rows(rows: Tensor, sums: Sums, spectrum: WhitenedResidual) -> Matched:
+    """Matched filters of templates written out by bins, (T, M)."""
+    return matched(
+        rows @ sums.filtered, rows.square() @ sums.weight, rows @ sums.weighted_modes, spectrum
+    )
+
+
+def block_wavelengths(grid: WavelengthGrid) -> Tensor:
+    """Wavelengths of the middles of blocks of pixels, (M,) float64, Angstrom; the last may be cut."""
+    count = -(-grid.size // BLOCK)
+    middle = BLOCK * np.arange(count) + (BLOCK - 1) / 2
+    return torch.from_numpy(grid.wavelength_at(middle))

@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+BLOCK = 6
+"""Pixels of a block, over which broad templates are constant: a tenth of the narrowest of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums over M bins of pixels, of which a template made of bins needs no more.
+
+    Attributes
+    ----------
+    filtered : (M,), of C^-1 r; weight : (M,), of W; weighted_modes : (M, K), of W U.
+    """
+
+    filtered: Tensor
+    weight: Tensor
+    weighted_modes: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +46,46 @@ class WhitenedResidual:
     gain: Tensor
     reconstruction: Tensor
     redshift: Tensor
+
+    @property
+    def pixels(self) -> Sums:
+        """Every pixel by itself."""
+        return Sums(self.filtered, self.weight, self.weighted_modes)
+
+    @cached_property
+    def blocks(self) -> Sums:
+        """Blocks of ``BLOCK`` neighbouring pixels."""
+        return Sums(in_blocks(self.filtered), in_blocks(self.weight), in_blocks(self.weighted_modes))
+
+    @cached_property
+    def bright_blocks(self) -> Sums:
+        """Blocks for templates that are a share of the reconstruction, constant in each block."""
+        bright = self.reconstruction
+        return Sums(
+            in_blocks(self.filtered * bright),
+            in_blocks(self.weight * bright.square()),
+            in_blocks(self.weighted_modes * bright[:, None]),
+        )
+
+
+def in_blocks(values: Tensor, size: int = BLOCK) -> Tensor:
+    """Sums over blocks of neighbouring pixels, (N, ...) to (M, ...); the last block may have fewer."""
+    missing = -len(values) % size
+    whole = values[: len(values) - len(values) % size].unflatten(0, (-1, size)).sum(dim=1)
+    if not missing:
+        return whole
+    return torch.cat((whole, values[len(whole) * size :].sum(dim=0, keepdim=True)))
+
+
+def of_blocks(values: Tensor, pixels: int, size: int = BLOCK) -> Tensor:
+    """Every pixel's value of its block, (T, M) to (T, N)."""
+    return values.repeat_interleave(size, dim=1)[:, :pixels]
+
+
+def running(values: Tensor) -> Tensor:
+    """Sums of all before, in float64, (M, ...) to (M + 1, ...)."""
+    sums = values.double().cumsum(dim=0)
+    return nn.functional.pad(sums, (0,) * (2 * values.dim() - 2) + (1, 0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -82,14 +82,15 @@ def follow(banks: Sequence[TemplateBank], spectrum: WhitenedResidual) -> Followe
     sizes, rows, norms, priors, rests = [], [], [], [], []
     for bank in banks:
         found = bank.search(spectrum)
-        chosen = strongest(found.significance, bank.kept)
+        significance = found.significance.clamp_min(0) if bank.sign else found.significance
+        chosen = strongest(significance, bank.kept)
         log_prior = log_share(found.usable).to(found.norm.dtype)
         sizes.append(len(chosen))
         # A template that is not usable has no influence.
         rows.append(bank.rows(chosen, spectrum) * found.usable[chosen, None])
         norms.append(found.norm[chosen])
         priors.append(log_prior[chosen])
-        rests.append(log_rest(log_prior + bank.sharpness * evidence(found.significance), chosen))
+        rests.append(log_rest(log_prior + bank.sharpness * evidence(significance), chosen))
     profiles = torch.cat(rows).T * spectrum.weight[:, None]
     norm = torch.cat(norms)
     of_modes = -(torch.cat(rows) @ spectrum.weighted_modes @ spectrum.gain) / norm[:, None]

@@ -15,17 +15,24 @@ from models.causes.names import CAUSES
 
 LATENTS = ("density", "misfit")
 """Names of the first two parts; those of the scan's widths and of the causes follow."""
-LATENT_SHARES = (0.03, 0.03)
-SCAN_SHARE = 0.30
+LATENT_SHARES = (0.03, 0.02)
+SCAN_SHARE = 0.20
 """Of all widths; a width has more than the narrower one before it."""
 CAUSE_SHARES = {
-    "single_pixels": 0.14,
+    "single_pixels": 0.12,
     "noisy_interval": 0.05,
+    "dead_interval": 0.05,
     "sky_residuals": 0.06,
-    "second_redshift": 0.11,
-    "broad_lines": 0.11,
-    "split_lines": 0.08,
-    "arm_step": 0.09,
+    "telluric": 0.02,
+    "arm_step": 0.06,
+    "calibration_wave": 0.02,
+    "second_redshift": 0.10,
+    "quasar_lines": 0.02,
+    "broad_lines": 0.10,
+    "split_lines": 0.06,
+    "unusual_lines": 0.02,
+    "missing_lines": 0.02,
+    "trough": 0.05,
 }
 """Weights in the mean. docs/decisions/36 says how they were found."""
 

@@ -7,20 +7,17 @@ share. Without it the lines of galaxies that are little but lines set every thre
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from models.sharp import sharp
 
 CALIBRATION = 0.01
 """Standard deviation of a pixel's calibration, share of the reconstruction."""
 SHARP = 0.2
 """Standard deviation of what is drawn sharply, share of it."""
-_SMOOTH = 101
-"""Pixels whose mean is smooth."""
 
 
 def floored(ivar: Tensor, reconstruction: Tensor) -> Tensor:
     """Inverse variances of residuals, (B, N), of those of noise (B, N) and reconstructions (B, N)."""
-    half = _SMOOTH // 2
-    padded = nn.functional.pad(reconstruction[:, None], (half, half), mode="replicate")
-    sharp = reconstruction - nn.functional.avg_pool1d(padded, _SMOOTH, 1)[:, 0]
-    variance = (CALIBRATION * reconstruction).square() + (SHARP * sharp).square()
+    variance = (CALIBRATION * reconstruction).square() + (SHARP * sharp(reconstruction)).square()
     return ivar / (1 + ivar * variance)

@@ -173,14 +173,21 @@ class _ScanRule(ReadoutRule):
         latents, searches = outputs[..., : readout.latents], readout.searches
         significance = readout.significance(latents, features)
         searched = significance[..., : readout.searched]
+        counted = searches.counted(searched)
         log_terms = searches.log_terms(searched)
+        signed = searches.signed(searched)[readout.cells :]
+        below = (searched - counted)[..., readout.cells :]
+        least = torch.where(signed, -counted[..., readout.cells :], -torch.inf)
+        significance_counted = torch.cat((counted, significance[..., readout.searched :]), dim=-1)
         sums = searches.log_sums(log_terms)
         counts = torch.tensor(searches.sizes, device=sums.device)
         log_share = log_terms - torch.repeat_interleave(sums, counts, dim=-1)
         return (
-            (2 * significance).to(dtype),
-            significance.to(dtype),
-            torch.sqrt(1 + (searched / BEND).square()).to(dtype),
+            (2 * significance_counted).to(dtype),
+            significance_counted.to(dtype),
+            below.to(dtype),
+            least.to(dtype),
+            torch.sqrt(1 + (counted / BEND).square()).to(dtype),
             log_share.exp().to(dtype),
             log_share.to(dtype),
             (searches.log_rest - sums).to(dtype),
@@ -214,6 +221,8 @@ class _ScanRule(ReadoutRule):
         of_cells: Tensor,
         twice: Tensor,
         significance: Tensor,
+        below: Tensor,
+        least: Tensor,
         root: Tensor,
         share: Tensor,
         log_share: Tensor,
@@ -229,6 +238,9 @@ class _ScanRule(ReadoutRule):
         searches, searched = self._readout.searches, self._readout.searched
         moved = (inputs.flatten(0, 1) @ matrix).view(*inputs.shape[:2], -1)
         moved[..., : self._readout.cells] += of_cells
+        # max(s + d, 0) - max(s, 0) of templates that count above zero alone; nothing else is cut.
+        of_templates = moved[..., self._readout.cells : searched]
+        torch.maximum(of_templates.add_(below), least, out=of_templates)
         after = moved + significance
         # t'^2 - t^2 = d (2 t + d), for d = t' - t.
         moved.mul_(moved + twice)

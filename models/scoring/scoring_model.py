@@ -103,6 +103,7 @@ class ScoringModel(CalibratedModel):
                 torch.cat((context.log_prior[row], *(log_share(each.usable) for each in matches))),
                 flux.new_full((len(self.scan.sizes) + len(matches),), -math.inf),
                 self._sharpness,
+                self._signs,
             )
             significance = torch.cat((found.cells[row], *(each.significance for each in matches)))
             rows.append(searches.log_ratios(significance))
@@ -115,6 +116,10 @@ class ScoringModel(CalibratedModel):
     @property
     def _sharpness(self) -> tuple[float, ...]:
         return (*(1.0 for _ in self.scan.sizes), *(bank.sharpness for bank in self._banks))
+
+    @property
+    def _signs(self) -> tuple[int, ...]:
+        return (*(0 for _ in self.scan.sizes), *(bank.sign for bank in self._banks))
 
     def modes(self, redshift: Tensor) -> Tensor:
         """Residual factors on observed pixels, (B,) to (B, N, K)."""
@@ -178,6 +183,7 @@ class ScoringModel(CalibratedModel):
             torch.cat((context.log_prior[0, cells.chosen], followed.log_prior)),
             torch.cat((cells.log_rest, followed.log_rest)),
             self._sharpness,
+            self._signs,
         )
         return ScanReadout(
             density=self.density.given(self.density.context(depth, redshift)),

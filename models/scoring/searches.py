@@ -27,16 +27,27 @@ class Searches:
         seen.
     log_rest : (G,), what features that are not followed add to the mean, natural log; -inf for none.
     sharpness : of each.
+    signs : of each; 1 where only a positive significance counts, 0 where either does.
     """
 
     sizes: tuple[int, ...]
     log_prior: Tensor
     log_rest: Tensor
     sharpness: tuple[float, ...]
+    signs: tuple[int, ...]
 
     def log_terms(self, significance: Tensor) -> Tensor:
         """Log of what every feature adds to its search's mean, (..., F) to (..., F)."""
-        return self.log_prior + self.powers(significance) * evidence(significance)
+        return self.log_prior + self.powers(significance) * evidence(self.counted(significance))
+
+    def counted(self, significance: Tensor) -> Tensor:
+        """What counts of significances (..., F): of a search with a sign nothing below zero."""
+        return torch.where(self.signed(significance), significance.clamp_min(0), significance)
+
+    def signed(self, like: Tensor) -> Tensor:
+        """Whether a feature's search has a sign, (F,) bool, on the device of ``like``."""
+        counts = torch.tensor(self.sizes, device=like.device)
+        return torch.repeat_interleave(torch.tensor(self.signs, device=like.device) > 0, counts)
 
     def powers(self, like: Tensor) -> Tensor:
         """The sharpness of every feature's search, (F,), of the type of ``like``."""

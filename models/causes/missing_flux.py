@@ -1,0 +1,78 @@
+"""Missing flux: absorption troughs, whose edges are soft, and dead intervals, whose edges are sharp."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.causes.template_bank import TemplateBank
+from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks, running
+from models.grid import WavelengthGrid
+
+WIDTHS = (48, 72, 108, 162, 240, 360, 510)
+"""Full width, pixels."""
+_STEPS = 3
+"""Steps from one place to the next, per width."""
+
+
+class _MissingFlux(TemplateBank):
+    """A share of the reconstruction less in boxes within one another, each ``sides`` times as wide.
+
+    All boxes count alike: one box has sharp edges, several have soft ones.
+    """
+
+    sign = 1
+    sides: tuple[float, ...] = (1.0,)
+
+    starts: Tensor
+    stops: Tensor
+
+    def __init__(self, grid: WavelengthGrid) -> None:
+        super().__init__()
+        count = -(-grid.size // BLOCK)
+        starts, stops = [], []
+        for width in WIDTHS:
+            wide = width / BLOCK
+            step = max(wide / _STEPS, 1.0)
+            # A grid narrower than the box holds it once.
+            places = max(int((count - wide) // step) + 1, 1)
+            middle = wide / 2 + step * torch.arange(places, dtype=torch.float64)
+            half = 0.5 * wide * torch.tensor(self.sides, dtype=torch.float64)
+            starts.append((middle[:, None] - half).round().clamp(0, count))
+            stops.append((middle[:, None] + half).round().clamp(0, count))
+        self.register_buffer("starts", torch.cat(starts).long(), persistent=False)
+        self.register_buffer("stops", torch.cat(stops).long(), persistent=False)
+
+    def search(self, spectrum: WhitenedResidual) -> Matched:
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        sums, kind = spectrum.bright_blocks, spectrum.weight.dtype
+        boxes = len(self.sides)
+        along = self._boxes(sums.filtered).sum(dim=1) / -boxes
+        # Of boxes within one another, 1 at most: the inner a boxes hold (a / n)^2.
+        share = torch.arange(2.0 * boxes - 1, 0, -2, dtype=torch.float64, device=self.starts.device) / boxes**2
+        full = self._boxes(sums.weight) @ share
+        of_modes = self._boxes(sums.weighted_modes).sum(dim=1) / -boxes
+        return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
+
+    def _boxes(self, values: Tensor) -> Tensor:
+        """Sums over every template's boxes, (M, ...) to (T, boxes, ...)."""
+        sums = running(values)
+        return sums[self.stops] - sums[self.starts]
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        kind, pixels = spectrum.weight.dtype, len(spectrum.weight)
+        block = torch.arange(-(-pixels // BLOCK), device=chosen.device)
+        starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
+        lost = ((block >= starts) & (block < stops)).to(kind).mean(dim=1)
+        return -of_blocks(lost, pixels) * spectrum.reconstruction
+
+
+class Troughs(_MissingFlux):
+    """Broad absorption at any wavelength."""
+
+    sides = (0.6, 1.0, 1.4)
+
+
+class DeadIntervals(_MissingFlux):
+    """Intervals of a detector that lost light, wholly or in part."""

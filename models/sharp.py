@@ -1,0 +1,15 @@
+"""The sharp part of spectra: lines and edges, less what is smooth around them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+_SMOOTH = 101
+"""Pixels whose mean is smooth."""
+
+
+def sharp(spectra: Tensor) -> Tensor:
+    """Spectra less their mean over ``_SMOOTH`` pixels, (B, N) to (B, N)."""
+    half = _SMOOTH // 2
+    padded = nn.functional.pad(spectra[:, None], (half, half), mode="replicate")
+    return spectra - nn.functional.avg_pool1d(padded, _SMOOTH, 1)[:, 0]
