@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
+from models.causes.measurement import Measurement
 from models.causes.names import CAUSES
 from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL
@@ -66,6 +67,13 @@ class SpectrumModel(nn.Module, ABC):
         looks for no causes.
         """
         return flux.new_zeros(len(flux), len(CAUSES))
+
+    def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:  # noqa: ARG002
+        """What ``cause`` measures in one spectrum, flux (N,) and ivar (N,); and what cannot be tested there.
+
+        Nothing for a model that looks for no causes.
+        """
+        return Measurement()
 
     @abstractmethod
     def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:

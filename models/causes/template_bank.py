@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
+from models.causes.quantities import Quantity
 from models.causes.whitened import Matched, WhitenedResidual, matched
 from models.grid import WavelengthGrid
 
@@ -24,10 +25,15 @@ class TemplateBank(nn.Module, ABC):
     kept : number of templates, the most significant ones, that an explanation follows while flux changes.
     sharpness : power by which the best template counts for more than all others together; 1 is the mean
         likelihood ratio. Of very many templates of one pixel each, noise would make up most of that mean.
+    quantities : what the templates differ in and :meth:`values` tells.
+    relative : whether the templates are the reconstruction within bounds: then their amplitude is an estimate
+        too, in per cent.
     """
 
     kept = 8
     sharpness = 1.0
+    quantities: tuple[Quantity, ...] = ()
+    relative = False
 
     @abstractmethod
     def search(self, spectrum: WhitenedResidual) -> Matched:
@@ -36,6 +42,13 @@ class TemplateBank(nn.Module, ABC):
     @abstractmethod
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """The templates ``chosen`` (M,), (M, N)."""
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:
+        """The Q quantities of every template, (T, Q), in the order and unit of ``quantities``.
+
+        Asked of banks that have quantities alone.
+        """
+        return spectrum.weight.new_zeros(0, 0)
 
 
 class WrittenBank(TemplateBank):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.causes.bank import cause_banks
+from models.causes.measurement import Measurement, best_template, estimates
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import WhitenedResidual
 from models.local.local_score import LocalScore
@@ -202,6 +203,21 @@ class ScoringModel(CalibratedModel):
         depth = depth_of(ivar)
         raw = self.raw_parts(latents, self.decode(latents, redshift), flux, ivar, redshift, depth)
         return self.joint.cause_shares(raw, depth, redshift)
+
+    def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        flux, ivar = flux[None], ivar[None]
+        where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
+        reconstruction = self.decode(self.encode(flux, ivar, where), where)
+        projection = self.scan.projection(floored(ivar, reconstruction), self.modes(where))
+        whitened = _whitened(flux - reconstruction, reconstruction, where, projection, 0)
+        found = {name: bank.search(whitened) for name, bank in zip(self.banks, self._banks, strict=True)}
+        not_testable = tuple(name for name, each in found.items() if not bool(each.usable.any()))
+        if cause not in found:
+            return Measurement(not_testable=not_testable)
+        bank = self._banks[list(found).index(cause)]
+        template = best_template(bank, found[cause], whitened)
+        return Measurement(template, estimates(bank, found[cause], whitened), not_testable)
 
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
