@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
+from models.causes.measurement import Measurement
 from models.causes.names import CAUSES
 from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL
@@ -59,13 +60,20 @@ class SpectrumModel(nn.Module, ABC):
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
 
-    def cause_shares(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:  # noqa: ARG002
-        """How much of each score a cause accounts for, (B, causes) in the order of ``CAUSES``.
+    def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:  # noqa: ARG002
+        """How probable each cause is, (B, causes) in the order of ``CAUSES``.
 
         Of the arguments of :meth:`outputs`. What is missing from 1 is unknown: all of it for a model that
         looks for no causes.
         """
         return flux.new_zeros(len(flux), len(CAUSES))
+
+    def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:  # noqa: ARG002
+        """What ``cause`` measures in one spectrum, flux (N,) and ivar (N,); and what cannot be tested there.
+
+        Nothing for a model that looks for no causes.
+        """
+        return Measurement()
 
     @abstractmethod
     def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:

@@ -89,5 +89,7 @@ class Explainer:
     def _cause(self, subject: Subject) -> Cause:
         redshift = torch.tensor([subject.redshift], dtype=torch.float64, device=self._device)
         with torch.no_grad():
-            shares = self._model.cause_shares(subject.flux.double()[None], subject.ivar[None], redshift)
+            shares = self._model.cause_probabilities(
+                subject.flux.double()[None], subject.ivar[None], redshift
+            )
         return cause_of(shares[0].cpu().numpy())

@@ -112,7 +112,7 @@ def refitted(model: ScoringModel, training: TrainingSplit) -> ScoringModel:
     """The same network with its score and calibration fitted anew; earlier rates leave its card."""
     metrics = {name: value for name, value in model.card.metrics.items() if not name.startswith(PREFIX)}
     model.card = dataclasses.replace(model.card, metrics=metrics)
-    fit_score(model, training)
+    fit_score(model, training, REFIT_SEED)
     return model
 
 
@@ -193,9 +193,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
         for recipe in _wanted(only, refit):
             shares = TO_TRAIN if refit is None else TO_REFIT
-            training, population = training_set(
-                recipe, shares, templates, sky, Path(work), spectra, console
-            )
+            training, population = training_set(recipe, shares, templates, sky, Path(work), spectra, console)
             if refit is None:
                 model = trained(recipe, training, population, epochs, console)
             else:

@@ -30,8 +30,8 @@ def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDi
     ``arm_edges`` are the observed wavelengths, Angstrom, at which one arm ends and the next begins.
     """
     banks: dict[str, TemplateBank] = {
-        "single_pixels": SinglePixels(),
-        "noisy_interval": NoisyIntervals(),
+        "single_pixels": SinglePixels(grid),
+        "noisy_interval": NoisyIntervals(grid),
         "dead_interval": DeadIntervals(grid),
         "sky_residuals": SkyResiduals(grid),
         "telluric": TelluricResiduals(grid),

@@ -18,6 +18,8 @@ COUNT = 16
 class CalibrationWaves(BrightBlockBank):
     """Cosines over the grid, times the reconstruction: they make up whatever is smooth."""
 
+    relative = 1
+
     waves: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
@@ -25,9 +27,7 @@ class CalibrationWaves(BrightBlockBank):
         wavelength = block_wavelengths(grid)
         place = (wavelength - wavelength[0]) / (wavelength[-1] - wavelength[0])
         number = torch.arange(1, COUNT + 1, dtype=torch.float64)
-        self.register_buffer(
-            "waves", torch.cos(math.pi * number[:, None] * place).float(), persistent=False
-        )
+        self.register_buffer("waves", torch.cos(math.pi * number[:, None] * place).float(), persistent=False)
 
     def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.BrightBlockBank`."""

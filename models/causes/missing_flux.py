@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.causes.gas_lines import SPEED_OF_LIGHT
+from models.causes.quantities import WAVELENGTH, WIDTH
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks, running
 from models.grid import WavelengthGrid
@@ -22,10 +24,13 @@ class _MissingFlux(TemplateBank):
     """
 
     sign = 1
+    quantities = (WAVELENGTH, WIDTH)
+    relative = -1
     sides: tuple[float, ...] = (1.0,)
 
     starts: Tensor
     stops: Tensor
+    measures: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
@@ -42,6 +47,13 @@ class _MissingFlux(TemplateBank):
             stops.append((middle[:, None] + half).round().clamp(0, count))
         self.register_buffer("starts", torch.cat(starts).long(), persistent=False)
         self.register_buffer("stops", torch.cat(stops).long(), persistent=False)
+        # The middle one of the boxes is as wide as the feature at half of its depth.
+        whole = self.sides.index(1.0)
+        ends = BLOCK * torch.stack((self.starts[:, whole], self.stops[:, whole])).double() - 0.5
+        blue, red = (torch.from_numpy(grid.wavelength_at(each.numpy())) for each in ends)
+        centre = 0.5 * (blue + red)
+        measures = torch.stack((centre, SPEED_OF_LIGHT * (red - blue) / centre), dim=1)
+        self.register_buffer("measures", measures, persistent=False)
 
     def search(self, spectrum: WhitenedResidual) -> Matched:
         """See :class:`models.causes.template_bank.TemplateBank`."""
@@ -49,7 +61,9 @@ class _MissingFlux(TemplateBank):
         boxes = len(self.sides)
         along = self._boxes(sums.filtered).sum(dim=1) / -boxes
         # Of boxes within one another, 1 at most: the inner a boxes hold (a / n)^2.
-        share = torch.arange(2.0 * boxes - 1, 0, -2, dtype=torch.float64, device=self.starts.device) / boxes**2
+        share = (
+            torch.arange(2.0 * boxes - 1, 0, -2, dtype=torch.float64, device=self.starts.device) / boxes**2
+        )
         full = self._boxes(sums.weight) @ share
         of_modes = self._boxes(sums.weighted_modes).sum(dim=1) / -boxes
         return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
@@ -66,6 +80,10 @@ class _MissingFlux(TemplateBank):
         starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
         lost = ((block >= starts) & (block < stops)).to(kind).mean(dim=1)
         return -of_blocks(lost, pixels) * spectrum.reconstruction
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        return self.measures
 
 
 class Troughs(_MissingFlux):

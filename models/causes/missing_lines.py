@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
+from models.causes.quantities import FEATURE
 from models.causes.template_bank import WrittenBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
@@ -28,9 +29,10 @@ _REACH = 600.0
 
 
 class MissingLines(WrittenBank):
-    """The sharp part of the reconstruction at every group of lines, taken off, and at all groups."""
+    """The sharp part of the reconstruction at every group of lines, taken off."""
 
     sign = 1
+    quantities = (FEATURE,)
 
     log_wavelength: Tensor
     log_line: Tensor
@@ -39,9 +41,7 @@ class MissingLines(WrittenBank):
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
         places = [(number, place) for number, (_, lines) in enumerate(GROUPS) for place in lines]
-        self.register_buffer(
-            "log_wavelength", torch.from_numpy(grid.wavelength()).log(), persistent=False
-        )
+        self.register_buffer("log_wavelength", torch.from_numpy(grid.wavelength()).log(), persistent=False)
         self.register_buffer(
             "log_line",
             torch.tensor([place for _, place in places], dtype=torch.float64).log(),
@@ -55,5 +55,9 @@ class MissingLines(WrittenBank):
         near = away.abs() < _REACH / SPEED_OF_LIGHT
         members = torch.nn.functional.one_hot(self.group, len(GROUPS)).T.to(spectrum.weight.dtype)
         inside = (members @ near.to(members.dtype)).clamp(max=1.0)
-        every = torch.cat((inside, inside.amax(dim=0, keepdim=True)))
-        return -every * sharp(spectrum.reconstruction[None])
+        return -inside * sharp(spectrum.reconstruction[None])
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`models.causes.template_bank.TemplateBank`: the first line of every group, observed."""
+        first = torch.tensor([lines[0] for _, lines in GROUPS], dtype=torch.float64)
+        return (first.to(spectrum.redshift) * (1 + spectrum.redshift))[:, None]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.causes.quantities import WAVELENGTH
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import Matched, WhitenedResidual, in_blocks, matched
+from models.grid import WavelengthGrid
 
 STEP = 3
 WIDTH = 2 * STEP
@@ -21,6 +23,15 @@ class NoisyIntervals(TemplateBank):
     A box of constant flux is read from its pixels of small errors alone. Where errors vary, as on sky lines
     and beside bad columns, this one sees what all of its pixels hold.
     """
+
+    quantities = (WAVELENGTH,)
+
+    middle: Tensor
+
+    def __init__(self, grid: WavelengthGrid) -> None:
+        super().__init__()
+        wavelength = torch.from_numpy(grid.wavelength())
+        self.register_buffer("middle", _in_boxes(wavelength) / WIDTH, persistent=False)
 
     def search(self, spectrum: WhitenedResidual) -> Matched:
         """See :class:`models.causes.template_bank.TemplateBank`."""
@@ -40,6 +51,10 @@ class NoisyIntervals(TemplateBank):
         first = STEP * chosen[:, None]
         inside = (pixel >= first) & (pixel < first + WIDTH)
         return inside * _errors(spectrum.weight)
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        return self.middle[:, None]
 
 
 def _errors(weight: Tensor) -> Tensor:

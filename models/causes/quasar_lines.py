@@ -1,4 +1,4 @@
-"""Quasar lines: broad emission of a quasar at a redshift that is not the source's, another class of object."""
+"""Quasar lines: broad emission at a redshift that is not the source's, of another class of object."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
+from models.causes.quantities import REDSHIFT
 from models.causes.template_bank import TemplateBank, block_wavelengths
 from models.causes.whitened import Matched, WhitenedResidual, matched, of_blocks, running
 from models.grid import WavelengthGrid
@@ -29,6 +30,7 @@ class QuasarLines(TemplateBank):
     """Boxes at the strong broad lines of every redshift, of one set of fluxes."""
 
     sign = 1
+    quantities = (REDSHIFT,)
 
     log_redshift: Tensor
     starts: Tensor
@@ -71,4 +73,9 @@ class QuasarLines(TemplateBank):
         block = torch.arange(len(spectrum.blocks.weight), device=chosen.device)
         starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
         inside = ((block >= starts) & (block < stops)).to(kind)
-        return of_blocks((inside * self.height.to(kind)[:, None]).sum(dim=1), pixels)
+        drawn: Tensor = of_blocks((inside * self.height.to(kind)[:, None]).sum(dim=1), pixels)
+        return drawn
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        return torch.expm1(self.log_redshift)[:, None]

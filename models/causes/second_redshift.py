@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.causes.gas_lines import GAS_FLUXES, GAS_LINES, SPEED_OF_LIGHT
+from models.causes.quantities import REDSHIFT
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import Matched, WhitenedResidual, matched
 from models.grid import WavelengthGrid
@@ -26,6 +27,7 @@ class SecondRedshift(TemplateBank):
     """Boxes at the lines of every redshift, for each of the sets of fluxes."""
 
     sign = 1
+    quantities = (REDSHIFT,)
 
     log_redshift: Tensor
     first: Tensor
@@ -75,3 +77,7 @@ class SecondRedshift(TemplateBank):
             inside = (pixel >= first[:, None]) & (pixel < stop[:, None])
             rows += inside * self.height[fluxes, line].to(rows.dtype)[:, None]
         return rows
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        return torch.expm1(self.log_redshift).repeat_interleave(len(self.height))[:, None]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from models.causes.quantities import WAVELENGTH
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import Matched, WhitenedResidual, matched
+from models.grid import WavelengthGrid
 
 
 class SinglePixels(TemplateBank):
@@ -13,6 +16,13 @@ class SinglePixels(TemplateBank):
 
     kept = 16
     sharpness = 3.0
+    quantities = (WAVELENGTH,)
+
+    wavelength: Tensor
+
+    def __init__(self, grid: WavelengthGrid) -> None:
+        super().__init__()
+        self.register_buffer("wavelength", torch.from_numpy(grid.wavelength()), persistent=False)
 
     def search(self, spectrum: WhitenedResidual) -> Matched:
         """See :class:`models.causes.template_bank.TemplateBank`."""
@@ -21,3 +31,7 @@ class SinglePixels(TemplateBank):
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""
         return nn.functional.one_hot(chosen, len(spectrum.weight)).to(spectrum.weight.dtype)
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        return self.wavelength[:, None]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from models.causes.quantities import WAVELENGTH
 from models.causes.template_bank import WrittenBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
@@ -28,13 +31,16 @@ _MIXTURES = ((1.0, 0.0), (0.7, 0.7), (0.7, -0.7), (0.0, 1.0))
 class SkyResiduals(WrittenBank):
     """The root of a line's light, as its noise goes, for all bright lines of a interval."""
 
+    quantities = (WAVELENGTH,)
+
     rows_of_sky: Tensor
+    middle: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
         wavelength = torch.from_numpy(grid.wavelength())
         pixel = torch.arange(grid.size, dtype=torch.float64)
-        rows = []
+        rows, middles = [], []
         start = _STEP * (float(wavelength[0]) // _STEP)
         while start < float(wavelength[-1]):
             lines = [line for line in SKY_LINES if start <= line[0] < start + _INTERVAL and line[1] >= _LEAST]
@@ -50,11 +56,18 @@ class SkyResiduals(WrittenBank):
                 shift += _SHIFTED * offset * profile
             if bool(level.any()):
                 rows += [a * level + b * shift for a, b in _MIXTURES]
+                middles += [start + 0.5 * _INTERVAL] * len(_MIXTURES)
             start += _STEP
         # Where the grid sees no sky line, one template that no spectrum can show.
         found = torch.stack(rows) if rows else torch.zeros(1, grid.size)
         self.register_buffer("rows_of_sky", found.float(), persistent=False)
+        middle = torch.tensor(middles or [math.nan], dtype=torch.float64)
+        self.register_buffer("middle", middle, persistent=False)
 
     def templates(self, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.WrittenBank`."""
         return self.rows_of_sky.to(spectrum.weight.dtype)
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`: the middle of every template's interval."""
+        return self.middle[:, None]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import itertools
 
 import torch
+from torch import Tensor
 
 from models.causes.gas_lines import GAS_FLUXES, GAS_LINES, SPEED_OF_LIGHT
+from models.causes.quantities import VELOCITY
 from models.causes.template_bank import LineBank
+from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
 
 SPLITS = (320.0, 400.0, 480.0, 570.0)
@@ -24,6 +27,9 @@ class SplitLines(LineBank):
     """Two Gaussians more and one less at the lines of every group, for every split."""
 
     sign = 1
+    quantities = (VELOCITY,)
+
+    splits: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         # Columns: both components and the single line, of every line; a line of another group has no height.
@@ -39,3 +45,9 @@ class SplitLines(LineBank):
             height.append(peaks)
         where = torch.tensor(centre, dtype=torch.float64)
         super().__init__(grid, where, torch.full(where.shape, _SIGMA), torch.tensor(height))
+        splits = torch.tensor(SPLITS).repeat_interleave(len(_GROUPS))
+        self.register_buffer("splits", splits, persistent=False)
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`: the velocity between the components."""
+        return self.splits[:, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from models.causes.quantities import FEATURE
 from models.causes.template_bank import WrittenBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
@@ -24,9 +25,13 @@ _EDGE = 3.0
 
 
 class TelluricResiduals(WrittenBank):
-    """A share of the reconstruction in every band, and in all bands of water together."""
+    """A share of the reconstruction in every band."""
+
+    quantities = (FEATURE,)
+    relative = 1
 
     depths: Tensor
+    middle: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
@@ -35,13 +40,20 @@ class TelluricResiduals(WrittenBank):
         for _, parts in BANDS:
             row = torch.zeros_like(wavelength)
             for low, high, depth in parts:
-                row += depth * torch.sigmoid((wavelength - low) / _EDGE) * torch.sigmoid(
-                    (high - wavelength) / _EDGE
+                row += (
+                    depth
+                    * torch.sigmoid((wavelength - low) / _EDGE)
+                    * torch.sigmoid((high - wavelength) / _EDGE)
                 )
             rows.append(torch.where(row > 1e-3, row, 0.0))
-        rows.append(sum(rows[2:], torch.zeros_like(wavelength)))
         self.register_buffer("depths", torch.stack(rows).float(), persistent=False)
+        middle = [0.5 * (parts[0][0] + parts[-1][1]) for _, parts in BANDS]
+        self.register_buffer("middle", torch.tensor(middle, dtype=torch.float64), persistent=False)
 
     def templates(self, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.WrittenBank`."""
         return self.depths.to(spectrum.weight.dtype) * spectrum.reconstruction
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
+        """See :class:`models.causes.template_bank.TemplateBank`: the middle of every band."""
+        return self.middle[:, None]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
+from models.causes.quantities import Quantity
 from models.causes.whitened import BLOCK, Matched, Sums, WhitenedResidual, matched, of_blocks
 from models.grid import WavelengthGrid
 
@@ -26,11 +27,16 @@ class TemplateBank(nn.Module, ABC):
     sign : 1 if only an addition of the template is the cause, 0 if a subtraction is, too.
     sharpness : power by which the best template counts for more than all others together; 1 is the mean
         likelihood ratio. Of very many templates of one pixel each, noise would make up most of that mean.
+    quantities : what the templates differ in and :meth:`values` tells.
+    relative : the share of the reconstruction that a template adds where it is strongest, 1 or -1: then its
+        amplitude is an estimate too, in per cent. 0 for templates of another shape.
     """
 
     kept = 8
     sign = 0
     sharpness = 1.0
+    quantities: tuple[Quantity, ...] = ()
+    relative = 0
 
     @abstractmethod
     def search(self, spectrum: WhitenedResidual) -> Matched:
@@ -39,6 +45,13 @@ class TemplateBank(nn.Module, ABC):
     @abstractmethod
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """The templates ``chosen`` (M,), (M, N)."""
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:
+        """The Q quantities of every template, (T, Q), in the order and unit of ``quantities``.
+
+        Asked of banks that have quantities alone.
+        """
+        return spectrum.weight.new_zeros(0, 0)
 
 
 class WrittenBank(TemplateBank):
@@ -170,13 +183,11 @@ class BroadLineBank(BlockBank):
 
 def matched_rows(rows: Tensor, sums: Sums, spectrum: WhitenedResidual) -> Matched:
     """Matched filters of templates written out by bins, (T, M)."""
-    return matched(
-        rows @ sums.filtered, rows.square() @ sums.weight, rows @ sums.weighted_modes, spectrum
-    )
+    return matched(rows @ sums.filtered, rows.square() @ sums.weight, rows @ sums.weighted_modes, spectrum)
 
 
 def block_wavelengths(grid: WavelengthGrid) -> Tensor:
     """Wavelengths of the middles of blocks of pixels, (M,) float64, Angstrom; the last may be cut."""
     count = -(-grid.size // BLOCK)
-    middle = BLOCK * np.arange(count) + (BLOCK - 1) / 2
+    middle = BLOCK * np.arange(count, dtype=np.float64) + (BLOCK - 1) / 2
     return torch.from_numpy(grid.wavelength_at(middle))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
+from models.causes.quantities import FEATURE
 from models.causes.template_bank import LineBank
+from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
 
 NARROW, WOLF_RAYET = 120.0, 900.0
@@ -31,6 +34,9 @@ class UnusualLines(LineBank):
     """A template for every group."""
 
     sign = 1
+    quantities = (FEATURE,)
+
+    places: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         most = max(len(places) for _, places, _ in GROUPS)
@@ -42,3 +48,9 @@ class UnusualLines(LineBank):
             height[row, : len(places)] = 1.0
             sigma[row] = width
         super().__init__(grid, centre, sigma, height)
+        first = torch.tensor([places[0] for _, places, _ in GROUPS], dtype=torch.float64)
+        self.register_buffer("places", first, persistent=False)
+
+    def values(self, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`models.causes.template_bank.TemplateBank`: the first line of every group, observed."""
+        return (self.places * (1 + spectrum.redshift))[:, None]

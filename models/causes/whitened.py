@@ -71,7 +71,7 @@ class WhitenedResidual:
 def in_blocks(values: Tensor, size: int = BLOCK) -> Tensor:
     """Sums over blocks of neighbouring pixels, (N, ...) to (M, ...); the last block may have fewer."""
     missing = -len(values) % size
-    whole = values[: len(values) - len(values) % size].unflatten(0, (-1, size)).sum(dim=1)
+    whole: Tensor = values[: len(values) - len(values) % size].reshape(-1, size, *values.shape[1:]).sum(dim=1)
     if not missing:
         return whole
     return torch.cat((whole, values[len(whole) * size :].sum(dim=0, keepdim=True)))

@@ -12,27 +12,28 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.causes.names import CAUSES
+from models.scoring.naming import Naming, PartEvidence
 
 LATENTS = ("density", "misfit")
 """Names of the first two parts; those of the scan's widths and of the causes follow."""
-LATENT_SHARES = (0.03, 0.02)
+LATENT_SHARES = (0.02, 0.02)
 SCAN_SHARE = 0.20
 """Of all widths; a width has more than the narrower one before it."""
 CAUSE_SHARES = {
-    "single_pixels": 0.12,
-    "noisy_interval": 0.05,
-    "dead_interval": 0.05,
+    "single_pixels": 0.14,
+    "noisy_interval": 0.03,
+    "dead_interval": 0.04,
     "sky_residuals": 0.06,
     "telluric": 0.02,
-    "arm_step": 0.06,
-    "calibration_wave": 0.02,
-    "second_redshift": 0.10,
-    "quasar_lines": 0.02,
-    "broad_lines": 0.10,
-    "split_lines": 0.06,
+    "arm_step": 0.05,
+    "calibration_wave": 0.01,
+    "second_redshift": 0.13,
+    "quasar_lines": 0.015,
+    "broad_lines": 0.13,
+    "split_lines": 0.04,
     "unusual_lines": 0.02,
-    "missing_lines": 0.02,
-    "trough": 0.05,
+    "missing_lines": 0.015,
+    "trough": 0.06,
 }
 """Weights in the mean. docs/decisions/36 says how they were found."""
 
@@ -58,6 +59,7 @@ class JointScore(nn.Module):
         super().__init__()
         log_shares = torch.tensor(shares(widths), dtype=torch.float64).log()
         self.register_buffer("log_shares", log_shares, persistent=False)
+        self.naming = Naming()
         self.parts = nn.ModuleList([Calibration() for _ in log_shares])
 
     def fit(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> None:
@@ -72,11 +74,19 @@ class JointScore(nn.Module):
         medians, widths = (torch.stack(each, dim=-1) for each in zip(*found, strict=True))
         return medians, widths
 
-    def cause_shares(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
-        """Each cause's share of the mean inverse tail, (..., P) to (..., causes) float64; 1 at most."""
+    def evidence(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> PartEvidence:
+        """What the parts (..., P) say for each cause, see :class:`models.scoring.naming.Naming`."""
         medians, widths = self.strata(depth, redshift)
-        shares_of_all = torch.softmax(self._log_terms((raw.to(medians.dtype) - medians) / widths), dim=-1)
-        return shares_of_all[..., -len(CAUSES) :]
+        terms = self._log_terms((raw.to(medians.dtype) - medians) / widths)
+        # Density and misfit are no likelihood ratios.
+        ratio = raw.to(medians.dtype).clone()
+        ratio[..., : len(LATENTS)] = -torch.inf
+        return PartEvidence(terms, ratio)
+
+    def cause_probabilities(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
+        """How probable each cause is, (..., P) to (..., causes) float64; the rest of 1 is unknown."""
+        probabilities: Tensor = self.naming(self.evidence(raw, depth, redshift))
+        return probabilities
 
     def of_standard(self, standard: Tensor) -> Tensor:
         """Score, (...) float64, of parts less their median, over their width, (..., P) float64."""

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.causes.bank import cause_banks
+from models.causes.measurement import Measurement, best_template, estimates
+from models.causes.names import CAUSES
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import WhitenedResidual
 from models.local.local_score import LocalScore
@@ -20,6 +22,7 @@ from models.scoring.density import LatentDensity
 from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
 from models.scoring.followed import follow, follow_cells
 from models.scoring.joint_score import JointScore
+from models.scoring.naming import PartEvidence
 from models.scoring.noise_floor import floored
 from models.scoring.residual_factors import ResidualFactors
 from models.scoring.residual_scan import Projection, ResidualScan, excitation
@@ -113,6 +116,10 @@ class ScoringModel(CalibratedModel):
     def _banks(self) -> list[TemplateBank]:
         return [bank for bank in self.banks.values() if isinstance(bank, TemplateBank)]
 
+    def bank(self, cause: str) -> TemplateBank:
+        """The templates of ``cause``, which is among ``CAUSES``."""
+        return self._banks[CAUSES.index(cause)]
+
     @property
     def _sharpness(self) -> tuple[float, ...]:
         return (*(1.0 for _ in self.scan.sizes), *(bank.sharpness for bank in self._banks))
@@ -202,12 +209,37 @@ class ScoringModel(CalibratedModel):
             profiles=profiles,
         )
 
-    def cause_shares(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
-        """See :class:`models.spectrum_model.SpectrumModel`: shares of the mean inverse tail."""
+    def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """See :class:`models.spectrum_model.SpectrumModel`: see :mod:`models.scoring.naming`."""
         latents = self.encode(flux, ivar, redshift)
         depth = depth_of(ivar)
         raw = self.raw_parts(latents, self.decode(latents, redshift), flux, ivar, redshift, depth)
-        return self.joint.cause_shares(raw, depth, redshift)
+        return self.joint.cause_probabilities(raw, depth, redshift)
+
+    def whitened(self, flux: Tensor, ivar: Tensor, redshift: float) -> WhitenedResidual:
+        """What causes are searched for in, of flux (N,) and ivar (N,)."""
+        flux, ivar = flux[None], ivar[None]
+        where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
+        reconstruction = self.decode(self.encode(flux, ivar, where), where)
+        projection = self.scan.projection(floored(ivar, reconstruction), self.modes(where))
+        return _whitened(flux - reconstruction, reconstruction, where, projection, 0)
+
+    def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        whitened = self.whitened(flux, ivar, redshift)
+        found = {name: bank.search(whitened) for name, bank in zip(self.banks, self._banks, strict=True)}
+        not_testable = tuple(name for name, each in found.items() if not bool(each.usable.any()))
+        if cause not in found:
+            return Measurement(not_testable=not_testable)
+        bank = self.bank(cause)
+        template = best_template(bank, found[cause], whitened)
+        return Measurement(template, estimates(bank, found[cause], whitened), not_testable)
+
+    def judged(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> tuple[PartEvidence, Tensor]:
+        """What the parts say of causes, and the scores (B,), of the arguments of :meth:`outputs`."""
+        latents, depth = self.encode(flux, ivar, redshift), depth_of(ivar)
+        raw = self.raw_parts(latents, self.decode(latents, redshift), flux, ivar, redshift, depth)
+        return self.joint.evidence(raw, depth, redshift), self.joint(raw, depth, redshift)
 
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""

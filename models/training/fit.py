@@ -38,6 +38,7 @@ from models.training.calibrating import calibrate
 from models.training.checkpoint import Progress, identity, read_checkpoint, write_checkpoint
 from models.training.losses import consistency, fidelity, mask_an_interval, novelty
 from models.training.misfit import ModeSettings, fit_parts, fit_residual_factors
+from models.training.naming import fit_naming
 from models.training.spectra import SpectraSource, TrainingSplit, batch_of, chunks
 
 
@@ -208,14 +209,15 @@ def fit(
         "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
     }
     model.card = replace(card, metrics=metrics)
-    fit_score(model, spectra)
+    fit_score(model, spectra, settings.seed)
     return model.requires_grad_(False)
 
 
-def fit_score(model: ScoringModel, spectra: TrainingSplit) -> None:
-    """Fit what makes a score of a trained autoencoder: misfit, tails of the parts, calibration."""
+def fit_score(model: ScoringModel, spectra: TrainingSplit, seed: int) -> None:
+    """Fit what makes a score of an autoencoder: misfit, tails of the parts, calibration, names of causes."""
     fit_parts(model, spectra.validation)
     calibrate(model, spectra.calibration)
+    fit_naming(model, spectra.validation, seed)
 
 
 def _card(population: TrainingPopulation, settings: TrainingSettings, data: Mapping[str, Any]) -> ModelCard:
