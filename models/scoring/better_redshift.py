@@ -1,0 +1,144 @@
+"""A better redshift: one at which a spectrum is usual that is odd at its own.
+
+Candidates come from the cross-correlation of Tonry & Davis (1979, AJ 84, 1511), weighted by inverse variance:
+what the decoder draws sharply of usual spectra is matched to what is sharp in the spectrum, at every shift of
+a logarithmic grid. The best candidates are scored as if each were the redshift. Where the score falls, so
+much of the mean inverse tail was due to the redshift; the number of candidates counts against it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.model_card import ModelCard
+from models.scoring.scoring_model import ScoringModel
+from models.sharp import sharp
+
+_TEMPLATES = 64
+"""Usual spectra whose sharp parts are matched."""
+_CANDIDATES = 8
+_APART = 8
+"""Steps of the rest-frame grid, 69 km/s each, by which candidates differ at least."""
+_OWN = 2
+"""Steps from the spectrum's own redshift within which another is none."""
+_TRIALS = math.log(50.0)
+"""Natural log of how many redshifts a spectrum could be usual at by chance."""
+_LEAST_PIXELS = 20
+"""Good pixels that a normalisation needs."""
+
+
+@dataclass(frozen=True)
+class BetterRedshift:
+    """The redshift at which a spectrum is most usual.
+
+    Attributes
+    ----------
+    redshift : of it; error : half a step of the search.
+    probability : that the spectrum's own redshift is what is wrong.
+    """
+
+    redshift: float
+    error: float
+    probability: float
+
+
+@torch.no_grad()
+def better_redshift(
+    model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float
+) -> BetterRedshift | None:
+    """Of a normalised spectrum, flux and ivar (N,); None where no other redshift can be scored."""
+    step = model.card.rest_step * math.log(10.0)
+    candidates = _candidates(model, flux, ivar, redshift)
+    shown = [(z, *normalised) for z in candidates if (normalised := _normalised(flux, ivar, model.card, z))]
+    if not shown:
+        return None
+    where = torch.tensor([redshift, *(z for z, _, _ in shown)], dtype=torch.float64, device=flux.device)
+    fluxes = torch.stack([flux, *(each for _, each, _ in shown)])
+    ivars = torch.stack([ivar, *(each for _, _, each in shown)])
+    score = model.outputs(fluxes, ivars, where).score.double()
+    of_others = score[1:].where(score[1:].isfinite(), math.inf)
+    best = int(of_others.argmin())
+    gain = float(score[0] - of_others[best]) - _TRIALS
+    found = shown[best][0]
+    probability = -math.expm1(-gain) if gain > 0 else 0.0
+    return BetterRedshift(found, 0.5 * step * (1 + found), probability)
+
+
+def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float) -> list[float]:
+    """Other redshifts, the best match first."""
+    card = model.card
+    shifts = torch.arange(
+        math.floor(math.log10(1 + card.redshift_min) / card.rest_step),
+        math.ceil(math.log10(1 + card.redshift_max) / card.rest_step) + 1,
+        device=flux.device,
+    )
+    match = _matches(model, flux, ivar, shifts)
+    own = round(math.log10(1 + redshift) / card.rest_step)
+    match[(shifts - own).abs() <= _OWN] = 0.0
+    found: list[float] = []
+    for _ in range(_CANDIDATES):
+        best = int(match.argmax())
+        if not match[best] > 0:
+            break
+        z = 10 ** (card.rest_step * int(shifts[best])) - 1
+        if card.redshift_min <= z <= card.redshift_max:
+            found.append(z)
+        match[max(best - _APART, 0) : best + _APART + 1] = 0.0
+    return found
+
+
+def _matches(model: ScoringModel, flux: Tensor, ivar: Tensor, shifts: Tensor) -> Tensor:
+    """Largest decrease of chi-square by one template of positive amplitude, for every shift (S,), (S,)."""
+    decoder, latents = model.decoder, model.calibration_latents
+    chosen = torch.linspace(0, len(latents) - 1, min(_TEMPLATES, len(latents))).long()
+    count = model.encoder.settings.latents
+    templates = sharp(decoder.rest(latents[chosen.to(latents.device), :count].to(flux.dtype))).double()
+    # On the logarithmic grid of the rest frame, continued to the observed wavelengths.
+    place = decoder.place(torch.zeros(1, dtype=torch.float64, device=flux.device))[0]
+    size = int(place[-1]) + 2
+    known = torch.where(ivar > 0, flux, 0.0)
+    detail = torch.where(ivar > 0, flux - _smooth(known, ivar), 0.0)
+    weight = ivar / (1 + ivar * (0.01 * flux).square())
+    first = int(shifts[0])
+    low = max(-first, 0)
+    binned = torch.zeros(2, size + low, dtype=torch.float64, device=flux.device)
+    bins = place.round().long().clamp(0, size - 1) + low
+    binned[0].index_add_(0, bins, (weight * detail).double())
+    binned[1].index_add_(0, bins, weight.double())
+    length = size + low + templates.shape[1]
+    of_template = torch.fft.rfft(templates, length).conj()
+    of_square = torch.fft.rfft(templates.square(), length).conj()
+    spectrum = torch.fft.rfft(binned, length)
+    along = torch.fft.irfft(spectrum[0] * of_template, length)
+    full = torch.fft.irfft(spectrum[1] * of_square, length)
+    at = (shifts + low) % length
+    along, full = along[:, at].clamp_min(0), full[:, at]
+    usable = full > 1e-3 * full.amax(dim=1, keepdim=True)
+    decrease = torch.where(usable, along.square() / full.clamp_min(1e-30), 0.0)
+    best: Tensor = decrease.amax(dim=0)
+    return best
+
+
+def _smooth(flux: Tensor, ivar: Tensor, pixels: int = 101) -> Tensor:
+    """Mean over good pixels around each, (N,)."""
+    both = torch.stack((flux, (ivar > 0).to(flux.dtype)))[:, None]
+    padded = nn.functional.pad(both, (pixels // 2, pixels // 2))
+    total, good = nn.functional.avg_pool1d(padded, pixels, 1)[:, 0]
+    return total / good.clamp_min(1.0 / pixels)
+
+
+def _normalised(flux: Tensor, ivar: Tensor, card: ModelCard, redshift: float) -> tuple[Tensor, Tensor] | None:
+    """The spectrum as a reader would normalise it at another redshift; None where that cannot be."""
+    wavelength = torch.from_numpy(card.grid.wavelength()).to(flux.device)
+    rest = wavelength / (1 + redshift)
+    inside = (rest >= card.normalisation_min) & (rest <= card.normalisation_max) & (ivar > 0)
+    if int(inside.sum()) < _LEAST_PIXELS:
+        return None
+    median = flux[inside].quantile(0.5)
+    if not median > 0:
+        return None
+    return flux / median, ivar * median.square()
