@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
 from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
 from engine.evaluation.injected_spectra import CleanSpectra
+from engine.evaluation.judged_causes import NamedCause, judge_causes, named_causes
 from engine.evaluation.rates import bootstrap, share
 from engine.evaluation.results import (
     ALL,
@@ -23,11 +24,14 @@ from engine.evaluation.results import (
     InjectionCount,
     KindBound,
 )
+from engine.evaluation.rivals import Rivals
 from engine.simulation.anomalies import AnomalyKind
 from models.spectrum_model import SpectrumModel
 
 SNR_EDGES = (3.0, 8.0, 20.0)
 """Median signal-to-noise ratios per pixel, before injecting, that separate the bins."""
+CLEAN_THRESHOLDS = (0.01, 0.001)
+"""Tail probabilities at which false alarms are counted, besides that of the settings."""
 LEAST_SPECTRA = 20
 """Of fewer spectra than this no rates are stated: they would mean nothing."""
 
@@ -37,6 +41,7 @@ Progress = Callable[[int, int], None]
 def evaluate_detection(
     model: SpectrumModel,
     clean: CleanSpectra,
+    rivals: Rivals,
     settings: EvaluationSettings,
     progress: Progress = lambda *_: None,
 ) -> DetectionResults:
@@ -46,6 +51,7 @@ def evaluate_detection(
     ----------
     model : that the clean spectra were prepared for.
     clean : spectra, and what can be injected into them.
+    rivals : trained on spectra of another seed.
     settings : kinds, strengths, seed.
     progress : called with (spectra scored, spectra to be scored).
     """
@@ -58,15 +64,19 @@ def evaluate_detection(
         progress(done, total)
 
     normalised = clean.normalised
-    values = detector_values(model, normalised.flux, normalised.ivar, normalised.rows["redshift"], advance)
+    values = detector_values(
+        model, rivals, normalised.flux, normalised.ivar, normalised.rows["redshift"], advance
+    )
     snr = normalised.rows["snr"]
     injections, detection, bounds = [], [], []
+    causes: list[NamedCause] = []
     for kind in kinds:
         for strength in settings.strengths:
             injected = clean.inject(kind, strength)
             injections.append(_injection_count(clean, kind, strength, len(injected)))
-            odd = detector_values(model, injected.flux, injected.ivar, injected.redshift, advance)
+            odd = detector_values(model, rivals, injected.flux, injected.ivar, injected.redshift, advance)
             advance(len(clean) - len(injected))
+            causes += named_causes(model, injected, odd.tail_probability <= settings.threshold)
             detection += _cells(kind, strength, odd, values, injected.row, snr, settings)
         bounds += _bounds(clean, kind, settings)
     return DetectionResults(
@@ -77,13 +87,17 @@ def evaluate_detection(
         classes=model.card.classes,
         settings=settings,
         clean=tuple(
-            CleanShare(name, int(inside.sum()), share(values.tail_probability[inside] <= settings.threshold))
+            CleanShare(
+                name, threshold, int(inside.sum()), share(values.tail_probability[inside] <= threshold)
+            )
+            for threshold in dict.fromkeys((settings.threshold, *CLEAN_THRESHOLDS))
             for name, inside in _bins(snr)
             if inside.any()
         ),
         injections=tuple(injections),
         detection=tuple(detection),
         bounds=tuple(bounds),
+        causes=judge_causes(causes, kinds),
     )
 
 
@@ -97,7 +111,7 @@ def _cells(
     settings: EvaluationSettings,
 ) -> list[Detection]:
     twins = without_any.take(row)
-    with_it, without = odd.table(without_any), twins.table(without_any)
+    with_it, without = odd.table(), twins.table()
     cells = []
     for name, inside in _bins(snr[row]):
         if inside.sum() < LEAST_SPECTRA:

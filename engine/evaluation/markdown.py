@@ -26,20 +26,17 @@ def detection_markdown(results: DetectionResults) -> str:
         _by_strength(results, "recall"),
         f"Share with a tail probability of at most {settings.threshold:g}, as in a run:",
         _selected(results),
-        "Clean spectra at or below it:",
-        _table(
-            ["S/N", "clean spectra", "selected"],
-            (
-                [share.snr, str(share.spectra), f"{share.selected.value:.3f}{_interval(share.selected)}"]
-                for share in results.clean
-            ),
-        ),
+        "False alarms, the share of clean spectra at or below a tail probability:",
+        clean_markdown(results),
+        "Causes of the selected spectra, all strengths together; the right cause is bold, its share is last:",
+        _causes(results),
+        _probabilities(results),
     ]
     for strength in settings.strengths:
         parts += [
             f"Area under the curve at {strength:g} σ, by detector:",
             _table(
-                ["anomaly", *DETECTORS],
+                ["anomaly", *(_name(name) for name in DETECTORS)],
                 (
                     [_name(cell.kind), *(f"{cell.by(name).auc.value:.2f}" for name in DETECTORS)]
                     for cell in _cells(results, strength)
@@ -79,13 +76,63 @@ def _selected(results: DetectionResults) -> str:
 
 
 def _by_noise(results: DetectionResults, strength: float) -> str:
-    bins = [share.snr for share in results.clean if share.snr != ALL]
+    bins = results.bins
     rows = []
     for whole in _cells(results, strength):
         cells = [results.cell(whole.kind, strength, name) for name in bins]
         texts = [f"{cell.by(TAIL).auc.value:.2f} ({cell.spectra})" if cell else "-" for cell in cells]
         rows.append([_name(whole.kind), *texts])
     return _table(["anomaly", *(f"S/N {name}" for name in bins)], rows)
+
+
+def clean_markdown(results: DetectionResults) -> str:
+    """False alarms at every threshold, of all clean spectra and of each bin of S/N, as a table."""
+    thresholds = tuple(dict.fromkeys(each.threshold for each in results.clean))
+    rows = []
+    for snr in (ALL, *results.bins):
+        found = [results.clean_share(snr, threshold) for threshold in thresholds]
+        texts = [f"{each.selected.value:.4f} ({_ends(each.selected, 4)})" for each in found]
+        rows.append([snr, f"{found[0].spectra:,}", *texts])
+    return _table(["S/N", "clean spectra", *(f"at {threshold:g}" for threshold in thresholds)], rows)
+
+
+def _causes(results: DetectionResults) -> str:
+    kinds = results.causes.kinds
+    names = list(kinds[0].named) if kinds else []
+    rows = []
+    for kind in kinds:
+        counts = [
+            f"**{kind.named[name]}**" if name == kind.right else str(kind.named[name]) for name in names
+        ]
+        rightly = f"{kind.rightly.value:.2f} ({_ends(kind.rightly, 2)})" if kind.selected else "-"
+        rows.append([_name(kind.kind), str(kind.selected), *counts, rightly])
+    return _table(["anomaly", "selected", *(_name(name) for name in names), "right"], rows)
+
+
+def _probabilities(results: DetectionResults) -> str:
+    causes = results.causes
+    auc = f"{causes.instrument_auc:.3f}" if causes.instrument_auc == causes.instrument_auc else "-"
+    error = f"{causes.calibration_error:.3f}" if causes.bins else "-"
+    stated = (
+        "Probability of instrument, sky or reduction: area under the curve, for anomalies made there against "
+        f"those of the light, {auc}. Probability of the named cause: expected calibration error {error}."
+    )
+    lines = [
+        stated,
+        _table(
+            ["probability of the named cause", "spectra", "mean", "right"],
+            (
+                [
+                    f"{each.low:.1f}–{each.high:.1f}",
+                    str(each.spectra),
+                    f"{each.mean_probability:.2f}",
+                    f"{each.rightly:.2f}",
+                ]
+                for each in causes.bins
+            ),
+        ),
+    ]
+    return "\n\n".join(lines)
 
 
 def _cells(results: DetectionResults, strength: float) -> list[Detection]:
@@ -99,7 +146,11 @@ def _table(header: list[str], rows: Iterable[list[str]]) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
-    return f" {estimate.low:.2f}–{estimate.high:.2f}"
+    return f" {_ends(estimate, 2)}"
+
+
+def _ends(estimate: Estimate, digits: int) -> str:
+    return f"{estimate.low:.{digits}f}–{estimate.high:.{digits}f}"
 
 
 def _name(kind: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.evaluation.ideal_observer import Bound
+from engine.evaluation.judged_causes import JudgedCauses
 from engine.evaluation.rates import Estimate
 
-SCHEMA = 2
+SCHEMA = 3
 ALL = "all"
 """The bin of all signal-to-noise ratios."""
 
@@ -28,6 +29,7 @@ class EvaluationSettings:
     templates, sky : whether sources were drawn from redrock templates too, and sky from real fibres.
     false_positives : share of clean spectra that may be taken for odd where recall is stated.
     threshold : tail probability up to which a run selects.
+    rivals : spectra of another seed from which the rivals learn.
     """
 
     spectra: int
@@ -39,13 +41,15 @@ class EvaluationSettings:
     sky: bool
     false_positives: float
     threshold: float
+    rivals: int
 
 
 @dataclass(frozen=True)
 class CleanShare:
-    """Clean spectra that the model selects at the threshold, in a bin of signal-to-noise ratio."""
+    """Clean spectra with a tail probability up to a threshold, in a bin of signal-to-noise ratio."""
 
     snr: str
+    threshold: float
     spectra: int
     selected: Estimate
 
@@ -121,6 +125,7 @@ class DetectionResults:
     settings : of the evaluation.
     clean, injections, detection, bounds : what was found. Kinds and strengths for which too few spectra
         could be injected are in ``injections`` alone.
+    causes : what the selected ones were called.
     """
 
     schema: int
@@ -133,6 +138,16 @@ class DetectionResults:
     injections: tuple[InjectionCount, ...]
     detection: tuple[Detection, ...]
     bounds: tuple[KindBound, ...]
+    causes: JudgedCauses
+
+    @property
+    def bins(self) -> tuple[str, ...]:
+        """Names of the bins of signal-to-noise ratio that hold clean spectra."""
+        return tuple(dict.fromkeys(each.snr for each in self.clean if each.snr != ALL))
+
+    def clean_share(self, snr: str, threshold: float) -> CleanShare:
+        """The false alarms of that bin at that threshold."""
+        return next(each for each in self.clean if (each.snr, each.threshold) == (snr, threshold))
 
     def cell(self, kind: str, strength: float, snr: str = ALL) -> Detection | None:
         """Detection of that kind, strength and bin, if there is one."""
