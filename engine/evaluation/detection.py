@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
-from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
-from engine.evaluation.injected_spectra import CleanSpectra
+from engine.evaluation.effective_strength import TEMPLATES, effective_strengths
+from engine.evaluation.ideal_observer import known_covariance, known_place, unknown_place, unknown_shape
+from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra
 from engine.evaluation.judged_causes import NamedCause, judge_causes, named_causes
+from engine.evaluation.learnt import Learnt
 from engine.evaluation.rates import bootstrap, share
 from engine.evaluation.results import (
     ALL,
@@ -24,7 +26,6 @@ from engine.evaluation.results import (
     InjectionCount,
     KindBound,
 )
-from engine.evaluation.rivals import Rivals
 from engine.simulation.anomalies import AnomalyKind
 from models.spectrum_model import SpectrumModel
 
@@ -41,7 +42,7 @@ Progress = Callable[[int, int], None]
 def evaluate_detection(
     model: SpectrumModel,
     clean: CleanSpectra,
-    rivals: Rivals,
+    learnt: Learnt,
     settings: EvaluationSettings,
     progress: Progress = lambda *_: None,
 ) -> DetectionResults:
@@ -51,7 +52,7 @@ def evaluate_detection(
     ----------
     model : that the clean spectra were prepared for.
     clean : spectra, and what can be injected into them.
-    rivals : trained on spectra of another seed.
+    learnt : from spectra of another seed.
     settings : kinds, strengths, seed.
     progress : called with (spectra scored, spectra to be scored).
     """
@@ -63,11 +64,12 @@ def evaluate_detection(
         done += count
         progress(done, total)
 
-    normalised = clean.normalised
+    normalised, rivals = clean.normalised, learnt.rivals
     values = detector_values(
         model, rivals, normalised.flux, normalised.ivar, normalised.rows["redshift"], advance
     )
     snr = normalised.rows["snr"]
+    effective = effective_strengths(clean, learnt.population)
     injections, detection, bounds = [], [], []
     causes: list[NamedCause] = []
     for kind in kinds:
@@ -77,8 +79,8 @@ def evaluate_detection(
             odd = detector_values(model, rivals, injected.flux, injected.ivar, injected.redshift, advance)
             advance(len(clean) - len(injected))
             causes += named_causes(model, injected, odd.tail_probability <= settings.threshold)
-            detection += _cells(kind, strength, odd, values, injected.row, snr, settings)
-        bounds += _bounds(clean, kind, settings)
+            detection += _cells(injected, odd, values, effective[kind], snr, settings)
+        bounds += _bounds(clean, kind, effective[kind], settings)
     return DetectionResults(
         schema=SCHEMA,
         model=model.card.name,
@@ -102,15 +104,16 @@ def evaluate_detection(
 
 
 def _cells(
-    kind: AnomalyKind,
-    strength: float,
+    injected: InjectedSpectra,
     odd: DetectorValues,
     without_any: DetectorValues,
-    row: NDArray[np.int64],
+    effective: NDArray[np.float64],
     snr: NDArray[np.float32],
     settings: EvaluationSettings,
 ) -> list[Detection]:
+    row, strength = injected.row, injected.strength
     twins = without_any.take(row)
+    per_pixel = strength / np.sqrt(injected.injected.sum(axis=1))
     with_it, without = odd.table(), twins.table()
     cells = []
     for name, inside in _bins(snr[row]):
@@ -126,7 +129,18 @@ def _cells(
             for column, detector in enumerate(DETECTORS)
         )
         selected = share(odd.tail_probability[inside] <= settings.threshold)
-        cells.append(Detection(kind.value, strength, name, int(inside.sum()), selected, detected))
+        cells.append(
+            Detection(
+                kind=injected.kind,
+                strength=strength,
+                snr=name,
+                spectra=int(inside.sum()),
+                per_pixel=float(np.median(per_pixel[inside])),
+                effective=float(strength * np.median(effective[row][inside])),
+                selected=selected,
+                detectors=detected,
+            )
+        )
     return cells
 
 
@@ -150,7 +164,9 @@ def _injection_count(
     )
 
 
-def _bounds(clean: CleanSpectra, kind: AnomalyKind, settings: EvaluationSettings) -> list[KindBound]:
+def _bounds(
+    clean: CleanSpectra, kind: AnomalyKind, effective: NDArray[np.float64], settings: EvaluationSettings
+) -> list[KindBound]:
     rows = clean.carriers(kind, 0.0)
     if not len(rows):
         return []
@@ -161,7 +177,8 @@ def _bounds(clean: CleanSpectra, kind: AnomalyKind, settings: EvaluationSettings
     strengths, share = settings.strengths, settings.false_positives
     of_shape = unknown_place(whitened, strengths, share, random)
     of_any = unknown_shape(whitened, ivar, strengths, share, random)
+    of_covariance = known_covariance(effective[rows], TEMPLATES[kind], strengths, share, random)
     return [
         KindBound(kind.value, strength, known_place(strength, share), *bounds)
-        for strength, *bounds in zip(strengths, of_shape, of_any, strict=True)
+        for strength, *bounds in zip(strengths, of_shape, of_any, of_covariance, strict=True)
     ]

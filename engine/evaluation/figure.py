@@ -64,6 +64,7 @@ def _draw(axes: Axes, results: DetectionResults, kind: str) -> None:
         (":", "bound: shape and place known", [each.known_place.auc for each in bounds]),
         ("--", "bound: shape known", [each.unknown_place.auc for each in bounds]),
         ("-.", "clean spectrum known, nothing else", [each.unknown_shape.auc for each in bounds]),
+        ((0, (6, 2)), "shape and covariance known", [each.known_covariance.auc for each in bounds]),
     ):
         axes.plot(
             [each.strength for each in bounds],

@@ -8,6 +8,9 @@ from engine.evaluation.detectors import DETECTORS, TAIL
 from engine.evaluation.rates import Estimate
 from engine.evaluation.results import ALL, Detection, DetectionResults
 
+EFFECTIVE_AT = 20.0
+"""Strength, in sigma, for which effective strengths are stated by S/N."""
+
 
 def detection_markdown(results: DetectionResults) -> str:
     """Areas under the curve and recall by strength, then every detector and every bin by kind."""
@@ -15,8 +18,8 @@ def detection_markdown(results: DetectionResults) -> str:
     classes = ", ".join(results.classes) or "all classes"
     what = f"{settings.spectra:,} simulated spectra of {classes}, seed {settings.seed}"
     meaning = (
-        "with its 95 % interval; in brackets what an observer reaches who knows the clean spectrum and the "
-        "anomaly's shape, then one who knows the clean spectrum alone:"
+        "with its 95 % interval; in brackets what observers reach who know clean spectrum and shape, the clean "
+        "spectrum alone, shape and covariance of the population:"
     )
     parts = [
         f"`{results.model}` ({results.digest[:12]}), {what}.",
@@ -24,6 +27,10 @@ def detection_markdown(results: DetectionResults) -> str:
         _by_strength(results, "auc"),
         f"Share found at {settings.false_positives:.0%} false positives, likewise:",
         _by_strength(results, "recall"),
+        "Strength per pixel, and effective strength against noise and population (σ, medians):",
+        _strengths(results),
+        f"Effective strength at {EFFECTIVE_AT:g} σ, by S/N:",
+        _effective_by_noise(results),
         f"Share with a tail probability of at most {settings.threshold:g}, as in a run:",
         _selected(results),
         "False alarms, the share of clean spectra at or below a tail probability:",
@@ -59,7 +66,8 @@ def _by_strength(results: DetectionResults, rate: str) -> str:
                 continue
             found = getattr(cell.by(TAIL), rate)
             known = ", ".join(
-                f"{getattr(each, rate):.2f}" for each in (bound.unknown_place, bound.unknown_shape)
+                f"{getattr(each, rate):.2f}"
+                for each in (bound.unknown_place, bound.unknown_shape, bound.known_covariance)
             )
             row.append(f"{found.value:.2f}{_interval(found)} ({known})")
         rows.append(row)
@@ -73,6 +81,27 @@ def _selected(results: DetectionResults) -> str:
         cells = [results.cell(kind, strength) for strength in strengths]
         rows.append([_name(kind), *(f"{cell.selected.value:.2f}" if cell else "-" for cell in cells)])
     return _table(["anomaly", *(f"{strength:g} σ" for strength in strengths)], rows)
+
+
+def _strengths(results: DetectionResults) -> str:
+    strengths = results.settings.strengths
+    rows = []
+    for kind in results.settings.kinds:
+        cells = [results.cell(kind, strength) for strength in strengths]
+        texts = [f"{cell.per_pixel:.2g}, {cell.effective:.2g}" if cell else "-" for cell in cells]
+        rows.append([_name(kind), *texts])
+    return _table(["anomaly", *(f"{strength:g} σ" for strength in strengths)], rows)
+
+
+def _effective_by_noise(results: DetectionResults) -> str:
+    # It is proportional to the strength: one of them tells all.
+    strength = min(results.settings.strengths, key=lambda each: abs(each - EFFECTIVE_AT))
+    rows = []
+    for whole in _cells(results, strength):
+        cells = [results.cell(whole.kind, strength, name) for name in (ALL, *results.bins)]
+        scaled = [cell.effective * EFFECTIVE_AT / strength if cell else None for cell in cells]
+        rows.append([_name(whole.kind), *("-" if each is None else f"{each:.1f}" for each in scaled)])
+    return _table(["anomaly", ALL, *(f"S/N {name}" for name in results.bins)], rows)
 
 
 def _by_noise(results: DetectionResults, strength: float) -> str:

@@ -85,7 +85,7 @@ class RestFrameModes:
                 for (_, known), i, z in zip(pairs, ivar, redshift.tolist(), strict=True)
             ]
         )
-        modes = main_modes(values, weight > 0, count, seed).T.astype(np.float32)
+        modes = main_modes(values, weight > 0, count, seed)[1].T
         for _ in range(_ROUNDS):
             coefficients = _solved(weight, values, modes)
             modes = _solved(weight.T, values.T, coefficients)
@@ -102,15 +102,20 @@ class RestFrameModes:
         return coefficients, modes @ coefficients
 
 
-def main_modes(values: Floats, known: NDArray[np.bool_], count: int, seed: int) -> Floats:
-    """Orthonormal modes (count, P) of ``values`` (n, P); the modes themselves fill what is not known."""
+def main_modes(
+    values: Floats, known: NDArray[np.bool_], count: int, seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Coefficients (n, count) and orthonormal modes (count, P) of ``values`` (n, P).
+
+    The modes themselves fill what is not known.
+    """
     number = np.maximum(known.sum(axis=0), 1)
     filled = np.where(known, values, (values * known).sum(axis=0) / number).astype(np.float32)
     for round_ in range(_ROUNDS):
         left, size, modes = randomized_svd(filled, count, n_iter=2, random_state=seed % 2**32)
         if round_ + 1 < _ROUNDS:
             filled = np.where(known, values, (left * size) @ modes).astype(np.float32)
-    return np.asarray(modes)
+    return np.asarray(left * size, np.float32), np.asarray(modes, np.float32)
 
 
 def _solved(weight: Floats, values: Floats, basis: Floats) -> Floats:

@@ -88,13 +88,24 @@ class Detected:
 class Detection:
     """How well one kind is found at one strength, in a bin of signal-to-noise ratio.
 
-    ``selected`` is the share with a tail probability at or below the threshold.
+    Attributes
+    ----------
+    kind, strength : of the anomaly; strength in sigma, against photon noise.
+    snr : name of the bin.
+    spectra : how many carry it.
+    per_pixel : median over them of the strength over the root of the number of injected pixels.
+    effective : median of the strength against noise and population, see
+        :mod:`engine.evaluation.population`.
+    selected : share with a tail probability at or below the threshold.
+    detectors : what each found.
     """
 
     kind: str
     strength: float
     snr: str
     spectra: int
+    per_pixel: float
+    effective: float
     selected: Estimate
     detectors: tuple[Detected, ...]
 
@@ -105,13 +116,17 @@ class Detection:
 
 @dataclass(frozen=True)
 class KindBound:
-    """What observers who know the clean spectrum find of one kind at one strength."""
+    """What ideal observers find of one kind at one strength.
+
+    The first three know the clean spectrum; the last knows shapes and the population's covariance instead.
+    """
 
     kind: str
     strength: float
     known_place: Bound
     unknown_place: Bound
     unknown_shape: Bound
+    known_covariance: Bound
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
 from engine.evaluation.labelled_spectra import read_labelled
+from engine.evaluation.learnt import Learnt, learn
 from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.results import DetectionResults, EvaluationSettings
-from engine.evaluation.rivals import Rivals, train_rivals
 from engine.evaluation.training_spectra import training_spectra
 from engine.simulation.anomalies import AnomalyKind
 from flows.console import counting
@@ -112,24 +112,24 @@ def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Eval
     with counting(console, "simulate") as progress:
         clean = prepare_clean_spectra(model.card, request.held_out, kinds, progress)
     comparison = compare_labelled(model, labelled, clean.spectra) if labelled else None
-    rivals = _rivals(model.card, request, console)
+    learnt = _learnt(model.card, request, console)
     with counting(console, "inject and score") as progress:
-        detection = evaluate_detection(model, clean, rivals, settings, progress)
+        detection = evaluate_detection(model, clean, learnt, settings, progress)
     return Evaluation(model, clean, detection, comparison)
 
 
-def _rivals(card: ModelCard, request: EvaluationRequest, console: Console) -> Rivals:
+def _learnt(card: ModelCard, request: EvaluationRequest, console: Console) -> Learnt:
     start = time.process_time()
-    with counting(console, "simulate for rivals") as progress:
+    with counting(console, "simulate others") as progress:
         spectra = training_spectra(card, request.held_out, request.rivals, progress)
     simulated = time.process_time()
     with counting(console, "train rivals") as progress:
-        rivals = train_rivals(spectra, progress)
+        learnt = learn(spectra, progress)
     console.print(
-        f"Rivals: {simulated - start:.0f} s of CPU to simulate {len(spectra):,} spectra, "
-        f"{time.process_time() - simulated:.0f} s to train."
+        f"Rivals and population: {simulated - start:.0f} s of CPU to simulate {len(spectra):,} spectra, "
+        f"{time.process_time() - simulated:.0f} s to learn from them."
     )
-    return rivals
+    return learnt
 
 
 def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]:

@@ -41,7 +41,8 @@ def show_evaluation(console: Console, results: DetectionResults) -> None:
         console,
         _by_strength(
             results,
-            "Area under the curve, by tail probability (in brackets: if just the clean spectrum is known)",
+            "Area under the curve, by tail probability (in brackets: if just the clean spectrum is known; "
+            "if shape and covariance are)",
             lambda cell: f"{cell.by(TAIL).auc.value:.2f}",
             lambda kind, strength: _bound(results, kind, strength, "auc"),
         ),
@@ -114,11 +115,12 @@ def _detailed(results: DetectionResults) -> tuple[float, list[Detection]]:
 def _detectors(results: DetectionResults) -> Table:
     strength, cells = _detailed(results)
     table = _table(f"Area under the curve at {strength:g} σ: tail probability, score, rivals")
+    table.add_column("effective σ", justify="right", no_wrap=True)
     for name in (TAIL, *_DETECTORS):
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for cell in cells:
         rates = (f"{cell.by(name).auc.value:.2f}" for name in (TAIL, *_DETECTORS))
-        table.add_row(cell.kind.replace("_", " "), *rates)
+        table.add_row(cell.kind.replace("_", " "), f"{cell.effective:.1f}", *rates)
     return table
 
 
@@ -159,7 +161,9 @@ def _causes(results: DetectionResults) -> Table:
 
 def _bound(results: DetectionResults, kind: str, strength: float, rate: str) -> str:
     bound = results.bound(kind, strength)
-    return f"{getattr(bound.unknown_shape, rate):.2f}" if bound else "-"
+    if bound is None:
+        return "-"
+    return "; ".join(f"{getattr(each, rate):.2f}" for each in (bound.unknown_shape, bound.known_covariance))
 
 
 def _left_out(results: DetectionResults) -> list[str]:

@@ -18,9 +18,9 @@ from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra
 from engine.evaluation.ideal_observer import known_place
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
+from engine.evaluation.learnt import Learnt, learn
 from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, SCHEMA, DetectionResults, EvaluationSettings
-from engine.evaluation.rivals import Rivals, train_rivals
 from engine.evaluation.training_spectra import training_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.common_grid import joined
@@ -65,25 +65,25 @@ def crowd() -> CleanSpectra:
 
 
 @pytest.fixture(scope="module")
-def rivals() -> Rivals:
-    return train_rivals(training_spectra(random_model().card, HELD_OUT, SETTINGS.rivals))
+def learnt() -> Learnt:
+    return learn(training_spectra(random_model().card, HELD_OUT, SETTINGS.rivals))
 
 
 @pytest.fixture(scope="module")
-def results(crowd: CleanSpectra, rivals: Rivals) -> DetectionResults:
-    return evaluate_detection(random_model(), crowd, rivals, SETTINGS)
+def results(crowd: CleanSpectra, learnt: Learnt) -> DetectionResults:
+    return evaluate_detection(random_model(), crowd, learnt, SETTINGS)
 
 
-def test_a_blind_scorer_finds_nothing(crowd: CleanSpectra, rivals: Rivals) -> None:
-    found = evaluate_detection(of_kind(Blind), crowd, rivals, SETTINGS)
+def test_a_blind_scorer_finds_nothing(crowd: CleanSpectra, learnt: Learnt) -> None:
+    found = evaluate_detection(of_kind(Blind), crowd, learnt, SETTINGS)
     for cell in found.detection:
         blind = cell.by("score")
         assert blind.auc.value == blind.auc.low == blind.auc.high == 0.5
         assert blind.recall.value <= SETTINGS.false_positives
 
 
-def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: CleanSpectra, rivals: Rivals) -> None:
-    found = evaluate_detection(of_kind(Spiky), crowd, rivals, SETTINGS)
+def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: CleanSpectra, learnt: Learnt) -> None:
+    found = evaluate_detection(of_kind(Spiky), crowd, learnt, SETTINGS)
     spikes, steps = (found.cell(kind, 60.0) for kind in KINDS)
     assert spikes is not None
     assert steps is not None
@@ -128,16 +128,16 @@ def test_what_was_not_injected_is_accounted_for(results: DetectionResults) -> No
         assert each.injected + each.no_place + each.too_strong + each.unscorable == 24
 
 
-def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: CleanSpectra, rivals: Rivals) -> None:
+def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: CleanSpectra, learnt: Learnt) -> None:
     settings = replace(SETTINGS, strengths=(900.0,), kinds=(AnomalyKind.ARM_STEP.value,))
-    (count,) = evaluate_detection(random_model(), crowd, rivals, settings).injections
+    (count,) = evaluate_detection(random_model(), crowd, learnt, settings).injections
     assert count.too_strong > 0
 
 
 def test_the_same_seed_gives_the_same_results(
-    crowd: CleanSpectra, rivals: Rivals, results: DetectionResults
+    crowd: CleanSpectra, learnt: Learnt, results: DetectionResults
 ) -> None:
-    assert evaluate_detection(random_model(), crowd, rivals, SETTINGS) == results
+    assert evaluate_detection(random_model(), crowd, learnt, SETTINGS) == results
 
 
 def test_results_are_json_with_their_schema(results: DetectionResults) -> None:
@@ -166,10 +166,14 @@ def test_the_figure_has_a_panel_for_each_kind(results: DetectionResults) -> None
     assert titles == [kind.value.replace("_", " ") for kind in KINDS]
 
 
-def test_values_do_not_depend_on_the_batch(crowd: CleanSpectra, rivals: Rivals) -> None:
+def test_values_do_not_depend_on_the_batch(crowd: CleanSpectra, learnt: Learnt) -> None:
     model, injected = random_model(), crowd.inject(AnomalyKind.COSMIC_RAYS, 30.0)
-    whole = detector_values(model, rivals, injected.flux, injected.ivar, injected.redshift)
-    some = detector_values(model, rivals, injected.flux[3:5], injected.ivar[3:5], injected.redshift[3:5])
+    whole = detector_values(model, learnt.rivals, injected.flux, injected.ivar, injected.redshift)
+    some = detector_values(
+        model, learnt.rivals, injected.flux[3:5], injected.ivar[3:5], injected.redshift[3:5]
+    )
     assert some.table() == pytest.approx(whole.table()[3:5], rel=1e-4)
-    nothing = detector_values(model, rivals, injected.flux[:0], injected.ivar[:0], injected.redshift[:0])
+    nothing = detector_values(
+        model, learnt.rivals, injected.flux[:0], injected.ivar[:0], injected.redshift[:0]
+    )
     assert nothing.table().shape == (0, len(DETECTORS))
