@@ -18,7 +18,7 @@ def detection_markdown(results: DetectionResults) -> str:
     classes = ", ".join(results.classes) or "all classes"
     what = f"{settings.spectra:,} simulated spectra of {classes}, seed {settings.seed}"
     meaning = (
-        "with its 95 % interval; in brackets what observers reach who know clean spectrum and shape, the clean "
+        "with its 95 % interval; in brackets what observers reach who know clean spectrum and shape, that "
         "spectrum alone, shape and covariance of the population:"
     )
     parts = [
