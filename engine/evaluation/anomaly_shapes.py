@@ -11,13 +11,20 @@ from engine.evaluation.held_out_spectra import HeldOutSpectrum
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.common_grid import joined
 from engine.simulation.detector_anomalies import Exposure, change_exposure
-from engine.simulation.light_anomalies import Light, change_light
+from engine.simulation.light_anomalies import WIND_LINES, WIND_MARGIN, Light, change_light
 from models.grid import WavelengthGrid
 
 Floats = NDArray[np.floating]
 
 _LOSES_FLUX = frozenset(
-    {AnomalyKind.BROAD_ABSORPTION, AnomalyKind.DEAD_REGION, AnomalyKind.ARM_STEP, AnomalyKind.TILT}
+    {
+        AnomalyKind.BROAD_ABSORPTION,
+        AnomalyKind.DEAD_REGION,
+        AnomalyKind.ARM_STEP,
+        AnomalyKind.TILT,
+        AnomalyKind.P_CYGNI,
+        AnomalyKind.FRINGES,
+    }
 )
 _BALMER_GAMMA, _BALMER_BETA = 4341.68, 4862.68
 _MARGIN = 60.0
@@ -89,6 +96,8 @@ def _has_lines(kind: AnomalyKind, light: Light) -> bool:
     factor = 1 + light.redshift
     if kind is AnomalyKind.BROAD_SHIFTED_LINES:
         return light.covers(_BALMER_GAMMA * factor * 0.995, _MARGIN)
+    if kind is AnomalyKind.P_CYGNI:
+        return any(light.covers(line * factor, WIND_MARGIN) for line in WIND_LINES)
     return kind is not AnomalyKind.DOUBLE_PEAKED_LINES or light.covers(_BALMER_BETA * factor, _MARGIN)
 
 

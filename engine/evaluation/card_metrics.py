@@ -22,9 +22,8 @@ def card_metrics(results: DetectionResults) -> dict[str, float]:
         f"{PREFIX}spectra": float(results.settings.spectra),
         f"{PREFIX}seed": float(results.settings.seed),
     }
-    for share in results.clean:
-        if share.snr == ALL:
-            metrics[f"{PREFIX}clean_selected"] = share.selected.value
+    clean = results.clean_share(ALL, results.settings.threshold)
+    metrics[f"{PREFIX}clean_selected"] = clean.selected.value
     for strength in results.settings.strengths:
         cells = [cell for kind in results.settings.kinds if (cell := results.cell(kind, strength))]
         rates = {cell.kind: cell.by(TAIL) for cell in cells}

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.evaluation.detectors import DETECTORS, DetectorValues, detector_values
-from engine.evaluation.ideal_observer import known_place, unknown_place, unknown_shape
-from engine.evaluation.injected_spectra import CleanSpectra
+from engine.evaluation.effective_strength import TEMPLATES, effective_strengths
+from engine.evaluation.ideal_observer import known_covariance, known_place, unknown_place, unknown_shape
+from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra
+from engine.evaluation.judged_causes import NamedCause, judge_causes, named_causes
+from engine.evaluation.learnt import Learnt
 from engine.evaluation.rates import bootstrap, share
 from engine.evaluation.results import (
     ALL,
@@ -28,6 +31,8 @@ from models.spectrum_model import SpectrumModel
 
 SNR_EDGES = (3.0, 8.0, 20.0)
 """Median signal-to-noise ratios per pixel, before injecting, that separate the bins."""
+CLEAN_THRESHOLDS = (0.01, 0.001)
+"""Tail probabilities at which false alarms are counted, besides that of the settings."""
 LEAST_SPECTRA = 20
 """Of fewer spectra than this no rates are stated: they would mean nothing."""
 
@@ -37,6 +42,7 @@ Progress = Callable[[int, int], None]
 def evaluate_detection(
     model: SpectrumModel,
     clean: CleanSpectra,
+    learnt: Learnt,
     settings: EvaluationSettings,
     progress: Progress = lambda *_: None,
 ) -> DetectionResults:
@@ -46,6 +52,7 @@ def evaluate_detection(
     ----------
     model : that the clean spectra were prepared for.
     clean : spectra, and what can be injected into them.
+    learnt : from spectra of another seed.
     settings : kinds, strengths, seed.
     progress : called with (spectra scored, spectra to be scored).
     """
@@ -57,18 +64,23 @@ def evaluate_detection(
         done += count
         progress(done, total)
 
-    normalised = clean.normalised
-    values = detector_values(model, normalised.flux, normalised.ivar, normalised.rows["redshift"], advance)
+    normalised, rivals = clean.normalised, learnt.rivals
+    values = detector_values(
+        model, rivals, normalised.flux, normalised.ivar, normalised.rows["redshift"], advance
+    )
     snr = normalised.rows["snr"]
+    effective = effective_strengths(clean, learnt.population)
     injections, detection, bounds = [], [], []
+    causes: list[NamedCause] = []
     for kind in kinds:
         for strength in settings.strengths:
             injected = clean.inject(kind, strength)
             injections.append(_injection_count(clean, kind, strength, len(injected)))
-            odd = detector_values(model, injected.flux, injected.ivar, injected.redshift, advance)
+            odd = detector_values(model, rivals, injected.flux, injected.ivar, injected.redshift, advance)
             advance(len(clean) - len(injected))
-            detection += _cells(kind, strength, odd, values, injected.row, snr, settings)
-        bounds += _bounds(clean, kind, settings)
+            causes += named_causes(model, injected, odd.tail_probability <= settings.threshold)
+            detection += _cells(injected, odd, values, effective[kind], snr, settings)
+        bounds += _bounds(clean, kind, effective[kind], settings)
     return DetectionResults(
         schema=SCHEMA,
         model=model.card.name,
@@ -77,27 +89,32 @@ def evaluate_detection(
         classes=model.card.classes,
         settings=settings,
         clean=tuple(
-            CleanShare(name, int(inside.sum()), share(values.tail_probability[inside] <= settings.threshold))
+            CleanShare(
+                name, threshold, int(inside.sum()), share(values.tail_probability[inside] <= threshold)
+            )
+            for threshold in dict.fromkeys((settings.threshold, *CLEAN_THRESHOLDS))
             for name, inside in _bins(snr)
             if inside.any()
         ),
         injections=tuple(injections),
         detection=tuple(detection),
         bounds=tuple(bounds),
+        causes=judge_causes(causes, kinds),
     )
 
 
 def _cells(
-    kind: AnomalyKind,
-    strength: float,
+    injected: InjectedSpectra,
     odd: DetectorValues,
     without_any: DetectorValues,
-    row: NDArray[np.int64],
+    effective: NDArray[np.float64],
     snr: NDArray[np.float32],
     settings: EvaluationSettings,
 ) -> list[Detection]:
+    row, strength = injected.row, injected.strength
     twins = without_any.take(row)
-    with_it, without = odd.table(without_any), twins.table(without_any)
+    per_pixel = strength / np.sqrt(injected.injected.sum(axis=1))
+    with_it, without = odd.table(), twins.table()
     cells = []
     for name, inside in _bins(snr[row]):
         if inside.sum() < LEAST_SPECTRA:
@@ -112,7 +129,18 @@ def _cells(
             for column, detector in enumerate(DETECTORS)
         )
         selected = share(odd.tail_probability[inside] <= settings.threshold)
-        cells.append(Detection(kind.value, strength, name, int(inside.sum()), selected, detected))
+        cells.append(
+            Detection(
+                kind=injected.kind,
+                strength=strength,
+                snr=name,
+                spectra=int(inside.sum()),
+                per_pixel=float(np.median(per_pixel[inside])),
+                effective=float(strength * np.median(effective[row][inside])),
+                selected=selected,
+                detectors=detected,
+            )
+        )
     return cells
 
 
@@ -136,7 +164,9 @@ def _injection_count(
     )
 
 
-def _bounds(clean: CleanSpectra, kind: AnomalyKind, settings: EvaluationSettings) -> list[KindBound]:
+def _bounds(
+    clean: CleanSpectra, kind: AnomalyKind, effective: NDArray[np.float64], settings: EvaluationSettings
+) -> list[KindBound]:
     rows = clean.carriers(kind, 0.0)
     if not len(rows):
         return []
@@ -147,7 +177,8 @@ def _bounds(clean: CleanSpectra, kind: AnomalyKind, settings: EvaluationSettings
     strengths, share = settings.strengths, settings.false_positives
     of_shape = unknown_place(whitened, strengths, share, random)
     of_any = unknown_shape(whitened, ivar, strengths, share, random)
+    of_covariance = known_covariance(effective[rows], TEMPLATES[kind], strengths, share, random)
     return [
         KindBound(kind.value, strength, known_place(strength, share), *bounds)
-        for strength, *bounds in zip(strengths, of_shape, of_any, strict=True)
+        for strength, *bounds in zip(strengths, of_shape, of_any, of_covariance, strict=True)
     ]

@@ -1,25 +1,28 @@
-"""Detectors: what says how odd a spectrum is, the model's score and others."""
+"""Detectors: what says how odd a spectrum is, the model's score and its rivals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from engine.evaluation.injected_spectra import InjectedSpectra
-from engine.evaluation.residual_scan import SCAN_WIDTHS, residual_scan
+from engine.evaluation.latent_density import DENSITY, latent_density
+from engine.evaluation.rivals import RIVALS, Rivals
 from engine.spectra.scorer import as_float32, device_tensor
 from models.reconstruction_scores import ReconstructedSpectra, reconstruction_scores
 from models.score_kinds import RECONSTRUCTION_SCORES
 from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
 
-TAIL, SCORE, SCAN = "tail", "score", "residual_scan"
-DETECTORS = (TAIL, SCORE, SCAN, *RECONSTRUCTION_SCORES)
-"""Minus the log of the tail probability, the raw score, the residual scan, the reconstruction scores."""
+TAIL, SCORE = "tail", "score"
+DETECTORS = (TAIL, SCORE, *RIVALS, DENSITY, *RECONSTRUCTION_SCORES)
+"""Minus the log of the tail probability, the raw score, the rivals, the density of latents, the
+reconstruction scores."""
 
 _AT_ONCE = 64
 
@@ -32,13 +35,15 @@ class DetectorValues:
     ----------
     tail_probability : (n,) float32.
     score : (n,) float32.
-    scan : (n, widths) float32, the residual scan at each of ``SCAN_WIDTHS``.
+    rivals : (n, 3) float64, as in ``RIVALS``.
+    density : (n,) float32, see :func:`engine.evaluation.latent_density.latent_density`.
     reconstruction : (n, 16) float32, as in ``RECONSTRUCTION_SCORES``.
     """
 
     tail_probability: NDArray[np.float32]
     score: NDArray[np.float32]
-    scan: NDArray[np.float32]
+    rivals: NDArray[np.float64]
+    density: NDArray[np.float32]
     reconstruction: NDArray[np.float32]
 
     def __len__(self) -> int:
@@ -46,26 +51,19 @@ class DetectorValues:
 
     def take(self, rows: NDArray[np.int64]) -> DetectorValues:
         """Those of the spectra ``rows``."""
-        return DetectorValues(
-            self.tail_probability[rows], self.score[rows], self.scan[rows], self.reconstruction[rows]
-        )
+        return DetectorValues(*(getattr(self, each.name)[rows] for each in fields(self)))
 
-    def table(self, usual: DetectorValues) -> NDArray[np.float64]:
-        """A column for each of ``DETECTORS``, (n, D); no value is minus infinity: nothing was seen.
-
-        The scan is the highest over its widths, each less the median of the ``usual`` spectra and over
-        their spread above it, so that no width drowns the others.
-        """
-        middle, upper = np.quantile(usual.scan, (0.5, 0.84), axis=0)
-        scan = ((self.scan - middle) / np.maximum(upper - middle, 1e-6)).max(axis=1)
+    def table(self) -> NDArray[np.float64]:
+        """A column for each of ``DETECTORS``, (n, D); no value is minus infinity: nothing was seen."""
         with np.errstate(divide="ignore"):
             tail = -np.log(self.tail_probability.astype(np.float64))
-        columns = np.column_stack([tail, self.score, scan, self.reconstruction]).astype(np.float64)
+        columns = np.column_stack([tail, self.score, self.rivals, self.density, self.reconstruction])
         return np.where(np.isnan(columns), -np.inf, columns)
 
 
 def detector_values(
     model: SpectrumModel,
+    rivals: Rivals,
     flux: NDArray[np.float32],
     ivar: NDArray[np.float32],
     redshift: NDArray[np.float64],
@@ -77,7 +75,7 @@ def detector_values(
     """
     redshift = np.ascontiguousarray(redshift)  # a column of rows has strides that torch does not take
     wavelength = torch.from_numpy(model.card.grid.wavelength())
-    parts: list[tuple[NDArray[np.float32], ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     for low in range(0, len(flux), _AT_ONCE):
         rows = slice(low, low + _AT_ONCE)
         x, weight, z = (torch.tensor(values[rows]) for values in (flux, ivar, redshift))
@@ -89,16 +87,18 @@ def detector_values(
             )
             snr = signal_to_noise(x, weight)
         score = outputs.score.to(torch.float32).numpy()
-        scan = residual_scan(flux[rows] - reconstruction.numpy(), ivar[rows])
         tail = model.tail_probability(score, snr, redshift[rows])
-        parts.append((tail, score, scan, chi2.numpy()))
+        others = rivals.values(flux[rows], ivar[rows], redshift[rows])
+        density = latent_density(model, outputs.latents, weight, z)
+        parts.append((tail, score, others, density, chi2.numpy()))
         progress(len(score))
     if not parts:
         nothing = np.empty(0, np.float32)
         return DetectorValues(
             nothing,
             nothing,
-            np.empty((0, len(SCAN_WIDTHS)), np.float32),
+            np.empty((0, len(RIVALS))),
+            nothing,
             np.empty((0, len(RECONSTRUCTION_SCORES)), np.float32),
         )
     return DetectorValues(*(np.concatenate(column) for column in zip(*parts, strict=True)))

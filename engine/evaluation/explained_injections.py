@@ -32,6 +32,7 @@ from engine.attribution.occlusion.settings import (
     PresetName,
     of_preset,
 )
+from engine.attribution.places import Place, places_of
 from engine.attribution.plain_occlusion import PlainOcclusionSettings, Replacement
 from engine.attribution.residual import ResidualSettings
 from engine.attribution.subject import Subject, subject_of
@@ -224,6 +225,9 @@ class _Evaluation:
             subject = self._subject(flux, ivar, redshift)
             place = InjectedPlace(self._wavelength, ivar > 0, injected.injected[i])
             explained = self._explained(subject, seed=int(injected.row[i]))
+            residual = flux - subject.reconstruction.numpy()
+            places = places_of(explained.run, residual, ivar, self._model.card.grid, redshift)
+            first = places[0] if places else None
             if i == 0:
                 self._check_blind(subject, injected.injected[i])
             yield ExplainedInjection(
@@ -240,9 +244,16 @@ class _Evaluation:
                 found={name: localise(each, place) for name, each in explained.maps.items()},
                 window=explained.window,
                 run_located=localise(explained.run.combined, place).located,
+                place_located=first is not None and self._overlaps(first, injected.injected[i]),
+                place_width=first.width if first else float("nan"),
                 cautions=int(self._criteria.cautions(explained.run, flux, ivar, redshift)),
             )
             step()
+
+    def _overlaps(self, place: Place, injected: NDArray[np.bool_]) -> bool:
+        known = self._wavelength[injected]
+        half = 0.5 * (place.width + self._model.card.grid.width(place.wavelength, 1))
+        return bool(np.any(np.abs(known - place.wavelength) <= half))
 
     def costs(self) -> dict[str, MethodCost]:
         """What the methods took."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.evaluation.localisation import Localisation
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class ExplainedInjection:
     found : by method, how well its map points there.
     window : by combination over windows, the width in pixels that adds most at the peak.
     run_located : whether the map that a run makes is highest on the injected pixels.
+    place_located : whether the first place of the explanation overlaps the injected pixels.
+    place_width : Angstrom, of the first place; NaN of none.
     cautions : bits of :class:`engine.attribution.cautions.Caution` that it carries.
     """
 
@@ -44,6 +46,8 @@ class ExplainedInjection:
     found: Mapping[str, Localisation]
     window: Mapping[str, int]
     run_located: bool
+    place_located: bool
+    place_width: float
     cautions: int
 
 
@@ -119,9 +123,10 @@ class ExplanationResults:
         """A JSON-ready description: one column per quantity, one row per spectrum."""
         plain = (
             *("kind", "strength", "row", "redshift", "snr", "tail_probability", "drawn", "area", "chance"),
-            *("run_located", "cautions"),
+            *("run_located", "place_located", "cautions"),
         )
         columns = {name: [_number(getattr(each, name)) for each in self.spectra] for name in plain}
+        columns["place_width_angstrom"] = [_number(each.place_width) for each in self.spectra]
         columns["width_angstrom"] = [_number(each.width) for each in self.spectra]
         windows = self.spectra[0].window if self.spectra else {}
         return {

@@ -26,6 +26,8 @@ _COST_NAMES = {
     "reference-code": "inverse occlusion, tiled windows",
     "plain occlusion": "plain occlusion, overlapping windows",
 }
+WITHOUT_WIDTH = ("arm_step", "tilt")
+"""Kinds that change a whole arm or spectrum: no place is as wide."""
 _SNR_EDGES = (0.0, 4.0, 10.0, float("inf"))
 
 
@@ -120,6 +122,38 @@ def width_table(results: ExplanationResults, prefix: str = "") -> TextTable:
     return TextTable(f"{prefix}windows against the width of the anomaly", heads, tuple(rows))
 
 
+def place_width_table(results: ExplanationResults) -> TextTable:
+    """Whether first places lie on what was injected, and whether they are as wide, within a factor of two."""
+    heads = (
+        "first place",
+        "spectra",
+        "located",
+        "injected width (Å)",
+        "its width (Å)",
+        "within a factor of 2",
+    )
+    rows = []
+    for label, kinds in (*((_words(kind), (kind,)) for kind in results.kinds), ("all with a width", None)):
+        spectra = [
+            each
+            for kind in (kinds or [name for name in results.kinds if name not in WITHOUT_WIDTH])
+            for each in results.of(kind, detected=True)
+        ]
+        located = [each for each in spectra if each.place_located]
+        alike = [0.5 <= each.place_width / each.width <= 2.0 for each in located]
+        rows.append(
+            (
+                label,
+                str(len(spectra)),
+                _interval(share([each.place_located for each in spectra])),
+                f"{mean([each.width for each in located]).value:.0f}" if located else "",
+                f"{mean([each.place_width for each in located]).value:.0f}" if located else "",
+                "" if kinds and kinds[0] in WITHOUT_WIDTH else _interval(share(alike)),
+            )
+        )
+    return TextTable("Width of the first place, detected spectra", heads, tuple(rows))
+
+
 def caution_table(results: ExplanationResults) -> TextTable:
     """How often a run's maps carry each caution, and how often those that do are located."""
     groups = ([each for each in results.spectra if each.drawn], results.detected)
@@ -190,6 +224,7 @@ def all_tables(results: ExplanationResults) -> list[TextTable]:
         strength_table(results, best_combination(results)),
         width_table(results),
         width_table(results, NEAREST),
+        place_width_table(results),
         caution_table(results),
         cost_table(results),
     ]

@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from engine.evaluation.detectors import SCAN, SCORE, TAIL
+from engine.evaluation.detectors import TAIL
 from engine.evaluation.results import DetectionResults
+from engine.evaluation.rivals import FOREST, LOCAL_OUTLIER, PCA_SCAN
 from engine.figures.palette import BASELINE, GRID, INK, MARK, MUTED, ODD, RAW
 
 COLUMNS = 3
-CHI2 = "ivar_chi2_all_100"
 _LINES = (
     (TAIL, ODD, "-", "tail probability"),
-    (SCORE, ODD, ":", "raw score"),
-    (SCAN, BASELINE, "-", "residual scan"),
-    (CHI2, MARK, "-", "χ² of the reconstruction"),
+    (PCA_SCAN, BASELINE, "-", "rival: scan of a PCA's residual"),
+    (LOCAL_OUTLIER, MARK, "-", "rival: local outlier factor"),
+    (FOREST, MARK, ":", "rival: isolation forest"),
 )
 
 
@@ -64,6 +64,7 @@ def _draw(axes: Axes, results: DetectionResults, kind: str) -> None:
         (":", "bound: shape and place known", [each.known_place.auc for each in bounds]),
         ("--", "bound: shape known", [each.unknown_place.auc for each in bounds]),
         ("-.", "clean spectrum known, nothing else", [each.unknown_shape.auc for each in bounds]),
+        ((0, (6, 2)), "shape and covariance known", [each.known_covariance.auc for each in bounds]),
     ):
         axes.plot(
             [each.strength for each in bounds],

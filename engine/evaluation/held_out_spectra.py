@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.simulation.broad_spectrum import spectrum_maker
 from engine.simulation.common_grid import joined, simulated_survey
-from engine.simulation.settings import PopulationName, SimulationSettings
+from engine.simulation.settings import PopulationName, SimulationSettings, SkyShare
 from engine.simulation.spectrum import SimulatedSpectrum
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
@@ -41,9 +41,9 @@ class HeldOutSettings:
         ``whyspec simulate`` writes, whatever its seed.
     templates : directory of redrock templates, from which half of the sources are then drawn; None for
         analytic continua and lines alone.
-    sky : directory of real sky fibres, of which those are used with which no model is trained; None for a
-        modelled sky.
+    sky : directory of real sky fibres; None for a modelled sky.
     population : ``broad``, like what models are trained on, or ``plain``.
+    sky_share : which half of the fibres: ``proof``, with which no model is trained, or ``training``.
     """
 
     spectra: int
@@ -51,6 +51,7 @@ class HeldOutSettings:
     templates: Path | None = None
     sky: Path | None = None
     population: PopulationName = "broad"
+    sky_share: SkyShare = "proof"
 
     def __post_init__(self) -> None:
         if not 1 <= self.spectra <= 100_000:
@@ -156,7 +157,7 @@ def _simulations(card: ModelCard, settings: HeldOutSettings) -> list[SimulationS
             broken_fraction=0.0,
             population=settings.population,
             sky=settings.sky,
-            sky_share="proof",
+            sky_share=settings.sky_share,
         )
         for release in simulated.spectrographs
     ]

@@ -1,4 +1,4 @@
-"""Ideal observers, who know the clean spectrum and its noise: the most that could be found at all.
+"""Ideal observers: the most that could be found at all. Three know the clean spectrum and its noise.
 
 The first knows shape and place of the anomaly and looks there: with d' equal to the strength there is nothing
 better. The second knows the shape, but not where on the grid it lies, weighs all places alike, and takes the
@@ -9,6 +9,10 @@ places, such as a step between arms, a scorer can know: there the first bound is
 The third knows neither: it takes the likelihood ratio for an interval of flux of any width, place and sign,
 twice as wide from scale to scale. That is no bound, since shapes of several parts can be known to be such:
 it is what can be expected of a search for whatever may be there.
+
+The fourth does not know the clean spectrum, which nobody does, but how usual spectra differ, and the shape: a
+matched filter with their covariance, tried at all places. To it a change that looks like usual variation is
+hidden. The distance to it is what a score can still gain.
 """
 
 from __future__ import annotations
@@ -114,6 +118,40 @@ def unknown_shape(
             )
         )
     return _bounds(odd, clean, false_positives)
+
+
+def known_covariance(
+    effective: Floats,
+    templates: int,
+    strengths: tuple[float, ...],
+    false_positives: float,
+    random: np.random.Generator,
+) -> tuple[Bound, ...]:
+    """Of one who knows the population's covariance and the shape, and tries templates; by simulation.
+
+    Parameters
+    ----------
+    effective : (n,) effective strengths of anomalies whose strength is 1. The right template has a normal
+        deviate about the effective strength.
+    templates : how many independent ones are tried; the highest counts.
+    strengths : in sigma; random : of the deviates.
+    """
+    draws = _draws(effective)
+    mean = np.repeat(effective, draws)
+    clean = _highest_of(templates, len(mean), random)
+    others = _highest_of(templates - 1, len(mean), random)
+    right = random.standard_normal(len(mean))
+    found = [np.maximum(others, right + strength * mean) for strength in strengths]
+    return tuple(
+        Bound(area_under_curve(each, clean), recall_at(each, clean, false_positives)) for each in found
+    )
+
+
+def _highest_of(count: int, draws: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """The highest of so many independent normal deviates, (draws,); minus infinity of none."""
+    if not count:
+        return np.full(draws, -np.inf)
+    return np.asarray(-ndtri(-np.expm1(np.log(random.random(draws)) / count)))
 
 
 @dataclass(frozen=True)

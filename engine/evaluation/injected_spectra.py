@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.evaluation.anomaly_shapes import AnomalyShape, anomaly_shape
 from engine.evaluation.held_out_spectra import HeldOutSettings, Progress, held_out_spectra
 from engine.simulation.anomalies import AnomalyKind
+from engine.simulation.common_grid import joined
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.spectra import Spectra
 from models.grid import WavelengthGrid
@@ -82,12 +83,14 @@ class CleanSpectra:
     spectra : n clean spectra, as a reader gives them.
     normalised : the same as the model sees them; all can be scored.
     shapes : by kind, n shapes; None where a spectrum cannot carry the kind.
+    truth : (n, N) float32, the flux of ``spectra`` free of noise; 0 at masked pixels.
     """
 
     card: ModelCard
     spectra: Spectra
     normalised: NormalisedSpectra
     shapes: Mapping[AnomalyKind, tuple[AnomalyShape | None, ...]]
+    truth: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.spectra)
@@ -149,14 +152,21 @@ def prepare_clean_spectra(
     ConfigurationError, InputError : see :func:`engine.evaluation.held_out_spectra.held_out_spectra`.
     """
     parts: list[Spectra] = []
+    truths: list[NDArray[np.float32]] = []
     shapes: dict[AnomalyKind, list[AnomalyShape | None]] = {kind: [] for kind in kinds}
     for held_out in held_out_spectra(card, settings, progress):
         parts.append(held_out.spectrum)
+        simulated = held_out.simulated
+        truths.append(joined(simulated, card.grid, tuple(arm.truth for arm in simulated.arms))[0])
         for kind in kinds:
             shapes[kind].append(anomaly_shape(kind, held_out, card.grid, settings.seed))
     spectra = Spectra.concatenate(card.grid, parts)
     return CleanSpectra(
-        card, spectra, normalise(spectra, card, ()), {kind: tuple(each) for kind, each in shapes.items()}
+        card,
+        spectra,
+        normalise(spectra, card, ()),
+        {kind: tuple(each) for kind, each in shapes.items()},
+        np.concatenate(truths),
     )
 
 

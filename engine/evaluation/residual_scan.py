@@ -1,12 +1,12 @@
-"""Residual scan, the simplest detector: the most significant interval of the residual, wherever it is."""
+"""Residual scan: the most significant interval of what a fit leaves of a spectrum, wherever it is."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-SCAN_WIDTHS = (1, 4, 16, 64, 256, 1024)
-"""Widths of the intervals in pixels."""
+SCAN_WIDTHS = tuple(2**power for power in range(11))
+"""Widths of the intervals in pixels, 1 to 1,024."""
 
 
 def residual_scan(residual: NDArray[np.float32], ivar: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.evaluation.ideal_observer import Bound
+from engine.evaluation.judged_causes import JudgedCauses
 from engine.evaluation.rates import Estimate
 
-SCHEMA = 2
+SCHEMA = 3
 ALL = "all"
 """The bin of all signal-to-noise ratios."""
 
@@ -28,6 +29,7 @@ class EvaluationSettings:
     templates, sky : whether sources were drawn from redrock templates too, and sky from real fibres.
     false_positives : share of clean spectra that may be taken for odd where recall is stated.
     threshold : tail probability up to which a run selects.
+    rivals : spectra of another seed from which the rivals learn.
     """
 
     spectra: int
@@ -39,13 +41,15 @@ class EvaluationSettings:
     sky: bool
     false_positives: float
     threshold: float
+    rivals: int
 
 
 @dataclass(frozen=True)
 class CleanShare:
-    """Clean spectra that the model selects at the threshold, in a bin of signal-to-noise ratio."""
+    """Clean spectra with a tail probability up to a threshold, in a bin of signal-to-noise ratio."""
 
     snr: str
+    threshold: float
     spectra: int
     selected: Estimate
 
@@ -84,13 +88,24 @@ class Detected:
 class Detection:
     """How well one kind is found at one strength, in a bin of signal-to-noise ratio.
 
-    ``selected`` is the share with a tail probability at or below the threshold.
+    Attributes
+    ----------
+    kind, strength : of the anomaly; strength in sigma, against photon noise.
+    snr : name of the bin.
+    spectra : how many carry it.
+    per_pixel : median over them of the strength over the root of the number of injected pixels.
+    effective : median of the strength against noise and population, see
+        :mod:`engine.evaluation.population`.
+    selected : share with a tail probability at or below the threshold.
+    detectors : what each found.
     """
 
     kind: str
     strength: float
     snr: str
     spectra: int
+    per_pixel: float
+    effective: float
     selected: Estimate
     detectors: tuple[Detected, ...]
 
@@ -101,13 +116,17 @@ class Detection:
 
 @dataclass(frozen=True)
 class KindBound:
-    """What observers who know the clean spectrum find of one kind at one strength."""
+    """What ideal observers find of one kind at one strength.
+
+    The first three know the clean spectrum; the last knows shapes and the population's covariance instead.
+    """
 
     kind: str
     strength: float
     known_place: Bound
     unknown_place: Bound
     unknown_shape: Bound
+    known_covariance: Bound
 
 
 @dataclass(frozen=True)
@@ -121,6 +140,7 @@ class DetectionResults:
     settings : of the evaluation.
     clean, injections, detection, bounds : what was found. Kinds and strengths for which too few spectra
         could be injected are in ``injections`` alone.
+    causes : what the selected ones were called.
     """
 
     schema: int
@@ -133,6 +153,16 @@ class DetectionResults:
     injections: tuple[InjectionCount, ...]
     detection: tuple[Detection, ...]
     bounds: tuple[KindBound, ...]
+    causes: JudgedCauses
+
+    @property
+    def bins(self) -> tuple[str, ...]:
+        """Names of the bins of signal-to-noise ratio that hold clean spectra."""
+        return tuple(dict.fromkeys(each.snr for each in self.clean if each.snr != ALL))
+
+    def clean_share(self, snr: str, threshold: float) -> CleanShare:
+        """The false alarms of that bin at that threshold."""
+        return next(each for each in self.clean if (each.snr, each.threshold) == (snr, threshold))
 
     def cell(self, kind: str, strength: float, snr: str = ALL) -> Detection | None:
         """Detection of that kind, strength and bin, if there is one."""

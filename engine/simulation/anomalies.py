@@ -26,11 +26,22 @@ class AnomalyKind(StrEnum):
     COSMIC_RAYS = "cosmic_rays"
     SKY_RESIDUALS = "sky_residuals"
     DEAD_REGION = "dead_region"
+    P_CYGNI = "p_cygni"
+    FRINGES = "fringes"
+    TRIANGULAR_BUMP = "triangular_bump"
 
     @property
     def astrophysical(self) -> bool:
         """Whether it comes with the light, before noise; otherwise the instrument or pipeline made it."""
         return self in _ASTROPHYSICAL
+
+    @property
+    def held_out(self) -> bool:
+        """Whether evaluations alone inject it: no release holds it, and nothing was made to find it.
+
+        No bank of causes has a template of it, no weight was chosen by it, and no model is trained with it.
+        """
+        return self in _HELD_OUT
 
 
 _ASTROPHYSICAL = frozenset(
@@ -39,8 +50,10 @@ _ASTROPHYSICAL = frozenset(
         AnomalyKind.BROAD_SHIFTED_LINES,
         AnomalyKind.SECOND_REDSHIFT,
         AnomalyKind.BROAD_ABSORPTION,
+        AnomalyKind.P_CYGNI,
     }
 )
+_HELD_OUT = frozenset({AnomalyKind.P_CYGNI, AnomalyKind.FRINGES, AnomalyKind.TRIANGULAR_BUMP})
 
 
 @dataclass(frozen=True)

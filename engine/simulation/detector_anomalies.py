@@ -1,4 +1,4 @@
-"""Anomalies that instrument and pipeline make: steps, tilts, cosmic rays, sky residuals, dead pixels."""
+"""Anomalies that instrument and pipeline make: steps, tilts, cosmic rays, sky residuals, dead regions."""
 
 from __future__ import annotations
 
@@ -46,6 +46,10 @@ def change_exposure(
         return _cosmic_rays(random, exposure)
     if kind is AnomalyKind.SKY_RESIDUALS:
         return _sky_residuals(random, exposure)
+    if kind is AnomalyKind.FRINGES:
+        return _fringes(random, exposure)
+    if kind is AnomalyKind.TRIANGULAR_BUMP:
+        return _triangular_bump(random, exposure)
     return _dead_region(random, exposure)
 
 
@@ -206,6 +210,36 @@ def _dead_region(random: np.random.Generator, exposure: Exposure) -> tuple[Anoma
             break
     _, change, region, centre = max(tries, key=lambda attempt: attempt[0])
     return _added(AnomalyKind.DEAD_REGION, exposure, change, [region], centre)
+
+
+def _fringes(random: np.random.Generator, exposure: Exposure) -> tuple[Anomaly, Exposure]:
+    """Interference in a thin detector: light that swings with wavelength, fading out at both ends.
+
+    The swing is of the order λ / period, which grows with λ² (as of a plate of one thickness).
+    """
+    last = float(exposure.arms[-1].wavelength[-1])
+    start = random.uniform(7300.0, last - 1000.0)
+    stop = min(start + random.uniform(700.0, 1600.0), last)
+    period, phase = random.uniform(25.0, 80.0), random.uniform(0.0, 2 * np.pi)
+    amplitude = log_uniform(random, 0.05, 0.5)
+    middle = 0.5 * (start + stop)
+    change = []
+    for arm, truth in zip(exposure.arms, exposure.truth, strict=True):
+        part = np.clip((arm.wavelength - start) / (stop - start), 0.0, 1.0)
+        swing = np.sin(2 * np.pi * middle**2 / period * (1 / start - 1 / arm.wavelength) + phase)
+        change.append(amplitude * truth * np.sin(np.pi * part) ** 2 * swing)
+    return _added(AnomalyKind.FRINGES, exposure, change, [(start, stop)], middle)
+
+
+def _triangular_bump(random: np.random.Generator, exposure: Exposure) -> tuple[Anomaly, Exposure]:
+    """A ghost image's light: it rises and falls in straight lines, nowhere near what any line looks like."""
+    first, last = float(exposure.arms[0].wavelength[0]), float(exposure.arms[-1].wavelength[-1])
+    half = log_uniform(random, 15.0, 150.0)
+    centre = random.uniform(first + 250.0, last - 250.0)
+    level = max(float(np.median(np.abs(np.concatenate(exposure.truth)))), 1e-3)
+    height = log_uniform(random, 0.2, 2.0) * level
+    change = [height * np.maximum(1.0 - np.abs(arm.wavelength - centre) / half, 0.0) for arm in exposure.arms]
+    return _added(AnomalyKind.TRIANGULAR_BUMP, exposure, change, [(centre - half, centre + half)], centre)
 
 
 def _significance(exposure: Exposure, change: list[Floats]) -> float:

@@ -1,4 +1,4 @@
-"""Anomalies of the light itself: odd lines, a second galaxy in the fibre, a trough."""
+"""Anomalies of the light itself: odd lines, a second galaxy in the fibre, a trough, a P Cygni profile."""
 
 from __future__ import annotations
 
@@ -66,6 +66,8 @@ def change_light(
         return _broad_shifted(random, light)
     if kind is AnomalyKind.SECOND_REDSHIFT:
         return _second_redshift(random, light)
+    if kind is AnomalyKind.P_CYGNI:
+        return _p_cygni(random, light)
     return _trough(random, light)
 
 
@@ -169,6 +171,30 @@ def _trough(random: np.random.Generator, light: Light) -> tuple[Anomaly, tuple[F
             break
     _, change, region, centre = max(tries, key=lambda attempt: attempt[0])
     return _finish(AnomalyKind.BROAD_ABSORPTION, light, change, merged([region], light.arms), centre)
+
+
+WIND_LINES = (2799.12, 4862.68, 5877.25, 6564.61)
+"""Rest wavelengths, Angstrom, of Mg II, Hβ, He I and Hα: one of them has the P Cygni profile."""
+WIND_MARGIN = 150.0
+"""Angstrom between such a line and the ends of the arms."""
+
+
+def _p_cygni(random: np.random.Generator, light: Light) -> tuple[Anomaly, tuple[Floats, ...]]:
+    """A broad line in emission with absorption on its blue side: what a wind towards the observer does."""
+    rest = [line for line in WIND_LINES if light.covers(line * (1 + light.redshift), WIND_MARGIN)]
+    centre = rest[int(random.integers(len(rest)))] * (1 + light.redshift)
+    wind, width = random.uniform(1500.0, 4500.0), random.uniform(500.0, 1200.0)
+    depth, height = random.uniform(0.4, 0.9), random.uniform(0.5, 1.5)
+    level = light.level(centre)
+    reach = ((wind + 3.5 * width) / SPEED_OF_LIGHT, 4.5 * width / SPEED_OF_LIGHT)
+    regions = merged([(centre * (1 - reach[0]), centre * (1 + reach[1]))], light.arms)
+    change = []
+    for arm, flux in zip(light.arms, light.flux, strict=True):
+        velocity = SPEED_OF_LIGHT * (arm.wavelength / centre - 1)
+        emission = height * level * np.exp(-0.5 * (velocity / width) ** 2)
+        absorption = depth * flux * np.exp(-0.5 * ((velocity + wind) / width) ** 2)
+        change.append(np.where(inside(arm.wavelength, regions), emission - absorption, 0.0))
+    return _finish(AnomalyKind.P_CYGNI, light, change, regions, centre)
 
 
 def _added(

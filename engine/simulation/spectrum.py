@@ -19,7 +19,8 @@ from engine.simulation.rest_frame import Floats
 from engine.simulation.settings import SimulationSettings
 from engine.simulation.templates import GalaxyTemplates
 
-KINDS = tuple(AnomalyKind)
+KINDS = tuple(kind for kind in AnomalyKind if not kind.held_out)
+"""What a release holds, in the order by which its random numbers choose."""
 
 
 class RowKind(StrEnum):

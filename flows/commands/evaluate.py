@@ -21,6 +21,7 @@ def evaluate(
     sky: Path | None = None,
     population: Literal["broad", "plain"] = "broad",
     explain: int = 4,
+    rivals: int = 3000,
     labelled: Path | None = None,
     fill_card: Path | None = None,
     threads: int | None = None,
@@ -32,7 +33,8 @@ def evaluate(
 
     It writes results.json, its tables (detection.md) and a figure (detection.png), and for explanations
     explanations.json, .md and .png. Models of the same grid, class and redshifts get the same spectra from
-    the same seed, so that they can be compared. It takes some minutes on two cores.
+    the same seed, so that they can be compared. It takes some minutes on two cores, of which the rivals
+    take one.
 
     Parameters
     ----------
@@ -58,6 +60,9 @@ def evaluate(
         plain: clean spectra as a survey selects them.
     explain
         Number of spectra of each kind, at 10, 20 and 40 sigma, that every method explains; 0 for none.
+    rivals
+        Clean spectra of another seed to train rivals on: a principal component analysis whose residual is
+        scanned, an isolation forest, a local outlier factor. A third of them says what is usual.
     labelled
         Directory of real spectra with a manifest.csv of columns file and label. Spectra of other labels are
         compared with those labelled "ordinary galaxy", and these with the simulated clean spectra; written
@@ -90,6 +95,7 @@ def evaluate(
         option_types.decimals("--strengths", strengths),
         option_types.comma_list(kinds) or KINDS,
         labelled,
+        rivals,
     )
     option_types.at_least("--explain", explain, 0)
     settings = ExplanationSettings(max(explain, 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,8 +16,10 @@ from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
 from engine.evaluation.labelled_spectra import read_labelled
+from engine.evaluation.learnt import Learnt, learn
 from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.results import DetectionResults, EvaluationSettings
+from engine.evaluation.training_spectra import training_spectra
 from engine.simulation.anomalies import AnomalyKind
 from flows.console import counting
 from flows.evaluation.labelled_spectra import LabelledComparison, compare_labelled
@@ -30,6 +33,9 @@ RESULTS, FIGURE, TABLES = "results.json", "detection.png", "detection.md"
 FALSE_POSITIVES = 0.01
 THRESHOLD = 0.01
 STRENGTHS = (3.0, 5.0, 10.0, 20.0, 40.0)
+RIVALS = 3000
+"""Spectra from which rivals learn: two thirds train, one third says what is usual."""
+LEAST_RIVALS = 60
 KINDS = tuple(kind.value for kind in AnomalyKind)
 
 
@@ -44,6 +50,7 @@ class EvaluationRequest:
     strengths : of the anomalies, sigma.
     kinds : names of the anomalies.
     labelled : directory of labelled real spectra to compare; None for none.
+    rivals : clean spectra of another seed to train rivals on.
     """
 
     model: str
@@ -51,6 +58,7 @@ class EvaluationRequest:
     strengths: tuple[float, ...] = STRENGTHS
     kinds: tuple[str, ...] = KINDS
     labelled: Path | None = None
+    rivals: int = RIVALS
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.kinds if name not in KINDS]
@@ -58,6 +66,8 @@ class EvaluationRequest:
             raise _setting("--kinds", ", ".join(unknown) or "none", ", ".join(KINDS))
         if not self.strengths or min(self.strengths) <= 0 or max(self.strengths) > 1000:
             raise _setting("--strengths", self.strengths, "above 0, at most 1000 sigma")
+        if not LEAST_RIVALS <= self.rivals <= 100_000:
+            raise _setting("--rivals", self.rivals, f"{LEAST_RIVALS} to 100000")
 
     @property
     def settings(self) -> EvaluationSettings:
@@ -72,6 +82,7 @@ class EvaluationRequest:
             sky=self.held_out.sky is not None,
             false_positives=FALSE_POSITIVES,
             threshold=THRESHOLD,
+            rivals=self.rivals,
         )
 
 
@@ -101,9 +112,24 @@ def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Eval
     with counting(console, "simulate") as progress:
         clean = prepare_clean_spectra(model.card, request.held_out, kinds, progress)
     comparison = compare_labelled(model, labelled, clean.spectra) if labelled else None
+    learnt = _learnt(model.card, request, console)
     with counting(console, "inject and score") as progress:
-        detection = evaluate_detection(model, clean, settings, progress)
+        detection = evaluate_detection(model, clean, learnt, settings, progress)
     return Evaluation(model, clean, detection, comparison)
+
+
+def _learnt(card: ModelCard, request: EvaluationRequest, console: Console) -> Learnt:
+    start = time.process_time()
+    with counting(console, "simulate others") as progress:
+        spectra = training_spectra(card, request.held_out, request.rivals, progress)
+    simulated = time.process_time()
+    with counting(console, "train rivals") as progress:
+        learnt = learn(spectra, progress)
+    console.print(
+        f"Rivals and population: {simulated - start:.0f} s of CPU to simulate {len(spectra):,} spectra, "
+        f"{time.process_time() - simulated:.0f} s to learn from them."
+    )
+    return learnt
 
 
 def save_results(results: DetectionResults, directory: Path) -> tuple[Path, ...]:

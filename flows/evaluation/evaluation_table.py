@@ -7,20 +7,20 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from engine.evaluation.detectors import SCAN, SCORE, TAIL
+from engine.evaluation.detectors import SCORE, TAIL
+from engine.evaluation.latent_density import DENSITY
 from engine.evaluation.results import ALL, Detection, DetectionResults
+from engine.evaluation.rivals import RIVALS
 from flows.console import facts, show_whole
 
-_DETECTORS = (SCORE, SCAN, "ivar_chi2_all_100")
-_DETAILED = 5.0
+_DETECTORS = (SCORE, *RIVALS, DENSITY)
+_DETAILED = 20.0
 """Strength, in sigma, at which the other detectors are shown: the nearest that was injected."""
 
 
 def show_evaluation(console: Console, results: DetectionResults) -> None:
     """Print what the model found, what other detectors found, and what could be found."""
     settings = results.settings
-    clean = next(each.selected for each in results.clean if each.snr == ALL)
-    selected = f"{clean.value:.1%} of the clean ones ({clean.low:.1%} to {clean.high:.1%})"
     console.print(
         facts(
             f"{results.model} ({results.digest[:12]})",
@@ -29,17 +29,20 @@ def show_evaluation(console: Console, results: DetectionResults) -> None:
                     "spectra",
                     f"{settings.spectra:,} simulated {', '.join(results.classes) or 'of all classes'}",
                 ),
-                ("selected", f"{selected} at a tail probability of {settings.threshold:g}"),
                 ("against", "the same spectra without the anomaly"),
+                ("rivals", f"learn from {settings.rivals:,} clean spectra of another seed"),
             ],
         )
     )
+    console.print()
+    show_whole(console, _clean(results))
     console.print()
     show_whole(
         console,
         _by_strength(
             results,
-            "Area under the curve, by tail probability (in brackets: if just the clean spectrum is known)",
+            "Area under the curve, by tail probability (in brackets: if just the clean spectrum is known; "
+            "if shape and covariance are)",
             lambda cell: f"{cell.by(TAIL).auc.value:.2f}",
             lambda kind, strength: _bound(results, kind, strength, "auc"),
         ),
@@ -56,6 +59,16 @@ def show_evaluation(console: Console, results: DetectionResults) -> None:
     )
     console.print()
     show_whole(console, _detectors(results))
+    console.print()
+    show_whole(console, _by_noise(results))
+    console.print()
+    show_whole(console, _causes(results))
+    causes = results.causes
+    if causes.bins:
+        console.print(
+            f"Instrument against source by its probability: AUC {causes.instrument_auc:.3f}. Probability of "
+            f"the named cause: expected calibration error {causes.calibration_error:.3f}."
+        )
     for line in _left_out(results):
         console.print(line, style="yellow")
 
@@ -78,33 +91,79 @@ def _by_strength(
     return table
 
 
-def _detectors(results: DetectionResults) -> Table:
+def _clean(results: DetectionResults) -> Table:
+    thresholds = tuple(dict.fromkeys(each.threshold for each in results.clean))
+    table = _table("False alarms: share of clean spectra selected, with 95 % intervals", "S/N")
+    table.add_column("spectra", justify="right", no_wrap=True)
+    for threshold in thresholds:
+        table.add_column(f"at {threshold:g}", justify="right", no_wrap=True)
+    for snr in (ALL, *results.bins):
+        found = [results.clean_share(snr, threshold) for threshold in thresholds]
+        shares = [each.selected for each in found]
+        texts = [f"{each.value:.2%} ({each.low:.2%}-{each.high:.2%})" for each in shares]
+        table.add_row(snr, f"{found[0].spectra:,}", *texts)
+    return table
+
+
+def _detailed(results: DetectionResults) -> tuple[float, list[Detection]]:
+    """The strength that is shown in detail, and the cells of all spectra."""
     strength = min(results.settings.strengths, key=lambda each: abs(each - _DETAILED))
-    table = _table(f"Area under the curve at {strength:g} σ, with 95 % intervals, and by S/N per pixel")
-    bins = [share.snr for share in results.clean if share.snr != ALL]
-    table.add_column("tail probability", justify="right", no_wrap=True)
-    for name in _DETECTORS:
+    cells = (results.cell(kind, strength) for kind in results.settings.kinds)
+    return strength, [cell for cell in cells if cell is not None]
+
+
+def _detectors(results: DetectionResults) -> Table:
+    strength, cells = _detailed(results)
+    table = _table(f"Area under the curve at {strength:g} σ: tail probability, score, rivals")
+    table.add_column("effective σ", justify="right", no_wrap=True)
+    for name in (TAIL, *_DETECTORS):
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for name in bins:
+    for cell in cells:
+        rates = (f"{cell.by(name).auc.value:.2f}" for name in (TAIL, *_DETECTORS))
+        table.add_row(cell.kind.replace("_", " "), f"{cell.effective:.1f}", *rates)
+    return table
+
+
+def _by_noise(results: DetectionResults) -> Table:
+    strength, cells = _detailed(results)
+    table = _table(f"Area under the curve at {strength:g} σ by tail probability, by S/N per pixel")
+    table.add_column("all, 95 % interval", justify="right", no_wrap=True)
+    for name in results.bins:
         table.add_column(f"S/N {name}", justify="right", no_wrap=True)
-    for kind in results.settings.kinds:
-        cell = results.cell(kind, strength)
-        if cell is None:
-            continue
+    for cell in cells:
         auc = cell.by(TAIL).auc
-        parts = [results.cell(kind, strength, name) for name in bins]
+        parts = [results.cell(cell.kind, strength, name) for name in results.bins]
         table.add_row(
-            kind.replace("_", " "),
+            cell.kind.replace("_", " "),
             f"{auc.value:.2f} ({auc.low:.2f}-{auc.high:.2f})",
-            *(f"{cell.by(name).auc.value:.2f}" for name in _DETECTORS),
             *(f"{part.by(TAIL).auc.value:.2f}" if part else "-" for part in parts),
+        )
+    return table
+
+
+def _causes(results: DetectionResults) -> Table:
+    table = _table("Causes of the selected ones, all strengths; of the right cause the share, 95 % interval")
+    for name in ("selected", "right cause", "right"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("called otherwise", no_wrap=True)
+    for kind in results.causes.kinds:
+        wrong = [(count, name) for name, count in kind.named.items() if count and name != kind.right]
+        rate = kind.rightly
+        table.add_row(
+            kind.kind.replace("_", " "),
+            str(kind.selected),
+            kind.right.replace("_", " "),
+            f"{rate.value:.2f} ({rate.low:.2f}-{rate.high:.2f})" if kind.selected else "-",
+            ", ".join(f"{name.replace('_', ' ')} {count}" for count, name in sorted(wrong, reverse=True)[:3]),
         )
     return table
 
 
 def _bound(results: DetectionResults, kind: str, strength: float, rate: str) -> str:
     bound = results.bound(kind, strength)
-    return f"{getattr(bound.unknown_shape, rate):.2f}" if bound else "-"
+    if bound is None:
+        return "-"
+    return "; ".join(f"{getattr(each, rate):.2f}" for each in (bound.unknown_shape, bound.known_covariance))
 
 
 def _left_out(results: DetectionResults) -> list[str]:
@@ -125,7 +184,7 @@ def _left_out(results: DetectionResults) -> list[str]:
     return lines
 
 
-def _table(title: str) -> Table:
+def _table(title: str, first: str = "anomaly") -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column("anomaly", no_wrap=True)
+    table.add_column(first, no_wrap=True)
     return table

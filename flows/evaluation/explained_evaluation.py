@@ -11,7 +11,13 @@ from rich.table import Table
 from engine.evaluation.explained_injections import ExplanationSettings, evaluate_explanations
 from engine.evaluation.explanation_figure import explanation_figure
 from engine.evaluation.explanation_results import ExplanationResults
-from engine.evaluation.explanation_tables import TextTable, all_tables, cost_table, located_table
+from engine.evaluation.explanation_tables import (
+    TextTable,
+    all_tables,
+    cost_table,
+    located_table,
+    place_width_table,
+)
 from engine.evaluation.injected_spectra import CleanSpectra
 from flows.console import counting, show_whole
 from flows.evaluation.output import write_output
@@ -35,7 +41,7 @@ def explain_evaluation(
 
 def show_explanations(console: Console, results: ExplanationResults) -> None:
     """Print what is located, and what it costs; the rest is in the files."""
-    for table in (located_table(results, detected=False), cost_table(results)):
+    for table in (located_table(results, detected=False), place_width_table(results), cost_table(results)):
         console.print()
         show_whole(console, rich_table(table))
 

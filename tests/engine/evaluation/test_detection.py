@@ -13,13 +13,15 @@ from torch import Tensor
 from engine.evaluation.anomaly_shapes import anomaly_shape
 from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
-from engine.evaluation.detectors import DETECTORS, SCAN, TAIL, detector_values
+from engine.evaluation.detectors import DETECTORS, TAIL, detector_values
 from engine.evaluation.figure import detection_figure
 from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra
 from engine.evaluation.ideal_observer import known_place
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
+from engine.evaluation.learnt import Learnt, learn
 from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, SCHEMA, DetectionResults, EvaluationSettings
+from engine.evaluation.training_spectra import training_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.common_grid import joined
 from models.scoring.scoring_model import ScoringModel
@@ -27,7 +29,7 @@ from models.spectrum_model import ModelOutputs
 from tests.conftest import random_model
 
 KINDS = (AnomalyKind.COSMIC_RAYS, AnomalyKind.ARM_STEP)
-SETTINGS = EvaluationSettings(24, 5, (4.0, 60.0), tuple(KINDS), "plain", False, False, 0.05, 0.01)
+SETTINGS = EvaluationSettings(24, 5, (4.0, 60.0), tuple(KINDS), "plain", False, False, 0.05, 0.01, 60)
 
 
 class Blind(ScoringModel):
@@ -54,28 +56,34 @@ def of_kind(model: type[ScoringModel]) -> ScoringModel:
     return made.requires_grad_(False).eval()
 
 
+HELD_OUT = HeldOutSettings(spectra=24, seed=5, population="plain")
+
+
 @pytest.fixture(scope="module")
 def crowd() -> CleanSpectra:
-    return prepare_clean_spectra(
-        random_model().card, HeldOutSettings(spectra=24, seed=5, population="plain"), KINDS
-    )
+    return prepare_clean_spectra(random_model().card, HELD_OUT, KINDS)
 
 
 @pytest.fixture(scope="module")
-def results(crowd: CleanSpectra) -> DetectionResults:
-    return evaluate_detection(random_model(), crowd, SETTINGS)
+def learnt() -> Learnt:
+    return learn(training_spectra(random_model().card, HELD_OUT, SETTINGS.rivals))
 
 
-def test_a_blind_scorer_finds_nothing(crowd: CleanSpectra) -> None:
-    found = evaluate_detection(of_kind(Blind), crowd, SETTINGS)
+@pytest.fixture(scope="module")
+def results(crowd: CleanSpectra, learnt: Learnt) -> DetectionResults:
+    return evaluate_detection(random_model(), crowd, learnt, SETTINGS)
+
+
+def test_a_blind_scorer_finds_nothing(crowd: CleanSpectra, learnt: Learnt) -> None:
+    found = evaluate_detection(of_kind(Blind), crowd, learnt, SETTINGS)
     for cell in found.detection:
         blind = cell.by("score")
         assert blind.auc.value == blind.auc.low == blind.auc.high == 0.5
         assert blind.recall.value <= SETTINGS.false_positives
 
 
-def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: CleanSpectra) -> None:
-    found = evaluate_detection(of_kind(Spiky), crowd, SETTINGS)
+def test_a_scorer_that_looks_for_spikes_finds_spikes(crowd: CleanSpectra, learnt: Learnt) -> None:
+    found = evaluate_detection(of_kind(Spiky), crowd, learnt, SETTINGS)
     spikes, steps = (found.cell(kind, 60.0) for kind in KINDS)
     assert spikes is not None
     assert steps is not None
@@ -110,7 +118,9 @@ def test_every_detector_has_a_rate_for_every_cell(results: DetectionResults) -> 
         assert tuple(each.detector for each in cell.detectors) == DETECTORS
         assert all(0 <= each.auc.low <= each.auc.value <= each.auc.high <= 1 for each in cell.detectors)
     assert {bound.kind for bound in results.bounds} == set(KINDS)
-    assert sum(share.spectra for share in results.clean if share.snr != ALL) == 24
+    for threshold in (0.01, 0.001):
+        assert results.clean_share(ALL, threshold).spectra == 24
+        assert sum(results.clean_share(snr, threshold).spectra for snr in results.bins) == 24
 
 
 def test_what_was_not_injected_is_accounted_for(results: DetectionResults) -> None:
@@ -118,14 +128,16 @@ def test_what_was_not_injected_is_accounted_for(results: DetectionResults) -> No
         assert each.injected + each.no_place + each.too_strong + each.unscorable == 24
 
 
-def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: CleanSpectra) -> None:
+def test_strong_steps_need_more_flux_than_there_is_in_some(crowd: CleanSpectra, learnt: Learnt) -> None:
     settings = replace(SETTINGS, strengths=(900.0,), kinds=(AnomalyKind.ARM_STEP.value,))
-    (count,) = evaluate_detection(random_model(), crowd, settings).injections
+    (count,) = evaluate_detection(random_model(), crowd, learnt, settings).injections
     assert count.too_strong > 0
 
 
-def test_the_same_seed_gives_the_same_results(crowd: CleanSpectra, results: DetectionResults) -> None:
-    assert evaluate_detection(random_model(), crowd, SETTINGS) == results
+def test_the_same_seed_gives_the_same_results(
+    crowd: CleanSpectra, learnt: Learnt, results: DetectionResults
+) -> None:
+    assert evaluate_detection(random_model(), crowd, learnt, SETTINGS) == results
 
 
 def test_results_are_json_with_their_schema(results: DetectionResults) -> None:
@@ -154,13 +166,14 @@ def test_the_figure_has_a_panel_for_each_kind(results: DetectionResults) -> None
     assert titles == [kind.value.replace("_", " ") for kind in KINDS]
 
 
-def test_values_do_not_depend_on_the_batch(crowd: CleanSpectra) -> None:
+def test_values_do_not_depend_on_the_batch(crowd: CleanSpectra, learnt: Learnt) -> None:
     model, injected = random_model(), crowd.inject(AnomalyKind.COSMIC_RAYS, 30.0)
-    whole = detector_values(model, injected.flux, injected.ivar, injected.redshift)
-    some = detector_values(model, injected.flux[3:5], injected.ivar[3:5], injected.redshift[3:5])
-    assert some.score == pytest.approx(whole.score[3:5], rel=1e-4)
-    assert some.scan == pytest.approx(whole.scan[3:5], rel=1e-4)
-    column = DETECTORS.index(SCAN)
-    assert whole.table(whole)[3:5, column] == pytest.approx(some.table(whole)[:, column], rel=1e-4)
-    nothing = detector_values(model, injected.flux[:0], injected.ivar[:0], injected.redshift[:0])
-    assert nothing.table(whole).shape == (0, len(DETECTORS))
+    whole = detector_values(model, learnt.rivals, injected.flux, injected.ivar, injected.redshift)
+    some = detector_values(
+        model, learnt.rivals, injected.flux[3:5], injected.ivar[3:5], injected.redshift[3:5]
+    )
+    assert some.table() == pytest.approx(whole.table()[3:5], rel=1e-4)
+    nothing = detector_values(
+        model, learnt.rivals, injected.flux[:0], injected.ivar[:0], injected.redshift[:0]
+    )
+    assert nothing.table().shape == (0, len(DETECTORS))

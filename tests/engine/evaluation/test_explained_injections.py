@@ -15,7 +15,7 @@ from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.evaluation.explained_injections import NEAREST, ExplanationSettings, evaluate_explanations
 from engine.evaluation.explanation_results import ExplanationResults
 from engine.evaluation.explanation_summary import by_width, chance, mean, responding, share, summaries
-from engine.evaluation.explanation_tables import caution_table
+from engine.evaluation.explanation_tables import caution_table, place_width_table
 from engine.evaluation.held_out_spectra import HeldOutSettings
 from engine.evaluation.injected_spectra import prepare_clean_spectra
 from engine.simulation.anomalies import AnomalyKind
@@ -69,7 +69,7 @@ def test_every_method_explains_every_spectrum(results: ExplanationResults) -> No
     assert results.unseen > 0
 
 
-def test_cautions_are_those_that_a_run_gives(results: ExplanationResults) -> None:
+def test_cautions_and_places_are_those_that_a_run_gives(results: ExplanationResults) -> None:
     model = random_model()
     kinds = (AnomalyKind.ARM_STEP, AnomalyKind.COSMIC_RAYS)
     clean = prepare_clean_spectra(model.card, HeldOutSettings(spectra=6, seed=3), kinds)
@@ -80,7 +80,9 @@ def test_cautions_are_those_that_a_run_gives(results: ExplanationResults) -> Non
         selected = SelectedSpectra(
             first, injected.redshift, injected.flux, injected.ivar, first.astype(np.int8)
         )
-        assert int(explainer.explain(selected).cautions[0]) == each.cautions
+        explained = explainer.explain(selected)
+        assert int(explained.cautions[0]) == each.cautions
+        assert explained.place_width[0, 0] == pytest.approx(each.place_width, rel=1e-4, nan_ok=True)
     rows = {row[0]: row[1:] for row in caution_table(results).rows}
     carrying = [each for each in results.spectra if each.cautions & Caution.BASELINES_DISAGREE]
     assert rows["baselines_disagree"][0] == f"{len(carrying) / len(results.spectra):.2f}"
@@ -123,6 +125,20 @@ def test_summaries_choose_the_best_width_and_count_windows(results: ExplanationR
     assert sum(responding("inverse-variance", spectra).values()) == len(spectra)
     assert 0 < chance(spectra).mass < 1
     assert found["random"].auc.value == pytest.approx(0.5, abs=0.1)
+
+
+def test_widths_within_a_factor_of_two_are_counted_of_located_places(results: ExplanationResults) -> None:
+    widths = ((10.0, 19.0, True), (10.0, 21.0, True), (10.0, 10.0, False), (10.0, 5.1, True))
+    ray = next(each for each in results.spectra if each.kind == "cosmic_rays")
+    step = replace(next(each for each in results.spectra if each.kind == "arm_step"), place_located=True)
+    rays = [replace(ray, width=w, place_width=p, place_located=found) for w, p, found in widths]
+    table = place_width_table(replace(results, spectra=(step, *rays)))
+    rows = {row[0]: row[1:] for row in table.rows}
+    assert rows["cosmic rays"][0] == rows["all with a width"][0] == "4"
+    assert rows["cosmic rays"][1].startswith("0.75 ")
+    assert rows["cosmic rays"][4] == rows["all with a width"][4]
+    assert rows["cosmic rays"][4].startswith("0.67 ")
+    assert rows["arm step"][4] == ""
 
 
 def test_shares_and_means_carry_their_doubt() -> None:

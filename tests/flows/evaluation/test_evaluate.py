@@ -36,6 +36,8 @@ OPTIONS = (
     "cosmic_rays,dead_region",
     "--explain",
     0,
+    "--rivals",
+    60,
     "--threads",
     1,
 )
@@ -78,7 +80,9 @@ def test_the_seed_decides_the_numbers(evaluated: Path, model: Path) -> None:
     kinds, strengths = ("cosmic_rays", "dead_region"), (5.0, 1000.0)
     first, other = (
         evaluate(
-            EvaluationRequest(str(model), HeldOutSettings(24, seed), strengths, kinds), 1, Console(quiet=True)
+            EvaluationRequest(str(model), HeldOutSettings(24, seed), strengths, kinds, rivals=60),
+            1,
+            Console(quiet=True),
         ).detection
         for seed in (1, 2)
     )
@@ -92,11 +96,11 @@ def test_a_card_is_filled_by_the_results_of_its_own_model_once(
     copy = tmp_path / "model"
     shutil.copytree(model, copy)
     before, untouched, filled = load_model(str(copy)).card, tree_bytes(copy), tmp_path / "filled"
-    request = EvaluationRequest(str(copy), HeldOutSettings(24, 1), (5.0,), ("cosmic_rays",))
+    request = EvaluationRequest(str(copy), HeldOutSettings(24, 1), (5.0,), ("cosmic_rays",), rivals=60)
     results = evaluate(request, 1, Console(quiet=True)).detection
     command = ["evaluate", str(copy), "-o", str(tmp_path / "out"), "--explain", "0", "--threads", "1"]
-    options = ["--spectra", "24", "--strengths", "5", "--kinds", "cosmic_rays", "--fill-card", str(filled)]
-    assert run_command([*command, *options]) == 0
+    options = ["--spectra", "24", "--strengths", "5", "--kinds", "cosmic_rays", "--rivals", "60"]
+    assert run_command([*command, *options, "--fill-card", str(filled)]) == 0
     assert tree_bytes(copy) == untouched
     after = load_model(str(filled)).card
     assert after.digest != before.digest
@@ -113,7 +117,13 @@ def test_a_card_is_filled_by_the_results_of_its_own_model_once(
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("--kinds", "aliens"), ("--strengths", "0"), ("--strengths", "5,x"), ("--spectra", "0")],
+    [
+        ("--kinds", "aliens"),
+        ("--strengths", "0"),
+        ("--strengths", "5,x"),
+        ("--spectra", "0"),
+        ("--rivals", "59"),
+    ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_computed(
     option: str, value: str, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

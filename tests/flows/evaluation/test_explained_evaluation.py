@@ -25,6 +25,8 @@ def test_the_command_explains_and_writes_what_it_found(
         "cosmic_rays",
         "--explain",
         "1",
+        "--rivals",
+        "60",
         "--threads",
         "1",
     ]
