@@ -37,6 +37,9 @@ PRELOADED = (
     "engine.run.ray_pool",
     "engine.run.worker",
     "engine.store.hierarchy",
+    "engine.attribution.occlusion.inverse_occlusion",
+    # What the first density of a process imports, with the whole of sympy.
+    "torch.fx.experimental.symbolic_shapes",
 )
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir")
@@ -87,33 +90,55 @@ class Command:
         return self.changes.read_text().splitlines()
 
 
-def begin_server() -> None:
-    """Start the process that forks, with the environment that commands have in tests; once is enough."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+def begin_server(*more: str) -> None:
+    """Start the process that forks, with the environment that commands have in tests; once is enough.
+
+    It imports ``more`` as well, unless it runs already.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*PRELOADED, *more])
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment().items():
             patch.setenv(name, value)
         multiprocessing.forkserver.ensure_running()
 
 
-def start(*tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str) -> Command:
-    """Begin ``whyspec <tokens>``, whose store is at ``store``; files about it go to ``scratch``."""
+def start(
+    *tokens: object,
+    store: Path,
+    scratch: Path,
+    death: Death | None = None,
+    before: Callable[[], None] | None = None,
+    **extra: str,
+) -> Command:
+    """Begin ``whyspec <tokens>``, whose store, or model, is at ``store``; files about it go to ``scratch``.
+
+    Its process calls ``before``, a function of a module, before anything else.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     number = len(list(scratch.glob("*.shown")))
     shown, changes = scratch / f"{number}.shown", scratch / f"{number}.changes"
     for path in (shown, changes):
         path.touch()
     process = multiprocessing.get_context("forkserver").Process(
-        target=_command, args=([str(token) for token in tokens], str(store), shown, changes, death, extra)
+        target=_command,
+        args=([str(token) for token in tokens], str(store), shown, changes, death, before, extra),
     )
     process.start()
     return Command(process, shown, changes)
 
 
 def _command(
-    tokens: list[str], store: str, shown: Path, changes: Path, death: Death | None, extra: dict[str, str]
+    tokens: list[str],
+    store: str,
+    shown: Path,
+    changes: Path,
+    death: Death | None,
+    before: Callable[[], None] | None,
+    extra: dict[str, str],
 ) -> None:
     os.environ.update(extra)
+    if before is not None:
+        before()
     screen = os.open(shown, os.O_WRONLY | os.O_APPEND)
     os.dup2(screen, 1)
     os.dup2(screen, 2)
