@@ -23,6 +23,7 @@ from engine.store.store import Store
 from flows.run.preparation import PreparedRun, prepare
 from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, RetryError, StoreError
+from tests.quick_worker import QuickRecipe, quick_blocks
 from tests.small_run import small_request, tree_bytes
 
 pytestmark = pytest.mark.usefixtures("ray")
@@ -42,6 +43,12 @@ def recipe(prepared: PreparedRun) -> WorkerRecipe:
     return WorkerRecipe(prepared.models, prepared.request.store)
 
 
+@pytest.fixture
+def quick() -> QuickRecipe:
+    """Of workers whose processes start in a moment; what real ones leave when they die, killed runs test."""
+    return QuickRecipe((), "no store")
+
+
 def test_ray_writes_the_serial_executors_bytes(
     prepared: PreparedRun, recipe: WorkerRecipe, tmp_path: Path
 ) -> None:
@@ -59,11 +66,9 @@ def processes(pool: RayPoolExecutor) -> list[int]:
     return pids
 
 
-def test_a_killed_actor_is_replaced_and_its_block_run_again(
-    prepared: PreparedRun, recipe: WorkerRecipe
-) -> None:
-    blocks = prepared.plan.blocks
-    with RayPoolExecutor(recipe, 2) as pool:
+def test_a_killed_actor_is_replaced_and_its_block_run_again(quick: QuickRecipe) -> None:
+    blocks = quick_blocks(3)
+    with RayPoolExecutor(quick, 2) as pool:
         expected = [pool.run(block) for block in blocks]
         before = processes(pool)
 
@@ -82,9 +87,9 @@ def test_a_killed_actor_is_replaced_and_its_block_run_again(
         assert len(set(after)) == 2
 
 
-def test_an_actor_that_ray_gave_up_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
-    block = prepared.plan.blocks[0]
-    with RayPoolExecutor(recipe, 1) as pool:
+def test_an_actor_that_ray_gave_up_is_replaced(quick: QuickRecipe) -> None:
+    (block,) = quick_blocks(1)
+    with RayPoolExecutor(quick, 1) as pool:
         expected = pool.run(block)
         before = processes(pool)
         ray_library.kill(pool._all[0])  # without restart: gone for good
@@ -92,18 +97,15 @@ def test_an_actor_that_ray_gave_up_is_replaced(prepared: PreparedRun, recipe: Wo
         assert processes(pool) != before
 
 
-def test_a_workers_error_arrives_as_it_was_raised(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
-    store = prepared.store
-    assert store is not None
-    missing = AttributionBlock(0, prepared.configuration.outlier_block_rows, "plan", (0,))
-    store.grow(0, 1)
-    with RayPoolExecutor(recipe, 1) as pool:
+def test_a_workers_error_arrives_as_it_was_raised(quick: QuickRecipe) -> None:
+    missing = AttributionBlock(0, 4, "plan", (0,))
+    with RayPoolExecutor(quick, 1) as pool:
         with pytest.raises(StoreError, match="not in the staging area") as caught:
             pool.run(missing)
         assert caught.value.kind == "staging-missing"
         assert caught.value.remedy
         # The actor is none the worse for it.
-        assert pool.run(prepared.plan.blocks[0]).spectra > 0
+        assert pool.run(quick_blocks(1)[0]).kind == "score"
 
 
 def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe, tmp_path: Path) -> None:
@@ -114,19 +116,19 @@ def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe, tmp_pat
         pass
 
 
-def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(recipe: WorkerRecipe) -> None:
+def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(quick: QuickRecipe) -> None:
     with (
         pytest.raises(ConfigurationError, match=r"3 workers of 1 CPUs and 0 GPUs each") as caught,
-        RayPoolExecutor(recipe, 3, ready_seconds=3),
+        RayPoolExecutor(quick, 3, ready_seconds=3),
     ):
         pass
     assert "3 s" in caught.value.allowed
     assert "fewer workers" in caught.value.remedy
 
 
-def test_a_worker_that_dies_while_it_loads_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
+def test_a_worker_that_dies_while_it_loads_is_replaced(quick: QuickRecipe) -> None:
     with ThreadPoolExecutor(1) as thread:
-        pool = RayPoolExecutor(recipe, 1)
+        pool = RayPoolExecutor(quick, 1)
         entered = thread.submit(pool.__enter__)
         while not pool._all:
             time.sleep(0.01)
@@ -135,7 +137,7 @@ def test_a_worker_that_dies_while_it_loads_is_replaced(prepared: PreparedRun, re
         entered.result()
         try:
             assert pool._all[0] is not first
-            assert pool.run(prepared.plan.blocks[0]).spectra > 0
+            assert pool.run(quick_blocks(1)[0]).kind == "score"
         finally:
             pool.__exit__(None, None, None)
 
@@ -144,11 +146,9 @@ def test_a_recipe_is_small_enough_to_send(recipe: WorkerRecipe) -> None:
     assert len(pickle.dumps(recipe)) < 1000
 
 
-def test_a_block_waits_for_a_worker_in_bounds_when_all_died(
-    prepared: PreparedRun, recipe: WorkerRecipe
-) -> None:
-    block = prepared.plan.blocks[0]
-    with RayPoolExecutor(recipe, 1) as pool:
+def test_a_block_waits_for_a_worker_in_bounds_when_all_died(quick: QuickRecipe) -> None:
+    (block,) = quick_blocks(1)
+    with RayPoolExecutor(quick, 1) as pool:
         pool._ready_seconds = 1.0
         # It needs the whole cluster, so it waits until the pool's only worker is gone.
         room_taker = ray_library.remote(_RoomTaker).options(num_cpus=2).remote()
