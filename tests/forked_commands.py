@@ -14,7 +14,9 @@ import multiprocessing.forkserver
 import os
 import re
 import signal
+import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -125,6 +127,39 @@ def start(
     )
     process.start()
     return Command(process, shown, changes)
+
+
+def forked_whyspec(*tokens: object, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
+    """As :func:`tests.small_run.whyspec`, but for its start: the process has imported what it needs."""
+    with tempfile.TemporaryDirectory() as directory:
+        streams = Path(directory, "stdout"), Path(directory, "stderr")
+        command = [str(token) for token in tokens]
+        process = multiprocessing.get_context("forkserver").Process(
+            target=_answer, args=(command, environment(**extra), *streams)
+        )
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, timeout, *(path.read_bytes() for path in streams))
+        shown, told = (path.read_text(encoding="utf-8") for path in streams)
+        return subprocess.CompletedProcess(command, process.exitcode, shown, told)
+
+
+def _answer(tokens: list[str], variables: dict[str, str], stdout: Path, stderr: Path) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+    for number, path in enumerate((stdout, stderr), start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    sys.argv = ["whyspec", *tokens]
+    from flows.command_line import main
+
+    try:
+        main()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def _command(
