@@ -131,6 +131,7 @@ def start(
 
 def forked_whyspec(*tokens: object, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
     """As :func:`tests.small_run.whyspec`, but for its start: the process has imported what it needs."""
+    begin_server()
     with tempfile.TemporaryDirectory() as directory:
         streams = Path(directory, "stdout"), Path(directory, "stderr")
         command = [str(token) for token in tokens]
