@@ -1,4 +1,7 @@
-"""The pool of Ray actors: the serial executor's bytes, and what happens when processes die."""
+"""The pool of Ray actors: what happens when processes die, or never come.
+
+That it leaves the serial executor's bytes, ``tests/flows/run/test_process_release.py`` tests.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +11,33 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import ray as ray_library
 
 from engine.run.executor import WorkerRecipe
-from engine.run.plan import begin
 from engine.run.ray_pool import RayPoolExecutor
-from engine.run.serial import SerialExecutor
 from engine.store.blocks import AttributionBlock
 from engine.store.store import Store
-from flows.run.preparation import PreparedRun, prepare
-from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, RetryError, StoreError
+from tests.engine.store.store_builders import configuration
 from tests.quick_worker import QuickRecipe, quick_blocks
-from tests.small_run import small_request, tree_bytes
 
 pytestmark = pytest.mark.usefixtures("ray")
 
 
 @pytest.fixture
-def prepared(release: Path, model: Path, tmp_path: Path) -> PreparedRun:
-    """A run whose store exists and has room."""
-    planned = prepare(small_request(release, tmp_path / "ray.zarr", model), Settings())
-    store = Store.create(planned.request.store, planned.configuration)
-    begin(store, planned.plan, planned.snapshot)
-    return replace(planned, store=store)
-
-
-@pytest.fixture
-def recipe(prepared: PreparedRun) -> WorkerRecipe:
-    return WorkerRecipe(prepared.models, prepared.request.store)
+def recipe(tmp_path: Path) -> WorkerRecipe:
+    """Of workers whose model is not there."""
+    store = Store.create(str(tmp_path / "odd.zarr"), configuration())
+    return WorkerRecipe((str(tmp_path / "nowhere"),), store.url)
 
 
 @pytest.fixture
 def quick() -> QuickRecipe:
-    """Of workers whose processes start in a moment; what real ones leave when they die, killed runs test."""
+    """Of workers that start in a moment; what real ones leave that die, test_killed_runs.py tests."""
     return QuickRecipe((), "no store")
-
-
-def test_ray_writes_the_serial_executors_bytes(
-    prepared: PreparedRun, recipe: WorkerRecipe, tmp_path: Path
-) -> None:
-    serial = Store.create(str(tmp_path / "serial.zarr"), prepared.configuration)
-    begin(serial, prepared.plan, prepared.snapshot)
-    with SerialExecutor(replace(recipe, store=serial.url)) as one:
-        expected = [one.run(block) for block in prepared.plan.blocks]
-    with RayPoolExecutor(recipe, 2) as pool, ThreadPoolExecutor(pool.slots) as threads:
-        assert list(threads.map(pool.run, prepared.plan.blocks)) == expected
-    assert tree_bytes(Path(recipe.store)) == tree_bytes(Path(serial.url))
 
 
 def processes(pool: RayPoolExecutor) -> list[int]:
@@ -108,11 +87,8 @@ def test_a_workers_error_arrives_as_it_was_raised(quick: QuickRecipe) -> None:
         assert pool.run(quick_blocks(1)[0]).kind == "score"
 
 
-def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe, tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match="no model of that name"),
-        RayPoolExecutor(replace(recipe, models=(str(tmp_path / "nowhere"),)), 1),
-    ):
+def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe) -> None:
+    with pytest.raises(InputError, match="no model of that name"), RayPoolExecutor(recipe, 1):
         pass
 
 

@@ -1,4 +1,4 @@
-"""A run with a variational model: scored, selected and explained like with any other, wherever it runs."""
+"""A run with a variational model: scored, selected and explained like with any other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from models.score_kinds import RECONSTRUCTION_SCORES
 from models.variational.model import VariationalModel
 from models.weights import load_model
 from tests.forked_commands import forked_whyspec
-from tests.small_run import SPECTRA, small_release, small_request, tree_bytes
+from tests.small_run import SPECTRA, small_release, small_request
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +85,3 @@ def test_explanations_are_those_of_the_models_likelihood(done: RunSummary, varia
         expected = -float(ask(spectrum[None]))
         assert score[row] == pytest.approx(expected, rel=1e-3)
     assert len(query(done.store, QuerySettings())) == done.outliers
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("ray")
-def test_ray_and_serial_leave_the_same_store(
-    done: RunSummary, release: Path, variational: Path, tmp_path: Path
-) -> None:
-    request = asked(release, tmp_path / "ray.zarr", variational)
-    pooled = run_release(replace(request, executor="ray", workers=2), Settings())
-    assert replace(pooled, store="", seconds=0.0) == replace(done, store="", seconds=0.0)
-    assert tree_bytes(tmp_path / "ray.zarr") == tree_bytes(Path(done.store))
