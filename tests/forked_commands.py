@@ -14,7 +14,9 @@ import multiprocessing.forkserver
 import os
 import re
 import signal
+import subprocess
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -37,6 +39,9 @@ PRELOADED = (
     "engine.run.ray_pool",
     "engine.run.worker",
     "engine.store.hierarchy",
+    "engine.attribution.occlusion.inverse_occlusion",
+    # What the first density of a process imports, with the whole of sympy.
+    "torch.fx.experimental.symbolic_shapes",
 )
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir")
@@ -87,33 +92,89 @@ class Command:
         return self.changes.read_text().splitlines()
 
 
-def begin_server() -> None:
-    """Start the process that forks, with the environment that commands have in tests; once is enough."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+def begin_server(*more: str) -> None:
+    """Start the process that forks, with the environment that commands have in tests; once is enough.
+
+    It imports ``more`` as well, unless it runs already.
+    """
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*PRELOADED, *more])
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment().items():
             patch.setenv(name, value)
         multiprocessing.forkserver.ensure_running()
 
 
-def start(*tokens: object, store: Path, scratch: Path, death: Death | None = None, **extra: str) -> Command:
-    """Begin ``whyspec <tokens>``, whose store is at ``store``; files about it go to ``scratch``."""
+def start(
+    *tokens: object,
+    store: Path,
+    scratch: Path,
+    death: Death | None = None,
+    before: Callable[[], None] | None = None,
+    **extra: str,
+) -> Command:
+    """Begin ``whyspec <tokens>``, whose store, or model, is at ``store``; files about it go to ``scratch``.
+
+    Its process calls ``before``, a function of a module, before anything else.
+    """
     scratch.mkdir(parents=True, exist_ok=True)
     number = len(list(scratch.glob("*.shown")))
     shown, changes = scratch / f"{number}.shown", scratch / f"{number}.changes"
     for path in (shown, changes):
         path.touch()
     process = multiprocessing.get_context("forkserver").Process(
-        target=_command, args=([str(token) for token in tokens], str(store), shown, changes, death, extra)
+        target=_command,
+        args=([str(token) for token in tokens], str(store), shown, changes, death, before, extra),
     )
     process.start()
     return Command(process, shown, changes)
 
 
+def forked_whyspec(*tokens: object, timeout: float = 120, **extra: str) -> subprocess.CompletedProcess[str]:
+    """As :func:`tests.small_run.whyspec`, but for its start: the process has imported what it needs."""
+    begin_server()
+    with tempfile.TemporaryDirectory() as directory:
+        streams = Path(directory, "stdout"), Path(directory, "stderr")
+        command = [str(token) for token in tokens]
+        process = multiprocessing.get_context("forkserver").Process(
+            target=_answer, args=(command, environment(**extra), *streams)
+        )
+        process.start()
+        process.join(timeout)
+        if process.exitcode is None:
+            process.kill()
+            process.join()
+            raise subprocess.TimeoutExpired(command, timeout, *(path.read_bytes() for path in streams))
+        shown, told = (path.read_text(encoding="utf-8") for path in streams)
+        return subprocess.CompletedProcess(command, process.exitcode, shown, told)
+
+
+def _answer(tokens: list[str], variables: dict[str, str], stdout: Path, stderr: Path) -> None:
+    os.environ.clear()
+    os.environ.update(variables)
+    for number, path in enumerate((stdout, stderr), start=1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    sys.argv = ["whyspec", *tokens]
+    from flows.command_line import main
+
+    try:
+        main()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
 def _command(
-    tokens: list[str], store: str, shown: Path, changes: Path, death: Death | None, extra: dict[str, str]
+    tokens: list[str],
+    store: str,
+    shown: Path,
+    changes: Path,
+    death: Death | None,
+    before: Callable[[], None] | None,
+    extra: dict[str, str],
 ) -> None:
     os.environ.update(extra)
+    if before is not None:
+        before()
     screen = os.open(shown, os.O_WRONLY | os.O_APPEND)
     os.dup2(screen, 1)
     os.dup2(screen, 2)

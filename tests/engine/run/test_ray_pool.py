@@ -1,4 +1,7 @@
-"""The pool of Ray actors: the serial executor's bytes, and what happens when processes die."""
+"""The pool of Ray actors: what happens when processes die, or never come.
+
+That it leaves the serial executor's bytes, ``tests/flows/run/test_process_release.py`` tests.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +11,33 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import ray as ray_library
 
 from engine.run.executor import WorkerRecipe
-from engine.run.plan import begin
 from engine.run.ray_pool import RayPoolExecutor
-from engine.run.serial import SerialExecutor
 from engine.store.blocks import AttributionBlock
 from engine.store.store import Store
-from flows.run.preparation import PreparedRun, prepare
-from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, RetryError, StoreError
-from tests.small_run import small_request, tree_bytes
+from tests.engine.store.store_builders import configuration
+from tests.quick_worker import QuickRecipe, quick_blocks
 
 pytestmark = pytest.mark.usefixtures("ray")
 
 
 @pytest.fixture
-def prepared(release: Path, model: Path, tmp_path: Path) -> PreparedRun:
-    """A run whose store exists and has room."""
-    planned = prepare(small_request(release, tmp_path / "ray.zarr", model), Settings())
-    store = Store.create(planned.request.store, planned.configuration)
-    begin(store, planned.plan, planned.snapshot)
-    return replace(planned, store=store)
+def recipe(tmp_path: Path) -> WorkerRecipe:
+    """Of workers whose model is not there."""
+    store = Store.create(str(tmp_path / "odd.zarr"), configuration())
+    return WorkerRecipe((str(tmp_path / "nowhere"),), store.url)
 
 
 @pytest.fixture
-def recipe(prepared: PreparedRun) -> WorkerRecipe:
-    return WorkerRecipe(prepared.models, prepared.request.store)
-
-
-def test_ray_writes_the_serial_executors_bytes(
-    prepared: PreparedRun, recipe: WorkerRecipe, tmp_path: Path
-) -> None:
-    serial = Store.create(str(tmp_path / "serial.zarr"), prepared.configuration)
-    begin(serial, prepared.plan, prepared.snapshot)
-    with SerialExecutor(replace(recipe, store=serial.url)) as one:
-        expected = [one.run(block) for block in prepared.plan.blocks]
-    with RayPoolExecutor(recipe, 2) as pool, ThreadPoolExecutor(pool.slots) as threads:
-        assert list(threads.map(pool.run, prepared.plan.blocks)) == expected
-    assert tree_bytes(Path(recipe.store)) == tree_bytes(Path(serial.url))
+def quick() -> QuickRecipe:
+    """Of workers that start in a moment; what real ones leave that die, test_killed_runs.py tests."""
+    return QuickRecipe((), "no store")
 
 
 def processes(pool: RayPoolExecutor) -> list[int]:
@@ -59,11 +45,9 @@ def processes(pool: RayPoolExecutor) -> list[int]:
     return pids
 
 
-def test_a_killed_actor_is_replaced_and_its_block_run_again(
-    prepared: PreparedRun, recipe: WorkerRecipe
-) -> None:
-    blocks = prepared.plan.blocks
-    with RayPoolExecutor(recipe, 2) as pool:
+def test_a_killed_actor_is_replaced_and_its_block_run_again(quick: QuickRecipe) -> None:
+    blocks = quick_blocks(3)
+    with RayPoolExecutor(quick, 2) as pool:
         expected = [pool.run(block) for block in blocks]
         before = processes(pool)
 
@@ -82,9 +66,9 @@ def test_a_killed_actor_is_replaced_and_its_block_run_again(
         assert len(set(after)) == 2
 
 
-def test_an_actor_that_ray_gave_up_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
-    block = prepared.plan.blocks[0]
-    with RayPoolExecutor(recipe, 1) as pool:
+def test_an_actor_that_ray_gave_up_is_replaced(quick: QuickRecipe) -> None:
+    (block,) = quick_blocks(1)
+    with RayPoolExecutor(quick, 1) as pool:
         expected = pool.run(block)
         before = processes(pool)
         ray_library.kill(pool._all[0])  # without restart: gone for good
@@ -92,41 +76,35 @@ def test_an_actor_that_ray_gave_up_is_replaced(prepared: PreparedRun, recipe: Wo
         assert processes(pool) != before
 
 
-def test_a_workers_error_arrives_as_it_was_raised(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
-    store = prepared.store
-    assert store is not None
-    missing = AttributionBlock(0, prepared.configuration.outlier_block_rows, "plan", (0,))
-    store.grow(0, 1)
-    with RayPoolExecutor(recipe, 1) as pool:
+def test_a_workers_error_arrives_as_it_was_raised(quick: QuickRecipe) -> None:
+    missing = AttributionBlock(0, 4, "plan", (0,))
+    with RayPoolExecutor(quick, 1) as pool:
         with pytest.raises(StoreError, match="not in the staging area") as caught:
             pool.run(missing)
         assert caught.value.kind == "staging-missing"
         assert caught.value.remedy
         # The actor is none the worse for it.
-        assert pool.run(prepared.plan.blocks[0]).spectra > 0
+        assert pool.run(quick_blocks(1)[0]).kind == "score"
 
 
-def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe, tmp_path: Path) -> None:
-    with (
-        pytest.raises(InputError, match="no model of that name"),
-        RayPoolExecutor(replace(recipe, models=(str(tmp_path / "nowhere"),)), 1),
-    ):
+def test_a_model_that_is_not_there_is_told_at_once(recipe: WorkerRecipe) -> None:
+    with pytest.raises(InputError, match="no model of that name"), RayPoolExecutor(recipe, 1):
         pass
 
 
-def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(recipe: WorkerRecipe) -> None:
+def test_workers_that_never_get_their_cpus_are_waited_for_in_bounds(quick: QuickRecipe) -> None:
     with (
         pytest.raises(ConfigurationError, match=r"3 workers of 1 CPUs and 0 GPUs each") as caught,
-        RayPoolExecutor(recipe, 3, ready_seconds=3),
+        RayPoolExecutor(quick, 3, ready_seconds=3),
     ):
         pass
     assert "3 s" in caught.value.allowed
     assert "fewer workers" in caught.value.remedy
 
 
-def test_a_worker_that_dies_while_it_loads_is_replaced(prepared: PreparedRun, recipe: WorkerRecipe) -> None:
+def test_a_worker_that_dies_while_it_loads_is_replaced(quick: QuickRecipe) -> None:
     with ThreadPoolExecutor(1) as thread:
-        pool = RayPoolExecutor(recipe, 1)
+        pool = RayPoolExecutor(quick, 1)
         entered = thread.submit(pool.__enter__)
         while not pool._all:
             time.sleep(0.01)
@@ -135,7 +113,7 @@ def test_a_worker_that_dies_while_it_loads_is_replaced(prepared: PreparedRun, re
         entered.result()
         try:
             assert pool._all[0] is not first
-            assert pool.run(prepared.plan.blocks[0]).spectra > 0
+            assert pool.run(quick_blocks(1)[0]).kind == "score"
         finally:
             pool.__exit__(None, None, None)
 
@@ -144,11 +122,9 @@ def test_a_recipe_is_small_enough_to_send(recipe: WorkerRecipe) -> None:
     assert len(pickle.dumps(recipe)) < 1000
 
 
-def test_a_block_waits_for_a_worker_in_bounds_when_all_died(
-    prepared: PreparedRun, recipe: WorkerRecipe
-) -> None:
-    block = prepared.plan.blocks[0]
-    with RayPoolExecutor(recipe, 1) as pool:
+def test_a_block_waits_for_a_worker_in_bounds_when_all_died(quick: QuickRecipe) -> None:
+    (block,) = quick_blocks(1)
+    with RayPoolExecutor(quick, 1) as pool:
         pool._ready_seconds = 1.0
         # It needs the whole cluster, so it waits until the pool's only worker is gone.
         room_taker = ray_library.remote(_RoomTaker).options(num_cpus=2).remote()

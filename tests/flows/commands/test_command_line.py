@@ -17,6 +17,7 @@ from engine.attribution.cautions import Caution
 from engine.store.verify import verify
 from flows.command_line import run_command
 from models.model_files import CARD, WEIGHTS, digest, read_model
+from tests.forked_commands import begin_server, forked_whyspec
 from tests.small_run import SPECTRA, environment, small_options, small_release, tree_bytes, whyspec
 from tests.synthetic_store import synthetic_store
 
@@ -27,6 +28,11 @@ COMMANDS = (
 """In the order in which they are used."""
 
 NOISE = ("ray", "prefect", "dask", "Traceback", "Warning", "raylet", "uvicorn", "distributed")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forking() -> None:
+    begin_server("flows.store", "flows.spectrum.explain_spectrum", "matplotlib.pyplot")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +51,7 @@ def finished(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactor
 
 def refused(status: int, *tokens: object, **environment: str) -> str:
     """Standard error of a command that must fail with this status, as one line without frame."""
-    done = whyspec(*tokens, **environment)
+    done = forked_whyspec(*tokens, **environment)
     assert done.returncode == status, (done.returncode, done.stderr)
     assert "Traceback" not in done.stderr
     return " ".join(done.stderr.replace("│", " ").split())
@@ -78,27 +84,27 @@ def test_a_second_run_says_so_and_starts_nothing(finished: Path, release: Path) 
 
 
 def test_the_commands_after_a_run(finished: Path, tmp_path: Path) -> None:
-    clustered = whyspec("cluster", finished, "--json")
+    clustered = forked_whyspec("cluster", finished, "--json")
     assert clustered.returncode == 0, clustered.stderr
     assert json.loads(clustered.stdout)["name"] == "default"
 
-    verified = whyspec("verify", finished, "--json")
+    verified = forked_whyspec("verify", finished, "--json")
     assert verified.returncode == 0, verified.stderr
     assert json.loads(verified.stdout)["ok"] is True
 
     page = tmp_path / "page.html"
-    assert whyspec("report", finished, "-o", page, "--top", 1).returncode == 0
+    assert forked_whyspec("report", finished, "-o", page, "--top", 1).returncode == 0
     assert "<html" in page.read_text()
 
-    found = whyspec("query", finished, "--top", 3, "--json")
+    found = forked_whyspec("query", finished, "--top", 3, "--json")
     rows = json.loads(found.stdout)
     assert len(rows) == 3
-    one = whyspec("query", finished, "--target-id", rows[0]["target_id"], "--format", "json")
+    one = forked_whyspec("query", finished, "--target-id", rows[0]["target_id"], "--format", "json")
     assert json.loads(one.stdout) == rows[:1]
-    clean = whyspec("query", finished, "--without-caution", "any", "--json")
+    clean = forked_whyspec("query", finished, "--without-caution", "any", "--json")
     assert {row["cautions"] for row in json.loads(clean.stdout)} <= {""}
     table = tmp_path / "odd.csv"
-    assert whyspec("query", finished, "--z", "0:9", "-o", table).returncode == 0
+    assert forked_whyspec("query", finished, "--z", "0:9", "-o", table).returncode == 0
     assert table.read_text().startswith("key,target_id,redshift")
 
 
@@ -107,14 +113,14 @@ def test_a_damaged_object_is_found(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, store)
     shard = store / "scores" / "score" / "c" / "0"
     shard.write_bytes(shard.read_bytes()[:-1] + b"\0")
-    done = whyspec("verify", store, "--json")
+    done = forked_whyspec("verify", store, "--json")
     assert done.returncode == 65
     faults = json.loads(done.stdout)["faults"]
     assert [fault["where"] for fault in faults] == ["scores/score/c/0"]
 
 
 def test_plan_writes_nothing(release: Path, model: Path, tmp_path: Path) -> None:
-    done = whyspec(
+    done = forked_whyspec(
         "plan", release, "--store", tmp_path / "s.zarr", "--model", model, "--threshold", 0.2, "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -129,7 +135,7 @@ def test_explain_needs_no_store(release: Path, model: Path, tmp_path: Path) -> N
     file = min(release.rglob("coadd-*.fits"))
     quick = ["--preset", "reference-code", "--windows", "64,512", "--baselines", 2, "--model", model]
     figure = tmp_path / "why.png"
-    done = whyspec("explain", file, "--row", 3, *quick, "-o", figure, "--json")
+    done = forked_whyspec("explain", file, "--row", 3, *quick, "-o", figure, "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert len(told["places"]) <= 8
@@ -139,7 +145,7 @@ def test_explain_needs_no_store(release: Path, model: Path, tmp_path: Path) -> N
     assert figure.read_bytes().startswith(b"\x89PNG")
     target = told["key"].rpartition("/")[2]
     assert f"{told['model']} ({told['model_digest'][:12]})" in done.stderr
-    again = whyspec("explain", file, "--target-id", target, *quick, "--json")
+    again = forked_whyspec("explain", file, "--target-id", target, *quick, "--json")
     assert json.loads(again.stdout) == told
 
 
@@ -153,7 +159,7 @@ def test_explain_warns_of_a_model_that_is_for_other_spectra(
     (quasars / WEIGHTS).write_bytes(files.weights)
     (quasars / CARD).write_text(json.dumps(card.with_digest(digest(card, files.weights)).to_dict()))
     file = min(release.rglob("coadd-*.fits"))
-    done = whyspec(
+    done = forked_whyspec(
         "explain", file, "--row", 3, "--windows", "512", "--baselines", 1, "--model", quasars, "--json"
     )
     assert done.returncode == 0, done.stderr
@@ -223,7 +229,8 @@ def test_a_run_imports_what_it_needs_and_no_more(finished: Path, release: Path, 
 
 
 def test_without_a_server_a_run_needs_no_prefect(release: Path, model: Path, tmp_path: Path) -> None:
-    needed = imported_by("run", release, *small_options(tmp_path / "odd.zarr", model))
+    file = min(release.rglob("coadd-*.fits"))
+    needed = imported_by("run", file, *small_options(tmp_path / "odd.zarr", model))
     assert not needed & {"prefect", "ray", "dask", "pandas"}
 
 
@@ -300,7 +307,7 @@ def test_a_threshold_that_is_no_tail_probability(
 
 def test_a_threshold_beyond_the_calibration_spectra(release: Path, model: Path, tmp_path: Path) -> None:
     asked = ("plan", release, "--store", tmp_path / "s.zarr", "--model", model, "--json")
-    inside, beyond, far = (whyspec(*asked, "--threshold", each) for each in ("0.2", "0.01", "1e-12"))
+    inside, beyond, far = (forked_whyspec(*asked, "--threshold", each) for each in ("0.2", "0.01", "1e-12"))
     assert json.loads(inside.stdout)["warnings"] == []
     (warning,) = json.loads(beyond.stdout)["warnings"]
     size = read_model(str(model)).calibration_size
@@ -365,7 +372,7 @@ def test_no_output_goes_into_a_store(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_an_error_is_also_json_where_json_was_asked_for(tmp_path: Path) -> None:
-    done = whyspec("plan", tmp_path / "nowhere", "--store", tmp_path / "s.zarr", "--json")
+    done = forked_whyspec("plan", tmp_path / "nowhere", "--store", tmp_path / "s.zarr", "--json")
     assert done.returncode == 66
     error = json.loads(done.stdout)["error"]
     assert error["kind"] == "missing-path"

@@ -28,12 +28,16 @@ from engine.store.verify import verify
 from tests.forked_commands import Command, Death, begin_server, start
 from tests.ray_nodes import RayNodes, ray_nodes
 from tests.servers.prefect import PrefectServer
-from tests.small_run import SPECTRA, publish_sums, small_options, small_release, tree_bytes
+from tests.small_run import publish_sums, small_options, small_release, tree_bytes
+from tests.synthetic_store import synthetic_store
 
 pytestmark = pytest.mark.slow
 
 AT_ONCE = 3
 """Seeds that a test tries at the same time."""
+
+# Three score blocks, which end within files.
+SPECTRA, PER_FILE, BLOCK_ROWS = 36, 9, 14
 
 STORE = "<store>"
 
@@ -94,10 +98,16 @@ def forking() -> None:
 
 
 @pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Smaller than that of other tests: it is run over seventy times."""
+    return small_release(tmp_path_factory.mktemp("release") / "release", SPECTRA, per_file=PER_FILE)
+
+
+@pytest.fixture(scope="module")
 def run(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The first run over the small release."""
     directory = tmp_path_factory.mktemp("run")
-    tokens = ["run", release, *small_options(STORE, model)]
+    tokens = ["run", release, *small_options(STORE, model, block_rows=BLOCK_ROWS)]
     first, second = (undisturbed(tokens, directory / name) for name in ("first", "second"))
     assert first.after == second.after
     keys = StoreView.open(str(directory / "first" / "odd.zarr")).table(["key"])["key"]
@@ -113,7 +123,7 @@ def second_run(model: Path, release: Path, tmp_path_factory: pytest.TempPathFact
     shutil.copytree(release, changing)
     late = max(changing.rglob("coadd-*.fits")).parent
     shutil.move(late, directory / "late")
-    tokens = ["run", changing, *small_options(STORE, model)]
+    tokens = ["run", changing, *small_options(STORE, model, block_rows=BLOCK_ROWS)]
     undisturbed(tokens, directory / "before")
     shutil.move(directory / "late", late)
     replace_file(min(changing.rglob("coadd-*.fits")), directory / "other")
@@ -121,13 +131,11 @@ def second_run(model: Path, release: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def clustering(run: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def clustering(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """A clustering that replaces one of other settings."""
     directory = tmp_path_factory.mktemp("clustering")
     store = directory / "before" / "odd.zarr"
-    for path, content in run.after.items():
-        (store / path).parent.mkdir(parents=True, exist_ok=True)
-        (store / path).write_bytes(content)
+    synthetic_store(store)
     earlier = start("cluster", store, "--clusters", 2, store=store, scratch=store.parent)
     assert earlier.wait() == 0, earlier.shown.read_text()
     return undisturbed(["cluster", STORE, "--clusters", 3], directory / "after", store)
@@ -135,7 +143,7 @@ def clustering(run: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Un
 
 def replace_file(target: Path, scratch: Path, seed: int = 77) -> None:
     """Put other spectra, as many, in the place of a coadd and its redshifts."""
-    source = min(small_release(scratch, 15, seed=seed).rglob("coadd-*.fits"))
+    source = min(small_release(scratch, PER_FILE, seed=seed).rglob("coadd-*.fits"))
     shutil.copyfile(source, target)
     shutil.copyfile(next(source.parent.glob("redrock-*.fits")), next(target.parent.glob("redrock-*.fits")))
     publish_sums(target.parent)
@@ -395,9 +403,9 @@ def pooled(
 ) -> Undisturbed:
     """A run on Ray of the small release in many blocks, and what the serial executor leaves of it."""
     directory = tmp_path_factory.mktemp("pooled")
-    tokens = ["run", release, *small_options(STORE, model, "serial", 6, 3)]
+    tokens = ["run", release, *small_options(STORE, model, "serial", 6, 2)]
     serial = undisturbed(tokens, directory)
-    on_ray = ["run", release, *small_options(STORE, model, "ray", 6, 3), "--workers", 2]
+    on_ray = ["run", release, *small_options(STORE, model, "ray", 6, 2), "--workers", 2]
     return replace(serial, tokens=tuple(on_ray), environment={"WHYSPEC_RAY_ADDRESS": nodes.address})
 
 
@@ -415,7 +423,7 @@ def test_the_driver_of_actors_killed(seed: int, pooled: Undisturbed, tmp_path: P
 def wait_for_entries(store: Path, count: int, command: Command) -> None:
     deadline = time.monotonic() + 100
     while entries(store) < count and command.process.exitcode is None and time.monotonic() < deadline:
-        time.sleep(0.002)
+        time.sleep(0.02)
 
 
 def entries(store: Path) -> int:
@@ -428,6 +436,7 @@ def wait_for_half_a_shard(store: Path, command: Command) -> None:
     while not any(store.glob("*/*/c/.*.partial")) and time.monotonic() < deadline:
         if command.process.exitcode is not None:
             return
+        time.sleep(0.001)
 
 
 @pytest.mark.parametrize(("seed", "every_one"), [(410, False), (411, True)])

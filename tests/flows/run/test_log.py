@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_run import small_options, whyspec
+from tests.forked_commands import forked_whyspec
+from tests.small_run import small_options
 
 
 def read_log(path: Path) -> list[dict[str, object]]:
@@ -23,7 +24,7 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     bad = min(copy.rglob("coadd-*.fits"))
     bad.write_bytes(bad.read_bytes()[:2000])
     settings = {"WHYSPEC_LOG_FILE": str(log), "WHYSPEC_LOG_FORMAT": "json"}
-    ran = whyspec("run", str(copy), *small_options(store, model), "--json", **settings)
+    ran = forked_whyspec("run", str(copy), *small_options(store, model), "--json", **settings)
     assert ran.returncode == 3, ran.stderr
     summary = json.loads(ran.stdout)
     records = read_log(log)
@@ -54,7 +55,7 @@ def test_the_log_of_a_run_adds_up(release: Path, model: Path, tmp_path: Path) ->
     assert (ended["outcome"], ended["spectra"], ended["quarantined"]) == ("done", summary["spectra"], 1)
 
     # Refused before any work: the log says so too, behind what it said before, under another name.
-    again = whyspec("run", str(copy), *small_options(store, tmp_path / "no-model"), **settings)
+    again = forked_whyspec("run", str(copy), *small_options(store, tmp_path / "no-model"), **settings)
     assert again.returncode != 0
     assert read_log(log)[: len(records)] == records
     last = read_log(log)[-1]

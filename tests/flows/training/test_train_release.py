@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flows.command_line import run_command
 from flows.commands.release import train
+from flows.training import kinds
 from models.errors import ConfigurationError
 from models.weights import load_model
-from tests.small_run import environment, small_release, whyspec
+from tests.forked_commands import Command, Death, begin_server, start
+from tests.small_run import SMALL_TRAINING, small_release, whyspec
+
+PRELOADED = ("flows.train", "flows.training.progress", "flows.training.figure", "torch._dynamo")
+
+SHARES = ("--validation", 0.15, "--calibration", 0.25)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forking() -> None:
+    begin_server(*PRELOADED)
 
 
 @pytest.fixture(scope="module")
-def larger_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return small_release(tmp_path_factory.mktemp("training") / "release", 220, seed=8, per_file=110)
+def little_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of so few galaxies that an epoch is few steps."""
+    return small_release(tmp_path_factory.mktemp("little") / "release", 90, seed=9, per_file=45)
 
 
-def test_train_writes_a_model_that_run_accepts(larger_release: Path, tmp_path: Path) -> None:
+def test_train_writes_a_model_that_run_accepts(little_release: Path, tmp_path: Path) -> None:
     model, store = tmp_path / "mine", tmp_path / "odd.zarr"
-    done = whyspec("train", larger_release, "-o", model, "--epochs", 1, "--seed", 4)
+    done = whyspec("train", little_release, "-o", model, "--epochs", 1, "--seed", 4, *SHARES)
     assert done.returncode == 0, done.stderr
     assert "chi2 per pixel" in done.stderr + done.stdout
     card = load_model(str(model)).card
@@ -36,80 +46,65 @@ def test_train_writes_a_model_that_run_accepts(larger_release: Path, tmp_path: P
     assert card.training["settings"]["seed"] == 4
     there = sorted(path.name for path in model.iterdir())
     assert there == ["card.json", "model.safetensors", "training.json", "training.png"]
-    options = ["--windows", "1024", "--baselines", "1", "--preset", "reference-code", "--executor", "serial"]
-    done = whyspec("run", larger_release, "--store", store, "--model", model, "--threshold", "0.1", *options)
-    assert done.returncode == 0, done.stderr
+    options = ["--windows", 1024, "--baselines", 1, "--preset", "reference-code", "--executor", "serial"]
+    tokens = ["run", little_release, "--store", store, "--model", model, "--threshold", 0.05, *options]
+    ran = start(*tokens, store=store, scratch=tmp_path)
+    assert ran.wait() == 0, ran.shown.read_text()
 
 
-def test_a_directory_with_other_things_is_not_written_to(larger_release: Path, tmp_path: Path) -> None:
+def test_a_directory_with_other_things_is_not_written_to(
+    little_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    done = whyspec("train", larger_release, "-o", tmp_path)
-    assert done.returncode == 66
-    assert "holds something that is not a model" in " ".join(done.stderr.split())
+    assert run_command(["train", str(little_release), "-o", str(tmp_path)]) == 66
+    assert "holds something that is not a model" in " ".join(capsys.readouterr().err.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.fixture(scope="module")
-def little_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of so few galaxies that an epoch is one step."""
-    return small_release(tmp_path_factory.mktemp("little") / "release", 90, seed=9, per_file=45)
+def train_small() -> None:
+    """What is trained in this process has few weights."""
+    kinds.TrainingSettings = partial(replace, SMALL_TRAINING, flow_epochs=6)  # type: ignore[assignment,misc]
 
 
-def train_command(release: Path, model: Path, epochs: int, *options: object) -> list[str]:
+def start_training(
+    release: Path, model: Path, epochs: int, *options: object, death: Death | None = None
+) -> Command:
+    """Begin to train a small model in ``model``, beside which files about the command lie."""
     tokens = ("train", release, "-o", model, "--epochs", epochs, "--seed", 5, "--threads", 1)
-    options = ("--validation", 0.15, "--calibration", 0.25, *options)
-    return [sys.executable, "-m", "flows.command_line", *map(str, (*tokens, *options))]
+    return start(
+        *tokens, *SHARES, *options, store=model, scratch=model.parent, death=death, before=train_small
+    )
 
 
 def told_epochs(model: Path) -> list[tuple[str, int]]:
-    """Stage and number of every epoch in the history; none while there is no history."""
-    try:
-        content = json.loads((model / "training.json").read_text())
-    except FileNotFoundError:
-        return []
+    """Stage and number of every epoch in the history."""
+    content = json.loads((model / "training.json").read_text())
     return [(each["stage"], each["epoch"]) for each in content["epochs"]]
 
 
-def reached(model: Path, moment: tuple[str, int]) -> bool:
-    return moment in told_epochs(model)
-
-
-def kill_when(command: list[str], so: Callable[[], bool]) -> None:
-    """Start a command and SIGKILL it as soon as something is so; fails if it ends before."""
-    with subprocess.Popen(
-        command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as run:
-        deadline = time.monotonic() + 120
-        while not so():
-            assert run.poll() is None, run.communicate()[1].decode()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        run.kill()
-        assert run.wait() == -signal.SIGKILL
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # six processes that import torch
 def test_killed_again_and_again_it_ends_with_the_same_bytes(little_release: Path, tmp_path: Path) -> None:
     """Killed while it prepares, after its first epoch, and while it fits the density."""
     whole, mine = tmp_path / "whole" / "mine", tmp_path / "killed" / "mine"
-    done = subprocess.run(
-        train_command(little_release, whole, 3),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    command = train_command(little_release, mine, 3)
-    kill_when(command, (mine / "training-set" / "spectra.zarr" / "ivar").exists)
+    done = start_training(little_release, whole, 3)
+    assert done.wait() == 0, done.shown.read_text()
+
+    def kill_before(change: str, number: int = 0) -> None:
+        killed = start_training(little_release, mine, 3, death=Death(number, change))
+        assert killed.wait() == -signal.SIGKILL, killed.shown.read_text()
+
+    kill_before("open training-set/spectra.zarr/redshift/c")
+    assert (mine / "training-set" / "spectra.zarr" / "ivar").exists()
     assert not (mine / "training-set" / "prepared.json").exists()
-    for moment in (("autoencoder", 1), ("density", 3)):
-        kill_when(command, partial(reached, mine, moment))
-        assert (mine / "checkpoint.safetensors").exists()
-        assert not (mine / "model.safetensors").exists()
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "prepared spectra are used again" in done.stderr
+    kill_before("open .checkpoint.safetensors", 1)
+    assert told_epochs(mine) == [("autoencoder", 1)]
+    kill_before("open .training.json", 5)
+    assert told_epochs(mine)[-1] == ("density", 3)
+    assert (mine / "checkpoint.safetensors").exists()
+    assert not (mine / "model.safetensors").exists()
+    done = start_training(little_release, mine, 3)
+    assert done.wait() == 0, done.shown.read_text()
+    assert "prepared spectra are used again" in done.shown.read_text()
     for name in ("model.safetensors", "card.json"):
         assert (mine / name).read_bytes() == (whole / name).read_bytes(), name
     assert told_epochs(mine) == told_epochs(whole)
@@ -124,19 +119,13 @@ def test_a_named_cache_serves_the_next_training_to_the_same_bytes(
     options = ("--cache", cache, "--cache-size", "20MB")
     kept = []
     for _ in range(2):
-        done = subprocess.run(
-            train_command(little_release, model, 1, *options),
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        done = start_training(little_release, model, 1, *options)
+        assert done.wait() == 0, done.shown.read_text()
         kept.append((model / "model.safetensors").read_bytes())
         for path in model.iterdir():
             path.unlink()
     assert kept[0] == kept[1]
-    assert "prepared spectra are used again" in done.stderr
+    assert "prepared spectra are used again" in done.shown.read_text()
     assert sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) <= 20_000_000
 
 
