@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
-from models.causes.measurement import Measurement
+from models.causes.estimate import Measurement
 from models.causes.names import CAUSES
 from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL

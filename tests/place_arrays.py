@@ -25,6 +25,8 @@ def place_arrays(wavelength: NDArray[np.float64], redshift: NDArray[np.float64])
         "sign": (0, "int8", np.where(there, 1, 0)),
         "share": (np.nan, "float32", np.where(there, 0.5, np.nan)),
         "line": ("", "object", np.array([line.name if line else "" for line in lines], dtype=object)),
+        "sigma": (np.nan, "float32", np.where(there, 7.25, np.nan)),
+        "pixels": (0, "int32", np.where(there, 15, 0)),
     }
     arrays = {}
     for name, (fill, dtype, values) in first.items():

@@ -21,6 +21,7 @@ from engine.store.routing import NO_MODEL, ModelReference
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.store import Store
 from engine.surveys.desi.survey import DESI
+from models.causes.quantities import QUANTITIES
 from models.grid import WavelengthGrid
 from models.row_status import RowStatus
 from tests.engine.clustering.synthetic import SMALL_GRID, Synthetic, synthetic
@@ -31,6 +32,7 @@ SPECTRA = 150
 BLOCK = 64
 OUTLIER_BLOCK = 16
 EVERY = 4
+_REDSHIFT = np.array([[name == "redshift" for name in QUANTITIES]])
 THRESHOLD = 0.01
 WINDOWS = (1, 8, 64)
 
@@ -184,6 +186,10 @@ def synthetic_store(
                 combined=explained.combined[part],
                 explained_score=explained_score[part],
                 baseline_score=np.zeros(block.spectra, np.float32),
+                estimate=np.where(_REDSHIFT, count[part, None] / 1000, np.nan),
+                estimate_error=np.where(_REDSHIFT, np.float32(0.00025), np.nan).repeat(block.spectra, 0),
+                not_testable=np.full(block.spectra, "broad_lines arm_step", dtype=object),
+                trials=np.full(block.spectra, 9000, np.int32),
                 **place_arrays(place_wavelength[part], explained.redshift[part]),
                 cautions=cautions[part],
             ),

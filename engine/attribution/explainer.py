@@ -81,10 +81,16 @@ class Explainer:
                 found = self._method.attribute(subject, self._settings)
             except QuarantineError:
                 continue
-            residual = flux - subject.reconstruction.cpu().numpy()
+            reconstruction = subject.reconstruction.cpu().numpy()
+            residual = flux - reconstruction
             places = places_of(found, residual, ivar, explanations.grid, redshift)
             cautions = self._criteria.cautions(found, flux, ivar, redshift)
-            explanations.fill(row, found, self._cause(subject), places, cautions)
+            cause = self._cause(subject)
+            with torch.no_grad():
+                measurement = self._model.measurement(
+                    subject.flux.double(), subject.ivar, redshift, cause.name
+                )
+            explanations.fill(row, found, cause, measurement, reconstruction, places, cautions)
 
     def _cause(self, subject: Subject) -> Cause:
         redshift = torch.tensor([subject.redshift], dtype=torch.float64, device=self._device)

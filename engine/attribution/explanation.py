@@ -20,10 +20,13 @@ from engine.attribution.cause import Cause
 from engine.attribution.cautions import Caution
 from engine.attribution.method import Units
 from engine.attribution.places import MOST_PLACES, Place, stored_places
+from engine.attribution.significance import Significance, trials_in
 from engine.spectra.scored_spectra import SelectedSpectra
+from models.causes.estimate import Estimate, Measurement
+from models.causes.quantities import QUANTITIES
 from models.grid import WavelengthGrid
 
-Dimension = Literal["scale", "wavelength", "place"]
+Dimension = Literal["scale", "wavelength", "place", "quantity"]
 
 UnitOf = str | Callable[[Units], str]
 """A unit, or what gives it of a method's units."""
@@ -79,6 +82,14 @@ def _map(description: str) -> dict[str, ExplanationArray]:
 
 def _places(dtype: str, unit: str, description: str, **more: Any) -> dict[str, ExplanationArray]:
     return {"array": ExplanationArray(dtype, ("place",), unit, description, **more)}
+
+
+def _quantities(dtype: str, description: str) -> dict[str, ExplanationArray]:
+    attributes = {
+        "quantity_units": ", ".join(f"{name} [{each.unit or 1}]" for name, each in QUANTITIES.items()),
+        "quantity_descriptions": "\n".join(each.meaning for each in QUANTITIES.values()),
+    }
+    return {"array": ExplanationArray(dtype, ("quantity",), "", description, attributes=attributes)}
 
 
 _CAUTIONS = {
@@ -151,6 +162,30 @@ class Explanations:
             "float32", "1", "share of causes of instrument, sky and reduction; half of what is unknown counts"
         )
     )
+    estimate: NDArray[np.float64] = field(
+        metadata=_quantities(
+            "float64", "what the cause measured, by quantity; NaN of what it does not measure"
+        )
+    )
+    estimate_error: NDArray[np.float32] = field(
+        metadata=_quantities(
+            "float32", "standard deviation of each estimate; 0 where only some values can be"
+        )
+    )
+    not_testable: NDArray[Any] = field(
+        metadata=_of(
+            "string", "", "causes of which the spectrum can show no template, with a space between", fill=""
+        )
+    )
+    reconstruction: NDArray[np.float32] = field(
+        metadata=_spectrum("spectrum without noise that the model sees in the flux")
+    )
+    template: NDArray[np.float32] = field(
+        metadata=_spectrum("the cause's best template times its amplitude; NaN where the cause has none")
+    )
+    trials: NDArray[np.int32] = field(
+        metadata=_of("int32", "", "independent intervals, of all widths of places, in the spectrum", fill=0)
+    )
     place_wavelength: NDArray[np.float64] = field(
         metadata=_places("float64", "Angstrom", "observed wavelength of the middle of each place")
     )
@@ -170,6 +205,12 @@ class Explanations:
     )
     place_line: NDArray[Any] = field(
         metadata=_places("string", "", "name of the line that each place is of", fill="")
+    )
+    place_sigma: NDArray[np.float32] = field(
+        metadata=_places("float32", "sigma", "residual over error of each whole place, without its sign")
+    )
+    place_pixels: NDArray[np.int32] = field(
+        metadata=_places("int32", "", "good pixels of each place", fill=0)
     )
     cautions: NDArray[np.uint16] = field(
         metadata=_of(
@@ -214,9 +255,16 @@ class Explanations:
         return cls(grid=grid, scales=tuple(scales), units=units, **known, **empty)
 
     def fill(
-        self, index: int, found: Attribution, cause: Cause, places: Sequence[Place], cautions: Caution
+        self,
+        index: int,
+        found: Attribution,
+        cause: Cause,
+        measurement: Measurement,
+        reconstruction: NDArray[np.floating],
+        places: Sequence[Place],
+        cautions: Caution,
     ) -> None:
-        """Put in what a method found in the spectrum at ``index``."""
+        """Put in what a method found in the spectrum at ``index``, and what the model sees there."""
         self.maps[index], self.spread[index], self.combined[index] = found.maps, found.spread, found.combined
         if found.baseline is not None:
             self.baseline[index] = found.baseline
@@ -224,9 +272,17 @@ class Explanations:
         self.baseline_score[index] = found.baseline_score
         self.cause[index], self.cause_probability[index] = cause.name, cause.probability
         self.instrument_probability[index] = cause.instrument
-        for each in fields(Place):
-            getattr(self, f"place_{each.name}")[index, : len(places)] = [
-                getattr(one, each.name) for one in places
+        for each in measurement.estimates:
+            at = list(QUANTITIES).index(each.quantity.name)
+            self.estimate[index, at], self.estimate_error[index, at] = each.value, each.error
+        self.not_testable[index] = " ".join(measurement.not_testable)
+        self.reconstruction[index] = reconstruction
+        if measurement.template is not None:
+            self.template[index] = measurement.template.cpu().numpy()
+        self.trials[index] = trials_in(int((self.ivar[index] > 0).sum()))
+        for each_field in fields(Place):
+            getattr(self, f"place_{each_field.name}")[index, : len(places)] = [
+                getattr(one, each_field.name) for one in places
             ]
         self.cautions[index] = cautions
 
@@ -270,12 +326,20 @@ class Explanation:
     cause: str
     cause_probability: float
     instrument_probability: float
+    estimate: NDArray[np.floating]
+    estimate_error: NDArray[np.floating]
+    not_testable: str
+    reconstruction: NDArray[np.floating]
+    template: NDArray[np.floating]
+    trials: int
     place_wavelength: NDArray[np.floating]
     place_rest_wavelength: NDArray[np.floating]
     place_width: NDArray[np.floating]
     place_sign: NDArray[np.signedinteger]
     place_share: NDArray[np.floating]
     place_line: NDArray[Any]
+    place_sigma: NDArray[np.floating]
+    place_pixels: NDArray[np.signedinteger]
     cautions: int
 
     def __post_init__(self) -> None:
@@ -303,13 +367,38 @@ class Explanation:
         return Cause(self.cause, self.cause_probability, self.instrument_probability)
 
     @property
+    def estimates(self) -> tuple[Estimate, ...]:
+        """What the cause measured."""
+        return stored_estimates(self.estimate, self.estimate_error)
+
+    @property
+    def not_testable_causes(self) -> str:
+        """The causes that cannot be tested, in words."""
+        return self.not_testable.replace(" ", ", ").replace("_", " ")
+
+    def significance(self, spectra: int) -> Significance:
+        """Of the first place, where so many spectra were looked at."""
+        return Significance(float(self.place_sigma[0]), int(self.place_pixels[0]), self.trials, spectra)
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """The places, that of the highest peak first; none where the map is uniform."""
         return stored_places([getattr(self, f"place_{each.name}") for each in fields(Place)])
 
 
 def _sizes(grid: WavelengthGrid, scales: Sequence[int]) -> dict[str, int]:
-    return {"scale": len(scales), "wavelength": grid.size, "place": MOST_PLACES}
+    return {
+        "scale": len(scales),
+        "wavelength": grid.size,
+        "place": MOST_PLACES,
+        "quantity": len(QUANTITIES),
+    }
+
+
+def stored_estimates(value: NDArray[np.floating], error: NDArray[np.floating]) -> tuple[Estimate, ...]:
+    """From values and errors by quantity (Q,), NaN of what the cause does not measure."""
+    every = zip(QUANTITIES.values(), value.tolist(), error.tolist(), strict=True)
+    return tuple(Estimate(*each) for each in every if np.isfinite(each[1]))
 
 
 def _refuse_other_shapes(explained: Explanations | Explanation, first: tuple[int, ...]) -> None:

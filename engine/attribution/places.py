@@ -53,6 +53,8 @@ class Place:
     sign : 1 for an excess of flux against the reconstruction, -1 for a deficit.
     share : of the attribution above the floor, 0 to 1.
     line : name of the line that it is of, see :func:`models.lines.line_of_feature`; empty if there is none.
+    sigma : residual over error of the whole place, without its sign, in sigma of the stated noise.
+    pixels : good pixels in it.
     """
 
     wavelength: float
@@ -61,6 +63,8 @@ class Place:
     sign: int
     share: float
     line: str
+    sigma: float
+    pixels: int
 
     @property
     def flux(self) -> Literal["excess", "deficit"]:
@@ -74,11 +78,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class _Interval:
-    """Pixels from ``first`` to before ``stop``, and the sign of what is there."""
+    """Pixels from ``first`` to before ``stop``; the sign of what is there, its sigma, how many are good."""
 
     first: int
     stop: int
     sign: int
+    sigma: float
+    pixels: int
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -87,12 +93,14 @@ class _Excess:
 
     Attributes
     ----------
-    total, weight : (N + 1,) running sums of the residual times its inverse variance, and of the latter.
+    total, weight, good : (N + 1,) running sums of the residual times its inverse variance, of the latter, and
+        of the number of good pixels.
     wavelength : (N,) of the pixels.
     """
 
     total: NDArray[np.float64]
     weight: NDArray[np.float64]
+    good: NDArray[np.int64]
     wavelength: NDArray[np.float64]
 
     def around(self, peak: int, low: int, high: int, free: tuple[int, int]) -> _Interval:
@@ -114,7 +122,7 @@ class _Excess:
 
     def _most_significant(self, peak: int, low: int, high: int) -> _Interval:
         """Of all intervals of :data:`WIDTHS` around ``peak`` within [low, high) that of the largest |S/N|."""
-        best, most = _Interval(peak, peak + 1, 1), -1.0
+        best = _Interval(peak, peak + 1, 1, -1.0, 0)
         for width in WIDTHS:
             first = np.arange(max(low, peak - width + 1), min(peak, high - width) + 1)
             if not len(first):
@@ -122,9 +130,10 @@ class _Excess:
             total, weight = self._sums(first, width)
             significance = total / np.sqrt(np.maximum(weight, _TINY))
             at = int(np.abs(significance).argmax())
-            if abs(significance[at]) > most:
-                most = float(abs(significance[at]))
-                best = _Interval(int(first[at]), int(first[at]) + width, 1 if total[at] >= 0 else -1)
+            if (sigma := float(abs(significance[at]))) > best.sigma:
+                begin, stop = int(first[at]), int(first[at]) + width
+                pixels = int(self.good[stop] - self.good[begin])
+                best = _Interval(begin, stop, 1 if total[at] >= 0 else -1, sigma, pixels)
         return best
 
     def _continued(self, interval: _Interval, low: int, high: int) -> tuple[int, int]:
@@ -189,7 +198,8 @@ def _intervals(
 ) -> Iterator[_Interval]:
     """Places that do not overlap, by falling height of their peaks."""
     free = np.ones(len(above), dtype=np.bool_)
-    excess = _Excess(_running(np.where(good, residual, 0.0) * ivar), _running(ivar), wavelength)
+    counted = np.concatenate([[0], np.cumsum(good, dtype=np.int64)])
+    excess = _Excess(_running(np.where(good, residual, 0.0) * ivar), _running(ivar), counted, wavelength)
     for peak, first, stop in _peaks(above, good):
         if not free[peak]:
             continue
@@ -237,4 +247,5 @@ def _place(interval: _Interval, share: float, grid: WavelengthGrid, redshift: fl
     middle, width = float(ends.mean()), float(ends[1] - ends[0])
     rest = middle / (1.0 + redshift)
     line = line_of_feature(rest, width / (1.0 + redshift))
-    return Place(middle, rest, width, interval.sign, min(share, 1.0), line.name if line else "")
+    name = line.name if line else ""
+    return Place(middle, rest, width, interval.sign, min(share, 1.0), name, interval.sigma, interval.pixels)

@@ -42,12 +42,12 @@ _COMMON = 0.3
 def cluster_explanations(
     explanations: LazyExplanations, settings: ClusteringSettings, progress: Progress | None = None
 ) -> Clustering:
-    """Cluster explanations by the shape of their positive attribution in the rest frame.
+    """Cluster explanations by the shape of their positive attribution in the rest frame, and by their traits.
 
     Features (:mod:`engine.clustering.features`) are reduced by exact principal components in which
-    unobserved bins have no weight. Centroids are fitted by k-means to at most ``settings.sample``
-    rows drawn with the seed; every row then goes to its nearest centroid. Labels do not depend on
-    how the arrays are chunked.
+    unobserved bins have no weight. Traits stand beside these. Centroids are fitted by k-means to at most
+    ``settings.sample`` rows drawn with the seed; every row then goes to its nearest centroid. Labels do
+    not depend on how the arrays are chunked.
     """
 
     def begin(step: int) -> None:
@@ -61,7 +61,7 @@ def cluster_explanations(
     begin(0)
     principal = principal_axes_of(features, settings.components)
     begin(1)
-    coordinates = coordinates_of(features, principal)
+    coordinates = np.concatenate((coordinates_of(features, principal), explanations.traits), axis=1)
     shaped = np.flatnonzero(np.isfinite(coordinates).all(axis=1))
     if len(shaped) == 0:
         return _nothing(explanations, settings)

@@ -74,6 +74,7 @@ class ClusterSummary:
     jaccard : stability over bootstrap resamples, 0 to 1; NaN where there is one cluster only.
     peaks : of its mean attribution, highest first.
     examples : outlier rows closest to its centroid, closest first.
+    title : what most members have in common, see :meth:`engine.clustering.traits.Traits.title`.
     """
 
     label: int
@@ -81,6 +82,7 @@ class ClusterSummary:
     jaccard: FloatOrNone
     peaks: tuple[Peak, ...]
     examples: tuple[int, ...]
+    title: str = ""
 
     @property
     def stable(self) -> bool:
@@ -119,8 +121,8 @@ class Clustering:
     rest : B feature bins.
     labels : (n,) int32, cluster number or ``UNCLUSTERED``.
     distance : (n,) float32 to the centroid; NaN where unclustered.
-    coordinates : (n, C) float32 along the principal axes: what was clustered; NaN where unclustered.
-    principal : mean and axes that lead from features to coordinates.
+    coordinates : (n, C + F) float32: along the principal axes, then traits; NaN where unclustered.
+    principal : mean and axes that lead from features to the first C coordinates.
     partition : centroids and the silhouettes by which their number was chosen.
     adjusted_rand : mean over bootstrap resamples; NaN for one cluster.
     means : mean maps.

@@ -40,6 +40,7 @@ class LazyExplanations:
     redshift : (n,) float64; NaN for rows that are not to be clustered.
     flux, ivar, baseline, combined : Dask arrays (n, N) of the fields :data:`LAZY`, chunked alike and along n
         only.
+    traits : (n, F), further coordinates of the rows, see :class:`engine.clustering.traits.Traits`.
     """
 
     grid: WavelengthGrid
@@ -48,6 +49,7 @@ class LazyExplanations:
     ivar: da.Array
     baseline: da.Array
     combined: da.Array
+    traits: NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.redshift)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from engine.clustering.cluster import Progress, cluster_explanations
-from engine.clustering.clustering import Clustering, ClusterSummary
+from engine.clustering.clustering import Clustering
 from engine.clustering.lazy_explanations import LAZY, LazyExplanations
 from engine.clustering.settings import ClusteringSettings
 from engine.clustering.stored import ClusteringSummary, clustering_arrays
+from engine.clustering.traits import Traits
 from engine.store.clusters import write_clustering
 from engine.store.dask_arrays import dask_array
 from engine.store.reading import StoreView
@@ -40,15 +41,17 @@ def cluster_store(
     view = StoreView.open(url)
     table = view.outliers_table(())
     usable = ~table["superseded"].to_numpy()
+    traits = _traits(view, table)
     explanations = LazyExplanations(
         grid=view.configuration.grid,
         redshift=np.where(usable, table["redshift"].to_numpy(), np.nan),
+        traits=traits.coordinates,
         **{name: dask_array(view, EXPLANATIONS[name].path) for name in LAZY},
     )
     clustering = cluster_explanations(explanations, settings, progress)
-    summary = _summary(clustering, table, int(usable.sum()))
+    summary = _summary(clustering, table, traits, int(usable.sum()))
     attributes = {
-        "description": "clusters of explanations by the shape of their positive attribution, rest frame",
+        "description": "clusters of explanations by attribution in the rest frame, cause and first place",
         "settings": _text(settings.to_dict()),
         "summary": _text(summary.to_dict()),
         "configuration_digest": view.configuration.digest,
@@ -63,12 +66,26 @@ def _text(attribute: dict[str, Any]) -> str:
     return json.dumps(attribute, ensure_ascii=False, allow_nan=False)
 
 
-def _summary(clustering: Clustering, table: pd.DataFrame, usable: int) -> ClusteringSummary:
+def _traits(view: StoreView, table: pd.DataFrame) -> Traits:
+    places = {
+        name: view.read(f"outliers/place_{name}")[:, 0]
+        for name in ("wavelength", "rest_wavelength", "width", "sign")
+    }
+    return Traits(
+        cause=table["cause"].to_numpy(object),
+        probability=table["cause_probability"].to_numpy(),
+        line=view.read("outliers/place_line")[:, 0].astype(object),
+        **places,
+    )
+
+
+def _summary(clustering: Clustering, table: pd.DataFrame, traits: Traits, usable: int) -> ClusteringSummary:
     numbers, keys = table.index.to_numpy(), table["key"].to_numpy()
     clusters = []
     for cluster in clustering.clusters:
         examples = tuple(int(numbers[place]) for place in cluster.examples)
-        clusters.append(ClusterSummary(cluster.label, cluster.size, cluster.jaccard, cluster.peaks, examples))
+        title = traits.title(np.flatnonzero(clustering.labels == cluster.label))
+        clusters.append(replace(cluster, examples=examples, title=title))
     return ClusteringSummary(
         name=clustering.settings.name,
         explanations=usable,

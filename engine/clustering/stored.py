@@ -121,12 +121,15 @@ def clustering_arrays(clustering: Clustering, table: pd.DataFrame) -> list[Clust
         ClusterArray("distance", per_outlier, clustering.distance, _said("distance to the centroid")),
         ClusterArray(
             "coordinates",
-            ("outlier", "component"),
+            ("outlier", "coordinate"),
             clustering.coordinates,
-            _said("features along the principal axes: what was clustered"),
+            _said(
+                "what was clustered: features along the principal axes, then a direction per cause, sign and "
+                "relative width of the first place"
+            ),
         ),
         ClusterArray(
-            "centroids", ("cluster", "component"), clustering.partition.centroids, _said("k-means centroids")
+            "centroids", ("cluster", "coordinate"), clustering.partition.centroids, _said("k-means centroids")
         ),
         ClusterArray("axes", ("component", "feature"), principal.axes, _said("principal axes")),
         ClusterArray("feature_mean", ("feature",), principal.mean, _said("mean of the features")),

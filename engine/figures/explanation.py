@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.attribution.explanation import Explanation
 from engine.attribution.places import NO_PLACE, Place
 from engine.figures.line_labels import lines_within, spread_apart
-from engine.figures.palette import BASELINE, DIVERGING, GRID, INK, MASKED, MUTED, ODD, RAW, USUAL
+from engine.figures.palette import BASELINE, DIVERGING, GRID, INK, MARK, MASKED, MUTED, ODD, RAW, USUAL
 from engine.figures.spectrum_score import SpectrumScore
 from models.grid import WavelengthGrid
 
@@ -27,15 +27,18 @@ WIDTH, HEIGHT = 11.0, 7.4
 _LEFT, _RIGHT = 0.085, 0.925
 _COLUMNS = 1800
 _SMOOTHING = 3.0
+_SEEN = 0.02
+"""Of a template's largest value, below which it is not drawn."""
 
 
 def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure:
     """Draw an explanation; save it with ``figure.savefig`` (its size is always the same).
 
     Top: the flux as scored, raw (pale) and smoothed (black) with its uncertainty, over the mean
-    baseline (blue); the area beneath is coloured by the combined attribution. Middle: attribution
-    per scale. Bottom: combined attribution, its places marked above. Masked pixels are grey, lines are
-    named above at the spectrum's redshift.
+    baseline (blue), and the reconstruction with the cause's best template (green); the area beneath
+    is coloured by the combined attribution. Middle: attribution per scale. Bottom: combined
+    attribution, its places marked above. Masked pixels are grey, lines are named above at the
+    spectrum's redshift.
 
     The figure owns no pyplot state: any thread may draw one.
     """
@@ -171,11 +174,37 @@ def _draw_flux(axes: Axes, explanation: Explanation, wavelength: NDArray[np.floa
     axes.plot(wavelength, baseline, color=BASELINE, linewidth=1.2, zorder=3, label="mean baseline")
     name = "spectrum, smoothed (±1σ per pixel)"
     axes.plot(wavelength, smooth, color=INK, linewidth=0.9, zorder=4, label=name)
+    _draw_cause(axes, explanation, wavelength)
     axes.axhline(0.0, color=MUTED, linewidth=0.5, zorder=1.5)
     _shade_masked(axes, wavelength, good)
     axes.set_ylabel("normalised flux")
     axes.yaxis.set_major_locator(MaxNLocator(5, prune="lower"))
-    axes.legend(loc="upper right", fontsize=8.5, frameon=True, framealpha=0.85, edgecolor="none", ncols=2)
+    axes.legend(loc="upper right", fontsize=8.5, frameon=True, framealpha=0.85, edgecolor="none", ncols=3)
+
+
+def _draw_cause(axes: Axes, explanation: Explanation, wavelength: NDArray[np.float64]) -> None:
+    """The reconstruction with the cause's best template, over the spectrum, where the template is.
+
+    Smoothed as the spectrum is, so that the two compare.
+    """
+    name = explanation.cause.replace("_", " ")
+    template = np.abs(np.nan_to_num(explanation.template))
+    if not template.any():
+        if name:
+            axes.plot([], [], linestyle="none", label=f"cause: {name}")
+        return
+    around = np.ones(2 * math.ceil(3.0 * _SMOOTHING) + 1)
+    there = np.convolve(template > _SEEN * template.max(), around, mode="same") > 0
+    model, _ = smoothed(explanation.reconstruction + explanation.template, explanation.ivar)
+    told = "".join(f"; {each}" for each in explanation.estimates)
+    axes.plot(
+        wavelength,
+        np.where(there, model, np.nan),
+        color=MARK,
+        linewidth=1.3,
+        zorder=4.5,
+        label=f"cause: {name}{told}",
+    )
 
 
 def _flux_limits(

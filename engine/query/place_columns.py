@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from engine.attribution.places import MOST_PLACES, Place, stored_places
+from engine.attribution.places import Place, stored_places
+from engine.query.explained_rows import explained_rows
 from engine.store.reading import StoreView
-from engine.store.schema import BY_PATH
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,20 +24,13 @@ class PlaceColumns:
     sign: NDArray[np.int8]
     share: NDArray[np.float32]
     line: NDArray[np.object_]
+    sigma: NDArray[np.float32]
+    pixels: NDArray[np.int32]
 
     @classmethod
     def read(cls, view: StoreView, outlier: pd.Series) -> PlaceColumns:
         """Of these rows of ``outliers/`` (n,); NaN where a spectrum has no explanation."""
-        known = outlier.notna().to_numpy()
-        where = np.searchsorted(view.outlier_numbers, outlier[known].to_numpy(np.int64))
-        found: dict[str, NDArray[Any]] = {}
-        for each in fields(Place):
-            spec = BY_PATH[f"outliers/place_{each.name}"]
-            dtype = object if spec.dtype == "string" else spec.dtype
-            values = np.full((len(outlier), MOST_PLACES), spec.fill, dtype)
-            values[known] = view.read(spec.path)[where]
-            found[each.name] = values
-        return cls(**found)
+        return cls(*(explained_rows(view, f"outliers/place_{each.name}", outlier) for each in fields(Place)))
 
     def first(self) -> dict[str, NDArray[Any]]:
         """Columns of a query's answer about the first place of each spectrum."""
@@ -49,6 +42,8 @@ class PlaceColumns:
             "flux": np.select([sign > 0, sign < 0], ["excess", "deficit"], ""),
             "share": self.share[:, 0],
             "line": self.line[:, 0],
+            "sigma": self.sigma[:, 0],
+            "pixels": self.pixels[:, 0],
         }
 
     def text(self, number: int) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engine.attribution.cautions import CautionFilter, labels_of, parse_cautions
 from engine.attribution.place_filter import PlaceFilter, parse_line, parse_place
 from engine.clustering.stored import ReadClustering, read_store_clustering
+from engine.query.estimate_columns import ESTIMATE_COLUMNS, estimate_columns
 from engine.query.place_columns import PlaceColumns
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
@@ -28,6 +29,7 @@ __all__ = [
     "COLUMNS",
     "NOT_IN_STORE",
     "QuerySettings",
+    "answer",
     "parse_probability_range",
     "parse_redshift_range",
     "query",
@@ -47,12 +49,18 @@ COLUMNS = (
     "cause",
     "cause_probability",
     "instrument_probability",
+    "estimates",
+    *ESTIMATE_COLUMNS,
+    "not_testable",
     "place_wavelength",
     "place_rest_wavelength",
     "place_width",
     "flux",
     "share",
     "line",
+    "sigma",
+    "pixels",
+    "trials",
     "places",
     "cautions",
     "cluster",
@@ -209,6 +217,9 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     or (SDSS) uint64, and was never a float; ``cluster`` is a nullable integer; unknown
     numbers are NaN. ``explained`` is true where there is an explanation; ``place_wavelength`` to ``line`` are
     of its first place and are empty where its map is uniform; ``places`` is a text of all of them.
+    ``estimates`` is a text of what the cause measured, ``estimate_redshift`` and so on are its numbers.
+    Causes in ``not_testable`` have no template that the spectrum could show. ``sigma`` and ``pixels`` are of
+    the first place, ``trials`` of the spectrum, see :mod:`engine.attribution.significance`.
     ``cautions`` are the labels of its cautions with a space between. ``model`` is the name of the model that
     the spectrum was given to, empty where none was. ``gone`` is true where the file has vanished from its
     release: such rows are kept and found like all others. Asked-for TARGETIDs and keys that the store does
@@ -219,7 +230,11 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     InputError : there is no store, or no such cluster or clustering.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
+    return answer(StoreView.open(url), settings)
+
+
+def answer(view: StoreView, settings: QuerySettings) -> pd.DataFrame:
+    """What :func:`query` answers, from a view of the store."""
     return find(view, settings, _chosen_clustering(view, settings))
 
 
@@ -291,6 +306,10 @@ def _described(
     for name in ("cause", "cause_probability", "instrument_probability"):
         frame[name] = explained[name].to_numpy()
     frame["cause"] = frame["cause"].fillna("")
+    frame["not_testable"] = explained["not_testable"].fillna("").to_numpy()
+    frame["trials"] = explained["trials"].fillna(0).to_numpy(np.int32)
+    for name, values in estimate_columns(view, explained["outlier"]).items():
+        frame[name] = values
     for name, values in places.first().items():
         frame[name] = values
     frame["cautions"] = [labels_of(max(bits, 0)) for bits in _caution_bits(explained).tolist()]
@@ -371,9 +390,21 @@ def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") ->
     row = _nothing(grid).reindex([0])
     row["key"], row["status"] = key, NOT_IN_STORE
     row["target_id"] = shown_identifiers(grid, np.array([target_id], dtype=np.int64))
-    for name in ("spectype", "model", "flux", "line", "cause", "places", "cautions", "source"):
+    for name in (
+        "spectype",
+        "model",
+        "flux",
+        "line",
+        "cause",
+        "estimates",
+        "not_testable",
+        "places",
+        "cautions",
+        "source",
+    ):
         row[name] = ""
     row["explained"] = row["gone"] = False
+    row["pixels"] = row["trials"] = 0
     return row.astype(_types(grid))
 
 
@@ -390,12 +421,18 @@ _TYPES = {
     "cause": "str",
     "cause_probability": "float32",
     "instrument_probability": "float32",
+    "estimates": "str",
+    **dict.fromkeys(ESTIMATE_COLUMNS, "float64"),
+    "not_testable": "str",
     "place_wavelength": "float64",
     "place_rest_wavelength": "float64",
     "place_width": "float64",
     "flux": "str",
     "share": "float64",
     "line": "str",
+    "sigma": "float32",
+    "pixels": "int32",
+    "trials": "int32",
     "places": "str",
     "cautions": "str",
     "cluster": "Int32",

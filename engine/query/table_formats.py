@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from engine.query.text_table import is_unknown, text_table
+from models.causes.quantities import QUANTITIES
 from models.errors import ConfigurationError, ErrorKind
 from models.output_files import output_file
 from models.plain_text import escaped, no_formula, printable
@@ -33,10 +34,16 @@ _UNITS = {
     "place_wavelength": "Angstrom",
     "place_rest_wavelength": "Angstrom",
     "place_width": "Angstrom",
+    **{
+        f"estimate_{name}{part}": quantity.unit
+        for name, quantity in QUANTITIES.items()
+        for part in ("", "_error")
+        if quantity.unit
+    },
     "ra": "deg",
     "dec": "deg",
 }
-_SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta"})
+_SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "±": "+-"})
 
 
 def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat:

@@ -27,6 +27,8 @@ _HEADINGS = {
     "line": "line",
     "place_width": "width\n[Å]",
     "flux": "flux",
+    "sigma": "sigma",
+    "estimates": "estimates",
     "cluster": "cluster",
     "status": "status",
     "cautions": "cautions",
@@ -45,6 +47,8 @@ _BY_IMPORTANCE = (
     "line",
     "cluster",
     "instrument_probability",
+    "sigma",
+    "estimates",
     "place_width",
     "flux",
     "gone",
@@ -57,6 +61,7 @@ _BY_IMPORTANCE = (
 
 _SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
     "model": lambda column: column.nunique() > 1,
+    "estimates": lambda column: bool((column != "").any()),
     "cluster": lambda column: bool(column.notna().any()),
     "status": lambda column: bool((column != "scored").any()),
     "cautions": lambda column: bool((column != "").any()),
@@ -73,8 +78,9 @@ _DIGITS = {
     "place_wavelength": "{:.1f}",
     "place_rest_wavelength": "{:.1f}",
     "place_width": "{:.1f}",
+    "sigma": "{:.1f}",
 }
-_TEXTS = ("key", "spectype", "model", "line", "flux", "cause", "status", "cautions")
+_TEXTS = ("key", "spectype", "model", "line", "flux", "cause", "estimates", "status", "cautions")
 
 
 def text_table(frame: pd.DataFrame, width: int | None) -> str:

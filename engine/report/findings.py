@@ -149,7 +149,7 @@ def cluster_section(clustering: ReadClustering) -> ClusterSection:
     many = "1 cluster" if len(summary.clusters) == 1 else f"{len(summary.clusters)} clusters"
     text = (
         f"{summary.clustered:,} of {summary.explanations:,} explanations are in {many}, found by the shape "
-        "of their positive attribution in the rest frame, whatever its size."
+        "of their positive attribution in the rest frame, whatever its size, and by cause and first place."
     )
     if math.isfinite(summary.adjusted_rand):
         text += (
@@ -171,7 +171,7 @@ def _cluster_card(
     figure = cluster_chart(
         means.rest.wavelength(), means.flux[place], means.baseline[place], means.attribution[place], place
     )
-    title = _title(cluster.peaks)
+    title = cluster.title
     single = math.isnan(cluster.jaccard)
     return ClusterCard(
         label=place,
@@ -192,21 +192,14 @@ def _cluster_card(
     )
 
 
-def _title(peaks: tuple[Peak, ...]) -> str:
-    if not peaks:
-        return "no peak stands out"
-    high = [peak for peak in peaks[:3] if peak.height > 0.4]
-    return ", ".join(f"{peak.line or f'{peak.wavelength:.0f} Å'} {peak.flux}" for peak in high)
-
-
 def _told(peak: Peak) -> str:
     name = f" ({peak.line})" if peak.line else ""
     share_of_highest = "" if peak.height == 1.0 else f", {peak.height:.0%} as high"
     return f"{peak.wavelength:.0f} Å{name}: {peak.flux}{share_of_highest}"
 
 
-def card(row: pd.Series, explained: Explanation) -> Card:
-    """One outlier with its figure, its numbers and links to viewers."""
+def card(row: pd.Series, explained: Explanation, spectra: int) -> Card:
+    """One outlier, found among so many scored spectra, with its figure, its numbers and links to viewers."""
     score = SpectrumScore(
         str(row["spectype"]),
         float(row["score"]),
@@ -220,7 +213,11 @@ def card(row: pd.Series, explained: Explanation) -> Card:
         ("score", f"{row['score']:.1f}"),
         ("tail probability", score.tail_text),
         ("S/N", f"{row['snr']:.1f}"),
+        ("cause", str(explained.named_cause)),
+        *((("estimates", "; ".join(map(str, explained.estimates))),) if explained.estimates else ()),
+        *((("not testable", explained.not_testable_causes),) if explained.not_testable else ()),
         ("places", "; ".join(map(str, explained.places)) or NO_PLACE),
+        ("significance", str(explained.significance(spectra))),
     ]
     if not pd.isna(row["cluster"]):
         facts.append(("cluster", str(row["cluster"])))

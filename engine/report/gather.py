@@ -57,6 +57,11 @@ class StoreFacts:
     clustering: ReadClustering | None
 
     @property
+    def scored(self) -> int:
+        """Spectra that have a score."""
+        return int((self.status == RowStatus.SCORED).sum())
+
+    @property
     def explained(self) -> int:
         """Outliers that have an explanation."""
         return int(self.outliers["explained"].sum())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from engine.query.chance import largest_by_chance
 from engine.report.gather import StoreFacts
 from engine.report.words import said
 
@@ -33,11 +34,13 @@ COLUMNS: tuple[dict[str, object], ...] = tuple(
         ("S/N", True),
         ("cause", False),
         ("instrument", True),
+        ("estimates", False),
         ("place (Å)", True),
         ("rest (Å)", True),
         ("line", False),
         ("width (Å)", True),
         ("flux", False),
+        ("sigma", True),
         ("cautions", False),
         ("cluster", True),
         ("RA", True),
@@ -57,11 +60,13 @@ def cells(row: pd.Series) -> list[Cell]:
         _number(row["snr"], ".1f"),
         Cell(str(row["cause"]).replace("_", " ")),
         _number(row["instrument_probability"], ".0%"),
+        Cell(str(row["estimates"])),
         _number(row["place_wavelength"], ".1f"),
         _number(row["place_rest_wavelength"], ".1f"),
         Cell(str(row["line"])),
         _number(row["place_width"], ".3g"),
         Cell(str(row["flux"])),
+        _number(row["sigma"], ".1f"),
         Cell(", ".join(said(label) for label in str(row["cautions"]).split())),
         _number(row["cluster"], ".0f"),
         _number(row["ra"], ".5f"),
@@ -79,7 +84,7 @@ def _number(value: object, form: str) -> Cell:
 def table_note(facts: StoreFacts) -> str:
     """What the table shows."""
     outliers = len(facts.outliers)
-    note = "Click a heading to sort."
+    note = f"{largest_by_chance(facts.outliers, facts.scored)} Click a heading to sort.".strip()
     if outliers > TABLE_ROWS:
         every = f"'whyspec query {facts.store} --format csv' lists all."
         note = f"The {TABLE_ROWS} oddest of {outliers:,}; {every} {note}"

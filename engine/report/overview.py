@@ -9,13 +9,12 @@ from engine.report.gather import StoreFacts, status_counts
 from engine.report.words import said, share
 from engine.store.root import code_version
 from models.calibration.false_discovery import false_discovery_rate
-from models.row_status import RowStatus
 
 
 def tiles(facts: StoreFacts) -> list[dict[str, object]]:
     """The numbers at the top: name, value, note, and whether it is about oddness."""
     spectra, outliers = len(facts.status), len(facts.outliers)
-    scored = int((facts.status == RowStatus.SCORED).sum())
+    scored = facts.scored
     found = facts.clustering.summary if facts.clustering else None
     rand = f"mean adjusted Rand index {found.adjusted_rand:.2f}" if found else "not clustered yet"
     if found and math.isnan(found.adjusted_rand):

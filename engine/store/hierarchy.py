@@ -41,6 +41,7 @@ from zarr.storage import MemoryStore
 from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
 from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec, scales_of
+from models.causes.quantities import QUANTITIES
 from models.errors import BugError, ErrorKind
 
 LEAVES = {
@@ -138,6 +139,11 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
     return [
         ("outliers/wavelength", configuration.grid.wavelength(), dict(wavelength)),
         ("outliers/window", np.array(scales_of(configuration), np.int32), dict(window)),
+        (
+            "outliers/quantity",
+            np.array(list(QUANTITIES), dtype=object),
+            {"description": "quantities of estimates"},
+        ),
         ("scores/latent", np.arange(configuration.latents, dtype=np.int32), {"description": "latent number"}),
         ("scores/reconstruction_score", names, {"description": "names of the reconstruction scores"}),
     ]

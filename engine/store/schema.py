@@ -17,9 +17,10 @@ from engine.attribution.places import MOST_PLACES
 from engine.spectra.rows import COLUMNS, Column
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
+from models.causes.quantities import QUANTITIES
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -92,6 +93,7 @@ def dimension_sizes(configuration: RunConfiguration) -> dict[str, int]:
         "window": len(scales_of(configuration)),
         "wavelength": configuration.grid.size,
         "place": MOST_PLACES,
+        "quantity": len(QUANTITIES),
     }
 
 
@@ -142,7 +144,13 @@ _STORED_NAMES = {"scale": "window"}
 """What this schema calls a dimension of explanations otherwise than they do."""
 
 # 16 outliers of one scale: measured best between reading one outlier and one scale of all.
-_INNER = {(): (4096,), ("place",): (4096, 0), ("wavelength",): (16, 0), ("scale", "wavelength"): (16, 1, 0)}
+_INNER = {
+    (): (4096,),
+    ("place",): (4096, 0),
+    ("quantity",): (4096, 0),
+    ("wavelength",): (16, 0),
+    ("scale", "wavelength"): (16, 1, 0),
+}
 
 
 def _of_explanation(name: str, array: ExplanationArray) -> ArraySpec:

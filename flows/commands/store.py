@@ -258,9 +258,10 @@ def query(
     json
         The same as --format json.
     """
-    from engine.query.query import QuerySettings, parse_probability_range, parse_redshift_range
-    from engine.query.query import query as query_store
+    from engine.query.chance import chance_note
+    from engine.query.query import QuerySettings, answer, parse_probability_range, parse_redshift_range
     from engine.query.table_formats import chosen_format, write_table
+    from engine.store.reading import StoreView
     from flows import option_types
     from flows.console import count, notes
     from models.output_files import check_output
@@ -284,8 +285,10 @@ def query(
         cautions=caution,
         without_cautions=without_caution,
     )
-    found = query_store(store, settings)
+    view = StoreView.open(store)
+    found = answer(view, settings)
     write_table(found, chosen, output)
     if output is not None:
         notes().print(f"{count(len(found), 'row')}: {output}", soft_wrap=True)
+    notes().print(chance_note(view, settings, found), soft_wrap=True)
     return 0

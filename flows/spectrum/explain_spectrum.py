@@ -58,6 +58,7 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
         model.card.name,
         model.card.digest,
         redacted_url(file.url),
+        1,
         _warnings(model.card, spectype, float(rows["snr"][0])),
     )
 

@@ -15,6 +15,7 @@ from engine.attribution.places import NO_PLACE
 from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.identifiers import shown_identifiers
 from flows.console import facts
+from models.causes.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class ExplainedSpectrum:
     explanation, score : of the spectrum.
     model, digest : name and digest of the scoring model.
     source : file of the spectrum.
+    spectra : number of spectra that were looked at to find it.
     warnings : what the user should know of the score.
     """
 
@@ -34,11 +36,13 @@ class ExplainedSpectrum:
     model: str
     digest: str
     source: str
+    spectra: int
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description, maps left out; ``target_id`` is text, because it exceeds 2**53."""
         explained = self.explanation
+        significance = explained.significance(self.spectra)
         (identifier,) = shown_identifiers(explained.grid, np.array([explained.target_id], dtype=np.int64))
         return {
             "key": explained.key,
@@ -54,6 +58,9 @@ class ExplainedSpectrum:
             "cause": explained.cause,
             "cause_probability": explained.cause_probability,
             "instrument_probability": explained.instrument_probability,
+            "estimates": [_estimate(each) for each in explained.estimates],
+            "not_testable": explained.not_testable.split(),
+            "significance": {**asdict(significance), "by_chance": significance.by_chance},
             "places": [{**asdict(place), "flux": place.flux} for place in explained.places],
             "largest_attribution": float(np.nanmax(explained.combined)),
             "attribution_unit": explained.units.combined,
@@ -72,7 +79,12 @@ class ExplainedSpectrum:
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),
         ]
         rows.append(("cause", str(explained.named_cause)))
+        if explained.estimates:
+            rows.append(("estimates", "; ".join(map(str, explained.estimates))))
+        if explained.not_testable:
+            rows.append(("not testable", explained.not_testable_causes))
         rows += [("place", str(place)) for place in explained.places] or [("places", NO_PLACE)]
+        rows.append(("significance", str(explained.significance(self.spectra))))
         console.print(facts(explained.key, rows))
         for warning in self.warnings:
             console.print(warning, style="yellow")
@@ -91,3 +103,13 @@ class ExplainedSpectrum:
         from engine.figures.figure_file import save_figure
 
         save_figure(explanation_figure(self.explanation, self.score), path)
+
+
+def _estimate(estimate: Estimate) -> dict[str, object]:
+    quantity = estimate.quantity
+    return {
+        "quantity": quantity.name,
+        "unit": quantity.unit,
+        "value": estimate.value,
+        "error": estimate.error,
+    }

@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from engine.figures.spectrum_score import SpectrumScore
 from engine.store.reading import StoreView
@@ -42,8 +43,12 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
     """
     view = StoreView.open(url)
     table = view.table([*_COLUMNS, "status", "superseded"])
-    numbers = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
-    table = table[~table["superseded"] & ((table["key"] == key) | (numbers.astype(str) == key))]
+    shown = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
+    numbers = pd.Series(shown, table.index)
+    table = table[~table["superseded"]]
+    scored = int((table["status"] == RowStatus.SCORED).sum())
+    numbers = numbers[table.index]
+    table = table[((table["key"] == key) | (numbers.astype(str) == key))]
     if table["key"].nunique() != 1:
         raise _not_one(view, key, list(table["key"]))
     outliers = view.outliers_table(())
@@ -59,6 +64,7 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
         model.name,
         model.digest,
         redacted_url(row["source"]),
+        scored,
     )
 
 

@@ -7,15 +7,13 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from engine.clustering.clustering import ClusterSummary, Peak
+from engine.clustering.clustering import ClusterSummary
 from engine.clustering.pipeline import ClusteringSummary
 from flows.console import count, show_whole
 
-_PEAKS = 2
-
 
 def show_clusters(console: Console, summary: ClusteringSummary) -> None:
-    """Print the clusters, one line each, with their two highest peaks; fits 80 columns."""
+    """Print the clusters, one line each, with their titles; fits 80 columns."""
     table = Table(
         title="Clusters of explanations",
         title_justify="left",
@@ -24,14 +22,14 @@ def show_clusters(console: Console, summary: ClusteringSummary) -> None:
         padding=(0, 2, 0, 0),
         pad_edge=False,
     )
-    for name in ("cluster", "outliers", "stability", "highest peaks (rest frame)"):
+    for name in ("cluster", "outliers", "stability", "what most of them have in common"):
         table.add_column(name, justify="right" if name in ("cluster", "outliers") else "left", no_wrap=True)
     for cluster in summary.clusters:
         table.add_row(
             str(cluster.label),
             f"{cluster.size:,}",
             _stability(cluster),
-            ", ".join(_peak(peak) for peak in cluster.peaks[:_PEAKS]),
+            cluster.title.partition(";")[0],
             style=None if cluster.stable else "yellow",
         )
     if summary.clusters:
@@ -45,7 +43,3 @@ def _stability(cluster: ClusterSummary) -> str:
     if math.isnan(cluster.jaccard):
         return ""
     return f"{cluster.jaccard:.2f}" if cluster.stable else f"{cluster.jaccard:.2f} unstable"
-
-
-def _peak(peak: Peak) -> str:
-    return f"{peak.line or f'{peak.wavelength:.0f} Å'} {peak.flux}"

@@ -12,40 +12,14 @@ one step of the templates (step / sqrt(12)).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from models.causes.quantities import PERCENT, Quantity
+from models.causes.estimate import Estimate
+from models.causes.quantities import PERCENT
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import Matched, WhitenedResidual
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """One quantity of a cause: ``value`` and its standard deviation ``error``, in the quantity's unit."""
-
-    quantity: Quantity
-    value: float
-    error: float
-
-
-@dataclass(frozen=True, eq=False)
-class Measurement:
-    """What a model measures of one cause in one spectrum.
-
-    Attributes
-    ----------
-    template : (N,), the best template times its amplitude, on the scale of the flux; None of a cause that has
-        no template.
-    estimates : of the cause's quantities.
-    not_testable : names of all causes of which the spectrum can show no template.
-    """
-
-    template: Tensor | None = None
-    estimates: tuple[Estimate, ...] = ()
-    not_testable: tuple[str, ...] = ()
 
 
 def best_template(bank: TemplateBank, found: Matched, spectrum: WhitenedResidual) -> Tensor | None:

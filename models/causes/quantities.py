@@ -34,7 +34,7 @@ FEATURE = Quantity(
 REDSHIFT = Quantity("redshift", "", "redshift of what is odd")
 VELOCITY = Quantity("velocity", "km/s", "velocity against the source, or between components")
 WIDTH = Quantity("width", "km/s", "full width at half maximum")
-PERCENT = Quantity("percent", "%", "flux more than the reconstruction, of it")
+PERCENT = Quantity("percent", "%", "flux above the reconstruction, share of it")
 
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {each.name: each for each in (WAVELENGTH, REDSHIFT, VELOCITY, WIDTH, PERCENT)}

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.causes.bank import cause_banks
-from models.causes.measurement import Measurement, best_template, estimates
+from models.causes.estimate import Measurement
+from models.causes.measurement import best_template, estimates
 from models.causes.names import CAUSES
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import WhitenedResidual

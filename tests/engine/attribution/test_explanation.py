@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import torch
 
 from engine.attribution.attribution import Attribution
 from engine.attribution.cause import Cause
@@ -13,8 +14,12 @@ from engine.attribution.cautions import Caution
 from engine.attribution.explanation import ARRAYS, Explanation, Explanations
 from engine.attribution.method import Units
 from engine.attribution.places import Place
+from engine.attribution.significance import Significance, trials_in
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.schema import EXPLANATIONS, arrays_of
+from models.causes.estimate import Estimate, Measurement
+from models.causes.quantities import VELOCITY
+from models.causes.quantities import WIDTH as WIDTH_OF_LINE
 from models.grid import WavelengthGrid
 
 GRID = WavelengthGrid("small", "linear", 6400.0, 2.0, 12)
@@ -34,9 +39,21 @@ def unexplained(count: int = 3) -> Explanations:
 
 
 PLACES = (
-    Place(6422.0, 6422.0 / 1.5, 12.0, 1, 0.5, ""),
-    Place(5008.24 * 1.5, 5008.24, 2.0, -1, 0.25, "[O III] 5008"),
+    Place(6422.0, 6422.0 / 1.5, 12.0, 1, 0.5, "", 7.25, 6),
+    Place(5008.24 * 1.5, 5008.24, 2.0, -1, 0.25, "[O III] 5008", 3.5, 1),
 )
+
+
+NOTHING = {
+    "target_id": -1, "place_sign": 0, "place_line": "", "place_pixels": 0, "cause": "", "not_testable": "",
+    "trials": 0, "cautions": 0,
+}  # fmt: skip
+MEASUREMENT = Measurement(
+    torch.arange(12.0),
+    (Estimate(VELOCITY, -2300.0, 250.0), Estimate(WIDTH_OF_LINE, 4600.0, 500.0)),
+    ("sky_residuals", "arm_step"),
+)
+RECONSTRUCTION = np.linspace(1, 2, 12)
 
 
 def found(**changes: object) -> Attribution:
@@ -75,15 +92,15 @@ def test_of_a_spectrum_that_is_not_explained_only_what_was_scored_is_known() -> 
         if array.dtype != "string":
             assert values.dtype == array.dtype, name
         if name not in known:
-            nothing = {"target_id": -1, "place_sign": 0, "place_line": "", "cause": "", "cautions": 0}.get(
-                name, np.nan
-            )
+            nothing = NOTHING.get(name, np.nan)
             np.testing.assert_array_equal(values, np.full_like(values, nothing), err_msg=name)
 
 
 def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
     given = unexplained()
-    given.fill(1, found(), Cause("broad_lines", 0.75, 0.125), PLACES, Caution.EDGE)
+    cause = Cause("broad_lines", 0.75, 0.125)
+    given.ivar[1, 3] = 0.0
+    given.fill(1, found(), cause, MEASUREMENT, RECONSTRUCTION, PLACES, Caution.EDGE)
     assert given.one(1).named_cause == Cause("broad_lines", 0.75, 0.125)
     one = given.one(1)
     assert {each.name for each in fields(Explanation)} == {each.name for each in fields(Explanations)}
@@ -92,6 +109,12 @@ def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
     assert one.places == PLACES
     assert given.one(0).places == ()
     assert one.cautions == Caution.EDGE
+    assert one.estimates == MEASUREMENT.estimates
+    assert given.one(0).estimates == ()
+    assert one.not_testable == "sky_residuals arm_step"
+    np.testing.assert_array_equal(one.template, np.arange(12))
+    np.testing.assert_array_equal(one.reconstruction, RECONSTRUCTION.astype(np.float32))
+    assert one.significance(2000) == Significance(7.25, 6, trials_in(11), 2000)
     for name in ("flux", "maps", "spread", "combined", "baseline"):
         np.testing.assert_array_equal(getattr(one, name), getattr(given, name)[1])
     np.testing.assert_array_equal(one.wavelength, GRID.wavelength())
@@ -100,10 +123,12 @@ def test_one_of_many_has_every_array_without_the_first_dimension() -> None:
 
 def test_a_method_without_baselines_or_places_leaves_them_unknown() -> None:
     given = unexplained()
-    given.fill(
-        0, found(baseline=None, baseline_scores=np.empty(0)), Cause("unknown", 1.0, 0.5), (), Caution(0)
-    )
+    nothing = found(baseline=None, baseline_scores=np.empty(0))
+    given.fill(0, nothing, Cause("unknown", 1.0, 0.5), Measurement(), RECONSTRUCTION, (), Caution(0))
     one = given.one(0)
+    assert np.isnan(one.template).all()
+    assert one.estimates == ()
+    assert np.isnan(one.significance(1).sigma)
     assert np.isnan(one.baseline).all()
     assert np.isnan(one.baseline_score)
     assert (one.places, one.explained_score) == ((), 9.0)

@@ -34,6 +34,7 @@ def lazy(found: Synthetic, chunk: int = 32) -> LazyExplanations:
         chunked(found.ivar),
         chunked(found.baseline),
         chunked(found.combined),
+        np.zeros((len(found.redshift), 0), np.float32),
     )
 
 

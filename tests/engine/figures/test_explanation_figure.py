@@ -21,6 +21,7 @@ from engine.figures.explanation import (
 from engine.figures.spectrum_score import SpectrumScore
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
+from models.causes.quantities import QUANTITIES
 from models.grid import WavelengthGrid
 from tests.place_arrays import place_arrays
 
@@ -58,6 +59,12 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
         cause="",
         cause_probability=float("nan"),
         instrument_probability=float("nan"),
+        estimate=np.full(len(QUANTITIES), np.nan),
+        estimate_error=np.full(len(QUANTITIES), np.nan),
+        not_testable="",
+        reconstruction=np.ones(grid.size),
+        template=np.full(grid.size, np.nan),
+        trials=9000,
         cautions=0,
     )
 
@@ -170,3 +177,39 @@ def test_smoothing_skips_masked_pixels_and_keeps_the_flux_of_bright_lines() -> N
     assert np.nanmax(mean[80:]) < 1.0 + 1e-9
     np.testing.assert_allclose(np.nansum(mean[20:80] - 1.0), 500.0, rtol=1e-6)
     np.testing.assert_allclose(sigma[150], 1.0)
+
+
+def legend(spectrum: Explanation) -> list[str]:
+    axes = explanation_figure(spectrum, SCORE).axes[1]
+    assert axes.legend_ is not None
+    return [text.get_text() for text in axes.legend_.get_texts()]
+
+
+def test_the_best_template_is_drawn_where_it_is_and_told_with_its_estimates() -> None:
+    plain = explained()
+    template = np.zeros(plain.grid.size)
+    template[3000:3010] = 2.0
+    estimate, error = np.full((2, len(QUANTITIES)), np.nan)
+    at = list(QUANTITIES).index("redshift")
+    estimate[at], error[at] = 0.41372, 0.00021
+    given = replace(
+        plain, cause="second_redshift", template=template, estimate=estimate, estimate_error=error,
+        reconstruction=np.full(plain.grid.size, 1.5),
+    )  # fmt: skip
+    assert "cause: second redshift; redshift 0.41372 ± 0.00021" in legend(given)
+    line = next(
+        each
+        for each in explanation_figure(given, SCORE).axes[1].lines
+        if str(each.get_label()).startswith("cause")
+    )
+    drawn = np.asarray(line.get_ydata(), dtype=np.float64)
+    where = np.flatnonzero(np.isfinite(drawn))
+    assert (where[0], where[-1]) == (3000 - 9, 3009 + 9)
+    # Smoothed as the spectrum is: between the reconstruction and the template on it.
+    assert 2.5 < drawn.max(initial=0, where=np.isfinite(drawn)) < 3.5
+    assert drawn[where[0]] == pytest.approx(1.5, abs=0.02)
+
+
+def test_a_cause_without_a_template_is_told_alone() -> None:
+    assert "cause: unknown" in legend(replace(explained(), cause="unknown"))
+    assert not [text for text in legend(explained()) if text.startswith("cause")]

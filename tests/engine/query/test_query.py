@@ -81,6 +81,23 @@ def test_without_conditions_all_outliers_oddest_first(store: SyntheticStore, bru
         assert row["places"] == f"{named}{row['place_wavelength']:.1f} Å, 12 Å wide, excess, 50%"
 
 
+def test_what_causes_measured_and_the_significance_of_places(store: SyntheticStore) -> None:
+    found = query(store.url, QuerySettings())
+    every = np.array(store.rows.keys())
+    put = dict(zip(every[store.outlier], np.arange(store.outlier.sum()) / 1000, strict=True))
+    assert found["estimate_redshift"].tolist() == [put[key] for key in found["key"]]
+    np.testing.assert_array_equal(found["estimate_redshift_error"], np.float32(0.00025))
+    assert found["estimates"][0] == f"redshift {found['estimate_redshift'][0]:.5f} ± 0.00025"
+    assert found[["estimate_velocity", "estimate_wavelength_error"]].isna().all(axis=None)
+    assert set(found["not_testable"]) == {"broad_lines arm_step"}
+    assert set(found["sigma"]) == {7.25}
+    assert (set(found["pixels"]), set(found["trials"])) == ({15}, {9000})
+    other = query(store.url, QuerySettings(keys=(str(every[~store.outlier][0]), "nowhere")))
+    assert other["estimates"].tolist() == other["not_testable"].tolist() == ["", ""]
+    assert other[["sigma", "estimate_redshift"]].isna().all(axis=None)
+    assert (other[["pixels", "trials"]] == 0).all(axis=None)
+
+
 def test_top_and_redshift(store: SyntheticStore, brute: pd.DataFrame) -> None:
     inside = brute[brute["outlier"] & brute["redshift"].between(0.1, 0.2)]
     assert keys(query(store.url, QuerySettings(redshift=(0.1, 0.2)))) == oddest_first(inside)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.causes.measurement import Estimate, best_template, estimates
+from models.causes.estimate import Estimate
+from models.causes.measurement import best_template, estimates
 from models.causes.names import CAUSES
 from models.causes.quantities import PERCENT, QUANTITIES, WAVELENGTH, Quantity
 from models.causes.template_bank import WrittenBank

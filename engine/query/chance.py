@@ -1,0 +1,77 @@
+"""Chance: how many spectra of a query's answer, and which significances, noise alone explains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from engine.attribution.significance import chance_sigma
+from engine.query.query import QuerySettings
+from engine.store.reading import StoreView
+from models.calibration.false_discovery import false_discovery_rate
+from models.row_status import RowStatus
+
+_BY_WHAT_IS_ODD = {
+    "cluster": "--cluster",
+    "place": "--place",
+    "line": "--line",
+    "cause": "--cause",
+    "instrument": "--instrument",
+    "cautions": "--caution",
+    "without_cautions": "--without-caution",
+}
+"""Settings whose conditions look at what makes spectra odd, with their options."""
+
+
+def chance_note(view: StoreView, settings: QuerySettings, found: pd.DataFrame) -> str:
+    """The false discovery rate of an answer, or why it has none, and the largest sigma of chance.
+
+    Spectra chosen by a limit of their tail probability, in any range of redshifts, have a rate: that of
+    Benjamini & Hochberg. The limit is the run's threshold, or with a largest number of spectra the largest
+    tail probability in the answer. Empty where nothing was found.
+    """
+    if not len(found):
+        return ""
+    table = view.table(["status", "superseded", "redshift", "tail_probability"])
+    scored = table[~table["superseded"] & (table["status"] == RowStatus.SCORED)]
+    return f"{_rate(view, settings, found, scored)}\n{largest_by_chance(found, len(scored))}".strip()
+
+
+def _rate(view: StoreView, settings: QuerySettings, found: pd.DataFrame, scored: pd.DataFrame) -> str:
+    if settings.target_ids or settings.keys:
+        return "No false discovery rate: these spectra were asked for by name, not chosen by their scores."
+    conditions = [
+        option for name, option in _BY_WHAT_IS_ODD.items() if getattr(settings, name) not in ("", (), None)
+    ]
+    if conditions:
+        return (
+            f"No false discovery rate: {', '.join(conditions)} looks at what makes spectra odd, and how "
+            "often chance fulfils that is not known."
+        )
+    if settings.redshift is not None:
+        scored = scored[scored["redshift"].between(*settings.redshift)]
+    limit = view.configuration.threshold
+    if settings.top is not None:
+        limit = float(found["tail_probability"].max())
+    selected = int((scored["tail_probability"] <= limit).sum())
+    rate = false_discovery_rate(limit, len(scored), selected)
+    told = "unknown" if rate is None else f"up to {rate:.0%}"
+    return (
+        f"False discovery rate {told}: of {len(scored):,} scored spectra {selected:,} have a tail "
+        f"probability of at most {limit:.2g}; chance alone makes {limit * len(scored):,.1f}."
+    )
+
+
+def largest_by_chance(found: pd.DataFrame, scored: int) -> str:
+    """The largest sigma that noise alone shows in so many scored spectra; empty if none found is explained.
+
+    With as many trials in each as those found have in the median.
+    """
+    trials = found.loc[found["explained"], "trials"].to_numpy(np.int64)
+    if not len(trials):
+        return ""
+    each = int(np.median(trials))
+    return (
+        f"Of {scored:,} spectra with {each:,} places each, chance shows up to "
+        f"{chance_sigma(each * scored):.1f} sigma."
+    )

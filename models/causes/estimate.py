@@ -1,0 +1,49 @@
+"""Estimates: what a model measures of a cause in one spectrum.
+
+Needs no torch: who reads a store knows estimates.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from models.causes.quantities import Quantity
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One quantity of a cause: ``value`` and its standard deviation ``error``, in the quantity's unit."""
+
+    quantity: Quantity
+    value: float
+    error: float
+
+    def __str__(self) -> str:
+        """For people: the error with two digits, the value with as many decimals."""
+        name, unit = self.quantity.name, self.quantity.unit.replace("Angstrom", "Å")
+        if not self.error > 0:
+            return f"{name} {self.value:.1f} {unit}".strip()
+        decimals = max(1 - math.floor(math.log10(self.error)), 0)
+        return f"{name} {self.value:.{decimals}f} ± {self.error:.{decimals}f} {unit}".strip()
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What a model measures of one cause in one spectrum.
+
+    Attributes
+    ----------
+    template : (N,), the best template times its amplitude, on the scale of the flux; None of a cause that has
+        no template.
+    estimates : of the cause's quantities.
+    not_testable : names of all causes of which the spectrum can show no template.
+    """
+
+    template: Tensor | None = None
+    estimates: tuple[Estimate, ...] = ()
+    not_testable: tuple[str, ...] = ()
