@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
-from models.causes.estimate import Measurement
-from models.causes.names import CAUSES
+from models.causes.estimate import BetterRedshift, Measurement
+from models.causes.names import TEMPLATE_CAUSES
 from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL
 
@@ -61,12 +61,19 @@ class SpectrumModel(nn.Module, ABC):
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
 
     def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:  # noqa: ARG002
-        """How probable each cause is, (B, causes) in the order of ``CAUSES``.
+        """How probable each cause is, (B, causes) in the order of ``TEMPLATE_CAUSES``.
 
         Of the arguments of :meth:`outputs`. What is missing from 1 is unknown: all of it for a model that
         looks for no causes.
         """
-        return flux.new_zeros(len(flux), len(CAUSES))
+        return flux.new_zeros(len(flux), len(TEMPLATE_CAUSES))
+
+    def better_redshift(self, flux: Tensor, ivar: Tensor, redshift: float) -> BetterRedshift | None:  # noqa: ARG002
+        """The redshift at which a spectrum, flux (N,) and ivar (N,), is most usual.
+
+        None for a model that looks for none, and for a spectrum that has no other.
+        """
+        return None
 
     def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:  # noqa: ARG002
         """What ``cause`` measures in one spectrum, flux (N,) and ivar (N,); and what cannot be tested there.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.causes.names import CAUSES, REALMS, UNKNOWN, Realm
+from models.causes.names import REALMS, TEMPLATE_CAUSES, UNKNOWN, WRONG_REDSHIFT, Realm
 
 
 @dataclass(frozen=True)
@@ -17,9 +17,9 @@ class Cause:
     Attributes
     ----------
     name : among ``CAUSES``, or ``UNKNOWN``.
-    probability : its share of the score, 0 to 1.
-    instrument : the share of all causes of the instrument, the sky and the reduction; of what is unknown,
-        half counts.
+    probability : that it is this one, 0 to 1.
+    instrument : the probability of all causes of the instrument, the sky and the reduction; of what is
+        unknown, half counts.
     """
 
     name: str
@@ -32,10 +32,20 @@ class Cause:
         return f"{name}, {self.probability:.0%}; instrument, sky or reduction {self.instrument:.0%}"
 
 
-def cause_of(shares: NDArray[np.floating]) -> Cause:
-    """From the causes' shares of a score, in the order of ``CAUSES``; the rest of 1 is unknown."""
-    unknown = max(1.0 - float(shares.sum()), 0.0)
-    every = dict(zip((*CAUSES, UNKNOWN), (*shares.tolist(), unknown), strict=True))
+def cause_of(probabilities: NDArray[np.floating], wrong_redshift: float = 0.0) -> Cause:
+    """From the probabilities of ``TEMPLATE_CAUSES``, in their order; the rest of 1 is unknown.
+
+    They are those for a redshift that is right: ``wrong_redshift`` is the probability that it is not.
+    """
+    unknown = max(1.0 - float(probabilities.sum()), 0.0)
+    names = (*TEMPLATE_CAUSES, UNKNOWN)
+    every = {
+        name: (1.0 - wrong_redshift) * probability
+        for name, probability in zip(names, (*probabilities.tolist(), unknown), strict=True)
+    }
+    every[WRONG_REDSHIFT] = wrong_redshift
     name = max(every, key=lambda each: every[each])
-    instrument = sum(share for each, share in every.items() if REALMS.get(each) not in (None, Realm.SOURCE))
-    return Cause(name, every[name], instrument + 0.5 * unknown)
+    instrument = sum(
+        probability for each, probability in every.items() if REALMS.get(each) not in (None, Realm.SOURCE)
+    )
+    return Cause(name, every[name], instrument + 0.5 * every[UNKNOWN])

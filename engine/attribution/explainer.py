@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from engine.attribution.methods import method_of
 from engine.attribution.places import places_of
 from engine.attribution.subject import Subject, subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
+from models.causes.estimate import Estimate, Measurement
+from models.causes.names import WRONG_REDSHIFT
+from models.causes.quantities import REDSHIFT
 from models.errors import QuarantineError
 from models.spectrum_model import SpectrumModel
 
@@ -85,17 +89,18 @@ class Explainer:
             residual = flux - reconstruction
             places = places_of(found, residual, ivar, explanations.grid, redshift)
             cautions = self._criteria.cautions(found, flux, ivar, redshift)
-            cause = self._cause(subject)
-            with torch.no_grad():
-                measurement = self._model.measurement(
-                    subject.flux.double(), subject.ivar, redshift, cause.name
-                )
+            cause, measurement = self._cause(subject)
             explanations.fill(row, found, cause, measurement, reconstruction, places, cautions)
 
-    def _cause(self, subject: Subject) -> Cause:
+    def _cause(self, subject: Subject) -> tuple[Cause, Measurement]:
+        flux, ivar = subject.flux.double(), subject.ivar
         redshift = torch.tensor([subject.redshift], dtype=torch.float64, device=self._device)
         with torch.no_grad():
-            shares = self._model.cause_probabilities(
-                subject.flux.double()[None], subject.ivar[None], redshift
-            )
-        return cause_of(shares[0].cpu().numpy())
+            probabilities = self._model.cause_probabilities(flux[None], ivar[None], redshift)
+            better = self._model.better_redshift(flux, ivar, subject.redshift)
+            cause = cause_of(probabilities[0].cpu().numpy(), better.probability if better else 0.0)
+            measurement = self._model.measurement(flux, ivar, subject.redshift, cause.name)
+        if better and cause.name == WRONG_REDSHIFT:
+            of_redshift = Estimate(REDSHIFT, better.redshift, better.error)
+            measurement = replace(measurement, estimates=(of_redshift,))
+        return cause, measurement

@@ -112,10 +112,10 @@ def named_causes(
     for low in range(0, len(chosen), _AT_ONCE):
         part = chosen.take(slice(low, low + _AT_ONCE))
         with torch.inference_mode():
-            shares = model.cause_shares(
+            probabilities = model.cause_probabilities(
                 *(torch.from_numpy(values) for values in (part.flux, part.ivar, part.redshift))
             )
-        found += [NamedCause(kind, cause_of(row)) for row in shares.double().numpy()]
+        found += [NamedCause(kind, cause_of(row)) for row in probabilities.double().numpy()]
     return found
 
 

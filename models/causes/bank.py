@@ -11,7 +11,7 @@ from models.causes.broad_lines import BroadLines
 from models.causes.calibration_waves import CalibrationWaves
 from models.causes.missing_flux import DeadIntervals, Troughs
 from models.causes.missing_lines import MissingLines
-from models.causes.names import CAUSES
+from models.causes.names import TEMPLATE_CAUSES
 from models.causes.noisy_intervals import NoisyIntervals
 from models.causes.quasar_lines import QuasarLines
 from models.causes.second_redshift import SecondRedshift
@@ -25,7 +25,7 @@ from models.grid import WavelengthGrid
 
 
 def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDict:
-    """A bank of templates per cause, in the order of ``CAUSES``.
+    """A bank of templates per cause, in the order of ``TEMPLATE_CAUSES``.
 
     ``arm_edges`` are the observed wavelengths, Angstrom, at which one arm ends and the next begins.
     """
@@ -45,4 +45,4 @@ def cause_banks(grid: WavelengthGrid, arm_edges: Sequence[float]) -> nn.ModuleDi
         "missing_lines": MissingLines(grid),
         "trough": Troughs(grid),
     }
-    return nn.ModuleDict({name: banks[name] for name in CAUSES})
+    return nn.ModuleDict({name: banks[name] for name in TEMPLATE_CAUSES})

@@ -32,6 +32,21 @@ class Estimate:
         return f"{name} {self.value:.{decimals}f} ± {self.error:.{decimals}f} {unit}".strip()
 
 
+@dataclass(frozen=True, slots=True)
+class BetterRedshift:
+    """The redshift at which a spectrum is most usual.
+
+    Attributes
+    ----------
+    redshift : of it; error : its standard deviation, from the step of the search.
+    probability : that the spectrum's own redshift is what is wrong.
+    """
+
+    redshift: float
+    error: float
+    probability: float
+
+
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """What a model measures of one cause in one spectrum.

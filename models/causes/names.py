@@ -6,12 +6,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-CAUSES = (
+TEMPLATE_CAUSES = (
     "single_pixels", "noisy_interval", "dead_interval", "sky_residuals", "telluric", "arm_step",
     "calibration_wave", "second_redshift", "quasar_lines", "broad_lines", "split_lines", "unusual_lines",
     "missing_lines", "trough",
 )  # fmt: skip
-"""Names, in the order of tensors."""
+"""Names of the causes that have templates, in the order of tensors."""
+
+WRONG_REDSHIFT = "wrong_redshift"
+"""The spectrum is usual at another redshift."""
+
+CAUSES = (*TEMPLATE_CAUSES, WRONG_REDSHIFT)
+"""All names."""
 
 
 UNKNOWN = "unknown"
@@ -42,6 +48,7 @@ REALMS: Mapping[str, Realm] = MappingProxyType(
         "split_lines": Realm.SOURCE,
         "unusual_lines": Realm.SOURCE,
         "missing_lines": Realm.SOURCE,
+        "wrong_redshift": Realm.REDUCTION,
         "trough": Realm.SOURCE,
     }
 )

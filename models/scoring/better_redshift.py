@@ -3,47 +3,38 @@
 Candidates come from the cross-correlation of Tonry & Davis (1979, AJ 84, 1511), weighted by inverse variance:
 what the decoder draws sharply of usual spectra is matched to what is sharp in the spectrum, at every shift of
 a logarithmic grid. The best candidates are scored as if each were the redshift. Where the score falls, so
-much of the mean inverse tail was due to the redshift; the number of candidates counts against it.
+much of the mean inverse tail was due to the redshift. The number of candidates counts against it, and so does
+a tail probability that is small there too.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.causes.estimate import BetterRedshift
 from models.model_card import ModelCard
-from models.scoring.scoring_model import ScoringModel
 from models.sharp import sharp
+from models.signal_to_noise import signal_to_noise
 
-_TEMPLATES = 64
+if TYPE_CHECKING:
+    from models.scoring.scoring_model import ScoringModel
+
+_TEMPLATES = 32
 """Usual spectra whose sharp parts are matched."""
-_CANDIDATES = 8
+_CANDIDATES = 6
 _APART = 8
 """Steps of the rest-frame grid, 69 km/s each, by which candidates differ at least."""
 _OWN = 2
 """Steps from the spectrum's own redshift within which another is none."""
-_TRIALS = math.log(50.0)
-"""Natural log of how many redshifts a spectrum could be usual at by chance."""
+_USUAL = 0.01
+"""Tail probability from which on a spectrum is usual at a redshift."""
 _LEAST_PIXELS = 20
 """Good pixels that a normalisation needs."""
-
-
-@dataclass(frozen=True)
-class BetterRedshift:
-    """The redshift at which a spectrum is most usual.
-
-    Attributes
-    ----------
-    redshift : of it; error : half a step of the search.
-    probability : that the spectrum's own redshift is what is wrong.
-    """
-
-    redshift: float
-    error: float
-    probability: float
 
 
 @torch.no_grad()
@@ -62,10 +53,12 @@ def better_redshift(
     score = model.outputs(fluxes, ivars, where).score.double()
     of_others = score[1:].where(score[1:].isfinite(), math.inf)
     best = int(of_others.argmin())
-    gain = float(score[0] - of_others[best]) - _TRIALS
-    found = shown[best][0]
-    probability = -math.expm1(-gain) if gain > 0 else 0.0
-    return BetterRedshift(found, 0.5 * step * (1 + found), probability)
+    found, of_found, ivar_found = shown[best]
+    gain = max(float(score[0] - of_others[best]) - math.log(len(shown)), 0.0)
+    ratio = signal_to_noise(of_found[None], ivar_found[None])
+    tail = float(model.tail_probability(np.array([float(of_others[best])]), ratio, np.array([found]))[0])
+    usual = min(tail / _USUAL, 1.0) if math.isfinite(tail) else 0.0
+    return BetterRedshift(found, step * (1 + found) / math.sqrt(12.0), -math.expm1(-gain) * usual)
 
 
 def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float) -> list[float]:
@@ -94,6 +87,8 @@ def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float
 def _matches(model: ScoringModel, flux: Tensor, ivar: Tensor, shifts: Tensor) -> Tensor:
     """Largest decrease of chi-square by one template of positive amplitude, for every shift (S,), (S,)."""
     decoder, latents = model.decoder, model.calibration_latents
+    if not len(latents):
+        return torch.zeros(len(shifts), dtype=torch.float64, device=flux.device)
     chosen = torch.linspace(0, len(latents) - 1, min(_TEMPLATES, len(latents))).long()
     count = model.encoder.settings.latents
     templates = sharp(decoder.rest(latents[chosen.to(latents.device), :count].to(flux.dtype))).double()
@@ -109,7 +104,8 @@ def _matches(model: ScoringModel, flux: Tensor, ivar: Tensor, shifts: Tensor) ->
     bins = place.round().long().clamp(0, size - 1) + low
     binned[0].index_add_(0, bins, (weight * detail).double())
     binned[1].index_add_(0, bins, weight.double())
-    length = size + low + templates.shape[1]
+    # A power of two, of which transforms are fast.
+    length = 1 << (size + low + templates.shape[1] - 1).bit_length()
     of_template = torch.fft.rfft(templates, length).conj()
     of_square = torch.fft.rfft(templates.square(), length).conj()
     spectrum = torch.fft.rfft(binned, length)
@@ -128,7 +124,8 @@ def _smooth(flux: Tensor, ivar: Tensor, pixels: int = 101) -> Tensor:
     both = torch.stack((flux, (ivar > 0).to(flux.dtype)))[:, None]
     padded = nn.functional.pad(both, (pixels // 2, pixels // 2))
     total, good = nn.functional.avg_pool1d(padded, pixels, 1)[:, 0]
-    return total / good.clamp_min(1.0 / pixels)
+    mean: Tensor = total / good.clamp_min(1.0 / pixels)
+    return mean
 
 
 def _normalised(flux: Tensor, ivar: Tensor, card: ModelCard, redshift: float) -> tuple[Tensor, Tensor] | None:

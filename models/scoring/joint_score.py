@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
-from models.causes.names import CAUSES
+from models.causes.names import TEMPLATE_CAUSES
 from models.scoring.naming import Naming, PartEvidence
 
 LATENTS = ("density", "misfit")
@@ -42,7 +42,7 @@ def shares(widths: int) -> tuple[float, ...]:
     """Weights of the parts of a score whose scan has so many widths; their sum is one."""
     steps = widths * (widths + 1) / 2
     of_scan = tuple(SCAN_SHARE * (number + 1) / steps for number in range(widths))
-    return (*LATENT_SHARES, *of_scan, *(CAUSE_SHARES[name] for name in CAUSES))
+    return (*LATENT_SHARES, *of_scan, *(CAUSE_SHARES[name] for name in TEMPLATE_CAUSES))
 
 
 class JointScore(nn.Module):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.causes.names import CAUSES
+from models.causes.names import TEMPLATE_CAUSES
 
 _RIDGE = 1.0
 """Weight of the penalty on offsets, in spectra."""
@@ -46,7 +46,7 @@ class Naming(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("offset", torch.zeros(len(CAUSES) + 1, dtype=torch.float64))
+        self.register_buffer("offset", torch.zeros(len(TEMPLATE_CAUSES) + 1, dtype=torch.float64))
         self.register_buffer("of_depth", torch.ones((), dtype=torch.float64))
         self.register_buffer("of_ratio", torch.zeros((), dtype=torch.float64))
 
@@ -63,7 +63,7 @@ class Naming(nn.Module):
 
     @torch.enable_grad()
     def fit(self, evidence: PartEvidence, truth: Tensor) -> None:
-        """Maximise the likelihood of the true causes, (n,), of n odd spectra; ``len(CAUSES)`` is unknown.
+        """Maximise the likelihood of the true causes, (n,), of n odd spectra; the number behind the last is unknown.
 
         The offsets are held towards zero.
         """
@@ -87,7 +87,8 @@ class Naming(nn.Module):
 
 def _by_cause(evidence: PartEvidence) -> tuple[Tensor, Tensor]:
     """Depths and ratios of every cause and, last, of what is unknown: all other parts, (..., causes + 1)."""
-    depth, others = evidence.depth[..., -len(CAUSES) :], evidence.depth[..., : -len(CAUSES)]
-    ratio, of_others = evidence.ratio[..., -len(CAUSES) :], evidence.ratio[..., : -len(CAUSES)]
+    first = evidence.depth.shape[-1] - len(TEMPLATE_CAUSES)
+    others, depth = evidence.depth[..., :first], evidence.depth[..., first:]
     depth = torch.cat((depth, torch.logsumexp(others, dim=-1, keepdim=True)), dim=-1)
-    return depth, torch.cat((ratio, of_others.amax(dim=-1, keepdim=True)), dim=-1)
+    unnamed = evidence.ratio[..., :first].amax(dim=-1, keepdim=True)
+    return depth, torch.cat((evidence.ratio[..., first:], unnamed), dim=-1)

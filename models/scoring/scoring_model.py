@@ -10,14 +10,15 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.causes.bank import cause_banks
-from models.causes.estimate import Measurement
+from models.causes.estimate import BetterRedshift, Measurement
 from models.causes.measurement import best_template, estimates
-from models.causes.names import CAUSES
+from models.causes.names import TEMPLATE_CAUSES
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import WhitenedResidual
 from models.local.local_score import LocalScore
 from models.model_card import ModelCard
 from models.pixel_errors import depth_of, seen
+from models.scoring.better_redshift import better_redshift
 from models.scoring.decoder import Decoder
 from models.scoring.density import LatentDensity
 from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
@@ -118,8 +119,8 @@ class ScoringModel(CalibratedModel):
         return [bank for bank in self.banks.values() if isinstance(bank, TemplateBank)]
 
     def bank(self, cause: str) -> TemplateBank:
-        """The templates of ``cause``, which is among ``CAUSES``."""
-        return self._banks[CAUSES.index(cause)]
+        """The templates of ``cause``, which is among ``TEMPLATE_CAUSES``."""
+        return self._banks[TEMPLATE_CAUSES.index(cause)]
 
     @property
     def _sharpness(self) -> tuple[float, ...]:
@@ -224,6 +225,10 @@ class ScoringModel(CalibratedModel):
         reconstruction = self.decode(self.encode(flux, ivar, where), where)
         projection = self.scan.projection(floored(ivar, reconstruction), self.modes(where))
         return _whitened(flux - reconstruction, reconstruction, where, projection, 0)
+
+    def better_redshift(self, flux: Tensor, ivar: Tensor, redshift: float) -> BetterRedshift | None:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return better_redshift(self, flux, ivar, redshift)
 
     def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:
         """See :class:`models.spectrum_model.SpectrumModel`."""

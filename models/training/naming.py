@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.causes.names import CAUSES
+from models.causes.names import TEMPLATE_CAUSES
 from models.scoring.naming import PartEvidence
 from models.scoring.scoring_model import ScoringModel
 from models.signal_to_noise import signal_to_noise
@@ -36,7 +36,7 @@ def fit_naming(model: ScoringModel, spectra: SpectraSource, seed: int) -> None:
     depths, ratios, truths = [], [], []
     for index in chunks(len(spectra), 64):
         flux, ivar, redshift = batch_of(spectra, index)
-        truth = generator.integers(len(CAUSES) + 1, size=len(index))
+        truth = generator.integers(len(TEMPLATE_CAUSES) + 1, size=len(index))
         for row, cause in enumerate(truth.tolist()):
             flux[row] += _change(model, flux[row], ivar[row], float(redshift[row]), cause, generator)
         evidence, score = model.judged(flux, ivar, redshift)
@@ -61,11 +61,11 @@ def _change(
     """An injection of the cause, (N,); none where the spectrum cannot show it."""
     strength = math.exp(generator.uniform(*np.log(_STRENGTHS)))
     sign = float(generator.choice((-1.0, 1.0)))
-    if cause == len(CAUSES):
+    if cause == len(TEMPLATE_CAUSES):
         shape = _bumps(len(flux), generator)
         norm = float((shape.square() @ ivar).sqrt())
         return sign * strength / norm * shape if norm > 0 else torch.zeros_like(flux)
-    whitened, bank = model.whitened(flux, ivar, redshift), model.bank(CAUSES[cause])
+    whitened, bank = model.whitened(flux, ivar, redshift), model.bank(TEMPLATE_CAUSES[cause])
     found = bank.search(whitened)
     usable = torch.nonzero(found.usable)[:, 0]
     if not len(usable):

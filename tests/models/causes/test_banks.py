@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 
 from engine.surveys.desi.grid import DESI_GRID
 from models.causes.bank import cause_banks
-from models.causes.names import CAUSES, REALMS
+from models.causes.names import CAUSES, REALMS, TEMPLATE_CAUSES, WRONG_REDSHIFT
 from models.causes.template_bank import TemplateBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
@@ -50,9 +49,11 @@ def banks() -> dict[str, TemplateBank]:
 
 
 BANKS = banks()
+FEW = ("arm_step", "split_lines", "telluric", "unusual_lines", "missing_lines", "calibration_wave")
+"""Banks of so few templates, or of such like ones, that their mean square scatters."""
 
 
-@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("name", TEMPLATE_CAUSES)
 def test_significance_is_that_of_the_written_template(name: str) -> None:
     """t' C^-1 r over the norm, from rows (M, N); and the norm is t' C^-1 t where nothing is left out."""
     found, given = BANKS[name].search(spectrum()), spectrum()
@@ -72,15 +73,15 @@ def test_significance_is_that_of_the_written_template(name: str) -> None:
         torch.testing.assert_close(found.norm[chosen], exact, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("name", TEMPLATE_CAUSES)
 def test_noise_and_usual_misfit_have_unit_variance_at_most(name: str) -> None:
     found = [BANKS[name].search(spectrum(seed=seed)) for seed in range(12)]
     values = torch.cat([each.significance[each.usable] for each in found])
-    assert float(values.square().mean()) < (3.0 if name in ("arm_step", "split_lines") else 1.15)
+    assert float(values.square().mean()) < (3.0 if name in FEW else 1.15)
     assert float(values.square().mean()) > 0.1
 
 
-@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("name", TEMPLATE_CAUSES)
 def test_a_planted_template_is_the_most_significant_one_and_as_strong_as_it_is(name: str) -> None:
     given = spectrum()
     before = BANKS[name].search(given)
@@ -137,5 +138,5 @@ def test_a_grid_without_sky_lines_or_arms_has_nothing_to_search() -> None:
 
 
 def test_every_cause_has_a_realm() -> None:
-    assert set(REALMS) == set(CAUSES) == set(BANKS)
-    assert np.isin(list(CAUSES), list(REALMS)).all()
+    assert set(REALMS) == set(CAUSES)
+    assert set(TEMPLATE_CAUSES) == set(BANKS) == set(CAUSES) - {WRONG_REDSHIFT}

@@ -10,7 +10,7 @@ import torch
 
 from models.causes.estimate import Estimate
 from models.causes.measurement import best_template, estimates
-from models.causes.names import CAUSES
+from models.causes.names import TEMPLATE_CAUSES
 from models.causes.quantities import PERCENT, QUANTITIES, WAVELENGTH, Quantity
 from models.causes.template_bank import WrittenBank
 from models.causes.whitened import WhitenedResidual
@@ -105,7 +105,7 @@ def test_the_best_template_is_scaled_to_the_least_squares_fit() -> None:
     torch.testing.assert_close(template, row[0] * 8 / 5)
 
 
-@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("name", TEMPLATE_CAUSES)
 def test_the_best_template_takes_off_what_is_injected(name: str) -> None:
     """With modes and unequal errors, to the noise of one amplitude."""
     bank, given = BANKS[name], spectrum()
@@ -122,11 +122,11 @@ def test_the_best_template_takes_off_what_is_injected(name: str) -> None:
     assert missed < (0.55 if name in ("sky_residuals", "second_redshift", "noisy_interval") else 0.1) * 60
 
 
-@pytest.mark.parametrize("name", CAUSES)
+@pytest.mark.parametrize("name", TEMPLATE_CAUSES)
 def test_every_template_has_finite_values_of_known_quantities(name: str) -> None:
     bank, given = BANKS[name], spectrum()
     values = bank.values(given)
-    assert values.shape == (len(bank.search(given).usable), len(bank.quantities))
+    assert not bank.quantities or values.shape == (len(bank.search(given).usable), len(bank.quantities))
     assert values.isfinite().all()
     assert {each.name for each in bank.quantities} <= set(QUANTITIES)
 

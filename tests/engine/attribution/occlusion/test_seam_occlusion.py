@@ -181,8 +181,8 @@ def _density() -> ConditionedDensity:
 
 
 def _scan(pixels: int) -> ScanReadout:
-    """Cells of any place and width, some of them without a good pixel, and templates of seven causes."""
-    sizes = (7, 5, 1, 3, 2, 1, 1, 2, 1)
+    """Cells of any place and width, some of them without a good pixel, and templates of every cause."""
+    sizes = (7, 5, 1, 3, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1, 1, 2)
     cells, modes, templates = sum(sizes[:2]), 2, sum(sizes[2:])
     ends = torch.randint(0, pixels + 1, (2, cells)).sort(dim=0).values
     shares = torch.rand(cells + templates) * (torch.rand(cells + templates) > 0.2)
@@ -204,7 +204,8 @@ def _scan(pixels: int) -> ScanReadout:
             sizes,
             torch.log(shares),
             torch.where(torch.rand(len(sizes)) > 0.5, torch.randn(len(sizes)), -torch.inf),
-            (1.0, 1.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0),
+            (1.0, 1.0, 3.0, *(1.0,) * 13),
+            (0, 0, *(0, 1) * 7),
         ),
         joint=joint,
         depth=torch.tensor(3.0),
