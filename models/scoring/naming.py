@@ -63,7 +63,7 @@ class Naming(nn.Module):
 
     @torch.enable_grad()
     def fit(self, evidence: PartEvidence, truth: Tensor) -> None:
-        """Maximise the likelihood of the true causes, (n,), of n odd spectra; the number behind the last is unknown.
+        """Maximise the likelihood of the true causes, (n,), of n odd spectra; the last number is unknown.
 
         The offsets are held towards zero.
         """
