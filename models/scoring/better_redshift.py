@@ -3,7 +3,7 @@
 Candidates come from the cross-correlation of Tonry & Davis (1979, AJ 84, 1511), weighted by inverse variance:
 what the decoder draws sharply of usual spectra is matched to what is sharp in the spectrum, at every shift of
 a logarithmic grid. The best candidates are scored as if each were the redshift. Where the score falls, so
-much of the mean inverse tail was due to the redshift. The number of candidates counts against it, and so does
+much of the mean inverse tail was due to the redshift. Matches that are better count against it, and so does
 a tail probability that is small there too.
 """
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 _TEMPLATES = 32
 """Usual spectra whose sharp parts are matched."""
-_CANDIDATES = 6
+_CANDIDATES = 4
 _APART = 8
 """Steps of the rest-frame grid, 69 km/s each, by which candidates differ at least."""
 _OWN = 2
 """Steps from the spectrum's own redshift within which another is none."""
-_USUAL = 0.01
+_USUAL = 0.001
 """Tail probability from which on a spectrum is usual at a redshift."""
 _LEAST_PIXELS = 20
 """Good pixels that a normalisation needs."""
@@ -52,9 +52,11 @@ def better_redshift(
     ivars = torch.stack([ivar, *(each for _, _, each in shown)])
     score = model.outputs(fluxes, ivars, where).score.double()
     of_others = score[1:].where(score[1:].isfinite(), math.inf)
-    best = int(of_others.argmin())
+    # The first match is the only one that was not chosen among others.
+    gains = score[0] - of_others - torch.arange(1, len(shown) + 1, device=flux.device).double().log()
+    best = int(gains.argmax())
+    gain = max(float(gains[best]), 0.0)
     found, of_found, ivar_found = shown[best]
-    gain = max(float(score[0] - of_others[best]) - math.log(len(shown)), 0.0)
     ratio = signal_to_noise(of_found[None], ivar_found[None])
     tail = float(model.tail_probability(np.array([float(of_others[best])]), ratio, np.array([found]))[0])
     usual = min(tail / _USUAL, 1.0) if math.isfinite(tail) else 0.0
@@ -62,7 +64,7 @@ def better_redshift(
 
 
 def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float) -> list[float]:
-    """Other redshifts, the best match first."""
+    """Other redshifts, the best match first; none where the spectrum's own is the best match of all."""
     card = model.card
     shifts = torch.arange(
         math.floor(math.log10(1 + card.redshift_min) / card.rest_step),
@@ -71,7 +73,10 @@ def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float
     )
     match = _matches(model, flux, ivar, shifts)
     own = round(math.log10(1 + redshift) / card.rest_step)
-    match[(shifts - own).abs() <= _OWN] = 0.0
+    near = (shifts - own).abs() <= _OWN
+    if bool(near.any()) and bool(match[near].max() >= match.max()):
+        return []
+    match[near] = 0.0
     found: list[float] = []
     for _ in range(_CANDIDATES):
         best = int(match.argmax())
