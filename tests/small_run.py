@@ -19,8 +19,8 @@ from models.weights import save_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-SPECTRA, PER_FILE, BLOCK_ROWS, OUTLIER_BLOCK_ROWS = 60, 15, 24, 4
-THRESHOLD = 0.2
+SPECTRA, PER_FILE, BLOCK_ROWS, OUTLIER_BLOCK_ROWS = 60, 15, 24, 2
+THRESHOLD = 0.1
 
 SMALL_TRAINING = TrainingSettings(
     epochs=1,

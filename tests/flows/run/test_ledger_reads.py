@@ -12,12 +12,13 @@ from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
 from flows.bench.ledger_reads import LedgerReads
 from flows.command_line import run_command
-from tests.small_run import publish_sums, small_options, small_release, whyspec
+from tests.forked_commands import forked_whyspec
+from tests.small_run import publish_sums, small_options, small_release
 
 
 def run_whole(release: Path, store: Path, model: Path) -> None:
     """A run in a process of its own."""
-    done = whyspec("run", release, *small_options(store, model), timeout=300)
+    done = forked_whyspec("run", release, *small_options(store, model), timeout=300)
     assert done.returncode == 0, done.stderr
 
 
@@ -52,7 +53,7 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path, Path], list[str]], tuple[str, ..
     "status": (lambda _, store, __: ["status", str(store)], READ_BY_RUNS),
     "query": (lambda _, store, __: ["query", str(store)], READ_BY_READERS),
     "report": (
-        lambda _, store, __: ["report", str(store), "-o", str(store.with_name("odd.html"))],
+        lambda _, store, __: ["report", str(store), "-o", str(store.with_name("odd.html")), "--top", "1"],
         (*READ_BY_READERS, SCORE_PLANS),
     ),
 }

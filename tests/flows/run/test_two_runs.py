@@ -18,7 +18,8 @@ from flows.run.locked_run import locked_run
 from flows.run.tally import RunTally
 from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, RetryError
-from tests.small_run import environment, small_options, small_request, tree_bytes, whyspec
+from tests.forked_commands import forked_whyspec
+from tests.small_run import environment, small_options, small_request, tree_bytes
 
 
 def test_a_run_holds_its_store_and_gives_it_back(release: Path, model: Path, tmp_path: Path) -> None:
@@ -104,17 +105,17 @@ def test_the_second_command_is_refused_or_waits(release: Path, model: Path, tmp_
         deadline = time.monotonic() + 120
         while not Store.exists(str(store)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        second = whyspec("run", release, *small_options(store, model), timeout=200)
+        second = forked_whyspec("run", release, *small_options(store, model), timeout=200)
         assert second.returncode == 75, second.stderr
         shown = " ".join(second.stderr.split())
         assert "Another process is writing to this store" in shown
         assert f"process {first.pid}, since" in shown
-        status = json.loads(whyspec("status", store, "--json").stdout)
+        status = json.loads(forked_whyspec("status", store, "--json").stdout)
         if status["running"] is not None:  # or the first has just given the store back
             assert status["running"]["holder"]["process"] == first.pid
             assert status["running"]["life"] == "alive"
-        third = whyspec("run", release, *small_options(store, model), "--wait", "120", timeout=200)
+        third = forked_whyspec("run", release, *small_options(store, model), "--wait", "120", timeout=200)
         first.communicate(timeout=100)
     assert (first.returncode, third.returncode) == (0, 0), third.stderr
-    done = json.loads(whyspec("status", store, "--json").stdout)
+    done = json.loads(forked_whyspec("status", store, "--json").stdout)
     assert (done["running"], done["complete"], done["spectra"]) == (None, True, 60)
