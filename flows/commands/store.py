@@ -290,5 +290,6 @@ def query(
     write_table(found, chosen, output)
     if output is not None:
         notes().print(f"{count(len(found), 'row')}: {output}", soft_wrap=True)
-    notes().print(chance_note(view, settings, found), soft_wrap=True)
+    if chosen == "table" or output is not None:  # not beside what a program reads from a pipe
+        notes().print(chance_note(view, settings, found), soft_wrap=True)
     return 0

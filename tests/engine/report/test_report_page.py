@@ -84,7 +84,7 @@ def test_oddest_spectra_clusters_and_table_are_there(store: SyntheticStore, repo
     for rank, row in enumerate(oddest, start=1):
         assert f"{rank}. iron/main/bright/{FIRST_TARGET + row}" in page.text
     assert "Cluster 0: " in page.text
-    assert "Na D deficit" in page.text
+    assert "unknown cause near Na D, rest 5,8" in page.text
     rows = [tag for tag in page.tags if tag[0] == "tr"]
     assert len(rows) > store.outlier.sum()
     assert len(page.all("img")) == 5 + 4 + 2  # charts, clusters, figures

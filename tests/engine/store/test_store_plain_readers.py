@@ -43,7 +43,15 @@ def test_xarray_selects_maps_by_wavelength_and_window(store):
         np.testing.assert_array_equal(outliers["wavelength"].values, GRID.wavelength())
         assert outliers["wavelength"].attrs["units"] == "Angstrom"
         assert outliers["window"].values.tolist() == list(WINDOWS)
-        assert set(outliers.coords) == {"wavelength", "window", "row", "key", "target_id", "redshift"}
+        assert set(outliers.coords) == {
+            "wavelength",
+            "window",
+            "quantity",
+            "row",
+            "key",
+            "target_id",
+            "redshift",
+        }
         assert outliers["cautions"].dtype == np.uint16
         explained = outliers["row"].values >= 0
         wanted = np.rint(100 * outliers["redshift"].values[explained]) % 4
@@ -154,7 +162,7 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 8
+    assert attributes["schema_version"] == 9
     assert attributes["grid"]["units"] == "Angstrom"
     assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"

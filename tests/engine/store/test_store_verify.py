@@ -51,7 +51,7 @@ def test_a_good_store_has_no_faults_and_every_object_is_read(store):
     assert report.score_blocks == 3
     assert report.attribution_blocks == len(store.ledger.results("attribution"))
     data = [path for path in store.objects.sizes() if path.split("/")[0] in ("spectra", "scores", "outliers")]
-    coordinates = {"wavelength", "window", "latent", "reconstruction_score"}
+    coordinates = {"wavelength", "window", "quantity", "latent", "reconstruction_score"}
     written = [path for path in data if "/c/" in path and path.split("/")[1] not in coordinates]
     assert report.objects == len(written) == seen[-1][0] == seen[-1][1]
     assert report.bytes == sum(len(store.objects.get(path)) for path in written)
