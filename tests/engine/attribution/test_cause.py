@@ -1,33 +1,42 @@
-"""The cause of a score: the largest share, and whether it is the instrument."""
+"""A cause: the most probable one, unknown among them, and how much of it is the instrument's."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.attribution.cause import Cause, cause_of
-from models.causes.names import CAUSES, REALMS, UNKNOWN, Realm
+from models.causes.names import REALMS, TEMPLATE_CAUSES, UNKNOWN, WRONG_REDSHIFT, Realm
 
 
-def shares(**given: float) -> np.ndarray:
-    return np.array([given.get(name, 0.0) for name in CAUSES])
+def probabilities(**of: float) -> NDArray[np.float64]:
+    return np.array([of.get(name, 0.0) for name in TEMPLATE_CAUSES])
 
 
-@pytest.mark.parametrize("name", CAUSES)
-def test_the_largest_share_is_the_cause(name: str) -> None:
-    found = cause_of(shares(**{name: 0.8}))
-    instrument = (0.8 if REALMS[name] is not Realm.SOURCE else 0.0) + 0.1
-    assert (found.name, found.probability) == (name, 0.8)
-    assert found.instrument == pytest.approx(instrument)
+@pytest.mark.parametrize("name", TEMPLATE_CAUSES)
+def test_the_most_probable_is_the_cause(name: str) -> None:
+    found = cause_of(probabilities(**{name: 0.8}))
+    assert found.name == name
+    assert found.probability == pytest.approx(0.8)
+    assert found.instrument == pytest.approx(0.1 if REALMS[name] is Realm.SOURCE else 0.9)
 
 
-def test_what_no_cause_accounts_for_is_unknown_and_counts_half() -> None:
-    assert cause_of(shares()) == Cause(UNKNOWN, 1.0, 0.5)
-    found = cause_of(shares(broad_lines=0.2, sky_residuals=0.1))
+def test_what_is_left_is_unknown_and_counts_half() -> None:
+    assert cause_of(probabilities()) == Cause(UNKNOWN, 1.0, 0.5)
+    found = cause_of(probabilities(broad_lines=0.2, sky_residuals=0.1))
     assert (found.name, found.probability) == (UNKNOWN, pytest.approx(0.7))
-    assert found.instrument == pytest.approx(0.1 + 0.35)
+    assert found.instrument == pytest.approx(0.45)
+
+
+def test_a_wrong_redshift_takes_its_probability_from_all_others() -> None:
+    found = cause_of(probabilities(second_redshift=0.9), wrong_redshift=0.75)
+    assert (found.name, found.probability) == (WRONG_REDSHIFT, 0.75)
+    assert found.instrument == pytest.approx(0.75 + 0.25 * 0.1 * 0.5)
+    found = cause_of(probabilities(second_redshift=0.9), wrong_redshift=0.25)
+    assert (found.name, found.probability) == ("second_redshift", pytest.approx(0.675))
 
 
 def test_it_reads_as_a_sentence_would() -> None:
-    found = cause_of(shares(second_redshift=0.95, single_pixels=0.05))
+    found = cause_of(probabilities(second_redshift=0.95, single_pixels=0.05))
     assert str(found) == "second redshift, 95%; instrument, sky or reduction 5%"

@@ -15,7 +15,7 @@ def lost(low: float, high: float, share: float) -> torch.Tensor:
     return -share * inside * spectrum().reconstruction
 
 
-@pytest.mark.parametrize("share", [0.15, 0.4])
+@pytest.mark.parametrize("share", [0.25, 0.5])
 @pytest.mark.parametrize("width", [60.0, 150.0, 330.0])
 @pytest.mark.parametrize("name", ["dead_interval", "trough"])
 def test_place_width_and_share_are_measured(name: str, width: float, share: float) -> None:

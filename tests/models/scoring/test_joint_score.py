@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -12,6 +14,7 @@ WIDTHS = 2
 SHARES = shares(WIDTHS)
 
 
+@cache
 def fitted(count: int = 2000) -> tuple[JointScore, torch.Tensor, torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     scales = torch.logspace(-1, 1, len(SHARES))
