@@ -25,7 +25,7 @@ from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
 from models.scoring.followed import follow, follow_cells
 from models.scoring.joint_score import JointScore
 from models.scoring.naming import PartEvidence
-from models.scoring.noise_floor import floored
+from models.scoring.noise_floor import weights
 from models.scoring.residual_factors import ResidualFactors
 from models.scoring.residual_scan import Projection, ResidualScan, excitation
 from models.scoring.scan_readout import ScanReadout
@@ -85,7 +85,7 @@ class ScoringModel(CalibratedModel):
         count = self.encoder.settings.latents
         density = -self.density(latents[:, :count], self.density.context(depth, redshift))
         found = [
-            self._searched(flux[part], floored(ivar[part], reconstruction[part]), reconstruction[part], at)
+            self._searched(flux[part], ivar[part], reconstruction[part], at)
             for part, at in zip(
                 torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE),
                 torch.split(redshift, _SCANNED_AT_ONCE),
@@ -94,9 +94,10 @@ class ScoringModel(CalibratedModel):
         ]
         return torch.cat((density[:, None], torch.cat(found)), dim=-1)
 
-    def _searched(self, flux: Tensor, weight: Tensor, reconstruction: Tensor, redshift: Tensor) -> Tensor:
+    def _searched(self, flux: Tensor, ivar: Tensor, reconstruction: Tensor, redshift: Tensor) -> Tensor:
         """Excitation of the residual factors, then the log ratio of every search, (B, 1 + G)."""
         residual = flux - reconstruction
+        weight = weights(residual, ivar, reconstruction)
         context = self.scan.context(weight, redshift, self.modes(redshift))
         found = self.scan(residual, context)
         rows = []
@@ -164,10 +165,10 @@ class ScoringModel(CalibratedModel):
 
     def _readout(self, flux: Tensor, ivar: Tensor, redshift: Tensor, reconstruction: Tensor) -> ScanReadout:
         """Of flux, ivar and reconstruction (1, N), and redshift (1,)."""
-        depth, weight = depth_of(ivar), floored(ivar, reconstruction)
+        residual = flux - reconstruction
+        depth, weight = depth_of(ivar), weights(residual, ivar, reconstruction)
         context = self.scan.context(weight, redshift, self.modes(redshift))
         projection = context.projection
-        residual = flux - reconstruction
         found = self.scan(residual, context)
         cells = follow_cells(found.cells[0], context.log_prior[0], self.scan.sizes)
         scale = context.scale[0, cells.chosen]
@@ -223,8 +224,9 @@ class ScoringModel(CalibratedModel):
         flux, ivar = flux[None], ivar[None]
         where = torch.tensor([redshift], device=ivar.device, dtype=torch.float64)
         reconstruction = self.decode(self.encode(flux, ivar, where), where)
-        projection = self.scan.projection(floored(ivar, reconstruction), self.modes(where))
-        return _whitened(flux - reconstruction, reconstruction, where, projection, 0)
+        residual = flux - reconstruction
+        projection = self.scan.projection(weights(residual, ivar, reconstruction), self.modes(where))
+        return _whitened(residual, reconstruction, where, projection, 0)
 
     def better_redshift(self, flux: Tensor, ivar: Tensor, redshift: float) -> BetterRedshift | None:
         """See :class:`models.spectrum_model.SpectrumModel`."""
