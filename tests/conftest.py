@@ -106,7 +106,7 @@ def _random_model() -> tuple[ScoringModel, torch.Tensor]:
         depth = depth_of(ivar)
         raw = model.raw_parts(latents, model.decode(latents, redshift), flux, ivar, redshift, depth)
         model.joint.fit(raw, depth, redshift)
-        score = model.outputs(flux, ivar, redshift).score.double().numpy()
+        score = model.joint(raw, depth, redshift).float().double().numpy()
         model.calibration = Calibration.fit(score, np.full(200, 5.0), np.full(200, 0.2))
     return model.requires_grad_(False).eval(), torch.get_rng_state()
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from models.causes.gas_lines import SPEED_OF_LIGHT
 from models.causes.quantities import WAVELENGTH, WIDTH
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks, running
+from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks
 from models.grid import WavelengthGrid
 
 WIDTHS = (48, 72, 108, 162, 240, 360, 510)
@@ -57,7 +57,7 @@ class _MissingFlux(TemplateBank):
 
     def search(self, spectrum: WhitenedResidual) -> Matched:
         """See :class:`models.causes.template_bank.TemplateBank`."""
-        sums, kind = spectrum.bright_blocks, spectrum.weight.dtype
+        sums, kind = spectrum.bright_running, spectrum.weight.dtype
         boxes = len(self.sides)
         along = self._boxes(sums.filtered).sum(dim=1) / -boxes
         # Of boxes within one another, 1 at most: the inner a boxes hold (a / n)^2.
@@ -69,9 +69,8 @@ class _MissingFlux(TemplateBank):
         return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
 
     def _boxes(self, values: Tensor) -> Tensor:
-        """Sums over every template's boxes, (M, ...) to (T, boxes, ...)."""
-        sums = running(values)
-        return sums[self.stops] - sums[self.starts]
+        """Sums over every template's boxes, (T, boxes, ...), of running ones (M + 1, ...)."""
+        return values[self.stops] - values[self.starts]
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""

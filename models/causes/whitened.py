@@ -67,6 +67,12 @@ class WhitenedResidual:
             in_blocks(self.weighted_modes * bright[:, None]),
         )
 
+    @cached_property
+    def bright_running(self) -> Sums:
+        """Sums over all bright blocks before each, (M + 1, ...) float64."""
+        sums = self.bright_blocks
+        return Sums(running(sums.filtered), running(sums.weight), running(sums.weighted_modes))
+
 
 def in_blocks(values: Tensor, size: int = BLOCK) -> Tensor:
     """Sums over blocks of neighbouring pixels, (N, ...) to (M, ...); the last block may have fewer."""

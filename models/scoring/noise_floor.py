@@ -33,7 +33,7 @@ _LEAST_PIXELS = 100
 
 
 def weights(residual: Tensor, ivar: Tensor, reconstruction: Tensor) -> Tensor:
-    """Inverse variances of residuals (B, N), of those of noise as stated (B, N) and reconstructions (B, N)."""
+    """Inverse variances of residuals (B, N), of those of stated noise (B, N) and reconstructions (B, N)."""
     return floored(ivar / noise_scale(residual, ivar).square()[:, None], reconstruction)
 
 
