@@ -76,11 +76,11 @@ class WhitenedResidual:
 
 def in_blocks(values: Tensor, size: int = BLOCK) -> Tensor:
     """Sums over blocks of neighbouring pixels, (N, ...) to (M, ...); the last block may have fewer."""
-    missing = -len(values) % size
-    whole: Tensor = values[: len(values) - len(values) % size].reshape(-1, size, *values.shape[1:]).sum(dim=1)
-    if not missing:
+    count = len(values) // size
+    whole: Tensor = values[: count * size].reshape(count, size, *values.shape[1:]).sum(dim=1)
+    if not len(values) % size:
         return whole
-    return torch.cat((whole, values[len(whole) * size :].sum(dim=0, keepdim=True)))
+    return torch.cat((whole, values[count * size :].sum(dim=0, keepdim=True)))
 
 
 def of_blocks(values: Tensor, pixels: int, size: int = BLOCK) -> Tensor:
