@@ -474,21 +474,21 @@ def test_equals_whole_passes(case: Case) -> None:
 
 
 @given(cases(torch.float32))
-@hypothesis_settings(max_examples=150)
+@hypothesis_settings(max_examples=60)
 def test_float32_equals_whole_passes_to_rounding(case: Case) -> None:
     check_rounded(case)
 
 
 @pytest.mark.slow
 @given(cases(most_layers=5, least_pixels=40))
-@hypothesis_settings(max_examples=120)
+@hypothesis_settings(max_examples=80)
 def test_equals_whole_passes_in_many_more_cases(case: Case) -> None:
     check_exact(case)
 
 
 @pytest.mark.slow
 @given(cases(torch.float32, most_layers=5, least_pixels=40))
-@hypothesis_settings(max_examples=120)
+@hypothesis_settings(max_examples=50)
 def test_float32_equals_whole_passes_to_rounding_in_many_more_cases(case: Case) -> None:
     check_rounded(case)
 
@@ -591,7 +591,7 @@ def example_network(pixels: int, head: str = "density") -> Network:
 
 
 @given(cases(torch.float32))
-@hypothesis_settings(max_examples=25)
+@hypothesis_settings(max_examples=15)
 def test_baselines_do_not_know_of_each_other(case: Case) -> None:
     double = replace(
         case.request, spectrum=case.request.spectrum.double(), baselines=case.request.baselines.double()
@@ -610,7 +610,7 @@ def test_baselines_do_not_know_of_each_other(case: Case) -> None:
 
 
 @given(cases(torch.float32))
-@hypothesis_settings(max_examples=25)
+@hypothesis_settings(max_examples=15)
 def test_memory_changes_no_more_than_rounding(case: Case) -> None:
     plenty = case.occluded(2**40)
     for budget in (1, 2**14, 2**18, 2**22):
