@@ -15,8 +15,9 @@ def card_metrics(results: DetectionResults) -> dict[str, float]:
     """Metrics by name, all of the tail probability and all signal-to-noise ratios.
 
     ``planted_auc_KIND_STRENGTH`` and ``planted_recall_KIND_STRENGTH`` for each kind and strength that was
-    injected, with ``mean`` for the kind where it is that of the kinds; ``planted_clean_selected``, the share
-    of clean spectra at or below the threshold; ``planted_spectra`` and ``planted_seed``.
+    injected, with ``mean`` for the kind where it is that of the kinds that are not held out;
+    ``planted_clean_selected``, the share of clean spectra at or below the threshold; ``planted_spectra`` and
+    ``planted_seed``.
     """
     metrics = {
         f"{PREFIX}spectra": float(results.settings.spectra),
@@ -30,8 +31,11 @@ def card_metrics(results: DetectionResults) -> dict[str, float]:
         for kind, found in rates.items():
             metrics[f"{PREFIX}auc_{kind}_{strength:g}"] = found.auc.value
             metrics[f"{PREFIX}recall_{kind}_{strength:g}"] = found.recall.value
-        if rates:
-            for name in ("auc", "recall"):
-                mean = np.mean([getattr(found, name).value for found in rates.values()])
-                metrics[f"{PREFIX}{name}_mean_{strength:g}"] = float(mean)
+        means = {
+            "auc": results.mean_rate(strength, TAIL, "auc"),
+            "recall": results.mean_rate(strength, TAIL, "recall"),
+        }
+        metrics |= {
+            f"{PREFIX}{name}_mean_{strength:g}": mean for name, mean in means.items() if np.isfinite(mean)
+        }
     return metrics

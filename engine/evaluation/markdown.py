@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from engine.evaluation.detectors import DETECTORS, TAIL
 from engine.evaluation.rates import Estimate
@@ -41,14 +42,10 @@ def detection_markdown(results: DetectionResults) -> str:
     ]
     for strength in settings.strengths:
         parts += [
-            f"Area under the curve at {strength:g} σ, by detector:",
-            _table(
-                ["anomaly", *(_name(name) for name in DETECTORS)],
-                (
-                    [_name(cell.kind), *(f"{cell.by(name).auc.value:.2f}" for name in DETECTORS)]
-                    for cell in _cells(results, strength)
-                ),
-            ),
+            f"Area under the curve at {strength:g} σ, by detector (the mean is that of kinds not held out):",
+            _by_detector(results, strength, "auc"),
+            f"Share found at {settings.false_positives:.0%} false positives, at {strength:g} σ, likewise:",
+            _by_detector(results, strength, "recall"),
             f"Area under the curve at {strength:g} σ by tail probability, by S/N (number of spectra):",
             _by_noise(results, strength),
         ]
@@ -72,6 +69,16 @@ def _by_strength(results: DetectionResults, rate: str) -> str:
             row.append(f"{found.value:.2f}{_interval(found)} ({known})")
         rows.append(row)
     return _table(["anomaly", *(f"{strength:g} σ" for strength in results.settings.strengths)], rows)
+
+
+def _by_detector(results: DetectionResults, strength: float, rate: Literal["auc", "recall"]) -> str:
+    rows = [
+        [_name(cell.kind), *(f"{getattr(cell.by(name), rate).value:.2f}" for name in DETECTORS)]
+        for cell in _cells(results, strength)
+    ]
+    means = [results.mean_rate(strength, name, rate) for name in DETECTORS]
+    rows.append(["*mean*", *("-" if mean != mean else f"{mean:.3f}" for mean in means)])
+    return _table(["anomaly", *(_name(name) for name in DETECTORS)], rows)
 
 
 def _selected(results: DetectionResults) -> str:

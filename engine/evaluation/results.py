@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from engine.evaluation.ideal_observer import Bound
 from engine.evaluation.judged_causes import JudgedCauses
 from engine.evaluation.rates import Estimate
+from engine.simulation.anomalies import AnomalyKind
 
 SCHEMA = 3
 ALL = "all"
@@ -170,6 +173,12 @@ class DetectionResults:
             if (each.kind, each.strength, each.snr) == (kind, strength, snr):
                 return each
         return None
+
+    def mean_rate(self, strength: float, detector: str, rate: Literal["auc", "recall"]) -> float:
+        """Mean over the kinds that are not held out, of all spectra; NaN where none was injected."""
+        cells = (self.cell(kind, strength) for kind in self.settings.kinds if not AnomalyKind(kind).held_out)
+        rates = [getattr(cell.by(detector), rate).value for cell in cells if cell is not None]
+        return float(np.mean(rates)) if rates else math.nan
 
     def bound(self, kind: str, strength: float) -> KindBound | None:
         """The bounds of that kind and strength, if there are any."""

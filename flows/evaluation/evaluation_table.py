@@ -121,6 +121,10 @@ def _detectors(results: DetectionResults) -> Table:
     for cell in cells:
         rates = (f"{cell.by(name).auc.value:.2f}" for name in (TAIL, *_DETECTORS))
         table.add_row(cell.kind.replace("_", " "), f"{cell.effective:.1f}", *rates)
+    means = (results.mean_rate(strength, name, "auc") for name in (TAIL, *_DETECTORS))
+    table.add_row(
+        "mean of kinds not held out", "", *("-" if each != each else f"{each:.3f}" for each in means)
+    )
     return table
 
 

@@ -19,8 +19,10 @@ from engine.evaluation.held_out_spectra import HeldOutSettings, held_out_spectra
 from engine.evaluation.ideal_observer import known_place
 from engine.evaluation.injected_spectra import CleanSpectra, prepare_clean_spectra
 from engine.evaluation.learnt import Learnt, learn
+from engine.evaluation.markdown import detection_markdown
 from engine.evaluation.rates import area_under_curve
 from engine.evaluation.results import ALL, SCHEMA, DetectionResults, EvaluationSettings
+from engine.evaluation.rivals import PCA_SCAN
 from engine.evaluation.training_spectra import training_spectra
 from engine.simulation.anomalies import AnomalyKind
 from engine.simulation.common_grid import joined
@@ -158,6 +160,22 @@ def test_the_card_gets_the_rates_of_the_tail_probability(results: DetectionResul
     )
     assert all(name.startswith(PREFIX) for name in metrics)
     json.dumps(metrics, allow_nan=False)
+
+
+def test_means_leave_out_kinds_that_are_held_out(results: DetectionResults) -> None:
+    areas = [results.cell(kind, 60.0) for kind in KINDS]
+    mean = np.mean([cell.by(PCA_SCAN).auc.value for cell in areas if cell is not None])
+    assert results.mean_rate(60.0, PCA_SCAN, "auc") == pytest.approx(mean)
+    foreign = tuple(
+        replace(cell, kind=AnomalyKind.FRINGES.value) if cell.kind == KINDS[0] else cell
+        for cell in results.detection
+    )
+    kinds = (AnomalyKind.FRINGES.value, KINDS[1].value)
+    changed = replace(results, detection=foreign, settings=replace(results.settings, kinds=kinds))
+    only = results.cell(KINDS[1], 60.0)
+    assert only is not None
+    assert changed.mean_rate(60.0, PCA_SCAN, "auc") == pytest.approx(only.by(PCA_SCAN).auc.value)
+    assert f"| *mean* | {changed.mean_rate(60.0, TAIL, 'recall'):.3f} |" in detection_markdown(changed)
 
 
 def test_the_figure_has_a_panel_for_each_kind(results: DetectionResults) -> None:
