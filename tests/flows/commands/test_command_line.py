@@ -99,6 +99,8 @@ def test_the_commands_after_a_run(finished: Path, tmp_path: Path) -> None:
     found = forked_whyspec("query", finished, "--top", 3, "--json")
     rows = json.loads(found.stdout)
     assert len(rows) == 3
+    assert found.stderr == ""
+    assert "False discovery rate" in forked_whyspec("query", finished, "--top", 3).stderr
     one = forked_whyspec("query", finished, "--target-id", rows[0]["target_id"], "--format", "json")
     assert json.loads(one.stdout) == rows[:1]
     clean = forked_whyspec("query", finished, "--without-caution", "any", "--json")

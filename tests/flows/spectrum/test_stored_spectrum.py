@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.attribution.significance import chance_sigma
 from flows.command_line import run_command
+from models.row_status import RowStatus
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 EXPLAINED, SCORED, UNSCORED = FIRST_TARGET + 1, FIRST_TARGET + 2, FIRST_TARGET + 3
@@ -38,7 +40,26 @@ def test_it_is_shown_as_json_and_drawn(
     number = np.flatnonzero(store.outlier).tolist().index(place)
     assert told_place["wavelength"] == store.place_wavelength[number]
     assert (told_place["width"], told_place["flux"], told_place["share"]) == (12.0, "excess", 0.5)
+    (estimate,) = told["estimates"]
+    assert estimate == {
+        "quantity": "redshift",
+        "unit": "",
+        "value": number / 1000,
+        "error": float(np.float32(2.5e-4)),
+    }
+    assert told["not_testable"] == ["broad_lines", "arm_step"]
+    scored = int((store.rows["status"] == RowStatus.SCORED).sum())
+    significance = told["significance"]
+    assert (significance["sigma"], significance["pixels"]) == (7.25, 15)
+    assert (significance["trials"], significance["spectra"]) == (9000, scored)
+    assert significance["by_chance"] == pytest.approx(chance_sigma(9000 * scored))
     assert told["model"] in shown.err
+    assert f"redshift {number / 1000:.5f} ± 0.00025" in shown.err
+    assert "broad lines, arm step" in shown.err
+    assert (
+        f"7.2 sigma in 15 pixels; of {scored:,} spectra with 9,000 places each, chance shows up to"
+        in shown.err
+    )
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert run_command(["show", store.url, told["key"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == told
