@@ -155,11 +155,11 @@ class Explanations:
         metadata=_of("string", "", "what most likely made the spectrum odd; 'unknown' is one", fill="")
     )
     cause_probability: NDArray[np.float32] = field(
-        metadata=_of("float32", "1", "share of the score that the cause accounts for")
+        metadata=_of("float32", "1", "probability of the cause")
     )
     instrument_probability: NDArray[np.float32] = field(
         metadata=_of(
-            "float32", "1", "share of causes of instrument, sky and reduction; half of what is unknown counts"
+            "float32", "1", "of causes of instrument, sky and reduction; half of what is unknown counts"
         )
     )
     estimate: NDArray[np.float64] = field(
