@@ -60,6 +60,10 @@ class SpectrumModel(nn.Module, ABC):
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
 
+    def reconstructed(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """The reconstructions alone, (B, N), of the arguments of :meth:`outputs`."""
+        return self.outputs(flux, ivar, redshift).reconstruction
+
     def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:  # noqa: ARG002
         """How probable each cause is, (B, causes) in the order of ``TEMPLATE_CAUSES``.
 

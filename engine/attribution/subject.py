@@ -129,4 +129,4 @@ class _ModelDecoder:
 
     def reconstructions(self, spectra: Tensor) -> Tensor:
         redshift = torch.full((len(spectra),), self.redshift, dtype=torch.float64, device=spectra.device)
-        return self.model.outputs(spectra, self.ivar.expand_as(spectra), redshift).reconstruction
+        return self.model.reconstructed(spectra, self.ivar.expand_as(spectra), redshift)

@@ -156,7 +156,7 @@ def _residual(
     flux, ivar = torch.tensor(spectra.flux[rows]), torch.tensor(spectra.ivar[rows])
     redshift = torch.tensor(spectra.rows["redshift"][rows])
     with torch.inference_mode():
-        drawn = model.outputs(flux, ivar, redshift).reconstruction
+        drawn = model.reconstructed(flux, ivar, redshift)
         return np.asarray(((flux - drawn) * torch.sqrt(ivar)).numpy(), dtype=np.float32)
 
 

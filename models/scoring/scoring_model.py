@@ -212,6 +212,10 @@ class ScoringModel(CalibratedModel):
             profiles=profiles,
         )
 
+    def reconstructed(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
+        """See :class:`models.spectrum_model.SpectrumModel`; nothing is searched for."""
+        return self.decode(self.encode(flux, ivar, redshift), redshift)
+
     def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """See :class:`models.spectrum_model.SpectrumModel`: see :mod:`models.scoring.naming`."""
         latents = self.encode(flux, ivar, redshift)
