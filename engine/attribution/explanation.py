@@ -154,9 +154,7 @@ class Explanations:
     cause: NDArray[Any] = field(
         metadata=_of("string", "", "what most likely made the spectrum odd; 'unknown' is one", fill="")
     )
-    cause_probability: NDArray[np.float32] = field(
-        metadata=_of("float32", "1", "probability of the cause")
-    )
+    cause_probability: NDArray[np.float32] = field(metadata=_of("float32", "1", "probability of the cause"))
     instrument_probability: NDArray[np.float32] = field(
         metadata=_of(
             "float32", "1", "of causes of instrument, sky and reduction; half of what is unknown counts"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from models.causes.quantities import ARM_EDGE
+from models.causes.quantities import FEATURE
 from models.causes.template_bank import WrittenBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
@@ -23,11 +23,10 @@ class ArmSteps(WrittenBank):
     edges : observed wavelengths, Angstrom, at which one arm ends and the next begins.
     """
 
-    quantities = (ARM_EDGE,)
-    relative = 1
+    quantities = (FEATURE,)
 
     arms: Tensor
-    edge: Tensor
+    middle: Tensor
 
     def __init__(self, grid: WavelengthGrid, edges: Sequence[float]) -> None:
         super().__init__()
@@ -40,15 +39,16 @@ class ArmSteps(WrittenBank):
             # One template that no spectrum can show.
             arms = torch.zeros_like(arms)
         self.register_buffer("arms", arms, persistent=False)
-        # Where each arm begins; the first has only an end.
-        known = sorted(edges)
-        edge = torch.tensor([*known[:1], *known][:wanted] or [math.nan], dtype=torch.float64)
-        self.register_buffer("edge", edge, persistent=False)
+        ends = [float(wavelength[0]), *sorted(edges), float(wavelength[-1])]
+        middle = [0.5 * (low + high) for low, high in pairwise(ends)][:wanted]
+        self.register_buffer("middle", torch.tensor(middle, dtype=torch.float64), persistent=False)
+        # Of two arms the reconstruction draws most of a step: what is left is no measure of it.
+        self.relative = int(len(edges) > 1)
 
     def templates(self, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.WrittenBank`."""
         return self.arms * spectrum.reconstruction
 
     def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
-        """See :class:`models.causes.template_bank.TemplateBank`: the edge at which the arm begins."""
-        return self.edge[:, None]
+        """See :class:`models.causes.template_bank.TemplateBank`: the middle of the arm."""
+        return self.middle[:, None]

@@ -18,8 +18,6 @@ COUNT = 16
 class CalibrationWaves(BrightBlockBank):
     """Cosines over the grid, times the reconstruction: they make up whatever is smooth."""
 
-    relative = 1
-
     waves: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:

@@ -42,7 +42,8 @@ def estimates(bank: TemplateBank, found: Matched, spectrum: WhitenedResidual) ->
     values = bank.values(spectrum).double()[usable] if bank.quantities else significance[:, None]
     likelihood = 0.5 * significance.square()
     kept = significance * significance[at] > 0
-    for number, quantity in enumerate(bank.quantities):
+    steps = bank.steps(int(best))
+    for number, quantity in enumerate(bank.quantities if steps is None else ()):
         of_sign = likelihood.where(kept, -math.inf)
         own = values[:, number]
         kept = kept & (_falling(own, of_sign, at) if quantity.continuous else own == own[at])
@@ -50,7 +51,9 @@ def estimates(bank: TemplateBank, found: Matched, spectrum: WhitenedResidual) ->
     result = []
     for number, quantity in enumerate(bank.quantities):
         mean, spread = _moments(values[:, number], weight)
-        step = _step(values[:, number], at) if quantity.continuous else 0.0
+        step = 0.0
+        if quantity.continuous:
+            step = _step(values[:, number], at) if steps is None else float(steps[number])
         result.append(Estimate(quantity, mean, math.hypot(spread, step / math.sqrt(12))))
     if bank.relative:
         norm = found.norm.double()[usable]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,40 +14,45 @@ from models.causes.template_bank import TemplateBank
 from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks
 from models.grid import WavelengthGrid
 
-WIDTHS = (48, 72, 108, 162, 240, 360, 510)
+_NARROWEST, _WIDEST = 48.0, 510.0
 """Full width, pixels."""
-_STEPS = 3
-"""Steps from one place to the next, per width."""
 
 
 class _MissingFlux(TemplateBank):
     """A share of the reconstruction less in boxes within one another, each ``sides`` times as wide.
 
-    All boxes count alike: one box has sharp edges, several have soft ones.
+    All boxes count alike: one box has sharp edges, several have soft ones. ``places`` are the steps of a box
+    per its width, and each width is ``growth`` times the one before.
     """
 
     sign = 1
     quantities = (WAVELENGTH, WIDTH)
     relative = -1
     sides: tuple[float, ...] = (1.0,)
+    places = 3
+    growth = 1.5
 
     starts: Tensor
     stops: Tensor
     measures: Tensor
+    step: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
         count = -(-grid.size // BLOCK)
-        starts, stops = [], []
-        for width in WIDTHS:
-            wide = width / BLOCK
-            step = max(wide / _STEPS, 1.0)
+        widths = 1 + round(math.log(_WIDEST / _NARROWEST) / math.log(self.growth))
+        starts, stops, steps = [], [], []
+        for wide in np.geomspace(_NARROWEST / BLOCK, _WIDEST / BLOCK, widths).tolist():
+            step = max(wide / self.places, 1.0)
             # A grid narrower than the box holds it once.
             places = max(int((count - wide) // step) + 1, 1)
             middle = wide / 2 + step * torch.arange(places, dtype=torch.float64)
             half = 0.5 * wide * torch.tensor(self.sides, dtype=torch.float64)
             starts.append((middle[:, None] - half).round().clamp(0, count))
             stops.append((middle[:, None] + half).round().clamp(0, count))
+            # From one place to the next, and between the widths before and after.
+            between = 0.5 * wide * (self.growth - 1 / self.growth)
+            steps.append(torch.tensor([[step, between]], dtype=torch.float64).expand(places, 2))
         self.register_buffer("starts", torch.cat(starts).long(), persistent=False)
         self.register_buffer("stops", torch.cat(stops).long(), persistent=False)
         # The middle one of the boxes is as wide as the feature at half of its depth.
@@ -54,6 +62,9 @@ class _MissingFlux(TemplateBank):
         centre = 0.5 * (blue + red)
         measures = torch.stack((centre, SPEED_OF_LIGHT * (red - blue) / centre), dim=1)
         self.register_buffer("measures", measures, persistent=False)
+        block = (red - blue) / (self.stops[:, whole] - self.starts[:, whole]).clamp_min(1)
+        unit = torch.stack((block, SPEED_OF_LIGHT * block / centre), dim=1)
+        self.register_buffer("step", torch.cat(steps) * unit, persistent=False)
 
     def search(self, spectrum: WhitenedResidual) -> Matched:
         """See :class:`models.causes.template_bank.TemplateBank`."""
@@ -65,8 +76,9 @@ class _MissingFlux(TemplateBank):
             torch.arange(2.0 * boxes - 1, 0, -2, dtype=torch.float64, device=self.starts.device) / boxes**2
         )
         full = self._boxes(sums.weight) @ share
-        of_modes = self._boxes(sums.weighted_modes).sum(dim=1) / -boxes
-        return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
+        # Of so many numbers, those of single precision are enough.
+        of_modes = self._boxes(sums.weighted_modes.to(kind)).sum(dim=1) / -boxes
+        return matched(along.to(kind), full.to(kind), of_modes, spectrum)
 
     def _boxes(self, values: Tensor) -> Tensor:
         """Sums over every template's boxes, (T, boxes, ...), of running ones (M + 1, ...)."""
@@ -84,12 +96,20 @@ class _MissingFlux(TemplateBank):
         """See :class:`models.causes.template_bank.TemplateBank`."""
         return self.measures
 
+    def steps(self, best: int) -> Tensor:
+        """See :class:`models.causes.template_bank.TemplateBank`."""
+        return self.step[best]
+
 
 class Troughs(_MissingFlux):
     """Broad absorption at any wavelength."""
 
     sides = (0.6, 1.0, 1.4)
+    places = 4
 
 
 class DeadIntervals(_MissingFlux):
-    """Intervals of a detector that lost light, wholly or in part."""
+    """Intervals of a detector that lost light, wholly or in part: sharp boxes must lie on their edges."""
+
+    places = 8
+    growth = 1.2

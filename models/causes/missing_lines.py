@@ -17,13 +17,14 @@ GROUPS = (
     ("Ca H, K", (3934.78, 3969.59)),
     ("G band", (4305.61,)),
     ("Hβ", (4862.68,)),
-    ("[O III]", (4960.30, 5008.24)),
+    ("[O III]", (5008.24, 4960.30)),
     ("Mg b", (5176.63,)),
     ("Na D", (5894.57,)),
-    ("Hα, [N II]", (6549.86, 6564.61, 6585.27)),
+    ("Hα, [N II]", (6564.61, 6549.86, 6585.27)),
     ("[S II]", (6718.29, 6732.67)),
 )
-"""Name, rest wavelengths in vacuum (Angstrom, see ``models.lines``), of lines that come and go together."""
+"""Name, rest wavelengths in vacuum (Angstrom, see ``models.lines``), of lines that come and go together, the
+strongest first."""
 _REACH = 600.0
 """km/s to either side that belong to a line."""
 
@@ -58,6 +59,6 @@ class MissingLines(WrittenBank):
         return -inside * sharp(spectrum.reconstruction[None])
 
     def values(self, spectrum: WhitenedResidual) -> Tensor:
-        """See :class:`models.causes.template_bank.TemplateBank`: the first line of every group, observed."""
+        """See :class:`models.causes.template_bank.TemplateBank`: of every group the first line, observed."""
         first = torch.tensor([lines[0] for _, lines in GROUPS], dtype=torch.float64)
         return (first.to(spectrum.redshift) * (1 + spectrum.redshift))[:, None]

@@ -14,7 +14,7 @@ STEP = 3
 WIDTH = 2 * STEP
 """Pixels."""
 MISFIT = 0.03
-"""Standard deviation of the reconstruction over a interval, share of it."""
+"""Standard deviation of the reconstruction over an interval, share of it."""
 
 
 class NoisyIntervals(TemplateBank):

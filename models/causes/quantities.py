@@ -25,9 +25,6 @@ class Quantity:
 
 
 WAVELENGTH = Quantity("wavelength", "Angstrom", "observed vacuum wavelength of what is odd")
-ARM_EDGE = Quantity(
-    WAVELENGTH.name, WAVELENGTH.unit, "observed wavelength of an arm's edge", continuous=False
-)
 FEATURE = Quantity(
     WAVELENGTH.name, WAVELENGTH.unit, "observed wavelength of a known feature", continuous=False
 )

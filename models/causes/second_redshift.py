@@ -58,7 +58,8 @@ class SecondRedshift(TemplateBank):
         full = self._in_boxes(spectrum.weight) @ height.square().T
         other = (self.log_redshift - torch.log1p(spectrum.redshift)).abs() > _OWN
         full = (full * other[:, None]).flatten()
-        # The modes take hardly anything of lines so narrow: what they take is not looked up.
+        # The modes take hardly anything of lines so narrow, 2 % of the norm in the median (of one template in
+        # forty more than a tenth): what they take is not looked up.
         return matched(along.flatten(), full, full.new_zeros(len(full), 0), spectrum)
 
     def _in_boxes(self, values: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Sky residuals: lines of the night sky left over, taken off twice, or shifted, in a interval of spectrum."""
+"""Sky residuals: lines of the night sky left over, taken off twice, or shifted, in one interval."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INTERVAL, _STEP = 1000.0, 500.0
 _LEAST = 10.0
 """Area of a line, in Angstrom of the sky's continuum, below which its residual cannot be seen."""
 _LEAST_SHARE = 0.15
-"""Of the brightest line of a interval."""
+"""Of the brightest line of an interval."""
 _PIXELS = 0.95
 """Sigma of an unresolved line in pixels of coadds, which sample it as finely as they must."""
 _REACH = 3.5
@@ -29,7 +29,7 @@ _MIXTURES = ((1.0, 0.0), (0.7, 0.7), (0.7, -0.7), (0.0, 1.0))
 
 
 class SkyResiduals(WrittenBank):
-    """The root of a line's light, as its noise goes, for all bright lines of a interval."""
+    """The root of a line's light, as its noise goes, for all bright lines of an interval."""
 
     quantities = (WAVELENGTH,)
 

@@ -53,6 +53,13 @@ class TemplateBank(nn.Module, ABC):
         """
         return spectrum.weight.new_zeros(0, 0)
 
+    def steps(self, best: int) -> Tensor | None:  # noqa: ARG002
+        """Distance of each quantity from the template ``best`` to the next, (Q,).
+
+        None where templates lie on a grid of their quantities, of which the distances are seen.
+        """
+        return None
+
 
 class WrittenBank(TemplateBank):
     """A bank whose templates are written out, (T, N)."""

@@ -35,7 +35,7 @@ CAUSE_SHARES = {
     "missing_lines": 0.015,
     "trough": 0.06,
 }
-"""Weights in the mean. docs/decisions/36 says how they were found."""
+"""Weights in the mean. docs/decisions/37 says how they were found."""
 
 
 def shares(widths: int) -> tuple[float, ...]:

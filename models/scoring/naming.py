@@ -2,8 +2,8 @@
 
 A multinomial logistic model with two slopes in all, so that it can be fitted to few spectra and holds far
 from them. What counts for a cause is the depth of its tail among usual spectra, and its log likelihood ratio.
-The depth is what makes a spectrum odd. The ratio still tells causes apart where every tail is extrapolated:
-it is the Bayes factor of each cause against noise, on one scale for all.
+The depth is what makes a spectrum odd. The ratio still tells causes apart where every tail is extrapolated.
+A probability is that of a cause among all that have examples, all as frequent.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Naming(nn.Module):
     def fit(self, evidence: PartEvidence, truth: Tensor) -> None:
         """Maximise the likelihood of the true causes, (n,), of n odd spectra; the last number is unknown.
 
-        The offsets are held towards zero.
+        Offsets are held towards zero and slopes towards one; a fit that fails leaves all as it was.
         """
         offset = torch.zeros_like(self.offset).requires_grad_()
         slopes = torch.tensor([0.0, -3.0], dtype=torch.float64, requires_grad=True)
@@ -80,6 +80,8 @@ class Naming(nn.Module):
             return value
 
         optimiser.step(loss)  # type: ignore[no-untyped-call]
+        if not (offset.isfinite().all() and slopes.isfinite().all()):
+            return
         self.offset.copy_(offset.detach())
         self.of_depth.copy_(slopes.detach()[0].exp())
         self.of_ratio.copy_(slopes.detach()[1].exp())
