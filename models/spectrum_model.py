@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
 from models.causes.estimate import BetterRedshift, Measurement
-from models.causes.names import TEMPLATE_CAUSES
 from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL
 
@@ -64,13 +63,13 @@ class SpectrumModel(nn.Module, ABC):
         """The reconstructions alone, (B, N), of the arguments of :meth:`outputs`."""
         return self.outputs(flux, ivar, redshift).reconstruction
 
-    def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:  # noqa: ARG002
+    def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor | None:  # noqa: ARG002
         """How probable each cause is, (B, causes) in the order of ``TEMPLATE_CAUSES``.
 
-        Of the arguments of :meth:`outputs`. What is missing from 1 is unknown: all of it for a model that
-        looks for no causes.
+        Of the arguments of :meth:`outputs`. What is missing from 1 is unknown. None of a model that looks for
+        no causes.
         """
-        return flux.new_zeros(len(flux), len(TEMPLATE_CAUSES))
+        return None
 
     def better_redshift(self, flux: Tensor, ivar: Tensor, redshift: float) -> BetterRedshift | None:  # noqa: ARG002
         """The redshift at which a spectrum, flux (N,) and ivar (N,), is most usual.

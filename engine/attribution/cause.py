@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ class Cause:
 
     Attributes
     ----------
-    name : among ``CAUSES``, or ``UNKNOWN``.
+    name : among ``CAUSES``, or ``UNKNOWN``; empty of a model that looks for none.
     probability : that it is this one, 0 to 1.
     instrument : the probability of all causes of the instrument, the sky and the reduction; of what is
         unknown, half counts.
@@ -28,14 +29,20 @@ class Cause:
 
     def __str__(self) -> str:
         """For people."""
+        if not self.name:
+            return "not looked for by this model"
         name = self.name.replace("_", " ")
         return f"{name}, {self.probability:.0%}; instrument, sky or reduction {self.instrument:.0%}"
+
+
+NO_CAUSE = Cause("", math.nan, math.nan)
+"""Of models that look for no causes."""
 
 
 def cause_of(probabilities: NDArray[np.floating], wrong_redshift: float = 0.0) -> Cause:
     """From the probabilities of ``TEMPLATE_CAUSES``, in their order; the rest of 1 is unknown.
 
-    They are those for a redshift that is right: ``wrong_redshift`` is the probability that it is not.
+    They are finite, and hold for a redshift that is right: ``wrong_redshift`` is the probability of another.
     """
     unknown = max(1.0 - float(probabilities.sum()), 0.0)
     names = (*TEMPLATE_CAUSES, UNKNOWN)

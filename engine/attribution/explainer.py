@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.attribution.cause import Cause, cause_of
+from engine.attribution.cause import NO_CAUSE, Cause, cause_of
 from engine.attribution.caution_criteria import CautionCriteria
 from engine.attribution.explanation import Explanations
 from engine.attribution.memory import memory_for
@@ -83,13 +83,12 @@ class Explainer:
                     memory_bytes=self._memory_bytes,
                 )
                 found = self._method.attribute(subject, self._settings)
+                reconstruction = subject.reconstruction.cpu().numpy()
+                places = places_of(found, flux - reconstruction, ivar, explanations.grid, redshift)
+                cautions = self._criteria.cautions(found, flux, ivar, redshift)
+                cause, measurement = self._cause(subject)
             except QuarantineError:
                 continue
-            reconstruction = subject.reconstruction.cpu().numpy()
-            residual = flux - reconstruction
-            places = places_of(found, residual, ivar, explanations.grid, redshift)
-            cautions = self._criteria.cautions(found, flux, ivar, redshift)
-            cause, measurement = self._cause(subject)
             explanations.fill(row, found, cause, measurement, reconstruction, places, cautions)
 
     def _cause(self, subject: Subject) -> tuple[Cause, Measurement]:
@@ -97,6 +96,8 @@ class Explainer:
         redshift = torch.tensor([subject.redshift], dtype=torch.float64, device=self._device)
         with torch.no_grad():
             probabilities = self._model.cause_probabilities(flux[None], ivar[None], redshift)
+            if probabilities is None:
+                return NO_CAUSE, Measurement()
             better = self._model.better_redshift(flux, ivar, subject.redshift)
             cause = cause_of(probabilities[0].cpu().numpy(), better.probability if better else 0.0)
             measurement = self._model.measurement(flux, ivar, subject.redshift, cause.name)

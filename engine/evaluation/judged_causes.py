@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from engine.attribution.cause import Cause, cause_of
+from engine.attribution.cause import NO_CAUSE, Cause, cause_of
 from engine.evaluation.injected_spectra import InjectedSpectra
 from engine.evaluation.rates import Estimate, area_under_curve, share
 from engine.simulation.anomalies import AnomalyKind
@@ -115,6 +115,9 @@ def named_causes(
             probabilities = model.cause_probabilities(
                 *(torch.from_numpy(values) for values in (part.flux, part.ivar, part.redshift))
             )
+        if probabilities is None:
+            found += [NamedCause(kind, NO_CAUSE)] * len(part)
+            continue
         found += [NamedCause(kind, cause_of(row)) for row in probabilities.double().numpy()]
     return found
 

@@ -43,7 +43,7 @@ _UNITS = {
     "ra": "deg",
     "dec": "deg",
 }
-_SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "±": "+-"})
+_SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "±": "+-", "Å": "Angstrom"})
 
 
 def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_MOST_DECIMALS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """One quantity of a cause: ``value`` and its standard deviation ``error``, in the quantity's unit."""
@@ -26,9 +29,9 @@ class Estimate:
     def __str__(self) -> str:
         """For people: the error with two digits, the value with as many decimals."""
         name, unit = self.quantity.name, self.quantity.unit.replace("Angstrom", "Å")
-        if not self.error > 0:
+        if not (math.isfinite(self.error) and self.error > 0):
             return f"{name} {self.value:.1f} {unit}".strip()
-        decimals = max(1 - math.floor(math.log10(self.error)), 0)
+        decimals = min(max(1 - math.floor(math.log10(self.error)), 0), _MOST_DECIMALS)
         return f"{name} {self.value:.{decimals}f} ± {self.error:.{decimals}f} {unit}".strip()
 
 
@@ -38,7 +41,7 @@ class BetterRedshift:
 
     Attributes
     ----------
-    redshift : of it; error : its standard deviation, from the step of the search.
+    redshift : of it; error : standard deviation of an even spread over one step of the search.
     probability : that the spectrum's own redshift is what is wrong.
     """
 

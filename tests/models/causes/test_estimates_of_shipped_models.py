@@ -46,6 +46,12 @@ def injections(
     sides = [own * (1 + side * split / SPEED_OF_LIGHT) for side in (-0.5, 0.5)]
     two = sum(lines(wavelength, each, 235.0, FLUXES) for each in sides)
     yield "split_lines", {"velocity": split}, two - 0.7 * lines(wavelength, own, 235.0, FLUXES)
+    for cause in ("dead_interval", "trough"):
+        centre, wide = random.uniform(4200, 9200), np.exp(random.uniform(np.log(60), np.log(350)))
+        away = np.abs(wavelength - centre)
+        # The trough is half as deep where the dead interval ends.
+        shape = away < wide / 2 if cause == "dead_interval" else np.exp(-np.log(2) * (2 * away / wide) ** 4)
+        yield cause, {"wavelength": centre, "width": SPEED_OF_LIGHT * wide / centre}, -usual * shape
     step = random.uniform(0.03, 0.12)
     yield "arm_step", {"percent": 100 * step}, step * usual * (wavelength > EDGE)
 
