@@ -104,7 +104,7 @@ def _facts(redshift: float, score: SpectrumScore) -> str:
     if math.isfinite(score.score):
         facts.append(f"score {score.score:.1f}")
     if math.isfinite(score.tail_probability):
-        facts.append(f"tail probability {score.tail_text}")
+        facts.append(f"tail probability {score.tail_probability:.2g}")
     return "    ".join(facts)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+_EXTRAPOLATED = 100
+"""Factor beyond which a tail's uncertainty is no number worth stating."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpectrumScore:
@@ -30,6 +33,8 @@ class SpectrumScore:
         if not math.isfinite(self.tail_uncertainty):
             return text
         factor = math.exp(min(self.tail_uncertainty, 700.0))
+        if factor > _EXTRAPOLATED:
+            return f"{text}, an extrapolation, uncertain by more than a factor of {_EXTRAPOLATED}"
         return (
             f"{text}, known to a factor of {factor:.{'1f' if factor < 10 else '0f'}} (one standard deviation)"
         )

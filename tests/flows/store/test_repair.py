@@ -196,7 +196,7 @@ def test_a_block_without_its_spectra_has_its_score_blocks_scored_again(patched: 
     ("path", "runs"),
     [
         ("ledger/score/00000001.json", (1, 0)),
-        ("ledger/attribution/00000002.json", (None, 1)),
+        ("ledger/attribution/{unchanged:08d}.json", (None, 1)),
         ("ledger/superseded/00000000.json", (0, 0)),
         ("ledger/gone/00000001.json", (0, 0)),
     ],
@@ -205,7 +205,7 @@ def test_a_block_without_its_spectra_has_its_score_blocks_scored_again(patched: 
 def test_a_damaged_or_lost_ledger_entry(
     patched: Patched, path: str, runs: tuple[int | None, int], lost: bool
 ) -> None:
-    entry = patched.store / path
+    entry = patched.store / path.format(unchanged=unchanged_blocks(patched)[0])
     if lost:
         entry.unlink()
     else:
