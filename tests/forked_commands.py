@@ -173,6 +173,8 @@ def _command(
     extra: dict[str, str],
 ) -> None:
     os.environ.update(extra)
+    # A shell that starts tests in the background has them ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if before is not None:
         before()
     screen = os.open(shown, os.O_WRONLY | os.O_APPEND)

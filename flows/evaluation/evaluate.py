@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.evaluation.card_metrics import PREFIX, card_metrics
 from engine.evaluation.detection import evaluate_detection
@@ -112,9 +113,11 @@ def evaluate(request: EvaluationRequest, threads: int, console: Console) -> Eval
     with counting(console, "simulate") as progress:
         clean = prepare_clean_spectra(model.card, request.held_out, kinds, progress)
     comparison = compare_labelled(model, labelled, clean.spectra) if labelled else None
-    learnt = _learnt(model.card, request, console)
-    with counting(console, "inject and score") as progress:
-        detection = evaluate_detection(model, clean, learnt, settings, progress)
+    # Rivals round as many threads do: the same seed gives the same numbers.
+    with threadpool_limits(threads):
+        learnt = _learnt(model.card, request, console)
+        with counting(console, "inject and score") as progress:
+            detection = evaluate_detection(model, clean, learnt, settings, progress)
     return Evaluation(model, clean, detection, comparison)
 
 

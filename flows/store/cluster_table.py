@@ -22,14 +22,14 @@ def show_clusters(console: Console, summary: ClusteringSummary) -> None:
         padding=(0, 2, 0, 0),
         pad_edge=False,
     )
-    for name in ("cluster", "outliers", "stability", "commonest cause and place; how many"):
+    for name in ("cluster", "outliers", "stability", "commonest cause and place"):
         table.add_column(name, justify="right" if name in ("cluster", "outliers") else "left", no_wrap=True)
     for cluster in summary.clusters:
         table.add_row(
             str(cluster.label),
             f"{cluster.size:,}",
             _stability(cluster),
-            cluster.title,
+            cluster.title.partition(";")[0],
             style=None if cluster.stable else "yellow",
         )
     if summary.clusters:

@@ -37,7 +37,7 @@ def follow_cells(significance: Tensor, log_prior: Tensor, sizes: Sequence[int]) 
     chosen, rests, first = [], [], 0
     log_terms = log_prior + evidence(significance)
     for size in sizes:
-        own = strongest(significance[first : first + size], CELLS)
+        own = strongest(significance[first : first + size].abs(), CELLS)
         rests.append(log_rest(log_terms[first : first + size], own))
         chosen.append(first + own)
         first += size
@@ -65,9 +65,9 @@ class Followed:
     log_rest: Tensor
 
 
-def strongest(significance: Tensor, count: int) -> Tensor:
-    """Places of the ``count`` most significant of (F,) features, ascending; of all that are fewer."""
-    return significance.abs().topk(min(count, len(significance))).indices.sort().values
+def strongest(size: Tensor, count: int) -> Tensor:
+    """Places of the ``count`` largest of (F,), ascending; of all that are fewer."""
+    return size.topk(min(count, len(size))).indices.sort().values
 
 
 def log_rest(log_terms: Tensor, followed: Tensor) -> Tensor:
@@ -83,7 +83,8 @@ def follow(banks: Sequence[TemplateBank], spectrum: WhitenedResidual) -> Followe
     for bank in banks:
         found = bank.search(spectrum)
         significance = found.significance.clamp_min(0) if bank.sign else found.significance
-        chosen = strongest(significance, bank.kept)
+        # Without one that is usable a search would have no slope.
+        chosen = strongest(significance.abs().where(found.usable, -1.0), bank.kept)
         log_prior = log_share(found.usable).to(found.norm.dtype)
         sizes.append(len(chosen))
         # A template that is not usable has no influence.

@@ -71,7 +71,7 @@ def test_scores_are_the_models(release: Path, model: Path, tmp_path: Path) -> No
                 ivar = torch.tensor(spectra.ivar[offset], dtype=torch.float64)[None]
                 redshift = torch.tensor([spectra.rows["redshift"][offset]])
                 expected = float(loaded.outputs(flux, ivar, redshift).score)
-                assert table.at[row + offset, "score"] == pytest.approx(expected, rel=1e-4, abs=1e-3)
+                assert table.at[row + offset, "score"] == pytest.approx(expected, rel=1e-4, abs=3e-3)
                 assert table.at[row + offset, "status"] == RowStatus.SCORED
                 compared += 1
             row += part.spectra

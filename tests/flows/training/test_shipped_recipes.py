@@ -8,7 +8,7 @@ from rich.console import Console
 
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
-from flows.training.shipped_models import RECIPES, Recipe, training_set
+from flows.training.shipped_models import RECIPES, TO_TRAIN, Recipe, training_set
 
 
 def test_there_is_a_recipe_for_every_class_on_every_grid() -> None:
@@ -23,7 +23,7 @@ def test_a_recipe_gives_normalised_spectra_of_its_class(
     recipe: Recipe, real_data: Path, tmp_path: Path
 ) -> None:
     splits, population = training_set(
-        recipe, real_data / "templates", real_data / "sky", tmp_path, 80, Console(quiet=True)
+        recipe, TO_TRAIN, real_data / "templates", real_data / "sky", tmp_path, 80, Console(quiet=True)
     )
     assert population.classes == (recipe.spectral_class,)
     assert population.grid == (DESI_GRID if recipe.survey == "desi" else SDSS_GRID)
