@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-_SMOOTH = 101
+SMOOTH = 101
 """Pixels whose mean is smooth."""
 
 
 def sharp(spectra: Tensor) -> Tensor:
-    """Spectra less their mean over ``_SMOOTH`` pixels, (B, N) to (B, N)."""
-    half = _SMOOTH // 2
+    """Spectra less their mean over ``SMOOTH`` pixels, (B, N) to (B, N)."""
+    half = SMOOTH // 2
     padded = nn.functional.pad(spectra[:, None], (half, half), mode="replicate")
-    return spectra - nn.functional.avg_pool1d(padded, _SMOOTH, 1)[:, 0]
+    return spectra - nn.functional.avg_pool1d(padded, SMOOTH, 1)[:, 0]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
 from models.causes.quantities import WAVELENGTH, WIDTH
-from models.causes.template_bank import TemplateBank
+from models.causes.template_bank import BoxBank, block_wavelengths
 from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks
 from models.grid import WavelengthGrid
 
@@ -18,7 +18,7 @@ _NARROWEST, _WIDEST = 48.0, 510.0
 """Full width, pixels."""
 
 
-class _MissingFlux(TemplateBank):
+class _MissingFlux(BoxBank):
     """A share of the reconstruction less in boxes within one another, each ``sides`` times as wide.
 
     All boxes count alike: one box has sharp edges, several have soft ones. ``places`` are the steps of a box
@@ -32,14 +32,12 @@ class _MissingFlux(TemplateBank):
     places = 3
     growth = 1.5
 
-    starts: Tensor
-    stops: Tensor
     measures: Tensor
     step: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
-        count = -(-grid.size // BLOCK)
+        count = len(block_wavelengths(grid))
         widths = 1 + round(math.log(_WIDEST / _NARROWEST) / math.log(self.growth))
         starts, stops, steps = [], [], []
         for wide in np.geomspace(_NARROWEST / BLOCK, _WIDEST / BLOCK, widths).tolist():
@@ -70,27 +68,20 @@ class _MissingFlux(TemplateBank):
         """See :class:`models.causes.template_bank.TemplateBank`."""
         sums, kind = spectrum.bright_running, spectrum.weight.dtype
         boxes = len(self.sides)
-        along = self._boxes(sums.filtered).sum(dim=1) / -boxes
+        along = self.boxes(sums.filtered).sum(dim=1) / -boxes
         # Of boxes within one another, 1 at most: the inner a boxes hold (a / n)^2.
         share = (
             torch.arange(2.0 * boxes - 1, 0, -2, dtype=torch.float64, device=self.starts.device) / boxes**2
         )
-        full = self._boxes(sums.weight) @ share
+        full = self.boxes(sums.weight) @ share
         # Of so many numbers, those of single precision are enough.
-        of_modes = self._boxes(sums.weighted_modes.to(kind)).sum(dim=1) / -boxes
+        of_modes = self.boxes(sums.weighted_modes.to(kind)).sum(dim=1) / -boxes
         return matched(along.to(kind), full.to(kind), of_modes, spectrum)
-
-    def _boxes(self, values: Tensor) -> Tensor:
-        """Sums over every template's boxes, (T, boxes, ...), of running ones (M + 1, ...)."""
-        return values[self.stops] - values[self.starts]
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""
-        kind, pixels = spectrum.weight.dtype, len(spectrum.weight)
-        block = torch.arange(-(-pixels // BLOCK), device=chosen.device)
-        starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
-        lost = ((block >= starts) & (block < stops)).to(kind).mean(dim=1)
-        return -of_blocks(lost, pixels) * spectrum.reconstruction
+        lost = self.inside(chosen, spectrum).mean(dim=1)
+        return -of_blocks(lost, len(spectrum.weight)) * spectrum.reconstruction
 
     def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
         """See :class:`models.causes.template_bank.TemplateBank`."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
 from models.causes.quantities import REDSHIFT
-from models.causes.template_bank import TemplateBank, block_wavelengths
+from models.causes.template_bank import BoxBank, block_wavelengths
 from models.causes.whitened import Matched, WhitenedResidual, matched, of_blocks, running
 from models.grid import WavelengthGrid
 from models.lines import LINES
@@ -26,15 +26,13 @@ _STRONG = 4.0
 """Least flux of a line, Lyα = 100 (Vanden Berk et al. 2001, AJ 122, 549)."""
 
 
-class QuasarLines(TemplateBank):
+class QuasarLines(BoxBank):
     """Boxes at the strong broad lines of every redshift, of one set of fluxes."""
 
     sign = 1
     quantities = (REDSHIFT,)
 
     log_redshift: Tensor
-    starts: Tensor
-    stops: Tensor
     height: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
@@ -56,23 +54,16 @@ class QuasarLines(TemplateBank):
         """See :class:`models.causes.template_bank.TemplateBank`."""
         sums, kind = spectrum.blocks, spectrum.weight.dtype
         height = self.height.double()
-        along = self._boxes(sums.filtered) @ height
+        along = self.boxes(running(sums.filtered)) @ height
         other = (self.log_redshift - torch.log1p(spectrum.redshift)).abs() > _OWN
-        full = self._boxes(sums.weight) @ height.square() * other
-        of_modes = (self._boxes(sums.weighted_modes) * height[:, None]).sum(dim=1)
+        full = self.boxes(running(sums.weight)) @ height.square() * other
+        of_modes = (self.boxes(running(sums.weighted_modes)) * height[:, None]).sum(dim=1)
         return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
-
-    def _boxes(self, values: Tensor) -> Tensor:
-        """Sums over every line's box, (M, ...) to (Z, L, ...)."""
-        sums = running(values)
-        return sums[self.stops] - sums[self.starts]
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""
         kind, pixels = spectrum.weight.dtype, len(spectrum.weight)
-        block = torch.arange(len(spectrum.blocks.weight), device=chosen.device)
-        starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
-        inside = ((block >= starts) & (block < stops)).to(kind)
+        inside = self.inside(chosen, spectrum)
         drawn: Tensor = of_blocks((inside * self.height.to(kind)[:, None]).sum(dim=1), pixels)
         return drawn
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from models.causes.gas_lines import GAS_FLUXES, GAS_LINES, SPEED_OF_LIGHT
 from models.causes.quantities import REDSHIFT
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import Matched, WhitenedResidual, matched
+from models.causes.whitened import Matched, WhitenedResidual, matched, running
 from models.grid import WavelengthGrid
 
 _LARGEST = 1.2
@@ -64,7 +64,7 @@ class SecondRedshift(TemplateBank):
 
     def _in_boxes(self, values: Tensor) -> Tensor:
         """Sums over the boxes, (N,) to (Z, L)."""
-        sums = torch.nn.functional.pad(values.double().cumsum(dim=0), (1, 0))
+        sums = running(values)
         return (sums[self.stop] - sums[self.first]).to(values.dtype)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:

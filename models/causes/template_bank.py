@@ -110,6 +110,28 @@ class BrightBlockBank(TemplateBank):
         return shares * spectrum.reconstruction
 
 
+class BoxBank(TemplateBank):
+    """A bank whose templates are made of L boxes each, from one block of pixels to before another.
+
+    Attributes
+    ----------
+    starts, stops : (T, L), blocks.
+    """
+
+    starts: Tensor
+    stops: Tensor
+
+    def boxes(self, running_sums: Tensor) -> Tensor:
+        """Sums over every template's boxes, (T, L, ...), of running ones (M + 1, ...)."""
+        return running_sums[self.stops] - running_sums[self.starts]
+
+    def inside(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """1 in each box of the templates ``chosen`` (K,), else 0, (K, L, M)."""
+        block = torch.arange(len(spectrum.blocks.weight), device=chosen.device)
+        starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
+        return ((block >= starts) & (block < stops)).to(spectrum.weight.dtype)
+
+
 class Lines(nn.Module):
     """Templates of Gaussian lines in the source's rest frame, drawn on bins of pixels.
 

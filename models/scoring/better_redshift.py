@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from models.causes.estimate import BetterRedshift
 from models.model_card import ModelCard
-from models.sharp import sharp
+from models.scoring.noise_floor import CALIBRATION
+from models.sharp import SMOOTH, sharp
 from models.signal_to_noise import signal_to_noise
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _matches(model: ScoringModel, flux: Tensor, ivar: Tensor, shifts: Tensor) ->
     size = int(place[-1]) + 2
     known = torch.where(ivar > 0, flux, 0.0)
     detail = torch.where(ivar > 0, flux - _smooth(known, ivar), 0.0)
-    weight = ivar / (1 + ivar * (0.01 * flux).square())
+    weight = ivar / (1 + ivar * (CALIBRATION * flux).square())
     first = int(shifts[0])
     low = max(-first, 0)
     binned = torch.zeros(2, size + low, dtype=torch.float64, device=flux.device)
@@ -124,12 +125,12 @@ def _matches(model: ScoringModel, flux: Tensor, ivar: Tensor, shifts: Tensor) ->
     return best
 
 
-def _smooth(flux: Tensor, ivar: Tensor, pixels: int = 101) -> Tensor:
+def _smooth(flux: Tensor, ivar: Tensor) -> Tensor:
     """Mean over good pixels around each, (N,)."""
     both = torch.stack((flux, (ivar > 0).to(flux.dtype)))[:, None]
-    padded = nn.functional.pad(both, (pixels // 2, pixels // 2))
-    total, good = nn.functional.avg_pool1d(padded, pixels, 1)[:, 0]
-    mean: Tensor = total / good.clamp_min(1.0 / pixels)
+    padded = nn.functional.pad(both, (SMOOTH // 2, SMOOTH // 2))
+    total, good = nn.functional.avg_pool1d(padded, SMOOTH, 1)[:, 0]
+    mean: Tensor = total / good.clamp_min(1.0 / SMOOTH)
     return mean
 
 

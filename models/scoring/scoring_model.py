@@ -218,9 +218,7 @@ class ScoringModel(CalibratedModel):
 
     def cause_probabilities(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> Tensor:
         """See :class:`models.spectrum_model.SpectrumModel`: see :mod:`models.scoring.naming`."""
-        latents = self.encode(flux, ivar, redshift)
-        depth = depth_of(ivar)
-        raw = self.raw_parts(latents, self.decode(latents, redshift), flux, ivar, redshift, depth)
+        _, _, raw, depth = self._parts(flux, ivar, redshift)
         return self.joint.cause_probabilities(raw, depth, redshift)
 
     def whitened(self, flux: Tensor, ivar: Tensor, redshift: float) -> WhitenedResidual:
@@ -247,18 +245,21 @@ class ScoringModel(CalibratedModel):
         template = best_template(bank, found[cause], whitened)
         return Measurement(template, estimates(bank, found[cause], whitened), not_testable)
 
+    def _parts(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Latents, reconstructions, parts of the score and depths, of the arguments of :meth:`outputs`."""
+        latents = self.encode(flux, ivar, redshift)
+        reconstruction, depth = self.decode(latents, redshift), depth_of(ivar)
+        raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift, depth)
+        return latents, reconstruction, raw, depth
+
     def judged(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> tuple[PartEvidence, Tensor]:
         """What the parts say of causes, and the scores (B,), of the arguments of :meth:`outputs`."""
-        latents, depth = self.encode(flux, ivar, redshift), depth_of(ivar)
-        raw = self.raw_parts(latents, self.decode(latents, redshift), flux, ivar, redshift, depth)
+        _, _, raw, depth = self._parts(flux, ivar, redshift)
         return self.joint.evidence(raw, depth, redshift), self.joint(raw, depth, redshift)
 
     def outputs(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> ModelOutputs:
         """Latents, scores and reconstructions of flux (B, N), ivar (B, N), redshift (B,)."""
-        latents = self.encode(flux, ivar, redshift)
-        reconstruction = self.decode(latents, redshift)
-        depth = depth_of(ivar)
-        raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift, depth)
+        latents, reconstruction, raw, depth = self._parts(flux, ivar, redshift)
         score = self.joint(raw, depth, redshift).to(flux.dtype)
         return ModelOutputs(latents, score, reconstruction)
 
