@@ -13,6 +13,10 @@ from models.grid import WavelengthGrid
 CARD_VERSION = 3
 
 
+MIN_WINDOW_PIXELS = 20
+"""Fewer good pixels than this in the normalisation window make its median meaningless."""
+
+
 @dataclass(frozen=True)
 class ModelCard:
     """Everything about a scoring model that is not a weight.

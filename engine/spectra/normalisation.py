@@ -12,11 +12,8 @@ from engine.spectra.pixels import new_pair
 from engine.spectra.rows import Rows
 from engine.spectra.spectra import Spectra
 from models.errors import ConfigurationError, ErrorKind
-from models.model_card import ModelCard
+from models.model_card import MIN_WINDOW_PIXELS, ModelCard
 from models.row_status import RowStatus
-
-_MIN_WINDOW_PIXELS = 20
-"""Fewer good pixels than this in the normalisation window make its median meaningless."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,7 @@ def normalise(spectra: Spectra, card: ModelCard, classes: tuple[str, ...]) -> No
     refuse((redshift < card.redshift_min) | (redshift > card.redshift_max), RowStatus.REDSHIFT_OUT_OF_RANGE)
     refuse(counts == 0, RowStatus.NO_GOOD_PIXELS)
     refuse(counts / card.grid.size < card.min_good_fraction, RowStatus.TOO_FEW_GOOD_PIXELS)
-    refuse(inside < _MIN_WINDOW_PIXELS, RowStatus.TOO_FEW_GOOD_PIXELS)
+    refuse(inside < MIN_WINDOW_PIXELS, RowStatus.TOO_FEW_GOOD_PIXELS)
     refuse(~(median > 0), RowStatus.NON_POSITIVE_NORMALISATION)
 
     scorable = data["status"] == RowStatus.SCORED

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from models.causes.estimate import BetterRedshift
-from models.model_card import ModelCard
+from models.model_card import MIN_WINDOW_PIXELS, ModelCard
 from models.scoring.noise_floor import CALIBRATION
 from models.sharp import SMOOTH, sharp
 from models.signal_to_noise import signal_to_noise
@@ -34,8 +34,6 @@ _OWN = 2
 """Steps from the spectrum's own redshift within which another is none."""
 _USUAL = 0.001
 """Tail probability from which on a spectrum is usual at a redshift."""
-_LEAST_PIXELS = 20
-"""Good pixels that a normalisation needs."""
 
 
 @torch.no_grad()
@@ -139,7 +137,7 @@ def _normalised(flux: Tensor, ivar: Tensor, card: ModelCard, redshift: float) ->
     wavelength = torch.from_numpy(card.grid.wavelength()).to(flux.device)
     rest = wavelength / (1 + redshift)
     inside = (rest >= card.normalisation_min) & (rest <= card.normalisation_max) & (ivar > 0)
-    if int(inside.sum()) < _LEAST_PIXELS:
+    if int(inside.sum()) < MIN_WINDOW_PIXELS:
         return None
     median = flux[inside].quantile(0.5)
     if not median > 0:
