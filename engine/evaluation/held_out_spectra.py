@@ -167,7 +167,12 @@ def _of_class(settings: SimulationSettings, name: str, card: ModelCard) -> Simul
     if name == "QSO":
         redshifts = (max(card.redshift_min, 0.0), card.redshift_max)
         return replace(settings, quasar_fraction=1.0, quasar_redshifts=redshifts)
-    return replace(settings, star_fraction=float(name == "STAR"))
+    if name == "STAR":
+        return replace(settings, star_fraction=1.0)
+    least, largest = settings.galaxy_redshifts
+    if card.redshift_max > largest:
+        return replace(settings, galaxy_redshifts=(max(card.redshift_min, least), card.redshift_max))
+    return settings
 
 
 def _setting(name: str, got: object, allowed: str) -> ConfigurationError:

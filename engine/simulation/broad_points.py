@@ -30,6 +30,14 @@ _HOST_FROM = 1.0
 """Redshift from which a quasar's galaxy is not seen."""
 _SPREAD = (0.22, 0.12, 0.10)
 """Scatter of quasars along each component of their templates, relative to the mean quasar."""
+_FASTEST = 1500.0
+"""km/s, of hypervelocity stars and of bad redshifts."""
+_CATACLYSMIC_SHARE = 0.03
+# Rest wavelength, equivalent width relative to Halpha's: flat decrements, as discs have (Williams 1980, ApJ 235, 939).
+_CATACLYSMIC_LINES = (
+    (6564.61, 1.0), (4862.68, 0.8), (4341.68, 0.6), (4102.89, 0.45), (3971.20, 0.35), (3890.15, 0.3),
+    (5877.25, 0.25), (4472.73, 0.15), (6679.99, 0.12), (4687.02, 0.1), (7067.14, 0.1),
+)  # fmt: skip
 _CLASSES = {"F": 0.34, "K": 0.34, "M": 0.2, "WD": 0.12}
 
 
@@ -64,9 +72,14 @@ def draw_quasar_shape(
 def draw_star_shape(
     random: np.random.Generator, arms: tuple[Arm, ...], points: PointTemplates | None
 ) -> Shape:
-    """One star, from white dwarfs to M dwarfs; of types A to K without templates."""
-    redshift = float(np.clip(random.normal(0.0, 110.0), -500.0, 500.0)) / SPEED_OF_LIGHT
-    if points is None or random.random() < 0.06:
+    """One star, from white dwarfs to M dwarfs, with cataclysmic variables; of types A to K without templates.
+
+    One in ten is faster than stars of the disc and halo are: at up to 1,500 km/s.
+    """
+    redshift = _velocity(random) / SPEED_OF_LIGHT
+    if points is not None and random.random() < _CATACLYSMIC_SHARE:
+        flux = _cataclysmic(random, arms, points, redshift)
+    elif points is None or random.random() < 0.06:
         # Types A and earlier are not among the templates; the young stars of galaxies are.
         warmth = random.uniform(0.0, 2.0) if points is None else random.uniform(1.6, 2.0)
         shares = np.clip(1.0 - np.abs(np.array([0.0, 1.0, 2.0, 9.0]) - warmth), 0.0, 1.0)
@@ -84,6 +97,36 @@ def draw_star_shape(
     ]
     redden(random, arms, flux, (), redshift, 0.08)
     return Shape(SourceKind.STAR, redshift, 20.0, tuple(flux), ())
+
+
+def _velocity(random: np.random.Generator) -> float:
+    """A star's radial velocity, km/s."""
+    if random.random() < 0.1:
+        return float(random.uniform(-_FASTEST, _FASTEST))
+    return float(np.clip(random.normal(0.0, 110.0), -500.0, 500.0))
+
+
+def _cataclysmic(
+    random: np.random.Generator, arms: tuple[Arm, ...], points: PointTemplates, redshift: float
+) -> list[Floats]:
+    """A disc's blue power law with broad lines of hydrogen and helium, and the M dwarf that feeds it."""
+    slope = random.normal(-1.9, 0.4)
+    flux = [np.asarray((arm.wavelength / 5500.0) ** slope) for arm in arms]
+    dwarfs = next(star for star in points.stars if star.name == "M")
+    coefficients = dwarfs.coefficients[int(random.integers(len(dwarfs.coefficients)))]
+    share = 0.5 * random.random() ** 2
+    for values, dwarf in zip(flux, dwarfs.basis.observed(coefficients, redshift, arms, 15.0), strict=True):
+        values += share * np.maximum(dwarf, 0.0)
+    width = float(np.exp(random.normal(3.4, 0.6)))
+    lines = tuple(
+        EmissionLine("", rest, width * share * float(np.exp(0.3 * random.standard_normal())))
+        for rest, share in _CATACLYSMIC_LINES
+    )
+    levels = tuple(
+        EmissionLine("", line.wavelength, line.area * level_at(arms, flux, line.wavelength)) for line in lines
+    )
+    add_emission(flux, arms, levels, redshift, random.uniform(300.0, 900.0))
+    return flux
 
 
 def _from_template(

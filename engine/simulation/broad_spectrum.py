@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.simulation.broad_galaxies import Shape, draw_galaxy_shape
+from engine.simulation.broad_galaxies import NEAR_REDSHIFTS, Shape, draw_galaxy_shape
 from engine.simulation.broad_points import draw_quasar_shape, draw_star_shape
 from engine.simulation.detector_anomalies import Exposure, change_exposure
 from engine.simulation.emission import EmissionLine
@@ -109,7 +109,7 @@ def simulate_broad(
     else:
         used = ingredients if from_templates else Ingredients(None, None, ingredients.fibres)
         shape = _shape(settings, random, camera, source_kind, used)
-        wanted = log_uniform(random, *SIGNAL_TO_NOISE[settings.release_name])
+        wanted = log_uniform(random, *_signal_to_noise(settings.release_name, shape))
         source = _bright(shape, camera, night, wanted)
     odd = generator(settings.seed, Stream.ANOMALY, index)
     kind = KINDS[int(odd.integers(len(KINDS)))] if carries and not clean else None
@@ -142,7 +142,17 @@ def _shape(
         return draw_quasar_shape(random, camera.arms, used.points, used.galaxies, settings.quasar_redshifts)
     if kind is SourceKind.STAR:
         return draw_star_shape(random, camera.arms, used.points)
-    return draw_galaxy_shape(random, camera.arms, used.galaxies)
+    return draw_galaxy_shape(random, camera.arms, used.galaxies, settings.galaxy_redshifts)
+
+
+def _signal_to_noise(release: ReleaseName, shape: Shape) -> tuple[float, float]:
+    """Least and largest of such a source: distant galaxies are faint, stars may be bright."""
+    low, high = SIGNAL_TO_NOISE[release]
+    if shape.kind is SourceKind.STAR:
+        return low, 2.0 * high
+    if shape.kind is not SourceKind.QUASAR and shape.redshift > NEAR_REDSHIFTS[1]:
+        return 0.3 * low, 0.5 * high
+    return low, high
 
 
 def _bright(shape: Shape, camera: Instrument, night: Night, wanted: float) -> Source:

@@ -24,7 +24,7 @@ from models.output_files import writing
 __all__ = ["SimulatedRelease", "SimulationSettings", "read_truth", "simulate_release"]
 
 MARKER_NAME = "simulation.json"
-_BROAD_ONLY = ("population", "sky", "sky_share", "quasar_redshifts")
+_BROAD_ONLY = ("population", "sky", "sky_share", "quasar_redshifts", "galaxy_redshifts")
 """Settings without effect on a plain population, which is described as it was before there were others."""
 Progress = Callable[[int, int], None]
 
@@ -176,7 +176,8 @@ def _description(settings: SimulationSettings) -> dict[str, Any]:
     description = {**asdict(settings), "release": settings.release_name, "form": settings.form_name}
     description["templates"] = settings.templates is not None
     description["sky"] = settings.sky is not None
-    description["quasar_redshifts"] = list(settings.quasar_redshifts)
+    for name in ("quasar_redshifts", "galaxy_redshifts"):
+        description[name] = list(getattr(settings, name))
     if settings.population == "plain":
         for name in _BROAD_ONLY:
             del description[name]

@@ -56,6 +56,8 @@ _SKY_SHARES: tuple[SkyShare, ...] = ("training", "proof")
 _LARGEST = 5_000_000
 _LARGEST_REDSHIFT = 6.0
 """To which quasar templates reach the blue end of every instrument."""
+_LARGEST_GALAXY_REDSHIFT = 2.0
+"""The same of galaxies' templates, which begin at 1167 Angstrom at rest."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class SimulationSettings:
     sky : directory with real SDSS sky fibres (``spec-*.fits``), whose residuals and noise a broad population
         takes over; None for modelled ones.
     sky_share : which half of them: ``training`` or ``proof``.
-    quasar_redshifts : range of a broad population's quasars.
+    quasar_redshifts, galaxy_redshifts : ranges of a broad population's quasars and galaxies.
     """
 
     survey: SurveyName
@@ -109,6 +111,7 @@ class SimulationSettings:
     sky: Path | None = None
     sky_share: SkyShare = "training"
     quasar_redshifts: tuple[float, float] = (0.05, 4.0)
+    galaxy_redshifts: tuple[float, float] = (0.002, 0.65)
 
     def __post_init__(self) -> None:
         if self.survey not in SIMULATED:
@@ -139,11 +142,13 @@ class SimulationSettings:
             raise _out_of_range("sky_share", self.sky_share, " or ".join(_SKY_SHARES))
         if self.population == "plain" and self.sky is not None:
             raise _out_of_range("sky", self.sky, "nothing, for the plain population has a modelled sky")
-        low, high = self.quasar_redshifts
-        if not 0.0 <= low < high <= _LARGEST_REDSHIFT:
-            raise _out_of_range(
-                "quasar_redshifts", f"{low} to {high}", f"0 to {_LARGEST_REDSHIFT}, ascending"
-            )
+        for name, largest in (
+            ("quasar_redshifts", _LARGEST_REDSHIFT),
+            ("galaxy_redshifts", _LARGEST_GALAXY_REDSHIFT),
+        ):
+            low, high = getattr(self, name)
+            if not 0.0 <= low < high <= largest:
+                raise _out_of_range(name, f"{low} to {high}", f"0 to {largest}, ascending")
 
     @property
     def release_name(self) -> ReleaseName:

@@ -39,14 +39,14 @@ class Population:
 _GALAXY = ((5300.0, 5850.0), (4050.0, 4300.0), (3610.0, 3700.0), (3100.0, 3300.0), (2000.0, 2300.0))
 # Continuum windows of fits to quasars, those at least 100 Angstrom wide, and one beyond C IV.
 _QUASAR = (
-    (5100.0, 5535.0), (4435.0, 4640.0), (2925.0, 3400.0), (2480.0, 2675.0), (2155.0, 2400.0),
+    (5100.0, 5535.0), (4435.0, 4640.0), (4150.0, 4300.0), (2925.0, 3400.0), (2480.0, 2675.0), (2155.0, 2400.0),
     (1690.0, 1810.0), (1430.0, 1465.0),
 )  # fmt: skip
 
 POPULATIONS: dict[PopulationName, Population] = {
     "galaxy": Population((-0.005, 2.0), _GALAXY),
     "quasar": Population((0.0, 7.0), _QUASAR),
-    "star": Population((-0.005, 0.005), ((5300.0, 5850.0),)),
+    "star": Population((-0.0055, 0.0055), ((6050.0, 6850.0),)),
     "all": Population((-0.005, 7.0), (*_GALAXY, *_QUASAR)),
 }
 

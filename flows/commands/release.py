@@ -38,6 +38,7 @@ def simulate(
     quasars: Annotated[float, Parameter(group=_SOURCES)] = 0.0,
     stars: Annotated[float, Parameter(group=_SOURCES)] = 0.0,
     quasar_redshifts: Annotated[tuple[float, float], Parameter(group=_SOURCES)] = (0.05, 4.0),
+    galaxy_redshifts: Annotated[tuple[float, float], Parameter(group=_SOURCES)] = (0.002, 0.65),
 ) -> int:
     """Write a release of simulated spectra in the survey's native files, with truth.ecsv.
 
@@ -78,6 +79,8 @@ def simulate(
         Share of targets that are stars, 0 to 1.
     quasar_redshifts
         Lowest and highest redshift of a broad population's quasars.
+    galaxy_redshifts
+        The same of its galaxies. Two thirds are near; those beyond 0.65 are fainter, with stronger lines.
     """
     from engine.simulation.release import simulate_release
     from engine.simulation.settings import SimulationSettings
@@ -97,6 +100,7 @@ def simulate(
         sky=sky,
         sky_share=sky_share,
         quasar_redshifts=quasar_redshifts,
+        galaxy_redshifts=galaxy_redshifts,
     )
     with counting(notes(), "simulate spectra") as progress:
         made = simulate_release(settings, out, progress)

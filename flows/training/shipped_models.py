@@ -39,9 +39,13 @@ REFIT_SEED = SEED + 100
 FROM_TEMPLATES = 0.65
 """Share of the sources."""
 GALAXY_REDSHIFTS = (0.0, 0.65)
-STAR_REDSHIFTS = (-0.002, 0.002)
-DESI_QUASAR_REDSHIFTS, SDSS_QUASAR_REDSHIFTS = (0.17, 1.97), (0.23, 1.78)
-"""Where a continuum window near 3200 Angstrom at rest lies in the spectrum, to normalise by."""
+DESI_DISTANT_REDSHIFTS, SDSS_DISTANT_REDSHIFTS = (0.55, 1.7), (0.55, 1.1)
+STAR_REDSHIFTS = (-0.0051, 0.0051)
+"""1,500 km/s and a little."""
+DESI_QUASAR_REDSHIFTS, SDSS_QUASAR_REDSHIFTS = (0.05, 1.155), (0.05, 1.175)
+DESI_DISTANT_QUASAR_REDSHIFTS, SDSS_DISTANT_QUASAR_REDSHIFTS = (1.14, 4.6), (1.172, 4.25)
+"""No window of a quasar's continuum lies in the spectrum at all redshifts: one near 4500 Angstrom at rest,
+or 4225, and one near 1750 share them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +89,22 @@ class Recipe:
             sky=sky,
             sky_share="training",
             quasar_redshifts=self.redshifts if self.spectral_class == "QSO" else (0.05, 4.0),
+            galaxy_redshifts=(max(self.redshifts[0], 0.002), self.redshifts[1])
+            if self.spectral_class == "GALAXY"
+            else (0.002, 0.65),
         )
 
 
 RECIPES = (
     Recipe("desi-galaxy", "desi", ("dr1",), "GALAXY", GALAXY_REDSHIFTS),
+    Recipe("desi-galaxy-distant", "desi", ("dr1",), "GALAXY", DESI_DISTANT_REDSHIFTS),
     Recipe("desi-quasar", "desi", ("dr1",), "QSO", DESI_QUASAR_REDSHIFTS),
+    Recipe("desi-quasar-distant", "desi", ("dr1",), "QSO", DESI_DISTANT_QUASAR_REDSHIFTS),
     Recipe("desi-star", "desi", ("dr1",), "STAR", STAR_REDSHIFTS),
     Recipe("sdss-galaxy", "sdss", ("legacy", "boss"), "GALAXY", GALAXY_REDSHIFTS),
+    Recipe("sdss-galaxy-distant", "sdss", ("legacy", "boss"), "GALAXY", SDSS_DISTANT_REDSHIFTS),
     Recipe("sdss-quasar", "sdss", ("legacy", "boss"), "QSO", SDSS_QUASAR_REDSHIFTS),
+    Recipe("sdss-quasar-distant", "sdss", ("legacy", "boss"), "QSO", SDSS_DISTANT_QUASAR_REDSHIFTS),
     Recipe("sdss-star", "sdss", ("legacy", "boss"), "STAR", STAR_REDSHIFTS),
 )
 
