@@ -86,8 +86,10 @@ class ModelFiles:
 
     @property
     def tensor_bytes(self) -> int:
-        """What the weights take in memory."""
-        return sum(tensor.nbytes for tensor in self.tensors.values())
+        """What the weights take in memory, where halves are single."""
+        return sum(
+            tensor.nbytes * (2 if tensor.dtype == np.float16 else 1) for tensor in self.tensors.values()
+        )
 
     @property
     def floats_per_pixel(self) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration, Tail
-from models.causes.estimate import BetterRedshift, Measurement
+from models.causes.estimate import BetterRedshift, Measurement, UsualRedshift
 from models.model_card import ModelCard
 from models.model_files import FLOATS_PER_PIXEL
 
@@ -75,6 +75,13 @@ class SpectrumModel(nn.Module, ABC):
         """The redshift at which a spectrum, flux (N,) and ivar (N,), is most usual.
 
         None for a model that looks for none, and for a spectrum that has no other.
+        """
+        return None
+
+    def usual_redshift(self, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:  # noqa: ARG002
+        """The redshift at which a spectrum of any class, flux (N,) and ivar (N,) in any unit, is most usual.
+
+        None for a model that looks for none, and for a spectrum that it can score at no redshift.
         """
         return None
 

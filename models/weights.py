@@ -29,6 +29,9 @@ _OF_SCORE = ("joint.", "calibration")
 # Digests of models, which stores keep, cover the names in their files: these stay as they were.
 _MODES_IN_CODE, _MODES_IN_FILES = "residual_factors.", "usual_misfit."
 
+_HALVES = ("decoder.output.weight", "usual_misfit.modes")
+"""The largest tensors, kept as halves where that loses nothing: scores are fitted to such weights."""
+
 
 def _local(card: ModelCard, state: Mapping[str, Tensor]) -> SpectrumModel:
     return ScoringModel(card, len(state["calibration_latents"]))
@@ -66,6 +69,9 @@ def save_model(model: SpectrumModel, directory: Path) -> ModelCard:
     InputError : the directory cannot be written to.
     """
     state = {_in_file(name): tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
+    for name in _HALVES:
+        if name in state and torch.equal(state[name].half().to(state[name].dtype), state[name]):
+            state[name] = state[name].half()
     weights = save_tensors(state)
     card = model.card.with_digest(digest(model.card, weights))
     with writing(directory):

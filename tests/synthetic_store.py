@@ -72,7 +72,7 @@ def synthetic_store(
     """
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
-        models=(ModelReference(model, "0" * 32, (), 3),),
+        models=(ModelReference(model, "0" * 32, (), (0.0, 0.65), 3),),
         grid=grid,
         reconstruction_scores=("mse_100",),
         threshold=THRESHOLD,

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from engine.attribution.cause import NO_CAUSE, Cause, cause_of
 from engine.attribution.caution_criteria import CautionCriteria
@@ -17,13 +18,15 @@ from engine.attribution.explanation import Explanations
 from engine.attribution.memory import memory_for
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import method_of
+from engine.attribution.other_models import OtherModels
 from engine.attribution.places import places_of
 from engine.attribution.subject import Subject, subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
-from models.causes.estimate import Estimate, Measurement
-from models.causes.names import WRONG_REDSHIFT
+from models.causes.estimate import Estimate, Measurement, UsualElsewhere
+from models.causes.names import ANOTHER_CLASS, WRONG_REDSHIFT
 from models.causes.quantities import REDSHIFT
 from models.errors import QuarantineError
+from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
 
 
@@ -39,10 +42,16 @@ class Explainer:
     settings : of the method.
     device : torch device.
     memory_bytes : what the attribution of one spectrum may take; 0 for what suits the device.
+    others : the models of the run, this one among them, on the device.
     """
 
     def __init__(
-        self, model: SpectrumModel, settings: MethodSettings, device: str = "cpu", memory_bytes: int = 0
+        self,
+        model: SpectrumModel,
+        settings: MethodSettings,
+        device: str = "cpu",
+        memory_bytes: int = 0,
+        others: OtherModels | None = None,
     ) -> None:
         self._model = copy.deepcopy(model).to(device).double()
         self._settings = settings
@@ -50,6 +59,7 @@ class Explainer:
         self._device = torch.device(device)
         self._memory_bytes = memory_for(self._device, memory_bytes)
         self._criteria = CautionCriteria(model.card)
+        self._others = others
 
     def explain(
         self,
@@ -86,12 +96,12 @@ class Explainer:
                 reconstruction = subject.reconstruction.cpu().numpy()
                 places = places_of(found, flux - reconstruction, ivar, explanations.grid, redshift)
                 cautions = self._criteria.cautions(found, flux, ivar, redshift)
-                cause, measurement = self._cause(subject)
+                cause, measurement = self._cause(subject, int(explanations.model[row]))
             except QuarantineError:
                 continue
             explanations.fill(row, found, cause, measurement, reconstruction, places, cautions)
 
-    def _cause(self, subject: Subject) -> tuple[Cause, Measurement]:
+    def _cause(self, subject: Subject, own: int) -> tuple[Cause, Measurement]:
         flux, ivar = subject.flux.double(), subject.ivar
         redshift = torch.tensor([subject.redshift], dtype=torch.float64, device=self._device)
         with torch.no_grad():
@@ -99,9 +109,19 @@ class Explainer:
             if probabilities is None:
                 return NO_CAUSE, Measurement()
             better = self._model.better_redshift(flux, ivar, subject.redshift)
-            cause = cause_of(probabilities[0].cpu().numpy(), better.probability if better else 0.0)
+            elsewhere = self._elsewhere(flux, ivar, redshift, own)
+            cause = cause_of(probabilities[0].cpu().numpy(), better, elsewhere)
             measurement = self._model.measurement(flux, ivar, subject.redshift, cause.name)
-        if better and cause.name == WRONG_REDSHIFT:
-            of_redshift = Estimate(REDSHIFT, better.redshift, better.error)
+        found = better if not cause.other_class else elsewhere
+        if found and cause.name in (WRONG_REDSHIFT, ANOTHER_CLASS):
+            of_redshift = Estimate(REDSHIFT, found.redshift, found.error)
             measurement = replace(measurement, estimates=(of_redshift,))
         return cause, measurement
+
+    def _elsewhere(self, flux: Tensor, ivar: Tensor, redshift: Tensor, own: int) -> UsualElsewhere | None:
+        if self._others is None:
+            return None
+        score = self._model.outputs(flux[None], ivar[None], redshift).score.cpu().numpy()
+        ratio = signal_to_noise(flux[None], ivar[None])
+        tail = float(self._model.tail_probability(score, ratio, redshift.cpu().numpy())[0])
+        return self._others.usual_elsewhere(flux, ivar, own, tail)

@@ -160,6 +160,11 @@ class Explanations:
             "float32", "1", "of causes of instrument, sky and reduction; half of what is unknown counts"
         )
     )
+    other_class: NDArray[Any] = field(
+        metadata=_of(
+            "string", "", "class of another model than its own by which the spectrum is usual", fill=""
+        )
+    )
     estimate: NDArray[np.float64] = field(
         metadata=_quantities(
             "float64", "what the cause measured, by quantity; NaN of what it does not measure"
@@ -269,7 +274,7 @@ class Explanations:
         self.explained_score[index] = found.score
         self.baseline_score[index] = found.baseline_score
         self.cause[index], self.cause_probability[index] = cause.name, cause.probability
-        self.instrument_probability[index] = cause.instrument
+        self.instrument_probability[index], self.other_class[index] = cause.instrument, cause.other_class
         for each in measurement.estimates:
             at = list(QUANTITIES).index(each.quantity.name)
             self.estimate[index, at], self.estimate_error[index, at] = each.value, each.error
@@ -324,6 +329,7 @@ class Explanation:
     cause: str
     cause_probability: float
     instrument_probability: float
+    other_class: str
     estimate: NDArray[np.floating]
     estimate_error: NDArray[np.floating]
     not_testable: str
@@ -362,7 +368,7 @@ class Explanation:
     @property
     def named_cause(self) -> Cause:
         """What most likely made the spectrum odd."""
-        return Cause(self.cause, self.cause_probability, self.instrument_probability)
+        return Cause(self.cause, self.cause_probability, self.instrument_probability, self.other_class)
 
     @property
     def estimates(self) -> tuple[Estimate, ...]:

@@ -14,6 +14,7 @@ from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from engine.attribution.cause import cause_text
 from engine.attribution.explanation import Explanation
 from engine.attribution.places import NO_PLACE, Place
 from engine.figures.line_labels import lines_within, spread_apart
@@ -187,7 +188,7 @@ def _draw_cause(axes: Axes, explanation: Explanation, wavelength: NDArray[np.flo
 
     Smoothed as the spectrum is, so that the two compare.
     """
-    name = explanation.cause.replace("_", " ")
+    name = cause_text(explanation.cause, explanation.other_class)
     template = np.abs(np.nan_to_num(explanation.template))
     if not template.any():
         if name:

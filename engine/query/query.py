@@ -49,6 +49,7 @@ COLUMNS = (
     "cause",
     "cause_probability",
     "instrument_probability",
+    "other_class",
     "estimates",
     *ESTIMATE_COLUMNS,
     "not_testable",
@@ -303,9 +304,10 @@ def _described(
     names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
     frame["model"] = [names[number] for number in table["model"].tolist()]
     frame["explained"] = explained["explained_score"].notna().to_numpy()
-    for name in ("cause", "cause_probability", "instrument_probability"):
+    for name in ("cause", "cause_probability", "instrument_probability", "other_class"):
         frame[name] = explained[name].to_numpy()
-    frame["cause"] = frame["cause"].fillna("")
+    for name in ("cause", "other_class"):
+        frame[name] = frame[name].fillna("")
     frame["not_testable"] = explained["not_testable"].fillna("").to_numpy()
     frame["trials"] = explained["trials"].fillna(0).to_numpy(np.int32)
     for name, values in estimate_columns(view, explained["outlier"]).items():
@@ -396,6 +398,7 @@ def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") ->
         "flux",
         "line",
         "cause",
+        "other_class",
         "estimates",
         "not_testable",
         "places",
@@ -421,6 +424,7 @@ _TYPES = {
     "cause": "str",
     "cause_probability": "float32",
     "instrument_probability": "float32",
+    "other_class": "str",
     "estimates": "str",
     **dict.fromkeys(ESTIMATE_COLUMNS, "float64"),
     "not_testable": "str",

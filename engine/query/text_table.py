@@ -21,6 +21,7 @@ _HEADINGS = {
     "tail_probability": "tail\nprob.",
     "snr": "S/N",
     "cause": "cause",
+    "other_class": "other\nclass",
     "instrument_probability": "instr.\nprob.",
     "place_wavelength": "place\n[Å]",
     "place_rest_wavelength": "at rest\n[Å]",
@@ -43,6 +44,7 @@ _BY_IMPORTANCE = (
     "tail_probability",
     "redshift",
     "cause",
+    "other_class",
     "place_wavelength",
     "line",
     "cluster",
@@ -61,6 +63,7 @@ _BY_IMPORTANCE = (
 
 _SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
     "model": lambda column: column.nunique() > 1,
+    "other_class": lambda column: bool((column != "").any()),
     "estimates": lambda column: bool((column != "").any()),
     "cluster": lambda column: bool(column.notna().any()),
     "status": lambda column: bool((column != "scored").any()),
@@ -80,7 +83,18 @@ _DIGITS = {
     "place_width": "{:.1f}",
     "sigma": "{:.1f}",
 }
-_TEXTS = ("key", "spectype", "model", "line", "flux", "cause", "estimates", "status", "cautions")
+_TEXTS = (
+    "key",
+    "spectype",
+    "model",
+    "line",
+    "flux",
+    "cause",
+    "other_class",
+    "estimates",
+    "status",
+    "cautions",
+)
 
 
 def text_table(frame: pd.DataFrame, width: int | None) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from engine.attribution.cause import cause_text
 from engine.query.chance import largest_by_chance
 from engine.report.gather import StoreFacts
 from engine.report.words import said
@@ -58,7 +59,7 @@ def cells(row: pd.Series) -> list[Cell]:
         _number(row["score"], ".2f"),
         _number(row["tail_probability"], ".2g"),
         _number(row["snr"], ".1f"),
-        Cell(str(row["cause"]).replace("_", " ")),
+        Cell(cause_text(str(row["cause"]), str(row["other_class"]))),
         _number(row["instrument_probability"], ".0%"),
         Cell(str(row["estimates"])),
         _number(row["place_wavelength"], ".1f"),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.cautions import counted
 from engine.attribution.explainer import Explainer
+from engine.attribution.other_models import OtherModels
 from engine.files.source_health import SourceHealth
 from engine.run.block_log import run_logged
 from engine.run.block_reading import BlockBatch, BlockReader
@@ -82,8 +83,10 @@ class BlockWorker:
         torch.set_num_threads(threads)
         self._cards = tuple(model.card for model in models)
         self._scorers = [Scorer(model, device) for model in models]
+        # After the scorers, which bring the models to the device.
+        others = OtherModels(models)
         self._explainers = [
-            Explainer(model, configuration.attribution, device, occlusion_memory) for model in models
+            Explainer(model, configuration.attribution, device, occlusion_memory, others) for model in models
         ]
         self._store = store
         self._configuration = configuration
@@ -137,7 +140,7 @@ class BlockWorker:
     def _score_batch(self, batch: BlockBatch, collected: _ScoredRows) -> None:
         """The batch's spectra model by model: which are scored together is fixed by the block."""
         data = batch.spectra.rows.data
-        model = routed(self._configuration.models, data["spectype"])
+        model = routed(self._configuration.models, data["spectype"], data["redshift"])
         fine = data["status"] == RowStatus.SCORED
         model[~fine] = NO_MODEL
         collected.rows.data[batch.rows] = data

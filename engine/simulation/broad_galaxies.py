@@ -115,9 +115,7 @@ def draw_wide_redshift(random: np.random.Generator, redshifts: tuple[float, floa
     Of the near ones about a third each are very near, a magnitude-limited sample, and at all redshifts alike.
     """
     low, high = max(redshifts[0], NEAR_REDSHIFTS[0]), min(redshifts[1], NEAR_REDSHIFTS[1])
-    if redshifts[1] > NEAR_REDSHIFTS[1] and (
-        redshifts[0] > 0.1 or random.random() < _DISTANT_SHARE
-    ):
+    if redshifts[1] > NEAR_REDSHIFTS[1] and (redshifts[0] > 0.1 or random.random() < _DISTANT_SHARE):
         return float(random.uniform(redshifts[0] if redshifts[0] > 0.1 else high, redshifts[1]))
     choice = random.random()
     if choice < 0.35:

@@ -33,7 +33,8 @@ _SPREAD = (0.22, 0.12, 0.10)
 _FASTEST = 1500.0
 """km/s, of hypervelocity stars and of bad redshifts."""
 _CATACLYSMIC_SHARE = 0.03
-# Rest wavelength, equivalent width relative to Halpha's: flat decrements, as discs have (Williams 1980, ApJ 235, 939).
+# Rest wavelength, equivalent width relative to Halpha's: flat decrements, as discs have (Williams 1980, ApJ
+# 235, 939).
 _CATACLYSMIC_LINES = (
     (6564.61, 1.0), (4862.68, 0.8), (4341.68, 0.6), (4102.89, 0.45), (3971.20, 0.35), (3890.15, 0.3),
     (5877.25, 0.25), (4472.73, 0.15), (6679.99, 0.12), (4687.02, 0.1), (7067.14, 0.1),

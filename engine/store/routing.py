@@ -1,4 +1,4 @@
-"""Routing: which model of a run scores which spectral class, and counts of the classes."""
+"""Routing: which model of a run scores which spectrum, by class and redshift, and counts of the classes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class ModelReference:
     name : of a shipped model, or the directory of another.
     digest : of its weights and card.
     classes : spectral classes that it scores in this run; empty for all that no other model names.
+    redshifts : least and largest that it scores.
     latents : their number.
     """
 
     name: str
     digest: str
     classes: tuple[str, ...]
+    redshifts: tuple[float, float]
     latents: int
 
     def __str__(self) -> str:
@@ -41,8 +43,10 @@ class ModelReference:
 
     @property
     def scores(self) -> str:
-        """The classes for people."""
-        return ", ".join(self.classes) or "every class without a model of its own"
+        """The classes and redshifts for people."""
+        low, high = self.redshifts
+        classes = ", ".join(self.classes) or "every class without a model of its own"
+        return f"{classes} at z {low:.3g} to {high:.3g}"
 
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready description; :meth:`from_dict` is its inverse."""
@@ -50,6 +54,7 @@ class ModelReference:
             "name": self.name,
             "digest": self.digest,
             "classes": list(self.classes),
+            "redshifts": list(self.redshifts),
             "latents": self.latents,
         }
 
@@ -60,6 +65,7 @@ class ModelReference:
             name=str(description["name"]),
             digest=str(description["digest"]),
             classes=tuple(str(name) for name in description["classes"]),
+            redshifts=(float(description["redshifts"][0]), float(description["redshifts"][1])),
             latents=int(description["latents"]),
         )
 
@@ -70,7 +76,8 @@ def assigned(
     """Give each model the classes that it scores; models for which none are left are left out.
 
     A card without classes is of a model for all of them: alone it gets every spectrum, beside others those
-    of the classes that no other card names.
+    of the classes that no other card names. Several models of one class share it by redshift: where their
+    ranges overlap, the first of them scores.
 
     Parameters
     ----------
@@ -80,31 +87,29 @@ def assigned(
 
     Raises
     ------
-    ConfigurationError : two models are for the same class, or none is for one that is asked for.
+    ConfigurationError : a model has nothing to score that an earlier one of the same class does not, or none
+        is for a class that is asked for.
     """
     if len(models) == 1 and classes is not None:
         ((name, card),) = models
-        return (ModelReference(name, card.digest, classes, card.latents),)
-    owner: dict[str, str] = {}
-    fallback = ""
+        return (_reference(name, card, classes),)
+    owners: dict[str, list[tuple[str, ModelCard]]] = {}
     for name, card in models:
-        for wanted in card.classes:
-            if wanted in owner and (not classes or wanted in classes):
-                raise _shared(wanted, owner[wanted], name)
-            owner[wanted] = name
-        if not card.classes:
-            if fallback:
-                raise _shared("every class", fallback, name)
-            fallback = name
+        for wanted in card.classes or ("",):
+            known = owners.setdefault(wanted, [])
+            twin = next((other for other, earlier in known if _within(card, earlier)), None)
+            if twin is not None and (not classes or not wanted or wanted in classes):
+                raise _shared(wanted or "every class", twin, name)
+            known.append((name, card))
     if not classes:
-        return tuple(ModelReference(name, card.digest, card.classes, card.latents) for name, card in models)
-    missing = [wanted for wanted in classes if wanted not in owner]
-    if missing and not fallback:
+        return tuple(_reference(name, card, card.classes) for name, card in models)
+    missing = [wanted for wanted in classes if wanted not in owners]
+    if missing and "" not in owners:
         raise ConfigurationError(
             "No model of the run is for a class that is to be scored.",
             where="--classes",
             got=", ".join(missing),
-            allowed=", ".join(owner) or "none",
+            allowed=", ".join(owners) or "none",
             remedy="Leave the class out, or name a --model for it; one --model alone scores any class.",
             kind=ErrorKind.CLASS_WITHOUT_MODEL,
         )
@@ -112,20 +117,33 @@ def assigned(
         name: tuple(each for each in classes if each in card.classes) if card.classes else tuple(missing)
         for name, card in models
     }
-    return tuple(
-        ModelReference(name, card.digest, shares[name], card.latents) for name, card in models if shares[name]
-    )
+    return tuple(_reference(name, card, shares[name]) for name, card in models if shares[name])
 
 
-def routed(models: Sequence[ModelReference], spectype: NDArray[np.str_]) -> NDArray[np.int8]:
-    """Place in ``models`` of the model of each spectrum's class (n,); ``NO_MODEL`` where there is none."""
+def routed(
+    models: Sequence[ModelReference], spectype: NDArray[np.str_], redshift: NDArray[np.floating]
+) -> NDArray[np.int8]:
+    """Place in ``models`` of the model of each spectrum (n,); ``NO_MODEL`` where its class has none.
+
+    It is the first model of the class that covers the redshift. Where none of them does, it is the first
+    model of another class that does: a pipeline that gives a class a redshift which such objects never have
+    is wrong about one of the two. Where no model covers the redshift, it is the first of the class, which
+    will refuse it.
+    """
+    named = {name for model in models for name in model.classes}
+    unnamed = ~np.isin(spectype, sorted(named))
+    of_class = np.array(
+        [np.isin(spectype, model.classes) if model.classes else unnamed for model in models]
+    ).reshape(len(models), len(spectype))
+    covers = np.array(
+        [(redshift >= model.redshifts[0]) & (redshift <= model.redshifts[1]) for model in models]
+    ).reshape(of_class.shape)
+    meant = of_class.any(axis=0)
     route = np.full(len(spectype), NO_MODEL, dtype=np.int8)
-    for number, model in enumerate(models):
-        if not model.classes:
-            route[:] = number
-    for number, model in enumerate(models):
-        if model.classes:
-            route[np.isin(spectype, model.classes)] = number
+    # The last rule first: what a better rule says replaces it.
+    for rule in (of_class, covers & meant, of_class & covers):
+        found = rule.any(axis=0)
+        route[found] = rule.argmax(axis=0)[found]
     return route
 
 
@@ -141,9 +159,9 @@ def class_counts(rows: Rows, model: NDArray[np.int8], cards: Sequence[ModelCard]
     status, snr = rows["status"], rows["snr"]
     meant = (model != NO_MODEL) | (status == RowStatus.CLASS_NOT_MODELLED)
     counts = []
-    for name in np.unique(rows["spectype"][meant]).tolist():
-        chosen = meant & (rows["spectype"] == name)
-        number = int(model[chosen][0])
+    pairs = sorted(set(zip(rows["spectype"][meant].tolist(), model[meant].tolist(), strict=True)))
+    for name, number in pairs:
+        chosen = meant & (rows["spectype"] == name) & (model == number)
         scored = chosen & (status == RowStatus.SCORED)
         noise = 0
         if number != NO_MODEL:
@@ -185,12 +203,21 @@ def unmodelled(counts: Iterable[ClassCount]) -> str:
     )
 
 
+def _reference(name: str, card: ModelCard, classes: tuple[str, ...]) -> ModelReference:
+    return ModelReference(name, card.digest, classes, (card.redshift_min, card.redshift_max), card.latents)
+
+
+def _within(card: ModelCard, earlier: ModelCard) -> bool:
+    """Whether all redshifts of ``card`` are among those of ``earlier``."""
+    return earlier.redshift_min <= card.redshift_min and card.redshift_max <= earlier.redshift_max
+
+
 def _shared(wanted: str, first: str, second: str) -> ConfigurationError:
     return ConfigurationError(
-        "Two models of the run are for the same spectral class.",
+        "Two models of the run are for the same spectral class at the same redshifts.",
         where="--model",
         got=f"{first} and {second} are both for {wanted}",
-        allowed="one model for each class",
+        allowed="one model for each class and redshift",
         remedy="Name one of them, or restrict the run with --classes to classes that they do not share.",
         kind=ErrorKind.CLASS_TWICE,
     )

@@ -75,12 +75,12 @@ def class_warnings(counts: Sequence[ClassCount], cards: Sequence[ModelCard]) -> 
         warnings.append(RunWarning(text, severe=False))
     for count in counts:
         if count.model != NO_MODEL:
-            warnings += _outside(count, cards[count.model])
+            warnings += _outside(count, cards)
     return tuple(warnings)
 
 
-def _outside(count: ClassCount, card: ModelCard) -> list[RunWarning]:
-    name = count.spectype or "unclassified"
+def _outside(count: ClassCount, cards: Sequence[ModelCard]) -> list[RunWarning]:
+    name, card = count.spectype or "unclassified", cards[count.model]
     redshifts = f"{card.redshift_min:.3g} to {card.redshift_max:.3g}"
     ratios = f"{card.snr_min:.3g} to {card.snr_max:.3g}"
     outside = count.redshift_outside + count.snr_outside
@@ -93,9 +93,10 @@ def _outside(count: ClassCount, card: ModelCard) -> list[RunWarning]:
         return [RunWarning(text, severe=True)]
     warnings = []
     if count.redshift_outside:
+        ranges = ", ".join(f"{each.redshift_min:.3g} to {each.redshift_max:.3g}" for each in cards)
         text = (
-            f"{count.redshift_outside:,} of {count.spectra:,} {name} spectra have a redshift outside "
-            f"{redshifts}, the range of {card.name}: they have no score."
+            f"{count.redshift_outside:,} {name} spectra have a redshift that no model of this run is for "
+            f"({ranges}): they have no score."
         )
         warnings.append(RunWarning(text, severe=False))
     if count.snr_outside:

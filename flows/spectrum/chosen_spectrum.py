@@ -27,8 +27,8 @@ class SpectrumRequest:
     ----------
     file : path or URL; a file of redshifts is looked for beside it.
     target_id, row : one of them; neither for a file with one spectrum.
-    model : name or directory; None for the one that ships for the file's grid and the spectrum's class,
-        or where there is none for the class, the first for the grid.
+    model : name or directory; None for the one that ships for the file's grid and the spectrum's class and
+        redshift, or where there is none for the class, the first for the grid.
     attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
     """
 

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 
 from engine.attribution.explainer import Explainer
+from engine.attribution.other_models import OtherModels
 from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
+from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import SourceFile
+from engine.store.routing import assigned, routed
 from flows.spectrum.chosen_spectrum import ChosenSpectrum, SpectrumRequest
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
 from models.errors import ErrorKind, InputError
 from models.model_card import ModelCard
-from models.model_files import pretrained_for, read_model
+from models.model_files import pretrained_for
 from models.row_status import RowStatus
 from models.secrets import redacted_url
+from models.spectrum_model import SpectrumModel
 from models.weights import load_model
 
 
@@ -32,7 +38,10 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
     torch.set_num_threads(threads)
     file, spectra = chosen.file, chosen.spectra
     spectype = str(spectra.rows["spectype"][0])
-    model = load_model(request.model or _shipped_for(spectra.grid.name, spectype))
+    names = (request.model,) if request.model else pretrained_for(spectra.grid.name)
+    models = [load_model(name) for name in names]
+    number = _routed(models, spectra.rows)
+    model = models[number]
     # Whatever its class: the user asked for this very spectrum.
     normalised = normalise(spectra, model.card, ())
     status = RowStatus(int(normalised.rows["status"][0]))
@@ -43,9 +52,11 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
         raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
     rows = normalised.rows
     selected = SelectedSpectra(
-        np.array([0]), rows["redshift"], normalised.flux, normalised.ivar, np.zeros(1, dtype=np.int8)
+        np.array([0]), rows["redshift"], normalised.flux, normalised.ivar, np.array([number], dtype=np.int8)
     )
-    explainer = Explainer(model, request.attribution, memory_bytes=request.memory_bytes)
+    explainer = Explainer(
+        model, request.attribution, memory_bytes=request.memory_bytes, others=OtherModels(models)
+    )
     explanations = explainer.explain(
         selected, key=np.array(rows.keys(), dtype=object), target_id=rows["target_id"]
     )
@@ -63,10 +74,12 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
     )
 
 
-def _shipped_for(grid: str, spectype: str) -> str:
-    """Name of the model that ships for a class on a grid; where there is none for the class, of the first."""
-    names = pretrained_for(grid)
-    return next((name for name in names if spectype in read_model(name).card.classes), names[0])
+def _routed(models: Sequence[SpectrumModel], rows: Rows) -> int:
+    """Place of the model that scores the spectrum in a run; where none is for its class, the first."""
+    if len(models) == 1:
+        return 0
+    references = assigned([(model.card.name, model.card) for model in models], None)
+    return max(int(routed(references, rows["spectype"], rows["redshift"])[0]), 0)
 
 
 def _warnings(card: ModelCard, spectype: str, snr: float) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ class ExplainedSpectrum:
             "cause": explained.cause,
             "cause_probability": explained.cause_probability,
             "instrument_probability": explained.instrument_probability,
+            "other_class": explained.other_class,
             "estimates": [_estimate(each) for each in explained.estimates],
             "not_testable": explained.not_testable.split(),
             "significance": {**asdict(significance), "by_chance": significance.by_chance},

@@ -50,6 +50,40 @@ class BetterRedshift:
     probability: float
 
 
+@dataclass(frozen=True, slots=True)
+class UsualRedshift:
+    """The redshift at which a spectrum of unknown redshift is most usual.
+
+    Attributes
+    ----------
+    redshift : of it; error : standard deviation of an even spread over one step of the search.
+    tail_probability : there, over the number of redshifts that were scored to find it.
+    """
+
+    redshift: float
+    error: float
+    tail_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class UsualElsewhere:
+    """Another model by which a spectrum is more usual than by its own.
+
+    Attributes
+    ----------
+    cause : ``ANOTHER_CLASS``, or ``WRONG_REDSHIFT`` by a model of the same class for other redshifts.
+    spectral_class : that the other model is for.
+    redshift : at which the spectrum is most usual to it; error : of it, standard deviation.
+    probability : that this is why the spectrum is odd.
+    """
+
+    cause: str
+    spectral_class: str
+    redshift: float
+    error: float
+    probability: float
+
+
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """What a model measures of one cause in one spectrum.

@@ -16,7 +16,10 @@ TEMPLATE_CAUSES = (
 WRONG_REDSHIFT = "wrong_redshift"
 """The spectrum is usual at another redshift."""
 
-CAUSES = (*TEMPLATE_CAUSES, WRONG_REDSHIFT)
+ANOTHER_CLASS = "another_class"
+"""The spectrum is usual by the model of another spectral class."""
+
+CAUSES = (*TEMPLATE_CAUSES, WRONG_REDSHIFT, ANOTHER_CLASS)
 """All names."""
 
 
@@ -49,6 +52,7 @@ REALMS: Mapping[str, Realm] = MappingProxyType(
         "unusual_lines": Realm.SOURCE,
         "missing_lines": Realm.SOURCE,
         "wrong_redshift": Realm.REDUCTION,
+        "another_class": Realm.REDUCTION,
         "trough": Realm.SOURCE,
     }
 )

@@ -5,18 +5,21 @@ what the decoder draws sharply of usual spectra is matched to what is sharp in t
 a logarithmic grid. The best candidates are scored as if each were the redshift. Where the score falls, so
 much of the mean inverse tail was due to the redshift. Matches that are better count against it, and so does
 a tail probability that is small there too.
+
+The same search tells whether a spectrum is usual to a model at any redshift at all, whatever its own.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.causes.estimate import BetterRedshift
+from models.causes.estimate import BetterRedshift, UsualRedshift
 from models.model_card import MIN_WINDOW_PIXELS, ModelCard
 from models.scoring.noise_floor import CALIBRATION
 from models.sharp import SMOOTH, sharp
@@ -32,7 +35,7 @@ _APART = 8
 """Steps of the rest-frame grid, 69 km/s each, by which candidates differ at least."""
 _OWN = 2
 """Steps from the spectrum's own redshift within which another is none."""
-_USUAL = 0.001
+USUAL = 0.001
 """Tail probability from which on a spectrum is usual at a redshift."""
 
 
@@ -41,29 +44,66 @@ def better_redshift(
     model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float
 ) -> BetterRedshift | None:
     """Of a normalised spectrum, flux and ivar (N,); None where no other redshift can be scored."""
-    step = model.card.rest_step * math.log(10.0)
-    candidates = _candidates(model, flux, ivar, redshift)
-    shown = [(z, *normalised) for z in candidates if (normalised := _normalised(flux, ivar, model.card, z))]
-    if not shown:
+    tried = _scored(model, flux, ivar, _candidates(model, flux, ivar, redshift))
+    if not tried:
         return None
-    where = torch.tensor([redshift, *(z for z, _, _ in shown)], dtype=torch.float64, device=flux.device)
-    fluxes = torch.stack([flux, *(each for _, each, _ in shown)])
-    ivars = torch.stack([ivar, *(each for _, _, each in shown)])
-    score = model.outputs(fluxes, ivars, where).score.double()
-    of_others = score[1:].where(score[1:].isfinite(), math.inf)
+    where = torch.tensor([redshift], dtype=torch.float64, device=flux.device)
+    own = float(model.outputs(flux[None], ivar[None], where).score)
     # The first match is the only one that was not chosen among others.
-    gains = score[0] - of_others - torch.arange(1, len(shown) + 1, device=flux.device).double().log()
-    best = int(gains.argmax())
-    gain = max(float(gains[best]), 0.0)
-    found, of_found, ivar_found = shown[best]
-    ratio = signal_to_noise(of_found[None], ivar_found[None])
-    tail = float(model.tail_probability(np.array([float(of_others[best])]), ratio, np.array([found]))[0])
-    usual = min(tail / _USUAL, 1.0) if math.isfinite(tail) else 0.0
-    return BetterRedshift(found, step * (1 + found) / math.sqrt(12.0), -math.expm1(-gain) * usual)
+    gains = [own - each.score - math.log(number) for number, each in enumerate(tried, start=1)]
+    best = int(np.argmax(gains))
+    found, gain = tried[best], max(gains[best], 0.0)
+    usual = min(found.tail_probability / USUAL, 1.0)
+    return BetterRedshift(found.redshift, _error(model, found.redshift), -math.expm1(-gain) * usual)
 
 
-def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float) -> list[float]:
-    """Other redshifts, the best match first; none where the spectrum's own is the best match of all."""
+@torch.no_grad()
+def usual_redshift(model: ScoringModel, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:
+    """Of flux and ivar (N,) in any unit; None where the spectrum can be scored at no redshift."""
+    tried = _scored(model, flux, ivar, _candidates(model, flux, ivar, None))
+    if not tried:
+        return None
+    tails = [each.tail_probability / number for number, each in enumerate(tried, start=1)]
+    best = int(np.argmax(tails))
+    found = tried[best].redshift
+    return UsualRedshift(found, _error(model, found), tails[best])
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A redshift with the score there, infinite where there is none, and its tail probability."""
+
+    redshift: float
+    score: float
+    tail_probability: float
+
+
+def _scored(model: ScoringModel, flux: Tensor, ivar: Tensor, redshifts: list[float]) -> list[_Tried]:
+    """The spectrum scored at each redshift at which it can be normalised, in one batch."""
+    shown = [(z, *normalised) for z in redshifts if (normalised := _normalised(flux, ivar, model.card, z))]
+    if not shown:
+        return []
+    where = torch.tensor([z for z, _, _ in shown], dtype=torch.float64, device=flux.device)
+    fluxes, ivars = torch.stack([each for _, each, _ in shown]), torch.stack([each for _, _, each in shown])
+    score = model.outputs(fluxes, ivars, where).score.double()
+    scores = score.where(score.isfinite(), math.inf).cpu().numpy()
+    tails = model.tail_probability(scores, signal_to_noise(fluxes, ivars), where.cpu().numpy())
+    return [
+        _Tried(z, float(score), float(tail) if math.isfinite(tail) else 0.0)
+        for (z, _, _), score, tail in zip(shown, scores, tails, strict=True)
+    ]
+
+
+def _error(model: ScoringModel, redshift: float) -> float:
+    """Standard deviation of an even spread over one step of the search."""
+    return model.card.rest_step * math.log(10.0) * (1 + redshift) / math.sqrt(12.0)
+
+
+def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float | None) -> list[float]:
+    """Redshifts, the best match first.
+
+    Of a spectrum with a redshift other ones; none where its own is the best match of all.
+    """
     card = model.card
     shifts = torch.arange(
         math.floor(math.log10(1 + card.redshift_min) / card.rest_step),
@@ -71,11 +111,12 @@ def _candidates(model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float
         device=flux.device,
     )
     match = _matches(model, flux, ivar, shifts)
-    own = round(math.log10(1 + redshift) / card.rest_step)
-    near = (shifts - own).abs() <= _OWN
-    if bool(near.any()) and bool(match[near].max() >= match.max()):
-        return []
-    match[near] = 0.0
+    if redshift is not None:
+        own = round(math.log10(1 + redshift) / card.rest_step)
+        near = (shifts - own).abs() <= _OWN
+        if bool(near.any()) and bool(match[near].max() >= match.max()):
+            return []
+        match[near] = 0.0
     found: list[float] = []
     for _ in range(_CANDIDATES):
         best = int(match.argmax())

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
 from models.causes.bank import cause_banks
-from models.causes.estimate import BetterRedshift, Measurement
+from models.causes.estimate import BetterRedshift, Measurement, UsualRedshift
 from models.causes.measurement import best_template, estimates
 from models.causes.names import TEMPLATE_CAUSES
 from models.causes.template_bank import TemplateBank
@@ -18,7 +18,7 @@ from models.causes.whitened import WhitenedResidual
 from models.local.local_score import LocalScore
 from models.model_card import ModelCard
 from models.pixel_errors import depth_of, seen
-from models.scoring.better_redshift import better_redshift
+from models.scoring.better_redshift import better_redshift, usual_redshift
 from models.scoring.decoder import Decoder
 from models.scoring.density import LatentDensity
 from models.scoring.encoder import Encoder, EncoderHead, EncoderSettings
@@ -233,6 +233,10 @@ class ScoringModel(CalibratedModel):
     def better_redshift(self, flux: Tensor, ivar: Tensor, redshift: float) -> BetterRedshift | None:
         """See :class:`models.spectrum_model.SpectrumModel`."""
         return better_redshift(self, flux, ivar, redshift)
+
+    def usual_redshift(self, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return usual_redshift(self, flux, ivar)
 
     def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:
         """See :class:`models.spectrum_model.SpectrumModel`."""

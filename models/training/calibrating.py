@@ -17,6 +17,9 @@ from models.training.spectra import SpectraSource, batch_of, chunks
 SNR_TAILS = (0.002, 0.998)
 """Quantiles of the calibration spectra's signal-to-noise ratios that become the model's range."""
 
+MOST_LATENTS = 2000
+"""Of calibration spectra, from which baselines are drawn: every explanation looks through all of them."""
+
 
 @torch.no_grad()
 def calibrate(model: CalibratedModel, spectra: SpectraSource) -> None:
@@ -59,7 +62,8 @@ def calibrate_on(
     ConfigurationError : fewer than four have a finite score.
     """
     model.calibration = Calibration.fit(score, ratio, redshift)
-    model.calibration_latents = latents
+    kept = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), MOST_LATENTS)).astype(np.int64))
+    model.calibration_latents = latents[torch.from_numpy(kept)]
     model.card = replace(
         model.card,
         snr_min=float(np.quantile(ratio, SNR_TAILS[0])),

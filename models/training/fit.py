@@ -214,7 +214,12 @@ def fit(
 
 
 def fit_score(model: ScoringModel, spectra: TrainingSplit, seed: int) -> None:
-    """Fit what makes a score of an autoencoder: misfit, tails of the parts, calibration, names of causes."""
+    """Fit what makes a score of an autoencoder: misfit, tails of the parts, calibration, names of causes.
+
+    Its largest weights become halves before, as they are kept in files.
+    """
+    for weight in (model.decoder.output.weight, model.residual_factors.modes):
+        weight.data.copy_(weight.data.half())
     fit_parts(model, spectra.validation)
     calibrate(model, spectra.calibration)
     fit_naming(model, spectra.validation, seed)

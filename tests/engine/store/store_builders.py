@@ -40,7 +40,7 @@ def configuration(
 ) -> RunConfiguration:
     """A small configuration of three windows and two reconstruction scores."""
     return RunConfiguration(
-        models=(ModelReference(model, "0123456789abcdef", ("GALAXY",), 3),),
+        models=(ModelReference(model, "0123456789abcdef", ("GALAXY",), (0.0, 0.65), 3),),
         grid=GRID,
         reconstruction_scores=("mse", "chi2_lines_masked"),
         threshold=threshold,
