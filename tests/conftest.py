@@ -46,18 +46,18 @@ def tiny_model() -> ScoringModel:
     return random_model()
 
 
-def random_model() -> ScoringModel:
+def random_model(redshift_max: float = 0.6) -> ScoringModel:
     """A DESI model with few, random, fixed weights and a calibration set of its own making.
 
     Each call gives a copy of its own and leaves torch's random state the same: building one takes seconds.
     """
-    model, random_state = _random_model()
+    model, random_state = _random_model(redshift_max)
     torch.set_rng_state(random_state)
     return copy.deepcopy(model)
 
 
 @functools.cache
-def _random_model() -> tuple[ScoringModel, torch.Tensor]:
+def _random_model(redshift_max: float) -> tuple[ScoringModel, torch.Tensor]:
     torch.manual_seed(7)
     encoder = EncoderSettings(latents=3, novelty=1, channels=(4, 4, 8), heads=4, hidden=8)
     architecture = {
@@ -75,7 +75,7 @@ def _random_model() -> tuple[ScoringModel, torch.Tensor]:
         grid=DESI_GRID,
         classes=("GALAXY",),
         redshift_min=0.0,
-        redshift_max=0.6,
+        redshift_max=redshift_max,
         snr_min=0.5,
         snr_max=100.0,
         normalisation_min=5300.0,

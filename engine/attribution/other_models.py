@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from models.causes.estimate import UsualElsewhere
@@ -36,8 +35,7 @@ class OtherModels:
         for number, model in enumerate(self._models):
             if number == own:
                 continue
-            with torch.inference_mode():
-                found = model.usual_redshift(flux.float(), ivar.float())
+            found = model.usual_redshift(flux.float(), ivar.float())
             if found is None:
                 continue
             there = found.tail_probability / others

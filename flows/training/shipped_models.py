@@ -1,4 +1,4 @@
-"""Recipes of the models that ship with whyspec, and of those of quasars and stars (``make models``).
+"""Recipes of the models that ship with whyspec (``make models``).
 
 Each model is trained on a broad population of one class. Most of its sources come from redrock's templates.
 The others are made up from analytic continua and lines, so that neither a real source nor the simulator's own
@@ -38,7 +38,8 @@ REFIT_SEED = SEED + 100
 """Of spectra that no network was trained on."""
 FROM_TEMPLATES = 0.65
 """Share of the sources."""
-GALAXY_REDSHIFTS = (0.0, 0.65)
+GALAXY_REDSHIFTS = (-0.002, 0.65)
+"""The nearest galaxies come towards us; the rest-frame grid reaches a little beyond both ends."""
 DESI_DISTANT_REDSHIFTS, SDSS_DISTANT_REDSHIFTS = (0.55, 1.7), (0.55, 1.1)
 STAR_REDSHIFTS = (-0.0051, 0.0051)
 """1,500 km/s and a little."""
@@ -119,10 +120,11 @@ def trained(
         return fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
 
 
-def refitted(model: ScoringModel, training: TrainingSplit) -> ScoringModel:
+def refitted(model: ScoringModel, training: TrainingSplit, redshifts: tuple[float, float]) -> ScoringModel:
     """The same network with its score and calibration fitted anew; earlier rates leave its card."""
     metrics = {name: value for name, value in model.card.metrics.items() if not name.startswith(PREFIX)}
-    model.card = dataclasses.replace(model.card, metrics=metrics)
+    low, high = redshifts
+    model.card = dataclasses.replace(model.card, metrics=metrics, redshift_min=low, redshift_max=high)
     fit_score(model, training, REFIT_SEED)
     return model
 
@@ -208,7 +210,7 @@ def main(
             if refit is None:
                 model = trained(recipe, training, population, epochs, console)
             else:
-                model = refitted(load_network(str(refit / recipe.name)), training)
+                model = refitted(load_network(str(refit / recipe.name)), training, recipe.redshifts)
             card = save_model(model, output / recipe.name)
             console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
             shutil.rmtree(Path(work) / recipe.name)

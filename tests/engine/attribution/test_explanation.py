@@ -45,6 +45,7 @@ PLACES = (
 
 
 NOTHING = {
+    "other_class": "",
     "target_id": -1, "place_sign": 0, "place_line": "", "place_pixels": 0, "cause": "", "not_testable": "",
     "trials": 0, "cautions": 0,
 }  # fmt: skip

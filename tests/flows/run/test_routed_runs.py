@@ -48,9 +48,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def stars(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Directory of a model for stars with another number of latents and a narrow range of S/N."""
-    model, directory = random_model(), tmp_path_factory.mktemp("stars")
+    model, directory = random_model(0.002), tmp_path_factory.mktemp("stars")
     model.card = replace(
-        model.card, name="stars", classes=("STAR",), redshift_min=-0.002, snr_min=SNR[0], snr_max=SNR[1]
+        model.card,
+        name="stars",
+        classes=("STAR",),
+        redshift_min=-0.002,
+        snr_min=SNR[0],
+        snr_max=SNR[1],
     )
     save_model(model, directory)
     return directory
