@@ -15,7 +15,7 @@ help:
 	@echo "make test    the whole test suite"
 	@echo "make check   format, lint, types, layer contracts"
 	@echo "make settings  docs/settings.md anew, from infra/settings.py"
-	@echo "make models  train the shipped models, and those of quasars and stars, anew (over an hour)"
+	@echo "make models  train the shipped models anew (two hours on two cores)"
 
 # torch first and pinned: resolved together with the rest, pip may pick another build of several GB.
 $(VENV)/application: pyproject.toml constraints.txt
@@ -51,7 +51,7 @@ format: $(VENV)/development
 
 models: $(VENV)/application
 	$(BIN)/python -P -m flows.training.shipped_models "$${RR_TEMPLATE_DIR:?set RR_TEMPLATE_DIR to a directory of redrock templates}" \
-		--sky "$${SKY_FIBRES:?set SKY_FIBRES to a directory of SDSS sky fibres (spec-*.fits)}" -o models/pretrained
+		--sky "$${SKY_FIBRES:?set SKY_FIBRES to a directory of SDSS sky fibres (spec-*.fits)}" -o models/pretrained --jobs 2
 
 settings: $(VENV)/application
 	@$(BIN)/whyspec settings --page > docs/settings.md

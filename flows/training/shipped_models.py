@@ -9,9 +9,10 @@ of which gives half of its set.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -28,13 +29,13 @@ from engine.training.request import TrainingRequest
 from flows.console import counting, notes
 from flows.training.progress import TrainingBars
 from models.scoring.scoring_model import ScoringModel
-from models.training.fit import TrainingPopulation, TrainingSettings, fit, fit_score
+from models.training.fit import TrainingPopulation, TrainingSettings, fit_network, fit_score
 from models.training.spectra import TrainingSplit
 from models.weights import load_network, save_model
 
 SPECTRA = 10_000
 SEED = 20_261_123
-REFIT_SEED = SEED + 100
+SCORE_SEED = SEED + 100
 """Of spectra that no network was trained on."""
 FROM_TEMPLATES = 0.65
 """Share of the sources."""
@@ -113,19 +114,19 @@ RECIPES = (
 def trained(
     recipe: Recipe, training: TrainingSplit, population: TrainingPopulation, epochs: int, console: Console
 ) -> ScoringModel:
-    """The model of ``recipe``, after at most so many ``epochs`` of the autoencoder."""
+    """The network of ``recipe``, after at most so many ``epochs`` of the autoencoder."""
     fitting = TrainingSettings(epochs=epochs, seed=SEED % 1000, threads=1)
     data = {"simulation_seed": SEED, "releases": list(recipe.releases), "spectra": len(training)}
     with TrainingBars(console) as bars:
-        return fit(training, population, fitting, data, lambda state, _: bars.on_event(state))
+        return fit_network(training, population, fitting, data, lambda state, _: bars.on_event(state))
 
 
-def refitted(model: ScoringModel, training: TrainingSplit, redshifts: tuple[float, float]) -> ScoringModel:
-    """The same network with its score and calibration fitted anew; earlier rates leave its card."""
+def scoring(model: ScoringModel, training: TrainingSplit, redshifts: tuple[float, float]) -> ScoringModel:
+    """The network with its score and calibration fitted anew; earlier rates leave its card."""
     metrics = {name: value for name, value in model.card.metrics.items() if not name.startswith(PREFIX)}
     low, high = redshifts
     model.card = dataclasses.replace(model.card, metrics=metrics, redshift_min=low, redshift_max=high)
-    fit_score(model, training, REFIT_SEED)
+    fit_score(model, training, SCORE_SEED)
     return model
 
 
@@ -138,8 +139,8 @@ class Shares:
     calibration: float
 
 
-TO_TRAIN, TO_REFIT = Shares(SEED, 0.1, 0.2), Shares(REFIT_SEED, 0.4, 0.6)
-"""A network that is kept needs no more training spectra: all serve the score."""
+TO_TRAIN, TO_SCORE = Shares(SEED, 0.1, 0.2), Shares(SCORE_SEED, 0.4, 0.6)
+"""A score needs no training spectra: all of its own serve its parts and its tails."""
 
 
 def training_set(
@@ -181,6 +182,35 @@ def training_set(
 _POPULATIONS: dict[str, PopulationName] = {"GALAXY": "galaxy", "QSO": "quasar", "STAR": "star"}
 _PLURALS = {"GALAXY": "galaxies", "QSO": "quasars", "STAR": "stars"}
 
+
+@dataclass(frozen=True)
+class Workshop:
+    """What models are made of and how; see the options of :func:`main`."""
+
+    templates: Path
+    sky: Path
+    output: Path
+    spectra: int
+    epochs: int
+    refit: Path | None
+
+    def make(self, recipe: Recipe) -> str:
+        """Make the model of ``recipe``; returns what it is, for people."""
+        console = notes()
+        with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
+            if self.refit is None:
+                network = trained(recipe, *self._spectra(recipe, TO_TRAIN, work), self.epochs, console)
+            else:
+                network = load_network(str(self.refit / recipe.name))
+            training, _ = self._spectra(recipe, TO_SCORE, work)
+            card = save_model(scoring(network, training, recipe.redshifts), self.output / recipe.name)
+        return f"{card.name}: {card.digest}, {dict(card.metrics)}"
+
+    def _spectra(self, recipe: Recipe, shares: Shares, work: str) -> tuple[TrainingSplit, TrainingPopulation]:
+        directory = Path(work) / str(shares.seed)
+        return training_set(recipe, shares, self.templates, self.sky, directory, self.spectra, notes())
+
+
 app = App(help=__doc__)
 
 
@@ -194,26 +224,21 @@ def main(
         Parameter(name=["--output", "-o"], help="Directory of the models' directories, which are replaced."),
     ],
     only: Annotated[str, Parameter(help="Name of one model; all when left out.")] = "",
-    spectra: Annotated[int, Parameter(help="Spectra to simulate for each model.")] = SPECTRA,
+    spectra: Annotated[int, Parameter(help="Spectra to simulate for a network, and for a score.")] = SPECTRA,
     epochs: Annotated[int, Parameter(help="Passes of the autoencoder over them, at most.")] = 14,
+    jobs: Annotated[int, Parameter(help="Models that are made at the same time, on one core each.")] = 1,
     refit: Annotated[
         Path | None,
         Parameter(help="Directory of models' directories: keep their networks, fit scores and calibrations."),
     ] = None,
 ) -> None:
     """Train the shipped models anew from redrock TEMPLATES and real sky."""
-    console = notes()
-    with tempfile.TemporaryDirectory(prefix="whyspec-models-") as work:
-        for recipe in _wanted(only, refit):
-            shares = TO_TRAIN if refit is None else TO_REFIT
-            training, population = training_set(recipe, shares, templates, sky, Path(work), spectra, console)
-            if refit is None:
-                model = trained(recipe, training, population, epochs, console)
-            else:
-                model = refitted(load_network(str(refit / recipe.name)), training, recipe.redshifts)
-            card = save_model(model, output / recipe.name)
-            console.print(f"{card.name}: {card.digest}, {dict(card.metrics)}")
-            shutil.rmtree(Path(work) / recipe.name)
+    work = Workshop(templates, sky, output, spectra, epochs, refit)
+    wanted = _wanted(only, refit)
+    # Started anew: a process that is forked from one with threads may hang.
+    with ProcessPoolExecutor(min(jobs, len(wanted)), mp_context=get_context("spawn")) as pool:
+        for text in pool.map(work.make, wanted):
+            notes().print(text, soft_wrap=True)
 
 
 def _wanted(only: str, refit: Path | None) -> list[Recipe]:

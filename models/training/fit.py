@@ -164,7 +164,26 @@ def fit(
     callback: Callback,
     checkpoints: Path | None = None,
 ) -> ScoringModel:
-    """Train a scoring model; reproducible from the seed on one kind of machine.
+    """Train a scoring model: its network, see :func:`fit_network`, then its score.
+
+    Raises
+    ------
+    ConfigurationError : too few spectra to hold some out.
+    """
+    model = fit_network(spectra, population, settings, data, callback, checkpoints)
+    fit_score(model, spectra, settings.seed)
+    return model
+
+
+def fit_network(
+    spectra: TrainingSplit,
+    population: TrainingPopulation,
+    settings: TrainingSettings,
+    data: Mapping[str, Any],
+    callback: Callback,
+    checkpoints: Path | None = None,
+) -> ScoringModel:
+    """Train all of a scoring model but its score; reproducible from the seed on one kind of machine.
 
     With a directory for ``checkpoints``, the autoencoder's state is written there after every epoch,
     and the same training started again continues from it, to the same model.
@@ -209,7 +228,6 @@ def fit(
         "reconstruction_chi2_per_pixel": _chi2_per_pixel(model, spectra.validation),
     }
     model.card = replace(card, metrics=metrics)
-    fit_score(model, spectra, settings.seed)
     return model.requires_grad_(False)
 
 
