@@ -118,8 +118,8 @@ def draw_wide_redshift(random: np.random.Generator, redshifts: tuple[float, floa
     if redshifts[1] > NEAR_REDSHIFTS[1] and (redshifts[0] > 0.1 or random.random() < _DISTANT_SHARE):
         return float(random.uniform(redshifts[0] if redshifts[0] > 0.1 else high, redshifts[1]))
     choice = random.random()
-    if choice < 0.35:
-        return log_uniform(random, low, 0.1)
+    if choice < 0.35 and low < 0.1:
+        return log_uniform(random, low, min(0.1, high))
     if choice < 0.7:
         while True:
             value = float(0.105 * random.gamma(2.3))

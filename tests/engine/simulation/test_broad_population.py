@@ -8,9 +8,11 @@ import pytest
 
 from engine.simulation.anomalies import AnomalyKind, inside
 from engine.simulation.broad_galaxies import deepen
+from engine.simulation.broad_points import draw_star_shape
 from engine.simulation.broad_spectrum import SIGNAL_TO_NOISE, SpectrumMaker, load_ingredients, spectrum_maker
 from engine.simulation.broad_spectrum import simulate_broad as simulate
 from engine.simulation.galaxies import SourceKind
+from engine.simulation.point_templates import load_point_templates
 from engine.simulation.release import MARKER_NAME, simulate_release
 from engine.simulation.settings import ReleaseName, SimulationSettings, SurveyName
 from engine.simulation.sky_fibres import in_share, load_sky_fibres
@@ -153,8 +155,52 @@ def test_quasars_keep_to_their_redshifts_and_stars_to_stars_velocities(survey: S
     assert len(quasars) + len(stars) == 60
     assert 0.4 <= min(quasars) < 0.8
     assert 2.4 < max(quasars) <= 2.9
-    assert np.all(np.abs(stars) < 0.002)
+    # One in ten is faster than 500 km/s may be, up to 1,500.
+    assert np.all(np.abs(stars) <= 1500 / 299_792.458)
+    assert 0 < np.mean(np.abs(stars) > 500 / 299_792.458) < 0.3
     assert stars.std() > 1e-4
+
+
+def test_distant_galaxies_keep_to_their_redshifts_and_are_faint() -> None:
+    distant = made(replace(GALAXIES, survey="desi", galaxy_redshifts=(0.55, 1.7)), 60)
+    redshift = np.array([s.source.redshift for s in distant])
+    assert 0.55 <= redshift.min() < 0.7
+    assert 1.5 < redshift.max() <= 1.7
+    _, high = SIGNAL_TO_NOISE["dr1"]
+    far = [s.snr for s in distant if s.source.redshift > 0.65]
+    assert max(far) < 0.6 * high
+    assert min(far) < 1.0
+
+
+def test_a_third_of_a_population_that_holds_both_is_distant() -> None:
+    redshift = np.array(
+        [s.source.redshift for s in made(replace(GALAXIES, galaxy_redshifts=(0.002, 1.6)), 120)]
+    )
+    assert 0.2 < np.mean(redshift > 0.65) < 0.46
+    assert redshift.max() <= 1.6
+    # A range of near ones alone is kept to as well.
+    near = [s.source.redshift for s in made(replace(GALAXIES, galaxy_redshifts=(0.002, 0.2)), 40)]
+    assert max(near) <= 0.2
+
+
+@pytest.mark.real_data
+def test_cataclysmic_variables_are_blue_with_broad_balmer_emission(real_data: Path) -> None:
+    points = load_point_templates(real_data / "templates")
+    arms = made(replace(GALAXIES, survey="desi"), 1)[0].instrument.arms
+    found = 0
+    for seed in range(200):
+        shape = draw_star_shape(np.random.default_rng(seed), arms, points)
+        wavelength = np.concatenate([arm.wavelength for arm in arms])
+        flux = np.concatenate(shape.flux)
+
+        def level(
+            low: float, high: float, wavelength: np.ndarray = wavelength, flux: np.ndarray = flux
+        ) -> float:
+            return float(np.median(flux[(wavelength > low) & (wavelength < high)]))
+
+        found += level(6560, 6570) > 1.15 * level(6450, 6500) and level(4858, 4868) > 1.1 * level(4760, 4800)
+    # Three in a hundred are drawn so.
+    assert 2 <= found <= 14
 
 
 def test_sky_fibres_hold_no_source_and_stuck_ones_nothing() -> None:

@@ -26,6 +26,7 @@ from models.errors import ConfigurationError, InputError
         ({"population": "broad", "sky_share": "all"}, "allowed: training or proof"),
         ({"sky": Path("sky")}, r"where: sky\n.*got: sky"),
         ({"quasar_redshifts": (2.0, 1.0)}, r"where: quasar_redshifts\n.*got: 2.0 to 1.0"),
+        ({"galaxy_redshifts": (0.1, 2.5)}, r"where: galaxy_redshifts\n.*got: 0.1 to 2.5\n.*0 to 2.0"),
         ({"sky_fraction": 0.7, "broken_fraction": 0.7}, r"where: sky_fraction \+ broken_fraction"),
     ],
 )
