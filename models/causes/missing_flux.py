@@ -75,7 +75,8 @@ class _MissingFlux(BoxBank):
         )
         full = self.boxes(sums.weight) @ share
         # Of so many numbers, those of single precision are enough.
-        of_modes = self.boxes(sums.weighted_modes.to(kind)).sum(dim=1) / -boxes
+        even = torch.full((boxes,), -1.0 / boxes, dtype=torch.float64, device=self.starts.device)
+        of_modes = self.boxes_together(sums.weighted_modes.to(kind), even)
         return matched(along.to(kind), full.to(kind), of_modes, spectrum)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:

@@ -57,7 +57,7 @@ class QuasarLines(BoxBank):
         along = self.boxes(running(sums.filtered)) @ height
         other = (self.log_redshift - torch.log1p(spectrum.redshift)).abs() > _OWN
         full = self.boxes(running(sums.weight)) @ height.square() * other
-        of_modes = (self.boxes(running(sums.weighted_modes)) * height[:, None]).sum(dim=1)
+        of_modes = self.boxes_together(running(sums.weighted_modes), height)
         return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:

@@ -125,6 +125,12 @@ class BoxBank(TemplateBank):
         """Sums over every template's boxes, (T, L, ...), of running ones (M + 1, ...)."""
         return running_sums[self.stops] - running_sums[self.starts]
 
+    def boxes_together(self, running_sums: Tensor, height: Tensor) -> Tensor:
+        """Sums over every template's boxes, times ``height`` (L,), together, (T, K), of running ones (M + 1, K)."""
+        ends = torch.cat((self.stops, self.starts), dim=1)
+        signs = torch.cat((height, -height)).to(running_sums.dtype).expand(len(ends), -1).contiguous()
+        return nn.functional.embedding_bag(ends, running_sums, per_sample_weights=signs, mode="sum")
+
     def inside(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """1 in each box of the templates ``chosen`` (K,), else 0, (K, L, M)."""
         block = torch.arange(len(spectrum.blocks.weight), device=chosen.device)
