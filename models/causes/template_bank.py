@@ -126,7 +126,7 @@ class BoxBank(TemplateBank):
         return running_sums[self.stops] - running_sums[self.starts]
 
     def boxes_together(self, running_sums: Tensor, height: Tensor) -> Tensor:
-        """Sums over every template's boxes, times ``height`` (L,), together, (T, K), of running ones (M + 1, K)."""
+        """Sums over all boxes of a template, times ``height`` (L,), (T, K), of running ones (M + 1, K)."""
         ends = torch.cat((self.stops, self.starts), dim=1)
         signs = torch.cat((height, -height)).to(running_sums.dtype).expand(len(ends), -1).contiguous()
         return nn.functional.embedding_bag(ends, running_sums, per_sample_weights=signs, mode="sum")
