@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from decimal import ROUND_CEILING, Context
 from typing import TypeVar
 
 from engine.attribution.methods import method_of
@@ -179,12 +180,28 @@ def _check_calibration(configuration: RunConfiguration, model: ModelFiles) -> No
             "The threshold is beyond the end of the tail that was fitted to the model's calibration spectra.",
             where="--threshold",
             got=configuration.threshold,
-            allowed=f"{least:.3g} to 1 ({model.calibration_size:,} calibration spectra of {model.card.name})",
+            allowed=f"{_rounded_up(least):.3g} to 1 ({model.calibration_size:,} calibration spectra of {model.card.name})",
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind=ErrorKind.THRESHOLD,
         )
     attribution = configuration.attribution
     method_of(attribution).refuse(attribution, model.card, model.calibration_size)
+
+
+def _rounded_up(number: float) -> float:
+    """To three digits: rounded down, the least threshold that an error names would be refused itself."""
+    return float(Context(prec=3, rounding=ROUND_CEILING).create_decimal(number))
+
+
+def threshold_factor(threshold: float, model: ModelFiles) -> float:
+    """The factor to which a threshold is known (one standard deviation); inf where a thousand is not enough."""
+    factor = math.exp(min(model.tail_uncertainty(threshold), 7.0))
+    return factor if factor < 1000 else math.inf
+
+
+def known_to(factor: float) -> str:
+    """The factor of :func:`threshold_factor` for people."""
+    return f"a factor of {factor:.1f}" if math.isfinite(factor) else "no better than a factor of a thousand"
 
 
 def _threshold_warnings(threshold: float, models: tuple[ModelFiles, ...]) -> tuple[RunWarning, ...]:
@@ -193,14 +210,13 @@ def _threshold_warnings(threshold: float, models: tuple[ModelFiles, ...]) -> tup
     for model in models:
         spectra = model.calibration_size
         if threshold * (spectra + 1) < 1.0:
-            factor = math.exp(min(model.tail_uncertainty(threshold), 7.0))
-            known = f"a factor of {factor:.1f}" if factor < 1000 else "no better than a factor of a thousand"
+            factor = threshold_factor(threshold, model)
             text = (
                 f"The threshold {threshold:g} is below 1/{spectra + 1:,}, the smallest share that the "
                 f"{spectra:,} calibration spectra of {model.card.name} show. It follows from a tail fitted "
-                f"to them, and is known to {known} (one standard deviation)."
+                f"to them, and is known to {known_to(factor)} (one standard deviation)."
             )
-            warnings.append(RunWarning(text, severe=factor >= 1000))
+            warnings.append(RunWarning(text, severe=math.isinf(factor)))
     return tuple(warnings)
 
 
