@@ -337,7 +337,9 @@ def test_a_shipped_model_takes_thresholds_far_out_and_says_how_well_they_are_kno
     assert 1 < factor <= most
     assert f"tail probability {threshold}, known to a factor of {factor:.1f}" in done.stderr
     beyond = float(threshold) * (read_model("desi-galaxy").calibration_size + 1) < 1
-    assert [f"known to a factor of {factor:.1f}" in each["text"] for each in plan["warnings"]] == [True] * beyond
+    assert [f"known to a factor of {factor:.1f}" in each["text"] for each in plan["warnings"]] == [
+        True
+    ] * beyond
 
 
 def test_options_that_make_no_sense(release: Path, finished: Path, tmp_path: Path) -> None:
