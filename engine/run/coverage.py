@@ -199,14 +199,11 @@ def share_of_release(chosen: NDArray[np.bool_], file: NDArray[np.int64], all_fil
 
 
 def wilson(share: float, number: float) -> Interval:
-    """Wilson's interval (1927, J. Am. Stat. Assoc. 22, 209) of a share among ``number`` independent spectra."""
+    """Wilson's interval (1927, J. Am. Stat. Assoc. 22, 209) of a share of ``number`` independent spectra."""
     squared = _NORMAL_95**2
+    spread = math.sqrt(share * (1 - share) / number + squared / (4 * number**2))
     middle = (share + squared / (2 * number)) / (1 + squared / number)
-    half = (
-        _NORMAL_95
-        / (1 + squared / number)
-        * math.sqrt(share * (1 - share) / number + squared / (4 * number**2))
-    )
+    half = _NORMAL_95 * spread / (1 + squared / number)
     return Interval(share, max(0.0, middle - half), min(1.0, middle + half))
 
 
