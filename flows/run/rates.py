@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +20,7 @@ _OPTION = "--rates"
 _LONGEST_FILE = 2**20
 _READING = 1.2e-4
 _SCORING = {"local": 5e-3, "variational": 2.1e-3, "spender": 0.1}
-_EXPLAINING = {"local": 4.0, "variational": 90.0, "spender": 1200.0}
+_EXPLAINING = {"local": 4.0, "variational": 90.0, "spender": 2000.0}
 """Seconds of one core by kind of model, with the default occlusion (docs/numbers.md)."""
 
 
@@ -79,7 +79,7 @@ def given_rates(text: str, default: Rates) -> Rates:
     numbers = {name: _seconds(name, value) for name, value in values.items()}
     missing = [name for name in _NAMES if name not in numbers]
     note = f"given; {' and '.join(missing)} of another machine" if missing else "given"
-    return replace(default, **numbers, basis="given", note=note)
+    return Rates(**{name: getattr(default, name) for name in _NAMES} | numbers, basis="given", note=note)
 
 
 def _pairs(text: str) -> dict[str, object]:
