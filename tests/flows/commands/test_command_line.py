@@ -324,7 +324,7 @@ def test_a_threshold_beyond_the_calibration_spectra(release: Path, model: Path, 
     assert [forked_whyspec(*asked, "--threshold", each).returncode for each in (least, below)] == [0, 64]
 
 
-@pytest.mark.parametrize(("threshold", "most"), [("0.0003", 3.0), ("0.0001", 10.0), ("1e-5", 1000.0)])
+@pytest.mark.parametrize(("threshold", "most"), [("0.0003", 3.0), ("0.0001", 10.0), ("1e-05", 1000.0)])
 def test_a_shipped_model_takes_thresholds_far_out_and_says_how_well_they_are_known(
     threshold: str, most: float, release: Path, tmp_path: Path
 ) -> None:
