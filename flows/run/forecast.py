@@ -100,7 +100,7 @@ def rates_of(
     Raises
     ------
     ConfigurationError : both are asked for, or what is given is not understood.
-    QuarantineError, RetryError : a file to measure with could not be read.
+    RetryError : the disk or network is away.
     """
     usual = default_rates(prepared.cards, prepared.configuration.attribution)
     if not measure:

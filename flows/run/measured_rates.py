@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from engine.run.block_reading import BATCH_SPECTRA
 from engine.run.coverage import SampledFile, carrying
 from engine.store.blocks import SourceSlice
 from flows.run.dense_cost import estimated_passes
 from flows.run.part_seconds import PartsRequest, measured_parts
 from flows.run.preparation import PreparedRun
 from flows.run.rates import Rates
+from models.errors import QuarantineError
 from models.weights import load_model
 
 _SPECTRA = 256
-"""Measured, at least if the sample has so many: two batches."""
+"""Measured at most: two batches."""
 
 
 def measured_rates(prepared: PreparedRun, sample: Sequence[SampledFile], default: Rates) -> Rates:
     """The rates with the model that carries most of the sample; ``default`` where none carries any of it.
 
+    Neither are there any where a file that is measured with is damaged: the plan is still told.
+
     Raises
     ------
-    QuarantineError, RetryError : a file could not be read.
+    RetryError : the disk or network is away.
     """
     models = prepared.configuration.models
     routes = [carrying(models, prepared.cards, each.rows)[1] for each in sample]
@@ -42,7 +47,11 @@ def measured_rates(prepared: PreparedRun, sample: Sequence[SampledFile], default
         explained=1 if local else 0,
         threads=prepared.settings.threads_per_worker,
     )
-    found = measured_parts(request)
+    try:
+        found = measured_parts(request)
+    except QuarantineError as error:
+        note = f"{default.note}; nothing was measured, as a file cannot be read: {error.where}"
+        return replace(default, note=note)
     parts, explaining = found.seconds, default.explaining
     if found.explained:
         explaining = parts.explain
@@ -69,7 +78,9 @@ def _slices(sample: Sequence[SampledFile], carried: Sequence[int]) -> tuple[Sour
     room = _SPECTRA
     for number in sorted(range(len(sample)), key=lambda number: -carried[number]):
         if room and carried[number]:
-            part = SourceSlice(sample[number].file, 0, min(room, sample[number].file.spectra))
+            # A batch of each: the first is measured twice.
+            stop = min(room, BATCH_SPECTRA, sample[number].file.spectra)
+            part = SourceSlice(sample[number].file, 0, stop)
             slices.append(part)
             room -= part.spectra
     return tuple(slices)

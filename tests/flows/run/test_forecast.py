@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -169,3 +170,14 @@ def test_rates_are_measured_on_the_release(release: Path, model: Path, tmp_path:
     cards = tuple(replace(card, redshift_min=8.0, redshift_max=9.0) for card in prepared.cards)
     nothing = rates_of(replace(prepared, cards=cards), sample, measure=True)
     assert nothing.basis == "default"
+
+
+def test_a_damaged_file_leaves_the_usual_rates(release: Path, model: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "release"))
+    prepared = prepare(small_request(copy, tmp_path / "s.zarr", model), Settings())
+    sample, _ = sample_of(prepared)
+    for path in copy.rglob("coadd-*.fits"):
+        path.write_bytes(path.read_bytes()[:40_000])
+    found = rates_of(prepared, sample, measure=True)
+    assert found.basis == "default"
+    assert "nothing was measured, as a file cannot be read: " in found.note
