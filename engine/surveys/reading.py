@@ -98,15 +98,20 @@ class OpenSpectra:
     Several threads may call :meth:`read` at the same time.
     """
 
-    def __init__(self, file: SourceFile, survey: Survey, spectra: SpectraFile) -> None:
+    def __init__(self, file: SourceFile, survey: Survey, reader: Reader[Any], spectra: SpectraFile) -> None:
         self.file = file
-        self._survey = survey
+        self._survey, self._reader = survey, reader
         self._spectra = spectra
 
     @property
     def bytes_in_memory(self) -> int:
         """Bytes of the file in memory, see :func:`open_spectra`."""
         return self._spectra.file.bytes_in_memory
+
+    @property
+    def bytes_of_spectra(self) -> int:
+        """Bytes of the HDUs that are read when all its spectra are, unpacked; without the redshifts' file."""
+        return sum(unit.data_size for unit in self._reader.units(self._spectra.file))
 
     def read(self, start: int, stop: int) -> Spectra:
         """Spectra ``start`` to ``stop`` of the file, on their survey's grid; only their bytes are read.
@@ -173,7 +178,7 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
             spectra = _open(reader, file, start, file.spectra if stop is None else stop, stack)
         if spectra.count != file.spectra:
             raise _changed(file, f"{spectra.count} spectra", f"{file.spectra} spectra")
-        yield OpenSpectra(file, survey, spectra)
+        yield OpenSpectra(file, survey, reader, spectra)
 
 
 def read_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> Spectra:

@@ -12,14 +12,16 @@ from tempfile import TemporaryDirectory
 import torch
 
 from engine.spectra.source_file import ReleaseListing, SourceFile
+from engine.store.blocks import SourceSlice
 from engine.surveys.listing import list_release
 from flows.bench.devices import describe_machine
-from flows.bench.pipeline_parts import PartSeconds, PartsRequest, measure_parts
+from flows.bench.pipeline_parts import measure_parts
 from flows.bench.pipeline_release import pipeline_release
 from flows.bench.pipeline_results import PipelineBench
 from flows.bench.read_ahead import measure_read_ahead
 from flows.bench.start_up import measure_start_up
 from flows.bench.timed_run import timed_run
+from flows.run.part_seconds import PartSeconds, PartsRequest
 from flows.run.preparation import prepare
 from flows.run.request import RunRequest
 from infra.settings import cpu_count, load_settings
@@ -120,8 +122,10 @@ def _parts_requests(
     """What each process measures: files of its own, spread over the release."""
     prepared = prepare(request, load_settings())
     files = _spread(listing.files, workers * sample)
+    model, classes = prepared.models[0], prepared.configuration.models[0].classes
+    whole = [SourceSlice(file, 0, file.spectra) for file in files]
     return tuple(
-        PartsRequest(prepared.models[0], prepared.configuration, files[number::workers], sample)
+        PartsRequest(model, classes, prepared.configuration, tuple(whole[number::workers]), sample)
         for number in range(workers)
     )
 

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from flows.bench.devices import Machine
-from flows.bench.pipeline_parts import PartSeconds
 from flows.bench.read_ahead import ReadAhead
 from flows.bench.start_up import StartUp
+from flows.run.part_seconds import PartSeconds
 
 SCHEMA = 1
 

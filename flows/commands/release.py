@@ -220,14 +220,17 @@ def plan(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    workers: Annotated[int, Parameter(group=_PLACE)] = 0,
+    rates: Annotated[str | None, Parameter(group=_PLACE)] = None,
+    measure: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
     check_data: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
     json: Json = False,
 ) -> int:
-    """Say what a run would do: which files are new, changed, unchanged, gone, refused or skipped.
+    """Say what a run would do and take: files by state, hours, bytes, memory, and what no model carries.
 
-    whyspec plan release --store odd.zarr
+    whyspec plan release --store odd.zarr --workers 64
 
-    It writes nothing and runs no model.
+    It writes nothing. It runs no model but with --measure.
 
     Parameters
     ----------
@@ -243,6 +246,13 @@ def plan(
         Tail probability at or below which a spectrum is an outlier.
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    workers
+        Number of processes that the hours are for, here or on a cluster. Default: as whyspec run has here.
+    rates
+        Seconds of one core, e.g. scoring=0.005,explaining=4 (also reading), or a file: what plan --measure
+        --json wrote where the run will be. Default: those of another machine, as the plan says.
+    measure
+        Take the rates of this machine, on spectra of the release; takes some seconds, and needs the model.
     check_data
         Compare new files with their published SHA-256 and the DATASUMs in their headers. This
         reads all that a run would read.
@@ -250,11 +260,12 @@ def plan(
         Write the plan as JSON to standard output.
     """
     from flows.console import messages, notes, write_json
+    from flows.run.forecast import forecast, rates_of, sample_of
     from flows.run.plan_report import plan_to_dict, show_plan
     from flows.run.preparation import prepare
     from flows.run.progress import RunProgress
     from flows.run.request import RunRequest
-    from infra.settings import load_settings
+    from infra.settings import cpu_count, load_settings, worker_count
 
     request = RunRequest(
         tuple(release),
@@ -265,11 +276,16 @@ def plan(
         option_types.classes(classes),
         check_data=check_data,
     )
+    option_types.at_least("--workers", workers, 0)
+    settings = load_settings()
     with RunProgress(notes()) as progress:
-        prepared = prepare(request, load_settings(), [progress])
+        prepared = prepare(request, settings, [progress])
+        sample, unreadable = sample_of(prepared)
+        taken = rates_of(prepared, sample, rates, measure)
+    expected = forecast(prepared, sample, unreadable, taken, workers or worker_count(settings, cpu_count()))
     if json:
-        write_json(plan_to_dict(prepared))
-    show_plan(messages(json), prepared)
+        write_json(plan_to_dict(prepared, expected))
+    show_plan(messages(json), prepared, expected)
     return 3 if prepared.listing.refused else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from decimal import ROUND_CEILING, Context
 from typing import TypeVar
 
 from engine.attribution.methods import method_of
@@ -56,6 +57,8 @@ class PreparedRun:
     plan : score blocks to do.
     waiting_outliers : outliers of earlier runs without an explanation.
     warnings : what the user should know of the configuration.
+    threshold_factors : to which the threshold is known of each model, see :func:`threshold_factor`.
+    worker_bytes : memory that each worker needs at most.
     stale_rows : rows of earlier runs that are replaced but not marked so yet, and those whose file has
         vanished or come back since they were marked.
     """
@@ -71,6 +74,8 @@ class PreparedRun:
     plan: Plan
     waiting_outliers: int
     warnings: tuple[RunWarning, ...]
+    threshold_factors: tuple[float, ...]
+    worker_bytes: int
     stale_rows: int
 
     @property
@@ -105,7 +110,9 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
     listing = without_unreadable(without_held(listing, snapshot), snapshot)
     chosen = choose_models(request, store, listing.grid)
     configuration = configure(request, chosen, store, listing.spectra)
-    _check_memory(configuration, chosen, listing, request, settings)
+    held = 0 if is_local(listing.root) else REMOTE_BYTES
+    needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
+    _check_memory(needed, request, settings)
     if store is not None:
         check_configuration(store, configuration)
     plan = make_plan(listing, snapshot, configuration)
@@ -126,6 +133,8 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         plan=plan,
         waiting_outliers=len(snapshot.waiting_outliers),
         warnings=_threshold_warnings(configuration.threshold, chosen.models),
+        threshold_factors=tuple(threshold_factor(configuration.threshold, each) for each in chosen.models),
+        worker_bytes=needed,
         stale_rows=len(snapshot.newly_superseded) + gone_changes(snapshot, plan, listing),
     )
 
@@ -179,12 +188,31 @@ def _check_calibration(configuration: RunConfiguration, model: ModelFiles) -> No
             "The threshold is beyond the end of the tail that was fitted to the model's calibration spectra.",
             where="--threshold",
             got=configuration.threshold,
-            allowed=f"{least:.3g} to 1 ({model.calibration_size:,} calibration spectra of {model.card.name})",
+            allowed=(
+                f"{_rounded_up(least):.3g} to 1 ({model.calibration_size:,} calibration spectra of "
+                f"{model.card.name})"
+            ),
             remedy="Raise the threshold and sort the outliers by score, or train with more spectra.",
             kind=ErrorKind.THRESHOLD,
         )
     attribution = configuration.attribution
     method_of(attribution).refuse(attribution, model.card, model.calibration_size)
+
+
+def _rounded_up(number: float) -> float:
+    """To three digits: rounded down, the least threshold that an error names would be refused itself."""
+    return float(Context(prec=3, rounding=ROUND_CEILING).create_decimal(number))
+
+
+def threshold_factor(threshold: float, model: ModelFiles) -> float:
+    """The factor to which a threshold is known (one standard deviation); infinite from a thousand on."""
+    factor = math.exp(min(model.tail_uncertainty(threshold), 7.0))
+    return factor if factor < 1000 else math.inf
+
+
+def known_to(factor: float) -> str:
+    """The factor of :func:`threshold_factor` for people."""
+    return f"a factor of {factor:.1f}" if math.isfinite(factor) else "no better than a factor of a thousand"
 
 
 def _threshold_warnings(threshold: float, models: tuple[ModelFiles, ...]) -> tuple[RunWarning, ...]:
@@ -193,30 +221,21 @@ def _threshold_warnings(threshold: float, models: tuple[ModelFiles, ...]) -> tup
     for model in models:
         spectra = model.calibration_size
         if threshold * (spectra + 1) < 1.0:
-            factor = math.exp(min(model.tail_uncertainty(threshold), 7.0))
-            known = f"a factor of {factor:.1f}" if factor < 1000 else "no better than a factor of a thousand"
+            factor = threshold_factor(threshold, model)
             text = (
                 f"The threshold {threshold:g} is below 1/{spectra + 1:,}, the smallest share that the "
                 f"{spectra:,} calibration spectra of {model.card.name} show. It follows from a tail fitted "
-                f"to them, and is known to {known} (one standard deviation)."
+                f"to them, and is known to {known_to(factor)} (one standard deviation)."
             )
-            warnings.append(RunWarning(text, severe=factor >= 1000))
+            warnings.append(RunWarning(text, severe=math.isinf(factor)))
     return tuple(warnings)
 
 
-def _check_memory(
-    configuration: RunConfiguration,
-    chosen: ChosenModels,
-    listing: ReleaseListing,
-    request: RunRequest,
-    settings: Settings,
-) -> None:
+def _check_memory(needed: int, request: RunRequest, settings: Settings) -> None:
     if settings.ray_address:
         return  # the cluster's machines are not this one
     workers = 1 if request.executor == "serial" else request.workers or worker_count(settings, cpu_count())
     allowed = settings.memory_per_worker or available_memory() // workers
-    held = 0 if is_local(listing.root) else REMOTE_BYTES
-    needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
     if needed > allowed:
         raise ConfigurationError(
             "The run does not fit the memory of its workers.",

@@ -13,25 +13,25 @@ from engine.surveys.survey import target_key
 from models.errors import ErrorKind, QuarantineError
 from models.row_status import RowStatus
 
-FATAL_MASK = sum(
-    1 << bit
-    for bit in (
-        0,  # NOPLUG
-        1,  # BADTRACE
-        2,  # BADFLAT
-        3,  # BADARC
-        18,  # FULLREJECT
-        22,  # NOSKY
-        23,  # BRIGHTSKY
-        24,  # NODATA
-    )
-)
+MASKING = {
+    0: "NOPLUG",
+    1: "BADTRACE",
+    2: "BADFLAT",
+    3: "BADARC",
+    18: "FULLREJECT",
+    22: "NOSKY",
+    23: "BRIGHTSKY",
+    24: "NODATA",
+}
 """Bits of the AND mask (SPPIXMASK) that make a pixel unusable.
 
 Masking on any bit, as some readers do, would throw away half of each spectrum whose CCD has
-MANYBADCOLUMNS; masking on none keeps the residuals of bright sky lines, the most frequent artefact there
-is. What the OR mask says of single exposures is left to ivar.
+MANYBADCOLUMNS, and pixels that repeat as well as others. Masking on none keeps the residuals of bright sky
+lines, the most frequent artefact there is. docs/decisions/0041-mask-bits-by-repeats.md has the evidence, and
+the bits that no real spectrum here sets. What the OR mask says of single exposures is left to ivar.
 """
+
+FATAL_MASK = sum(1 << bit for bit in MASKING)
 
 _ZWARNING_SKY, _ZWARNING_UNPLUGGED, _ZWARNING_NODATA = 1 << 0, 1 << 7, 1 << 9
 _SDSS_IV_BEGINS = 56839  # MJD of 2014-07-01, when eBOSS took over the BOSS spectrographs

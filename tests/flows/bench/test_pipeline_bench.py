@@ -12,12 +12,12 @@ from engine.spectra.rows import Rows
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from flows.bench.devices import Machine
-from flows.bench.pipeline_parts import PartSeconds
 from flows.bench.pipeline_release import pipeline_release
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
 from flows.bench.read_ahead import ReadAhead
 from flows.bench.start_up import StartUp
 from flows.command_line import run_command
+from flows.run.part_seconds import PartSeconds
 from tests.small_run import whyspec
 
 

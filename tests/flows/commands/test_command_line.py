@@ -319,6 +319,27 @@ def test_a_threshold_beyond_the_calibration_spectra(release: Path, model: Path, 
     assert far.returncode == 64
     assert "beyond the end of the tail that was fitted" in far.stderr
     assert f"{size} calibration spectra" in far.stderr
+    (least,) = re.findall(r"(\S+) to 1 \(", far.stderr)
+    below = f"{float(least) * 0.99:.17g}"
+    assert [forked_whyspec(*asked, "--threshold", each).returncode for each in (least, below)] == [0, 64]
+
+
+@pytest.mark.parametrize(("threshold", "most"), [("0.0003", 3.0), ("0.0001", 10.0), ("1e-05", 1000.0)])
+def test_a_shipped_model_takes_thresholds_far_out_and_says_how_well_they_are_known(
+    threshold: str, most: float, release: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "s.zarr"
+    done = forked_whyspec("plan", release, "--store", store, "--threshold", threshold, "--json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["configuration"]["threshold"] == float(threshold)
+    (factor,) = plan["threshold_factors"].values()
+    assert 1 < factor <= most
+    assert f"tail probability {threshold}, known to a factor of {factor:.1f}" in done.stderr
+    beyond = float(threshold) * (read_model("desi-galaxy").calibration_size + 1) < 1
+    assert [f"known to a factor of {factor:.1f}" in each["text"] for each in plan["warnings"]] == [
+        True
+    ] * beyond
 
 
 def test_options_that_make_no_sense(release: Path, finished: Path, tmp_path: Path) -> None:
