@@ -10,9 +10,17 @@ import pytest
 import torch
 
 from models.errors import ConfigurationError, InputError
-from models.model_files import FLOATS_PER_PIXEL, PRETRAINED, pretrained_for, pretrained_names, read_model
+from models.model_files import (
+    FLOATS_PER_PIXEL,
+    PRETRAINED,
+    WEIGHTS,
+    pretrained_for,
+    pretrained_names,
+    read_model,
+)
 from models.scoring.scoring_model import ScoringModel
 from models.weights import MODEL_KINDS, load_model, save_model
+from tests.conftest import random_model
 
 
 @pytest.fixture
@@ -85,13 +93,26 @@ def test_no_shipped_model_for_an_unknown_grid() -> None:
         pretrained_for("gemini")
 
 
-@pytest.mark.parametrize("name", ["desi-galaxy", "sdss-galaxy"])
+SHIPPED = {
+    "desi-galaxy": "GALAXY",
+    "desi-galaxy-distant": "GALAXY",
+    "desi-quasar": "QSO",
+    "desi-quasar-distant": "QSO",
+    "desi-star": "STAR",
+    "sdss-galaxy": "GALAXY",
+}
+
+
+def test_these_models_ship() -> None:
+    assert pretrained_names() == tuple(SHIPPED)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_models_load_and_tell_what_they_are(name: str) -> None:
-    assert name in pretrained_names()
     model = load_model(name)
     assert name in pretrained_for(model.card.grid.name)
-    assert model.card.classes == ("GALAXY",)
-    assert model.calibration_size >= 1000
+    assert model.card.classes == (SHIPPED[name],)
+    assert model.calibration_size == 2000
     assert {"validation_fidelity", "reconstruction_chi2_per_pixel"} <= set(model.card.metrics)
 
 
@@ -114,6 +135,22 @@ def test_files_say_how_well_a_tail_probability_is_known(saved: Path) -> None:
     np.testing.assert_allclose(known, expected.numpy(), rtol=1e-6)
 
 
+def test_large_weights_that_are_halves_are_kept_as_such(tmp_path: Path) -> None:
+    model = random_model()
+    card = save_model(model, tmp_path / "single")
+    for weight in (model.decoder.output.weight, model.residual_factors.modes):
+        weight.data.copy_(weight.data.half())
+    halved = save_model(model, tmp_path / "halves")
+    assert card.digest != halved.digest
+    single, halves = ((tmp_path / name / WEIGHTS).stat().st_size for name in ("single", "halves"))
+    numbers = model.decoder.output.weight.numel() + model.residual_factors.modes.numel()
+    assert single - halves == pytest.approx(2 * numbers, abs=200)
+    loaded = load_model(str(tmp_path / "halves")).state_dict()
+    for name, tensor in model.state_dict().items():
+        assert loaded[name].dtype == tensor.dtype
+        assert torch.equal(loaded[name], tensor), name
+
+
 def test_shipped_models_are_small() -> None:
     total = sum(path.stat().st_size for path in PRETRAINED.rglob("*") if path.is_file())
-    assert total < 16e6
+    assert total < 40e6
