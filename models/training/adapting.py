@@ -80,8 +80,8 @@ class Adaptation:
     Attributes
     ----------
     tails_before, tails_after : (m,) tail probabilities of spectra of the release to which nothing was fitted.
-    misfit_before, misfit_after : (W, M) standard deviation of usual misfit in cells of W widths, share of the
-        normalising flux, at rest wavelengths ``log10_rest`` (M,), log10 of Angstrom.
+    misfit_before, misfit_after : (W, M) standard deviation of the misfit of usual spectra in cells of W
+        widths, share of the normalising flux, at rest wavelengths ``log10_rest`` (M,), log10 of Angstrom.
     factors : whether the residual factors were fitted anew.
     left_out : shares taken for outliers, of the spectra for the parts and of those for the calibration.
     counts : number of spectra by what they served.
@@ -97,15 +97,15 @@ class Adaptation:
     counts: dict[str, int]
 
 
-Told = Callable[[str, int], None]
-"""Told of a step that begins, by its name, and of the spectra that it will take."""
+OnStep = Callable[[str, int], None]
+"""Called where a step begins: its name, and how many spectra take part."""
 
 
 def adapt(
     model: ScoringModel,
     spectra: TrainingSplit,
     settings: AdaptingSettings,
-    told: Told = lambda *_: None,
+    on_step: OnStep = lambda *_: None,
 ) -> Adaptation:
     """Fit to ``spectra`` what makes a score of the network of ``model``, which is changed.
 
@@ -119,24 +119,24 @@ def adapt(
     _check(spectra)
     torch.set_num_threads(1)
     checked, learnt = _divided(spectra.training)
-    told("score by the model as it is", len(checked))
+    on_step("score by the model as it is", len(checked))
     tails_before, misfit_before = _tails(model, checked, settings.threads), _misfit(model)
     modes = model.residual_factors.modes.shape[1]
     factors = len(learnt) >= LEAST_PER_MODE * modes
     if factors:
-        told("fit the usual misfit", len(learnt))
+        on_step("fit the residual factors", len(learnt))
         how = ModeSettings(modes, _MODE_SPECTRA, _MODE_ROUNDS, settings.seed, _FREEDOM)
         torch.set_num_threads(settings.threads)
         fit_residual_factors(model, learnt, how)
         torch.set_num_threads(1)
-    told("fit the parts of the score", len(spectra.validation))
+    on_step("fit the parts of the score", len(spectra.validation))
     usual = _fit_parts(model, spectra.validation, settings)
-    told("calibrate", len(spectra.calibration))
+    on_step("calibrate", len(spectra.calibration))
     kept = _calibrate(model, spectra.calibration, settings)
     named = usual[:: max(1, -(-len(usual) // _NAMED))]
-    told("name causes", len(named))
+    on_step("name causes", len(named))
     fit_naming(model, ChosenSpectra(spectra.validation, named), settings.seed)
-    told("score by the adapted model", len(checked))
+    on_step("score by the adapted model", len(checked))
     tails_after = _tails(model, checked, settings.threads)
     return Adaptation(
         tails_before=tails_before,
