@@ -142,7 +142,7 @@ def _nothing(listing: ReleaseListing, card: ModelCard, got: str) -> Configuratio
         "The release holds no spectra that the model is for.",
         where=listing.root,
         got=f"{got}, of {listing.spectra:,} spectra",
-        allowed=f"spectra of class {', '.join(card.classes) or 'any'}, at redshifts {card.redshift_min:.3g} to "
+        allowed=f"class {', '.join(card.classes) or 'any'}, redshifts {card.redshift_min:.3g} to "
         f"{card.redshift_max:.3g}",
         remedy="Name a --model of the release's classes; or give the release with its redshift catalogues.",
         kind=ErrorKind.NOTHING_TO_ADAPT_TO,

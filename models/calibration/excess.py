@@ -48,10 +48,12 @@ def find_excess(score: NDArray[np.float64], most: float) -> Excess:
     order = np.argsort(score, kind="stable")
     ordered = score[order]
     count = len(score)
-    low, high = np.quantile(ordered, BODY)
-    body = ordered[(ordered > low) & (ordered <= high)]
     reach = min(int(most * count), int(count * (1 - BODY[1])))
-    if reach < 1 or len(body) < 2:
+    if reach < 1:
+        return Excess(order[:0], np.empty(0))
+    low, high = (float(each) for each in np.quantile(ordered, BODY))
+    body = ordered[(ordered > low) & (ordered <= high)]
+    if len(body) < 2:
         return Excess(order[:0], np.empty(0))
     offset = _offset(body - low, high - low)
     within = 1.0 - _beyond(high - low, offset)
