@@ -256,4 +256,4 @@ def _median(
 
 
 def _misfit(model: ScoringModel) -> NDArray[np.floating]:
-    return np.exp(model.scan.log_misfit.detach().numpy().copy())
+    return np.asarray(np.exp(model.scan.log_misfit.detach().numpy()))
