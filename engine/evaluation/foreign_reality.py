@@ -23,7 +23,7 @@ from engine.spectra.normalisation import normalise
 from engine.spectra.spectra import Spectra
 from models.model_card import ModelCard
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.float64]
 Progress = Callable[[int, int], None]
 
 _REALITY = 0x7265616C
@@ -164,7 +164,7 @@ def _changed(
 def _gas(
     wavelength: Floats,
     redshift: float,
-    flux: Floats,
+    flux: NDArray[np.floating],
     good: NDArray[np.bool_],
     random: np.random.Generator,
 ) -> Floats:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.store.blocks import BlockResult
 from engine.store.store import Store
@@ -30,14 +32,17 @@ def calibration_warnings(
         return ()
     rows = store.configuration.block_rows
     length = (chosen[-1].index + 1) * rows
-    tails, models = [], []
+
+    def read(path: str) -> NDArray[Any]:
+        array = open_array(store.objects, store.configuration, path, length)
+        return np.concatenate(
+            [array[each.index * rows : each.index * rows + each.spectra] for each in chosen]
+        )
+
     try:
-        for name, parts in (("scores/tail_probability", tails), ("scores/model", models)):
-            array = open_array(store.objects, store.configuration, name, length)
-            parts += [array[each.index * rows : each.index * rows + each.spectra] for each in chosen]
+        tail, model = read("scores/tail_probability"), read("scores/model")
     except WhyspecError:
         return ()  # the work is done; a store that has become unreadable since is for `whyspec verify`
-    tail, model = np.concatenate(tails), np.concatenate(models)
     warnings = []
     for number, card in enumerate(cards):
         known = tail[(model == number) & np.isfinite(tail)]

@@ -56,7 +56,7 @@ def find_excess(score: NDArray[np.float64], most: float) -> Excess:
     if len(body) < 2:
         return Excess(order[:0], np.empty(0))
     offset = _offset(body - low, high - low)
-    within = 1.0 - _beyond(high - low, offset)
+    within = 1.0 - float(_beyond(high - low, offset))
     # As many ordinary spectra as lie in the body stand for so many above its lower end.
     above = len(body) / max(within, 1e-9)
     highest = ordered[::-1][:reach]
@@ -67,7 +67,7 @@ def find_excess(score: NDArray[np.float64], most: float) -> Excess:
         return Excess(order[:0], np.empty(0))
     cut = int(found[-1]) + 1
     ordinary = min(round(float(expected[cut - 1])), cut)
-    share = (ordinary - np.arange(ordinary) - 0.5) / max(ordinary, 1)
+    share = (ordinary - np.arange(ordinary) - 0.5) / ordinary if ordinary else np.empty(0)
     # From how much further out the law has this share of what it has beyond the cut.
     start = float(highest[cut - 1]) - low
     far = low + np.log((np.exp(start) - offset) / share + offset)
