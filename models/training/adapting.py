@@ -188,7 +188,8 @@ def _fit_parts(model: ScoringModel, spectra: SpectraSource, settings: AdaptingSe
         """Scores above the median, of all rows, by the tails of those ``learnt``."""
         model.joint.fit(found.raw[learnt], found.depth[learnt], found.redshift[learnt])
         score = model.joint(found.raw[rows], found.depth[rows], found.redshift[rows]).numpy()
-        return score - _median(score, found.depth.numpy()[rows], found.redshift.numpy()[rows])
+        median = _median(score, found.depth.numpy()[rows], found.redshift.numpy()[rows])
+        return np.asarray(score - median)
 
     # A tail that outliers helped to make gives none of them less than their share of the sample. So what
     # scores highest teaches nothing at first, whatever it is; most of it comes back.
