@@ -222,6 +222,17 @@ def at_least(option: str, value: int, least: int) -> None:
         raise _not_understood(option, value, f"{least} or more")
 
 
+def between(option: str, value: float, least: float, most: float) -> None:
+    """Refuse a number out of its range, both ends of which belong to it.
+
+    Raises
+    ------
+    ConfigurationError : it is.
+    """
+    if not least <= value <= most:
+        raise _not_understood(option, value, f"{least:g} to {most:g}")
+
+
 def _integers(option: str, text: str, allowed: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in comma_list(text))

@@ -183,6 +183,7 @@ class ErrorKind(StrEnum):
     RAY_DIRECTORY = "ray-directory"
     UNKNOWN_CAUSE = "unknown-cause"
     PROBABILITY_RANGE = "probability-range"
+    NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

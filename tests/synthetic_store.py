@@ -64,11 +64,12 @@ def synthetic_store(
     first_target: int = FIRST_TARGET,
     repeats: dict[int, int] | None = None,
     failed: frozenset[int] = frozenset(),
+    largest_tail: float = 1.0,
 ) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored.
 
     ``repeats`` names rows that repeat the target of an earlier one; ``failed`` outliers' rows whose
-    explanation came out as NaN.
+    explanation came out as NaN; ``largest_tail`` is that of spectra that are no outliers.
     """
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
@@ -106,7 +107,9 @@ def synthetic_store(
     scored = data["status"] == RowStatus.SCORED
     score = np.where(outlier, generator.uniform(30, 90, spectra), generator.normal(8, 3, spectra))
     score = np.where(scored, score, np.nan).astype(np.float32)
-    tail = np.where(outlier, generator.uniform(1e-4, THRESHOLD, spectra), generator.uniform(0.02, 1, spectra))
+    tail = np.where(
+        outlier, generator.uniform(1e-4, THRESHOLD, spectra), generator.uniform(0.02, largest_tail, spectra)
+    )
     tail = np.where(scored, tail, np.nan).astype(np.float32)
     places = tuple(f"{root}/healpix/coadd-{index // 50}.fits" for index in number)
 

@@ -129,7 +129,8 @@ def digest(listing: ReleaseListing, request: TrainingRequest, limit: int) -> str
     files = sorted(
         (file.url.rpartition("/")[2], file.fingerprint, file.reader, file.spectra) for file in listing.files
     )
-    asked = (request.population, request.redshift, limit, request.validation, request.calibration)
+    shares = (request.validation, request.calibration)
+    asked = (request.population, request.redshift, limit, *shares, *(request.window or ()))
     return digest_of(json.dumps([_VERSION, listing.grid.to_dict(), files, asked]).encode())
 
 

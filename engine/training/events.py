@@ -32,7 +32,15 @@ class Note:
     text: str
 
 
-TrainingEvent = FilesSearched | SpectraRead | Note | TrainingProgress
+@dataclass(frozen=True, slots=True)
+class AdaptingStep:
+    """A step of adapting begins; ``spectra`` take part in it."""
+
+    title: str
+    spectra: int
+
+
+TrainingEvent = FilesSearched | SpectraRead | Note | AdaptingStep | TrainingProgress
 """The last is the end of an epoch."""
 
 TrainingObservers = Sequence[Observer[TrainingEvent]]

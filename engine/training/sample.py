@@ -84,7 +84,9 @@ def draw_sample(
     if not len(found):
         raise _nothing(listing, request)
     covered = coverage(listing.grid, set(found["survey"].tolist()))
-    if request.redshift is None:
+    if request.redshift is not None and request.window is not None:
+        chosen_range = RedshiftRange(request.redshift, request.window)
+    elif request.redshift is None:
         chosen_range = fitted_range(request.population, found["redshift"], covered)
     else:
         chosen_range = requested_range(request.population, request.redshift, covered)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.store.blocks import BlockResult
 from engine.store.routing import summed
 from engine.store.snapshot import Snapshot
+from flows.run.calibration_fit import calibration_warnings
 from flows.run.class_summary import class_summaries, class_warnings
 from flows.run.preparation import PreparedRun
 from flows.run.request import RunSummary
@@ -53,7 +54,11 @@ def summary_of(
         spectra=sum(result.spectra for result in scored),
         status_counts=tuple(sorted(statuses.items())),
         classes=class_summaries(classes, prepared.configuration.models),
-        warnings=(*prepared.warnings, *class_warnings(classes, prepared.cards)),
+        warnings=(
+            *prepared.warnings,
+            *class_warnings(classes, prepared.cards),
+            *calibration_warnings(prepared.open_store, scored, prepared.cards),
+        ),
         outliers=sum(len(result.outliers) for result in scored),
         false_discovery_rate=false_discovery_rate(
             prepared.configuration.threshold,

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from engine.run.events import FilesListed
-from engine.training.events import FilesSearched, Note, SpectraRead, TrainingEvent
+from engine.training.events import AdaptingStep, FilesSearched, Note, SpectraRead, TrainingEvent
 from flows.console import facts
 from models.model_card import ModelCard
 from models.training.fit import TrainingProgress
@@ -54,9 +54,17 @@ class TrainingBars:
                 self._draw("prepare spectra", done, spectra)
             case Note(text):
                 self._console.print(text, soft_wrap=True)
+            case AdaptingStep(title, spectra):
+                self._begin(title, spectra)
             case TrainingProgress():
                 loss = f"loss {event.training_loss:.4g}, held out {event.validation_loss:.4g}"
                 self._draw(f"fit the {event.stage}", event.epoch, event.epochs, loss)
+
+    def _begin(self, title: str, spectra: int) -> None:
+        """What was begun before is done."""
+        for bar in self._bars.values():
+            self._progress.update(bar, completed=self._progress.tasks[bar].total or 0)
+        self._draw(title, 0, spectra)
 
     def _draw(self, title: str, done: int, total: int, loss: str = "") -> None:
         if title not in self._bars:

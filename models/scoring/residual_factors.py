@@ -8,6 +8,8 @@ finds the directions: residual = U a + noise, a of unit variance. Expectation ma
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -54,14 +56,25 @@ def on_rest_grid(residual: Tensor, ivar: Tensor, place: Tensor, rest_size: int) 
     return torch.where(weight > 0, torch.gather(residual, 1, nearest), 0.0), weight
 
 
-def fit_modes(residual: Tensor, weight: Tensor, count: int, rounds: int, seed: int) -> Tensor:
-    """Modes U (R, count), float32, of residuals (n, R) with inverse variances (n, R), 0 where not seen."""
+def fit_modes(
+    residual: Tensor, weight: Tensor, count: int, rounds: int, seed: int, freedom: float = math.inf
+) -> Tensor:
+    """Modes U (R, count), float32, of residuals (n, R) with inverse variances (n, R), 0 where not seen.
+
+    Strengths follow a t law of ``freedom`` degrees, a normal one where it is infinite. With few degrees a
+    mode has to be seen in many spectra: one in which the strengths are large has the less to say (McLachlan,
+    Bean & Jones 2007, Comput. Stat. Data Anal. 51, 5327).
+    """
     generator = torch.Generator().manual_seed(seed)
     modes = torch.randn(residual.shape[1], count, generator=generator) * 0.02
     weighted = residual * weight
     ridge = _RIDGE * float(weight.sum(dim=0).mean()) + 1e-6
     for _ in range(rounds):
         mean, second = _expected(modes, weight, weighted)
+        if math.isfinite(freedom):
+            size = second.diagonal(dim1=1, dim2=2).sum(dim=1)
+            say = (freedom + count) / (freedom + size)
+            mean, second = mean * say[:, None], second * say[:, None, None]
         left = (weight.T @ second.flatten(1)).view(-1, count, count)
         left += ridge * torch.eye(count)
         modes = torch.linalg.solve(left.double(), (weighted.T @ mean).double()[..., None])[..., 0].float()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from models.pixel_errors import depth_of
 from models.scoring.residual_factors import fit_modes, on_rest_grid
 from models.scoring.residual_scan import CellMeans, cell_means, fit_misfit
 from models.scoring.scoring_model import ScoringModel
-from models.training.spectra import SpectraSource, batch_of, chunks
+from models.training.spectra import SpectraSource, batch_of, chunks, in_threads
+
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,14 @@ class ModeSettings:
     spectra : to fit them to, at most.
     rounds : of expectation maximisation.
     seed : of where it begins.
+    freedom : degrees of the law of strengths, see :func:`models.scoring.residual_factors.fit_modes`.
     """
 
     count: int
     spectra: int
     rounds: int
     seed: int
+    freedom: float = math.inf
 
 
 @torch.no_grad()
@@ -45,7 +53,12 @@ def fit_residual_factors(model: ScoringModel, spectra: SpectraSource, settings: 
         residuals.append(of_rest[0])
         weights.append(of_rest[1])
     modes = fit_modes(
-        torch.cat(residuals), torch.cat(weights), settings.count, settings.rounds, settings.seed
+        torch.cat(residuals),
+        torch.cat(weights),
+        settings.count,
+        settings.rounds,
+        settings.seed,
+        settings.freedom,
     )
     model.residual_factors.modes.copy_(modes)
 
@@ -53,15 +66,43 @@ def fit_residual_factors(model: ScoringModel, spectra: SpectraSource, settings: 
 @torch.no_grad()
 def fit_parts(model: ScoringModel, spectra: SpectraSource) -> None:
     """Fit the rest of the misfit, then the distributions of the score's parts."""
-    found, kept = [], []
-    for index in chunks(len(spectra), 64):
+    fit_rest(model, spectra)
+    found = raw_parts(model, spectra)
+    model.joint.fit(found.raw, found.depth, found.redshift)
+
+
+@torch.no_grad()
+def fit_rest(model: ScoringModel, spectra: SpectraSource, threads: int = 1) -> None:
+    """Fit the rest of the misfit, what the modes leave of it."""
+
+    def of(index: NDArray[Any]) -> CellMeans:
         flux, ivar, redshift = batch_of(spectra, index)
-        latents = model.encode(flux, ivar, redshift)
-        reconstruction = model.decode(latents, redshift)
-        found.append(cell_means(model.scan, flux - reconstruction, ivar, redshift, model.modes(redshift)))
-        kept.append((latents, reconstruction, flux, ivar, redshift, depth_of(ivar)))
+        reconstruction = model.decode(model.encode(flux, ivar, redshift), redshift)
+        return cell_means(model.scan, flux - reconstruction, ivar, redshift, model.modes(redshift))
+
+    found = in_threads(of, chunks(len(spectra), _AT_ONCE), threads)
     together = [torch.cat([getattr(each, name) for each in found]) for name in CellMeans.__annotations__]
     fit_misfit(model.scan, CellMeans(*together))
-    raw = torch.cat([model.raw_parts(*each) for each in kept])
-    redshifts, depths = (torch.cat(parts) for parts in tuple(zip(*kept, strict=True))[4:])
-    model.joint.fit(raw, depths, redshifts)
+
+
+@dataclass(frozen=True, eq=False)
+class RawParts:
+    """Raw parts of the score of n spectra, (n, P), their depths and redshifts, (n,)."""
+
+    raw: Tensor
+    depth: Tensor
+    redshift: Tensor
+
+
+@torch.no_grad()
+def raw_parts(model: ScoringModel, spectra: SpectraSource, threads: int = 1) -> RawParts:
+    """What the distributions of the score's parts are fitted to."""
+
+    def of(index: NDArray[Any]) -> tuple[Tensor, Tensor, Tensor]:
+        flux, ivar, redshift = batch_of(spectra, index)
+        latents, depth = model.encode(flux, ivar, redshift), depth_of(ivar)
+        reconstruction = model.decode(latents, redshift)
+        return model.raw_parts(latents, reconstruction, flux, ivar, redshift, depth), depth, redshift
+
+    found = in_threads(of, chunks(len(spectra), _AT_ONCE), threads)
+    return RawParts(*(torch.cat(part) for part in zip(*found, strict=True)))

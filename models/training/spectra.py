@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.errors import ConfigurationError, ErrorKind
+
+_Found = TypeVar("_Found")
 
 Batch = tuple[Tensor, Tensor, Tensor]
 """Flux and ivar (batch, N) and redshift (batch,)."""
@@ -42,6 +46,21 @@ class SpectraSource(Protocol):
     def take(self, index: NDArray[Any]) -> TrainingSpectra:
         """The spectra at ``index``, (k,) ascending."""
         ...
+
+
+@dataclass(frozen=True)
+class ChosenSpectra:
+    """Some spectra of a source, those at ``rows`` (k,), ascending."""
+
+    source: SpectraSource
+    rows: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: NDArray[Any]) -> TrainingSpectra:
+        """The spectra at ``index`` among the chosen."""
+        return self.source.take(self.rows[index])
 
 
 @dataclass(frozen=True)
@@ -88,3 +107,12 @@ def batch_of(spectra: SpectraSource, index: NDArray[Any]) -> Batch:
 def chunks(count: int, size: int = 256) -> list[NDArray[Any]]:
     """Indices 0 to ``count``, some at a time."""
     return [np.arange(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def in_threads(
+    work: Callable[[NDArray[Any]], _Found], pieces: Sequence[NDArray[Any]], threads: int
+) -> list[_Found]:
+    """What ``work`` makes of every piece, in their order, however many ``threads`` work at once."""
+    # Spectra are searched one by one by many small operations, which torch's own threads do not share.
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(torch.no_grad()(work), pieces))
