@@ -27,7 +27,7 @@ MASKING = {
 
 Masking on any bit, as some readers do, would throw away half of each spectrum whose CCD has
 MANYBADCOLUMNS, and pixels that repeat as well as others. Masking on none keeps the residuals of bright sky
-lines, the most frequent artefact there is. docs/decisions/0041-mask-bits-by-repeats.md has the evidence, and
+lines, the most frequent artefact there is. docs/decisions/0040-mask-bits-by-repeats.md has the evidence, and
 the bits that no real spectrum here sets. What the OR mask says of single exposures is left to ivar.
 """
 
