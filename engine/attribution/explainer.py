@@ -26,6 +26,7 @@ from models.causes.estimate import Estimate, Measurement, UsualElsewhere
 from models.causes.names import ANOTHER_CLASS, WRONG_REDSHIFT
 from models.causes.quantities import REDSHIFT
 from models.errors import QuarantineError
+from models.scoring.better_redshift import misfit
 from models.signal_to_noise import signal_to_noise
 from models.spectrum_model import SpectrumModel
 
@@ -121,7 +122,8 @@ class Explainer:
     def _elsewhere(self, flux: Tensor, ivar: Tensor, redshift: Tensor, own: int) -> UsualElsewhere | None:
         if self._others is None:
             return None
-        score = self._model.outputs(flux[None], ivar[None], redshift).score.cpu().numpy()
-        ratio = signal_to_noise(flux[None], ivar[None])
+        outputs = self._model.outputs(flux[None], ivar[None], redshift)
+        score, ratio = outputs.score.cpu().numpy(), signal_to_noise(flux[None], ivar[None])
         tail = float(self._model.tail_probability(score, ratio, redshift.cpu().numpy())[0])
-        return self._others.usual_elsewhere(flux, ivar, own, tail)
+        own_misfit = float(misfit(flux[None], ivar[None], outputs.reconstruction))
+        return self._others.usual_elsewhere(flux, ivar, own, tail, own_misfit)

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from models.causes.estimate import UsualElsewhere
 from models.causes.names import ANOTHER_CLASS, WRONG_REDSHIFT
-from models.scoring.better_redshift import USUAL
 from models.spectrum_model import SpectrumModel
+
+_USUAL = 0.02
+"""Tail probability from which on a spectrum is usual to another model."""
 
 
 class OtherModels:
@@ -19,16 +21,20 @@ class OtherModels:
     def __init__(self, models: Sequence[SpectrumModel]) -> None:
         self._models = tuple(models)
 
-    def usual_elsewhere(self, flux: Tensor, ivar: Tensor, own: int, tail: float) -> UsualElsewhere | None:
+    def usual_elsewhere(
+        self, flux: Tensor, ivar: Tensor, own: int, tail: float, own_misfit: float
+    ) -> UsualElsewhere | None:
         """The other model to which a spectrum, flux (N,) and ivar (N,), is most usual.
 
         None where none can score it. Tail probabilities compare between models: each is a share of the usual
         spectra of its class. So much of the oddity is due to the class as the tail grows. That several models
-        and redshifts were tried counts against it, and so does a tail that is small there, too.
+        and redshifts were tried counts against it, and so does a tail that is small there, too. A model whose
+        reconstruction fits worse is no better one: it may be used to worse fits.
 
         Parameters
         ----------
         own : place of the model that scored the spectrum; tail : its tail probability there.
+        own_misfit : chi-square of its reconstruction, see :func:`models.scoring.better_redshift.misfit`.
         """
         best: UsualElsewhere | None = None
         others = len(self._models) - 1
@@ -38,9 +44,11 @@ class OtherModels:
             found = model.usual_redshift(flux.float(), ivar.float())
             if found is None:
                 continue
-            there = found.tail_probability / others
+            there = found.tail_probability / (found.trials * others)
             gain = max(math.log(there / tail), 0.0) if there > 0 < tail else 0.0
-            probability = -math.expm1(-gain) * min(there / USUAL, 1.0)
+            probability = -math.expm1(-gain) * min(found.tail_probability / _USUAL, 1.0)
+            if not found.misfit < own_misfit:
+                probability = 0.0
             if best is None or probability > best.probability:
                 same = set(model.card.classes) & set(self._models[own].card.classes)
                 cause = WRONG_REDSHIFT if same else ANOTHER_CLASS

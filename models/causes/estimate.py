@@ -57,12 +57,15 @@ class UsualRedshift:
     Attributes
     ----------
     redshift : of it; error : standard deviation of an even spread over one step of the search.
-    tail_probability : there, over the number of redshifts that were scored to find it.
+    tail_probability : there; trials : redshifts that were scored until it was found.
+    misfit : chi-square of the reconstruction there.
     """
 
     redshift: float
     error: float
     tail_probability: float
+    trials: int
+    misfit: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,19 +63,31 @@ def usual_redshift(model: ScoringModel, flux: Tensor, ivar: Tensor) -> UsualReds
     tried = _scored(model, flux, ivar, _candidates(model, flux, ivar, None))
     if not tried:
         return None
-    tails = [each.tail_probability / number for number, each in enumerate(tried, start=1)]
-    best = int(np.argmax(tails))
-    found = tried[best].redshift
-    return UsualRedshift(found, _error(model, found), tails[best])
+    best = int(np.argmax([each.tail_probability / number for number, each in enumerate(tried, start=1)]))
+    found = tried[best]
+    return UsualRedshift(
+        found.redshift, _error(model, found.redshift), found.tail_probability, best + 1, found.misfit
+    )
+
+
+def misfit(flux: Tensor, ivar: Tensor, reconstruction: Tensor) -> Tensor:
+    """Chi-square of reconstructions (B, N), with an error of calibration besides the noise, (B,).
+
+    It is the same whatever a spectrum is divided by.
+    """
+    weight = ivar / (1 + ivar * (CALIBRATION * flux).square())
+    total: Tensor = (weight * (flux - reconstruction).square()).sum(dim=-1)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """A redshift with the score there, infinite where there is none, and its tail probability."""
+    """A redshift with the score there, infinite where there is none, its tail probability, and the misfit."""
 
     redshift: float
     score: float
     tail_probability: float
+    misfit: float
 
 
 def _scored(model: ScoringModel, flux: Tensor, ivar: Tensor, redshifts: list[float]) -> list[_Tried]:
@@ -85,12 +97,14 @@ def _scored(model: ScoringModel, flux: Tensor, ivar: Tensor, redshifts: list[flo
         return []
     where = torch.tensor([z for z, _, _ in shown], dtype=torch.float64, device=flux.device)
     fluxes, ivars = torch.stack([each for _, each, _ in shown]), torch.stack([each for _, _, each in shown])
-    score = model.outputs(fluxes, ivars, where).score.double()
+    outputs = model.outputs(fluxes, ivars, where)
+    score = outputs.score.double()
     scores = score.where(score.isfinite(), math.inf).cpu().numpy()
     tails = model.tail_probability(scores, signal_to_noise(fluxes, ivars), where.cpu().numpy())
+    misfits = misfit(fluxes, ivars, outputs.reconstruction).tolist()
     return [
-        _Tried(z, float(score), float(tail) if math.isfinite(tail) else 0.0)
-        for (z, _, _), score, tail in zip(shown, scores, tails, strict=True)
+        _Tried(z, float(score), float(tail) if math.isfinite(tail) else 0.0, chi2)
+        for (z, _, _), score, tail, chi2 in zip(shown, scores, tails, misfits, strict=True)
     ]
 
 

@@ -17,6 +17,7 @@ from engine.spectra.scorer import Scorer
 from models.causes.estimate import UsualElsewhere
 from models.causes.names import ANOTHER_CLASS, WRONG_REDSHIFT
 from models.model_files import pretrained_for
+from models.scoring.better_redshift import misfit
 from models.spectrum_model import SpectrumModel
 from models.weights import load_model
 
@@ -49,7 +50,9 @@ def misread(
             continue
         odd += 1
         flux, ivar = torch.tensor(normalised.flux[0]), torch.tensor(normalised.ivar[0])
-        elsewhere = others.usual_elsewhere(flux, ivar, own, tail)
+        drawn = model.reconstructed(flux[None], ivar[None], torch.tensor([redshift], dtype=torch.float64))
+        own_misfit = float(misfit(flux[None], ivar[None], drawn))
+        elsewhere = others.usual_elsewhere(flux, ivar, own, tail, own_misfit)
         if elsewhere is not None and elsewhere.probability > 0.5:
             found.append((spectrum.source.redshift, elsewhere))
     return odd, found

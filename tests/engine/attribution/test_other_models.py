@@ -13,7 +13,6 @@ from torch import Tensor
 from engine.attribution.other_models import OtherModels
 from models.causes.estimate import UsualElsewhere, UsualRedshift
 from models.causes.names import ANOTHER_CLASS, WRONG_REDSHIFT
-from models.scoring.better_redshift import USUAL
 from models.scoring.scoring_model import ScoringModel
 from tests.conftest import random_model
 
@@ -30,18 +29,18 @@ class Opinionated(ScoringModel):
         return self.opinion
 
 
-def others(*opinions: tuple[str, float | None]) -> OtherModels:
+def others(*opinions: tuple[str, float | None], misfit: float = 10.0, trials: int = 1) -> OtherModels:
     models: list[Opinionated] = []
     for name, tail in opinions:
         card = replace(random_model().card, classes=(name,))
         model = Opinionated(card, 0)
-        model.opinion = None if tail is None else UsualRedshift(0.125, 1e-4, tail)
+        model.opinion = None if tail is None else UsualRedshift(0.125, 1e-4, tail, trials, misfit)
         models.append(model)
     return OtherModels(models)
 
 
 def found(judges: OtherModels, tail: float, own: int = 0) -> UsualElsewhere | None:
-    return judges.usual_elsewhere(FLUX.double(), IVAR, own, tail)
+    return judges.usual_elsewhere(FLUX.double(), IVAR, own, tail, own_misfit=12.0)
 
 
 def test_it_is_the_class_as_far_as_the_tail_grows() -> None:
@@ -58,13 +57,25 @@ def test_it_is_the_class_as_far_as_the_tail_grows() -> None:
 
 
 def test_what_is_odd_to_every_model_has_no_other_class() -> None:
-    judges = others(("GALAXY", 1.0), ("STAR", USUAL / 10))
+    judges = others(("GALAXY", 1.0), ("STAR", 0.002))
     elsewhere = found(judges, tail=1e-30)
     assert elsewhere is not None
     assert elsewhere.probability == pytest.approx(0.1)
     nowhere = found(others(("GALAXY", 1.0), ("STAR", 0.0)), tail=1e-3)
     assert nowhere is not None
     assert nowhere.probability == 0.0
+
+
+def test_the_number_of_redshifts_that_were_tried_counts() -> None:
+    elsewhere = found(others(("GALAXY", 1.0), ("STAR", 0.4), trials=4), tail=0.05)
+    assert elsewhere is not None
+    assert elsewhere.probability == pytest.approx(0.5)
+
+
+def test_a_model_that_draws_the_spectrum_worse_is_no_better_one() -> None:
+    elsewhere = found(others(("GALAXY", 1.0), ("STAR", 0.4), misfit=12.5), tail=0.001)
+    assert elsewhere is not None
+    assert elsewhere.probability == 0.0
 
 
 def test_a_model_of_the_same_class_says_that_the_redshift_is_wrong() -> None:
