@@ -86,11 +86,11 @@ def test_another_schema_version_is_refused_with_what_to_do(tmp_path):
     Store.create(str(tmp_path / "store"), configuration())
     path = tmp_path / "store" / "zarr.json"
     document = json.loads(path.read_text())
-    document["attributes"] |= {"schema_version": 10, "created_by": "whyspec 9.1"}
+    document["attributes"] |= {"schema_version": 11, "created_by": "whyspec 9.1"}
     path.write_text(json.dumps(document))
     with pytest.raises(
         StoreError,
-        match=r"got: schema version 10, whyspec 9.1\n  allowed: schema version 9\n  remedy: Use the version",
+        match=r"got: schema version 11, whyspec 9.1\n  allowed: schema version 10\n  remedy: Use the version",
     ):
         Store.open(str(tmp_path / "store"))
     assert Store.exists(str(tmp_path / "store"))
@@ -112,7 +112,8 @@ def test_another_configuration_is_refused_with_every_difference(tmp_path):
     other = replace(configuration(model="sdss-galaxy"), threshold=0.5)
     with pytest.raises(
         ConfigurationError,
-        match=r"models: sdss-galaxy .* for GALAXY here, desi-galaxy .* for GALAXY there; "
+        match=r"models: sdss-galaxy .* for GALAXY at z 0 to 0.65 here, "
+        r"desi-galaxy .* for GALAXY at z 0 to 0.65 there; "
         r"threshold: 0.5 here, 0.25 there",
     ):
         open_or_create(url, other)
