@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.simulation.broad_spectrum import spectrum_maker
 from engine.simulation.common_grid import joined, simulated_survey
-from engine.simulation.settings import PopulationName, SimulationSettings, SkyShare
+from engine.simulation.settings import LARGEST_GALAXY_REDSHIFT, PopulationName, SimulationSettings, SkyShare
 from engine.simulation.spectrum import SimulatedSpectrum
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
@@ -170,9 +170,8 @@ def _of_class(settings: SimulationSettings, name: str, card: ModelCard) -> Simul
     if name == "STAR":
         return replace(settings, star_fraction=1.0)
     least, largest = settings.galaxy_redshifts
-    if card.redshift_max > largest:
-        return replace(settings, galaxy_redshifts=(max(card.redshift_min, least), card.redshift_max))
-    return settings
+    low, high = max(card.redshift_min, least), min(card.redshift_max, LARGEST_GALAXY_REDSHIFT)
+    return replace(settings, galaxy_redshifts=(low, high)) if largest < high and low < high else settings
 
 
 def _setting(name: str, got: object, allowed: str) -> ConfigurationError:

@@ -56,7 +56,7 @@ _SKY_SHARES: tuple[SkyShare, ...] = ("training", "proof")
 _LARGEST = 5_000_000
 _LARGEST_REDSHIFT = 6.0
 """To which quasar templates reach the blue end of every instrument."""
-_LARGEST_GALAXY_REDSHIFT = 2.0
+LARGEST_GALAXY_REDSHIFT = 2.0
 """The same of galaxies' templates, which begin at 1167 Angstrom at rest."""
 
 
@@ -144,7 +144,7 @@ class SimulationSettings:
             raise _out_of_range("sky", self.sky, "nothing, for the plain population has a modelled sky")
         for name, largest in (
             ("quasar_redshifts", _LARGEST_REDSHIFT),
-            ("galaxy_redshifts", _LARGEST_GALAXY_REDSHIFT),
+            ("galaxy_redshifts", LARGEST_GALAXY_REDSHIFT),
         ):
             low, high = getattr(self, name)
             if not 0.0 <= low < high <= largest:

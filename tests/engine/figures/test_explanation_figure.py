@@ -59,6 +59,7 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
         cause="",
         cause_probability=float("nan"),
         instrument_probability=float("nan"),
+        other_class="",
         estimate=np.full(len(QUANTITIES), np.nan),
         estimate_error=np.full(len(QUANTITIES), np.nan),
         not_testable="",
