@@ -249,7 +249,7 @@ def plan(
     workers
         Number of processes that the hours are for, here or on a cluster. Default: as whyspec run has here.
     rates
-        Seconds of one core, e.g. scoring=0.005,explaining=4 (also reading), or a file: what plan --measure
+        Seconds of one core, e.g. scoring=0.025,explaining=6.5 (also reading), or a file: what plan --measure
         --json wrote where the run will be. Default: those of another machine, as the plan says.
     measure
         Take the rates of this machine, on spectra of the release; takes some seconds, and needs the model.

@@ -19,8 +19,8 @@ Basis = Literal["default", "given", "measured"]
 _OPTION = "--rates"
 _LONGEST_FILE = 2**20
 _READING = 1.2e-4
-_SCORING = {"local": 5e-3, "variational": 2.1e-3, "spender": 0.1}
-_EXPLAINING = {"local": 4.0, "variational": 90.0, "spender": 2000.0}
+_SCORING = {"local": 2.5e-2, "variational": 2.1e-3, "spender": 0.1}
+_EXPLAINING = {"local": 6.5, "variational": 90.0, "spender": 2000.0}
 """Seconds of one core by kind of model, with the default occlusion (docs/numbers.md)."""
 
 
@@ -64,7 +64,7 @@ def default_rates(cards: Sequence[ModelCard], settings: MethodSettings) -> Rates
 
 
 def given_rates(text: str, default: Rates) -> Rates:
-    """What ``--rates`` says: ``scoring=0.005,explaining=4``, or a file; the names left out as ``default``.
+    """What ``--rates`` says: ``scoring=0.025,explaining=6.5``, or a file; the names left out as ``default``.
 
     A file is JSON with these names, or what ``whyspec plan --json`` wrote.
 
