@@ -106,8 +106,7 @@ def carrying(models: Sequence[ModelReference], rows: Rows) -> tuple[NDArray[np.b
     usable = (rows["status"] == RowStatus.SCORED) & np.isfinite(rows["redshift"])
     route = np.where(usable, routed(models, rows["spectype"], rows["redshift"]), NO_MODEL).astype(np.int8)
     for number, model in enumerate(models):
-        inside = (rows["redshift"] >= model.redshifts[0]) & (rows["redshift"] <= model.redshifts[1])
-        route[(route == number) & ~inside] = NO_MODEL
+        route[(route == number) & ~model.covers(rows["redshift"])] = NO_MODEL
     return usable, route
 
 

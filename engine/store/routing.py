@@ -48,6 +48,11 @@ class ModelReference:
         classes = ", ".join(self.classes) or "every class without a model of its own"
         return f"{classes} at z {low:.3g} to {high:.3g}"
 
+    def covers(self, redshift: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """Whether each redshift, (n,), is one that it scores; a missing one is not."""
+        low, high = self.redshifts
+        return np.asarray((redshift >= low) & (redshift <= high))
+
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready description; :meth:`from_dict` is its inverse."""
         return {
@@ -135,9 +140,7 @@ def routed(
     of_class = np.array(
         [np.isin(spectype, model.classes) if model.classes else unnamed for model in models]
     ).reshape(len(models), len(spectype))
-    covers = np.array(
-        [(redshift >= model.redshifts[0]) & (redshift <= model.redshifts[1]) for model in models]
-    ).reshape(of_class.shape)
+    covers = np.array([model.covers(redshift) for model in models]).reshape(of_class.shape)
     meant = of_class.any(axis=0)
     route = np.full(len(spectype), NO_MODEL, dtype=np.int8)
     # The last rule first: what a better rule says replaces it.

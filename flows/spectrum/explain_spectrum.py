@@ -76,8 +76,6 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
 
 def _routed(models: Sequence[SpectrumModel], rows: Rows) -> int:
     """Place of the model that scores the spectrum in a run; where none is for its class, the first."""
-    if len(models) == 1:
-        return 0
     references = assigned([(model.card.name, model.card) for model in models], None)
     return max(int(routed(references, rows["spectype"], rows["redshift"])[0]), 0)
 

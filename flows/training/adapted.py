@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from engine.evaluation.card_metrics import PREFIX
-from engine.figures.palette import BASELINE, CLUSTERS, GRID, INK, MUTED, ODD
+from engine.figures.palette import BASELINE, CLUSTERS, INK, MUTED, ODD
 from engine.spectra.source_file import ReleaseListing
 from engine.training.request import AdaptingRequest
+from flows.training.figure import plain
 from models.model_card import ModelCard
 from models.training.adapting import Adaptation
 
@@ -106,7 +107,7 @@ def _tails(axes: Axes, changed: Adaptation) -> None:
     title = f"{len(changed.tails_after):,} spectra to which nothing was fitted"
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.legend(frameon=False, fontsize=9)
-    _plain(axes)
+    plain(axes)
 
 
 def _misfit(axes: Axes, changed: Adaptation) -> None:
@@ -120,12 +121,4 @@ def _misfit(axes: Axes, changed: Adaptation) -> None:
     axes.set_ylabel("% of the normalising flux", color=INK)
     axes.set_title("misfit that is usual, before (dotted) and after", loc="left", fontsize=10, color=INK)
     axes.legend(frameon=False, fontsize=9)
-    _plain(axes)
-
-
-def _plain(axes: Axes) -> None:
-    axes.grid(color=GRID, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=9, colors=INK, width=0.6)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    plain(axes)

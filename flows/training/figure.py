@@ -48,7 +48,7 @@ def _losses(axes: Axes, epochs: Sequence[EpochRecord]) -> None:
     axes.set_title(f"{epochs[0].stage}, {seconds:,.0f} s", loc="left", fontsize=10, color=INK)
     axes.set_ylabel("loss", color=INK)
     axes.legend(frameon=False, fontsize=9)
-    _plain(axes)
+    plain(axes)
 
 
 def _rates(axes: Axes, epochs: Sequence[EpochRecord]) -> None:
@@ -60,10 +60,11 @@ def _rates(axes: Axes, epochs: Sequence[EpochRecord]) -> None:
     axes.set_ylabel("learning rate", color=INK, fontsize=9)
     axes.set_xlabel("epoch", color=INK)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    _plain(axes)
+    plain(axes)
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """A light grid behind the curves, and no frame above and at the right."""
     axes.grid(color=GRID, linewidth=0.5)
     axes.set_axisbelow(True)
     axes.tick_params(labelsize=9, colors=INK, width=0.6)

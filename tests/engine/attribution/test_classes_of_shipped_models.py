@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,16 @@ from models.weights import load_model
 
 NAMES = pretrained_for("desi")
 SPECTRA = 8
+CLEAN = SimulationSettings(
+    "desi",
+    SPECTRA,
+    outlier_fraction=0.0,
+    seed=9202,
+    template_fraction=0.5,
+    sky_fraction=0.0,
+    broken_fraction=0.0,
+    population="broad",
+)
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +88,7 @@ def test_a_misread_class_is_found_with_the_right_redshift(
     right: str,
     real_data: Path,
 ) -> None:
-    simulated = SimulationSettings(
-        "desi",
-        SPECTRA,
-        outlier_fraction=0.0,
-        seed=9202,
-        templates=real_data / "templates",
-        template_fraction=0.5,
-        sky_fraction=0.0,
-        broken_fraction=0.0,
-        population="broad",
-        **shares,  # type: ignore[arg-type]
-    )
+    simulated = replace(CLEAN, templates=real_data / "templates", **shares)  # type: ignore[arg-type]
     number = NAMES.index(own)
     odd, found = misread(models, simulated, number, redshift)
     assert odd >= 3
@@ -104,18 +104,7 @@ def test_a_misread_class_is_found_with_the_right_redshift(
 def test_a_distant_galaxy_that_was_taken_for_a_near_one_has_a_wrong_redshift(
     models: list[SpectrumModel], real_data: Path
 ) -> None:
-    simulated = SimulationSettings(
-        "desi",
-        SPECTRA,
-        outlier_fraction=0.0,
-        seed=9203,
-        templates=real_data / "templates",
-        template_fraction=0.5,
-        sky_fraction=0.0,
-        broken_fraction=0.0,
-        population="broad",
-        galaxy_redshifts=(0.7, 1.5),
-    )
+    simulated = replace(CLEAN, templates=real_data / "templates", seed=9203, galaxy_redshifts=(0.7, 1.5))
     odd, found = misread(models, simulated, NAMES.index("desi-galaxy"), 0.23)
     assert odd >= 3
     assert sum(each.cause == WRONG_REDSHIFT for _, each in found) >= 0.5 * odd
