@@ -198,6 +198,8 @@ class ErrorKind(StrEnum):
     ARRAY_DAMAGED = "array-damaged"
     FOREIGN_OBJECT = "foreign-object"
     OBJECT_NAME = "object-name"
+    CATALOGUE_DAMAGED = "catalogue-damaged"
+    CATALOGUE_FOREIGN = "catalogue-foreign"
 
     # BugError, exit status 70: a promise inside whyspec was broken.
     BUG = "bug"
