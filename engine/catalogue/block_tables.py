@@ -39,6 +39,9 @@ def _arrow(column: CatalogueColumn, values: NDArray[Any]) -> pa.Array:
     flat = values.reshape(-1)
     text = column.dtype == "string"
     array = pa.array(flat.astype(object), pa.string()) if text else pa.array(np.ascontiguousarray(flat))
-    return pa.FixedSizeListArray.from_arrays(array, type=column.type) if column.is_list else array
+    if not column.is_list:
+        return array
+    starts = np.arange(len(values) + 1, dtype=np.int32) * np.int32(values.shape[1])
+    return pa.ListArray.from_arrays(pa.array(starts), array, type=column.type)
 
 

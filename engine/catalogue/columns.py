@@ -8,7 +8,6 @@ from functools import cache
 
 import pyarrow as pa
 
-from engine.attribution.places import MOST_PLACES
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
 from engine.store.schema import ARRAYS, FLAGS, ArraySpec
@@ -51,7 +50,7 @@ class CatalogueColumn:
     def type(self) -> pa.DataType:
         """Its type in Arrow."""
         value = pa.string() if self.dtype == "string" else pa.from_numpy_dtype(self.dtype)
-        return pa.list_(value, MOST_PLACES) if self.is_list else value
+        return pa.list_(value) if self.is_list else value
 
     @property
     def field(self) -> pa.Field:

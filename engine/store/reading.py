@@ -191,6 +191,16 @@ class StoreView:
             raise self._no_column(path, tuple(BY_PATH))
         return self._read(path, self.row_ranges if BY_PATH[path].kind == "score" else self.outlier_ranges)
 
+    def entry_sizes(self, kind: BlockKind) -> dict[int, int]:
+        """Bytes of the ledger's entry of each of the view's blocks of a kind, by index, ascending."""
+        results = self.scored if kind == "score" else self.explained
+        listed = results.sizes if isinstance(results, ListedResults) else self._ledger.finished(kind)
+        return {index: size for index, size in listed.items() if index in results}
+
+    def plan_digests(self) -> frozenset[str]:
+        """Digests of the store's saved plans."""
+        return self._ledger.plan_digests()
+
     def read_blocks(self, path: str, blocks: Sequence[int]) -> NDArray[Any]:
         """The same of some committed blocks of the array's kind, in this order."""
         return self._read(path, self._ranges(BY_PATH[path].kind, blocks))
