@@ -185,6 +185,9 @@ class ErrorKind(StrEnum):
     PROBABILITY_RANGE = "probability-range"
     NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
     EXPRESSION = "expression"
+    UNKNOWN_STATUS = "unknown-status"
+    SNR_RANGE = "snr-range"
+    QUERY_ORDER = "query-order"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

@@ -112,13 +112,12 @@ class CatalogueTables:
         """
         wanted = dict.fromkeys((ROW, *columns))
         stored = [name for name in wanted if name not in FLAGS]
-        source = self._source("score", stored, _CONTENTS["score"][: 1 if outliers_only else None])
-        if outliers_only and self._catalogue.lacking["score"]:
-            stored = list(dict.fromkeys((*stored, "outlier")))
-            source = self._source("score", stored, _CONTENTS["score"][:1])
-            source = f"(SELECT * FROM {source} WHERE outlier)"
+        contents = _CONTENTS["score"][: 1 if outliers_only else None]
+        # What is lacking is read with all of its rows.
+        also = [] if not outliers_only or "outlier" in wanted else ["outlier"]
+        source = self._source("score", [*stored, *also], contents)
         shown = ", ".join(self._flags[name] if name in FLAGS else f'"{name}"' for name in wanted)
-        return f"SELECT {shown} FROM {source} AS stored"
+        return f"SELECT {shown} FROM {source} AS stored{' WHERE outlier' if outliers_only else ''}"
 
     def explanations(self, columns: Sequence[str]) -> str:
         """A SELECT of columns of the latest explanation of each spectrum; ``row`` and ``outlier_row`` first."""
@@ -147,15 +146,12 @@ class CatalogueTables:
 
     def _source(self, kind: BlockKind, columns: Sequence[str], contents: Sequence[Content]) -> str:
         """What a FROM takes: these columns of the files of some contents, and of what is lacking."""
-        by_name = {column.name: column for column in self._columns(kind)}
         names = ", ".join(f'"{name}"' for name in columns)
         selects = [f"SELECT {names} FROM {each}" for each in self._files(contents)]
         lacking = self._catalogue.lacking[kind]
-        chosen = [by_name[name] for name in columns]
         if lacking or not selects:
-            view = self._catalogue.view
-            chosen.sort(key=[*by_name].index)  # columns of one array follow each other
-            table = block_table(view, kind, lacking, chosen)
+            chosen = [column for column in self._columns(kind) if column.name in columns]
+            table = block_table(self._catalogue.view, kind, lacking, chosen)
             selects.append(f"SELECT {names} FROM {self.register(table)}")
         return f"({' UNION ALL '.join(selects)})"
 

@@ -20,7 +20,7 @@ def shown_identifiers(
 
     Unsigned ones are uint64, with 0 for none.
     """
-    if not _is_unsigned(grid):
+    if not has_unsigned_identifiers(grid):
         return stored
     return np.where(stored == UNKNOWN, 0, stored).astype(np.int64).view(np.uint64)
 
@@ -32,7 +32,7 @@ def stored_identifier(grid: WavelengthGrid, number: int) -> int:
     ------
     ConfigurationError : the survey's identifiers do not have such numbers.
     """
-    kind = np.uint64 if _is_unsigned(grid) else np.int64
+    kind = np.uint64 if has_unsigned_identifiers(grid) else np.int64
     least, largest = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
     if not least <= number <= largest:
         raise ConfigurationError(
@@ -46,6 +46,6 @@ def stored_identifier(grid: WavelengthGrid, number: int) -> int:
     return number - (1 << 64) if number >= 1 << 63 else number
 
 
-def _is_unsigned(grid: WavelengthGrid) -> bool:
+def has_unsigned_identifiers(grid: WavelengthGrid) -> bool:
     survey = survey_on(grid)
     return survey is not None and survey.unsigned_identifiers
