@@ -106,6 +106,8 @@ class ErrorKind(StrEnum):
     UNREADABLE_PATH = "unreadable-path"
     UNREADABLE_SPECTRUM = "unreadable-spectrum"
     URL_SCHEME = "url-scheme"
+    MOC = "moc"
+    TARGET_LIST = "target-list"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -188,6 +190,7 @@ class ErrorKind(StrEnum):
     UNKNOWN_STATUS = "unknown-status"
     SNR_RANGE = "snr-range"
     QUERY_ORDER = "query-order"
+    SKY_POSITION = "sky-position"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"
