@@ -43,5 +43,3 @@ def _arrow(column: CatalogueColumn, values: NDArray[Any]) -> pa.Array:
         return array
     starts = np.arange(len(values) + 1, dtype=np.int32) * np.int32(values.shape[1])
     return pa.ListArray.from_arrays(pa.array(starts), array, type=column.type)
-
-

@@ -1,9 +1,10 @@
-"""Building of a catalogue: what the ledger has and the catalogue lacks is read from the arrays and written."""
+"""Building of a catalogue: what the ledger has and it lacks is read from the arrays and written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from engine.catalogue.columns import OUTLIER, ROW, catalogue_columns, columns_di
 from engine.store.blocks import BlockKind, BlockResult
 from engine.store.catalogue_manifest import (
     FOLDER,
+    MANIFEST,
     VERSION,
     CatalogueFile,
     CatalogueManifest,
@@ -62,6 +64,10 @@ class CatalogueUpdate:
     bytes: int
     written: int
     anew: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready description."""
+        return asdict(self)
 
 
 def update_catalogue(
@@ -113,6 +119,33 @@ def update_catalogue(
         written=total,
         anew=anew,
     )
+
+
+def withdraw_blocks(store: Store, blocks: Iterable[tuple[BlockKind, int]]) -> None:
+    """Take the parts that hold these blocks out of the catalogue, before their ledger entries are replaced.
+
+    Until the next update, queries read these blocks from the arrays. A damaged manifest is deleted.
+    """
+    gone = set(blocks)
+    store.ledger.guard()
+    try:
+        found = read_manifest(store.objects, store.configuration)
+    except StoreError:
+        store.objects.delete([MANIFEST])
+        return
+    if found is None:
+        return
+    kept = [
+        part for part in found.parts if gone.isdisjoint((part.kind, block.index) for block in part.blocks)
+    ]
+    if len(kept) < len(found.parts):
+        save_manifest(store.objects, replace(found, parts=tuple(kept)))
+
+
+def withdraw(store: Store) -> None:
+    """Delete the manifest of the catalogue: the next update makes all of it anew."""
+    store.ledger.guard()
+    store.objects.delete([MANIFEST])
 
 
 def _former(store: Store, anew: str) -> tuple[CatalogueManifest | None, str]:

@@ -120,7 +120,7 @@ class CatalogueTables:
         return f"SELECT {shown} FROM {source} AS stored{' WHERE outlier' if outliers_only else ''}"
 
     def explanations(self, columns: Sequence[str]) -> str:
-        """A SELECT of columns of the latest explanation of each spectrum; ``row`` and ``outlier_row`` first."""
+        """A SELECT of columns of the latest explanation of each spectrum, the row of either first."""
         wanted = list(dict.fromkeys((ROW, OUTLIER, *columns)))
         source = self._source("attribution", wanted, _CONTENTS["attribution"])
         names = ", ".join(f'"{name}"' for name in wanted)

@@ -46,7 +46,9 @@ def _population(settings: QuerySettings) -> QuerySettings:
     """What is asked for whatever makes it odd."""
     nothing = QuerySettings()
     unasked = {name: getattr(nothing, name) for name in _BY_WHAT_IS_ODD}
-    return replace(settings, target_ids=(), keys=(), top=None, order=(), columns=(), superseded=False, **unasked)
+    return replace(
+        settings, target_ids=(), keys=(), top=None, order=(), columns=(), superseded=False, **unasked
+    )
 
 
 def _rate(

@@ -205,7 +205,9 @@ class _Question:
     def count(self) -> int:
         """How many spectra there are."""
         condition = self._condition(self._asked())
-        sql = f"SELECT count(*) FROM ({self._joined([*condition.columns, ROW])}) AS found WHERE {condition.sql}"
+        sql = (
+            f"SELECT count(*) FROM ({self._joined([*condition.columns, ROW])}) AS found WHERE {condition.sql}"
+        )
         return int(self._tables.fetch(sql, condition.parameters).column(0)[0].as_py())
 
     def _condition(self, asked: _Asked) -> Condition:

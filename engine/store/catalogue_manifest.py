@@ -38,6 +38,10 @@ class SealedBlock:
     bytes: int
     entry: str
 
+    def is_of(self, results: Mapping[int, BlockResult]) -> bool:
+        """Whether the ledger's entry of the block is the one that it was sealed with."""
+        return self.index in results and result_digest(results[self.index]) == self.entry
+
 
 @dataclass(frozen=True, slots=True)
 class CatalogueFile:
@@ -77,10 +81,7 @@ class CataloguePart:
 
     def is_sealed_by(self, results: Mapping[int, BlockResult]) -> bool:
         """Whether the ledger's entries of these blocks are those that it was made of."""
-        return all(
-            block.index in results and result_digest(results[block.index]) == block.entry
-            for block in self.blocks
-        )
+        return all(block.is_of(results) for block in self.blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,9 @@ def check_identity(objects: ObjectTree, manifest: CatalogueManifest, plans: froz
         raise _of_another_store(f"{objects.url}/{MANIFEST}", "made of plans that the ledger has not")
 
 
-REMEDY = "Run 'whyspec verify --repair' or 'whyspec catalogue --anew': it is made anew from the store's arrays."
+REMEDY = (
+    "Run 'whyspec verify --repair' or 'whyspec catalogue --anew': it is made anew from the store's arrays."
+)
 
 
 def catalogue_damaged(where: str, got: object) -> StoreError:

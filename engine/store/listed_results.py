@@ -53,5 +53,7 @@ class ListedResults(Mapping[int, BlockResult]):
         StoreError : an entry is damaged; the text names it.
         """
         wanted = list(indices)
-        self._known |= self._ledger.results_of(self._kind, [each for each in wanted if each not in self._known])
+        self._known |= self._ledger.results_of(
+            self._kind, [each for each in wanted if each not in self._known]
+        )
         return {index: self._known[index] for index in wanted}

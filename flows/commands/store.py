@@ -1,4 +1,4 @@
-"""Commands on stores: cluster, verify, status, report, query."""
+"""Commands on stores: cluster, catalogue, verify, status, report, query."""
 
 from __future__ import annotations
 
@@ -54,6 +54,46 @@ def cluster(
     other = () if name == "default" else ("--clustering", name)
     found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
     show_next(console, *found, ("report", store, "-o", report_name(store)))
+    return 0
+
+
+def catalogue(
+    store: str,
+    /,
+    *,
+    anew: Annotated[bool, Parameter(negative=())] = False,
+    wait: float = 0.0,
+    json: Json = False,
+) -> int:
+    """Bring the catalogue of a store up to date: the copy that queries read.
+
+    whyspec catalogue odd.zarr
+
+    A run does so at its end. Use it on a store of a run that was stopped, or of an earlier version. What
+    is not in the catalogue, queries read from the store's arrays, which takes longer.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    anew
+        Make all of it anew.
+    wait
+        Seconds to wait for a run on the store to end; inf for as long as it takes.
+    json
+        Write what was done as JSON to standard output.
+    """
+    from flows import option_types
+    from flows.console import messages, notes, write_json
+    from flows.run.progress import RunProgress
+    from flows.store.catalogue import update_catalogue_of
+    from flows.store.catalogue_table import show_catalogue
+
+    with RunProgress(notes()) as progress:
+        done = update_catalogue_of(store, anew=anew, wait=option_types.seconds(wait), observers=[progress])
+    if json:
+        write_json(done.to_dict())
+    show_catalogue(messages(json), store, done)
     return 0
 
 

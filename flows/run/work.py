@@ -8,6 +8,7 @@ from engine.run.drive import SubmitGroup, drive
 from engine.run.events import RunObservers, WorkersReady
 from engine.run.executor import Executor
 from engine.run.plan import begin, begin_attribution, gone_rows
+from flows.run.catalogue import complete_catalogue
 from flows.run.log import log_marks
 from flows.run.preparation import PreparedRun
 from flows.run.request import RunSummary
@@ -18,7 +19,7 @@ from models.observers import report
 def work(
     prepared: PreparedRun, executor: Executor, submit: SubmitGroup, observers: RunObservers
 ) -> RunSummary:
-    """Score, mark what is superseded or gone, explain.
+    """Score, mark what is superseded or gone, explain, write the catalogue.
 
     Safe to stop at any moment and to run again: blocks that are in the store's ledger are not run
     again, all others give the same bytes as they would have.
@@ -44,4 +45,5 @@ def work(
     snapshot = begin_attribution(store, snapshot)
     explained = drive("explaining", snapshot.unexplained_blocks, executor, submit, keep, observers)
     store.clear_staging()
+    complete_catalogue(store, snapshot.with_results(explained), observers)
     return summary_of(prepared, snapshot, scored, explained, time.monotonic() - begun)
