@@ -44,8 +44,8 @@ class QuerySettings:
         what is not explained.
     where : an expression in names of columns, see docs/query.md; empty for none.
     observed : observed wavelength of one of the places, ``ANGSTROM[+-TOLERANCE]``; empty for any.
-    classes : spectral classes; fibers : numbers of fibres; zwarn : redshift warning bits, exactly these; snr :
-        least and largest S/N. Empty or None for any.
+    classes : spectral classes; fibers : numbers of fibres; zwarn : redshift warning bits, exactly these;
+        snr : least and largest S/N. Empty or None for any.
     status : label of a status, ``any`` for all: then spectra that are no outliers are found, too.
     superseded : whether rows that newer rows replace are found.
     order : columns by which the answer is ordered, each with ``:desc`` behind it or not; empty for the oddest

@@ -23,7 +23,7 @@ def catalogue_faults(evidence: Evidence) -> Iterator[Fault]:
 
 
 def _made_of_others(evidence: Evidence, part: CataloguePart) -> list[str]:
-    """Entries of the part's blocks that are not those that it was made of; damaged ones have their own fault."""
+    """Entries of the part's blocks that are not those that it was made of; damaged ones left out."""
     results = evidence.snapshot.scored if part.kind == "score" else evidence.snapshot.explained
     paths = {block: result_path(part.kind, block.index) for block in part.blocks}
     damaged = {error.where.removeprefix(f"{evidence.objects.url}/") for error in evidence.damaged}

@@ -1,8 +1,8 @@
-"""Manifest of a store's catalogue: which immutable parts it has, and which finished blocks each was made of.
+"""Manifest of a store's catalogue: its immutable parts, and the finished blocks that each was made of.
 
-The catalogue is a copy for queries, derived from arrays and ledger. Its parts are named by the digest of their
-bytes and written before the manifest that names them. So a manifest is whole or not there, and a kill leaves
-the former one with its parts.
+The catalogue is a copy for queries, derived from arrays and ledger. Its files are named by the digest of
+their bytes and written before the manifest that names them. So a manifest is whole or not there, and a kill
+leaves the former one with its parts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Content = Literal["outliers", "others", "explanations"]
 
 @dataclass(frozen=True, slots=True)
 class SealedBlock:
-    """A finished block as a part of the catalogue holds it: its index, size and digest of its ledger entry."""
+    """A finished block that a part was made of: its index, size and digest of its ledger entry."""
 
     index: int
     bytes: int
@@ -168,9 +168,7 @@ def check_identity(objects: ObjectTree, manifest: CatalogueManifest, plans: froz
         raise _of_another_store(f"{objects.url}/{MANIFEST}", "made of plans that the ledger has not")
 
 
-REMEDY = (
-    "Run 'whyspec verify --repair' or 'whyspec catalogue --anew': it is made anew from the store's arrays."
-)
+REMEDY = "Run 'whyspec catalogue --anew' or 'whyspec verify --repair': it is made anew from the arrays."
 
 
 def catalogue_damaged(where: str, got: object) -> StoreError:

@@ -47,5 +47,6 @@ def stored_identifier(grid: WavelengthGrid, number: int) -> int:
 
 
 def has_unsigned_identifiers(grid: WavelengthGrid) -> bool:
+    """Whether identifiers of the grid's survey are unsigned."""
     survey = survey_on(grid)
     return survey is not None and survey.unsigned_identifiers
