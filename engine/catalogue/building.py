@@ -23,6 +23,7 @@ from engine.store.catalogue_manifest import (
     CataloguePart,
     Content,
     SealedBlock,
+    check_identity,
     file_path,
     is_file_path,
     read_manifest,
@@ -152,6 +153,8 @@ def _former(store: Store, anew: str) -> tuple[CatalogueManifest | None, str]:
     """The catalogue that is there, if anything of it can be kept, and why not."""
     try:
         found = read_manifest(store.objects, store.configuration)
+        if found is not None:
+            check_identity(store.objects, found, store.ledger.plan_digests())
     except StoreError as error:
         return None, f"{error.what} {error.got}"
     if found is None or anew:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -33,6 +34,15 @@ _KINDS: tuple[BlockKind, ...] = ("score", "attribution")
 _CONTENTS: Mapping[BlockKind, tuple[Content, ...]] = MappingProxyType(
     {"score": ("outliers", "others"), "attribution": ("explanations",)}
 )
+
+
+_OWN_FAULTS = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises of a statement, not of a file."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +73,9 @@ class Catalogue:
         listed = {kind: view.entry_sizes(kind) for kind in _KINDS}
         parts: tuple[CataloguePart, ...] = ()
         if manifest is not None and manifest.parts:
-            plans = view.plan_digests()
-            check_identity(objects, manifest, plans)
+            check_identity(objects, manifest, view.plan_digests())
             if (manifest.version, manifest.columns) == (VERSION, columns_digest(configuration)):
-                parts = tuple(part for part in manifest.parts if part.is_of(listed[part.kind], plans))
+                parts = tuple(part for part in manifest.parts if part.is_of(listed[part.kind]))
                 _check_files(view, parts)
         covered = {(part.kind, block.index) for part in parts for block in part.blocks}
         lacking = {
@@ -182,13 +191,11 @@ class CatalogueTables:
 
     @contextmanager
     def _decoding(self) -> Iterator[None]:
-        import duckdb
-
         try:
             yield
-        except WhyspecError:
+        except (WhyspecError, *_OWN_FAULTS):
             raise
-        except (duckdb.IOException, duckdb.InvalidInputException, duckdb.SerializationException) as error:
+        except duckdb.Error as error:  # whatever a decoder raises, the bytes are at fault
             where = f"{self._catalogue.view.url}/{FOLDER}"
             raise catalogue_damaged(where, str(error).partition("\n")[0]) from error
 

@@ -73,11 +73,9 @@ class CataloguePart:
         """Rows of its files."""
         return sum(file.rows for file in self.files)
 
-    def is_of(self, listed: Mapping[int, int], plans: frozenset[str]) -> bool:
-        """Whether the ledger has these blocks, with entries of these sizes, and these plans."""
-        return plans.issuperset(self.plans) and all(
-            listed.get(block.index) == block.bytes for block in self.blocks
-        )
+    def is_of(self, listed: Mapping[int, int]) -> bool:
+        """Whether the ledger has these blocks, with entries of these sizes."""
+        return all(listed.get(block.index) == block.bytes for block in self.blocks)
 
     def is_sealed_by(self, results: Mapping[int, BlockResult]) -> bool:
         """Whether the ledger's entries of these blocks are those that it was made of."""
@@ -157,15 +155,20 @@ def read_manifest(objects: ObjectTree, configuration: RunConfiguration) -> Catal
 
 
 def check_identity(objects: ObjectTree, manifest: CatalogueManifest, plans: frozenset[str]) -> None:
-    """Refuse a catalogue none of whose plans the store has.
+    """Refuse a catalogue that was made of plans that the store has not.
+
+    The name of a plan is the digest of its files, as they were, and of its blocks: two stores of one
+    configuration that have a plan in common have the same spectra in its blocks.
 
     Raises
     ------
     StoreError : it is of another store.
     """
     made_of = {plan for part in manifest.parts for plan in part.plans}
-    if made_of and not made_of & plans:
-        raise _of_another_store(f"{objects.url}/{MANIFEST}", "made of plans that the ledger has not")
+    if other := made_of - plans:
+        raise _of_another_store(
+            f"{objects.url}/{MANIFEST}", f"made of plans that the ledger has not, e.g. {min(other)}"
+        )
 
 
 REMEDY = "Run 'whyspec catalogue --anew' or 'whyspec verify --repair': it is made anew from the arrays."
