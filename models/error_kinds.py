@@ -108,6 +108,7 @@ class ErrorKind(StrEnum):
     URL_SCHEME = "url-scheme"
     MOC = "moc"
     TARGET_LIST = "target-list"
+    UNREADABLE_TABLE = "unreadable-table"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"

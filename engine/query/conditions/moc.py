@@ -199,7 +199,8 @@ def _counted(first: NDArray[np.int64], last: NDArray[np.int64]) -> NDArray[np.in
     """The integers of ranges, the last not included, one range after the other."""
     lengths = last - first
     ends = np.cumsum(lengths)
-    return np.arange(ends[-1], dtype=np.int64) + np.repeat(first - (ends - lengths), lengths)
+    counted: NDArray[np.int64] = np.arange(ends[-1]) + np.repeat(first - (ends - lengths), lengths)
+    return counted
 
 
 def _refused(
