@@ -47,7 +47,15 @@ def _population(settings: QuerySettings) -> QuerySettings:
     nothing = QuerySettings()
     unasked = {name: getattr(nothing, name) for name in _BY_WHAT_IS_ODD}
     return replace(
-        settings, target_ids=(), keys=(), top=None, order=(), columns=(), superseded=False, **unasked
+        settings,
+        target_ids=(),
+        keys=(),
+        targets=None,
+        top=None,
+        order=(),
+        columns=(),
+        superseded=False,
+        **unasked,
     )
 
 

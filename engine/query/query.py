@@ -98,6 +98,10 @@ COLUMNS = (
 NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
+_FIBRE = ("plate", "mjd", "fiber")
+_NAMES = ("target_id", "key", *_FIBRE)
+"""Columns that hold names of spectra."""
+
 _ODDEST_FIRST = ("tail_probability", "score:desc")
 
 
@@ -157,12 +161,12 @@ class _Asked:
 
     Attributes
     ----------
-    condition : on ``row``: those that the store has. ids, keys : that it has not.
+    condition : on ``row``: those that the store has.
+    absent : names that it has not, by columns that hold such names, in the order in which they were given.
     """
 
     condition: Condition
-    ids: tuple[int, ...] = ()
-    keys: tuple[str, ...] = ()
+    absent: tuple[pa.Table, ...] = ()
 
 
 class _Question:
@@ -246,29 +250,23 @@ class _Question:
         settings, tables = self._settings, self._tables
         if not settings.by_identity:
             return _Asked(all_of(()))
-        grid = self._configuration.grid
-        ids = list(dict.fromkeys(stored_identifier(grid, each) for each in settings.target_ids))
-        keys = list(dict.fromkeys(settings.keys))
-        selects = []
-        named = ("target_id", "key") if keys else ("target_id",)
+        names = _names_of(settings, self._configuration)
         current = "" if settings.superseded else "AND NOT superseded"
-        for name, kind, values in (("target_id", pa.int64(), ids), ("key", pa.string(), keys)):
-            if values:
-                given = tables.register(pa.table({"asked": pa.array(values, kind)}))
-                spectra = tables.spectra((*named, "superseded"), outliers_only=False)
-                selects.append(
-                    f"SELECT {', '.join((ROW, *named))} FROM ({spectra}) AS s "
-                    f"WHERE {name} IN (SELECT asked FROM {given}) {current}"
-                )
+        selects = []
+        for given in names:
+            spectra = tables.spectra((*_NAMES, "superseded"), outliers_only=False)
+            columns, table = ", ".join(given.column_names), tables.register(given)
+            selects.append(
+                f"SELECT {ROW}, {', '.join(_NAMES)} FROM ({spectra}) AS s "
+                f"WHERE ({columns}) IN (SELECT {columns} FROM {table}) {current}"
+            )
         found = tables.fetch(" UNION ".join(selects))
         there = tables.register(found)
-        known = {name: set(found[name].to_pylist()) for name in named}
         # By TARGETID, by which files are sorted, and by row, because several spectra may have one.
         sql = f"stored_id IN (SELECT target_id FROM {there}) AND {ROW} IN (SELECT {ROW} FROM {there})"
         return _Asked(
             Condition(sql, (), frozenset({ROW, "stored_id"})),
-            tuple(each for each in ids if each not in known["target_id"]),
-            tuple(each for each in keys if each not in known["key"]),
+            tuple(given.join(found, given.column_names, join_type="left anti") for given in names),
         )
 
     def _frame(self, found: pa.Table) -> pd.DataFrame:
@@ -287,15 +285,21 @@ class _Question:
 
     def _absent(self, asked: _Asked) -> pd.DataFrame:
         """Rows of the answer for what was asked for and is not there."""
-        count = len(asked.ids) + len(asked.keys)
+        ids: list[int] = []
+        keys: list[str] = []
+        for absent in asked.absent:
+            columns = [column.to_pylist() for column in absent.columns]
+            named = absent.column_names
+            ids += columns[0] if named == ["target_id"] else [UNKNOWN] * absent.num_rows
+            texts = ["-".join(map(str, each)) for each in zip(*columns, strict=True)]
+            keys += [""] * absent.num_rows if named == ["target_id"] else texts
         frame = pd.DataFrame(
-            {name: [_NOTHING.get(dtype, np.nan)] * count for name, dtype in self._types.items()}
+            {name: [_NOTHING.get(dtype, np.nan)] * len(ids) for name, dtype in self._types.items()}
         )
-        ids = np.array([*asked.ids, *[UNKNOWN] * len(asked.keys)], np.int64)
         known = {
-            "key": [*[""] * len(asked.ids), *asked.keys],
-            "target_id": shown_identifiers(self._configuration.grid, ids),
-            "status": [NOT_IN_STORE] * count,
+            "key": keys,
+            "target_id": shown_identifiers(self._configuration.grid, np.array(ids, np.int64)),
+            "status": [NOT_IN_STORE] * len(ids),
         }
         frame = frame.assign(**{name: values for name, values in known.items() if name in frame})
         return frame.astype(self._types)
@@ -315,6 +319,23 @@ _NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64"
     ("int8", "uint8", "int16", "uint16", "int32", "int64", "uint64"), 0
 )
 """What an answer holds of a spectrum that is not in the store, by type; NaN of numbers with fraction."""
+
+
+def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[pa.Table]:
+    """What is asked for by name: tables of the columns that hold such names, each name once."""
+    ids = [stored_identifier(configuration.grid, each) for each in settings.target_ids]
+    keys = list(settings.keys)
+    given: list[pa.Table] = []
+    if settings.targets is not None:
+        ids += settings.targets.target_ids.tolist()
+        keys += settings.targets.keys
+        if len(fibres := settings.targets.fibres):
+            given = [pa.table(dict(zip(_FIBRE, fibres.T.astype(np.int32), strict=True)))]
+    if keys:
+        given.insert(0, pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())}))
+    if ids:
+        given.insert(0, pa.table({"target_id": pa.array(dict.fromkeys(ids), pa.int64())}))
+    return given
 
 
 def _direction(name: str, end: str) -> str:

@@ -19,6 +19,10 @@ def conditions_on_spectra(settings: QuerySettings) -> Iterator[Condition]:
         yield _between("redshift", *settings.redshift)
     if settings.snr is not None:
         yield _between("snr", *settings.snr)
+    if settings.near is not None:
+        yield settings.near.condition()
+    if settings.moc is not None:
+        yield settings.moc.condition("_healpix_29")
     if settings.classes:
         classes = [each.upper() for each in settings.classes]
         yield Condition("list_contains(?, upper(spectype))", (classes,), frozenset({"spectype"}))

@@ -9,6 +9,9 @@ from functools import cached_property
 
 from engine.attribution.cautions import CautionFilter, parse_cautions
 from engine.attribution.place_filter import PlaceFilter, parse_line, parse_place
+from engine.query.conditions.moc import Moc
+from engine.query.conditions.near import Cone
+from engine.query.target_list import TargetList
 from models.causes.names import CAUSES
 from models.causes.names import UNKNOWN as UNKNOWN_CAUSE
 from models.errors import ConfigurationError, ErrorKind
@@ -42,6 +45,8 @@ class QuerySettings:
     cautions : cautions that the explanation must carry, all of them; ``any`` for at least one.
     without_cautions : cautions that it must not carry; ``any`` for none at all. Either leaves out
         what is not explained.
+    targets : a list of spectra, found like those of ``target_ids`` and ``keys``; None for no list.
+    near : cone on the sky; moc : region of the sky; None for all of it.
     where : an expression in names of columns, see docs/query.md; empty for none.
     observed : observed wavelength of one of the places, ``ANGSTROM[+-TOLERANCE]``; empty for any.
     classes : spectral classes; fibers : numbers of fibres; zwarn : redshift warning bits, exactly these;
@@ -69,6 +74,9 @@ class QuerySettings:
     instrument: tuple[float, float] | None = None
     cautions: tuple[str, ...] = ()
     without_cautions: tuple[str, ...] = ()
+    targets: TargetList | None = None
+    near: Cone | None = None
+    moc: Moc | None = None
     where: str = ""
     observed: str = ""
     classes: tuple[str, ...] = ()
@@ -117,7 +125,7 @@ class QuerySettings:
     @property
     def by_identity(self) -> bool:
         """Whether spectra are asked for by name."""
-        return bool(self.target_ids or self.keys)
+        return bool(self.target_ids or self.keys or self.targets is not None)
 
     @property
     def outliers_only(self) -> bool:
