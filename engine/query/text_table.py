@@ -108,7 +108,7 @@ def text_table(frame: pd.DataFrame, width: int | None) -> str:
     width : columns are left out, the least important first, until the lines are no longer than that; key and
         score stay. ``None`` for all columns. Columns that somebody chose are all shown.
     """
-    if not _NEEDED <= set(frame):
+    if not set(frame) >= _NEEDED:
         return _chosen_columns(frame)
     # Of what is not in the store only the identifier that was asked for is known.
     asked = "TARGETID " + frame["target_id"].astype(str)

@@ -15,7 +15,7 @@ from engine.run.executor import Executor, WorkerRecipe
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockResult
-from engine.store.catalogue_manifest import read_manifest
+from engine.store.catalogue_manifest import MANIFEST, read_manifest
 from engine.store.evidence import Evidence, Fault
 from engine.store.repair import Repair, own_spectra, plan_repair
 from engine.store.run_lock import run_lock
@@ -116,6 +116,7 @@ def repair(
         on_wait("read the store")
         evidence, faults = examine(store.objects, None)
         before = report_of(url, evidence, faults)
+        had_catalogue = evidence.catalogue is not None or any(fault.where == MANIFEST for fault in faults)
         unrepairable: tuple[Fault, ...] = ()
         for _ in range(_ROUNDS):
             plan = _possible(plan_repair(evidence, faults))
@@ -131,7 +132,7 @@ def repair(
             evidence, faults = examine(store.objects, None)
             if not faults:
                 break
-        if not faults and not before.ok:
+        if not faults and not before.ok and had_catalogue:
             complete_catalogue(store, evidence.snapshot, observers)
             evidence = replace(
                 evidence,
