@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,22 @@ from numpy.typing import NDArray
 
 from engine.catalogue.columns import CatalogueColumn
 from engine.store.blocks import BlockKind
-from engine.store.reading import StoreView
+
+
+class BlockArrays(Protocol):
+    """What gives the values of finished blocks: a view of a store."""
+
+    def numbers(self, kind: BlockKind, blocks: Sequence[int]) -> NDArray[np.int64]:
+        """Numbers of the rows of these blocks, padding left out."""
+        ...
+
+    def read_blocks(self, path: str, blocks: Sequence[int]) -> NDArray[Any]:
+        """The values of an array in these rows."""
+        ...
 
 
 def block_table(
-    view: StoreView, kind: BlockKind, blocks: Sequence[int], columns: Sequence[CatalogueColumn]
+    arrays_of: BlockArrays, kind: BlockKind, blocks: Sequence[int], columns: Sequence[CatalogueColumn]
 ) -> pa.Table:
     """These columns of all rows of finished blocks, padding left out, in the order of the blocks.
 
@@ -27,10 +38,10 @@ def block_table(
     path, values = "", np.empty(0)
     for column in columns:
         if not column.path:
-            arrays.append(pa.array(view.numbers(kind, blocks)))
+            arrays.append(pa.array(arrays_of.numbers(kind, blocks)))
             continue
         if column.path != path:  # columns of one array follow each other: it is read once
-            path, values = column.path, view.read_blocks(column.path, blocks)
+            path, values = column.path, arrays_of.read_blocks(column.path, blocks)
         arrays.append(_arrow(column, values if column.place < 0 else values[:, column.place]))
     return pa.Table.from_arrays(arrays, schema=pa.schema([column.field for column in columns]))
 

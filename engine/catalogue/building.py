@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from engine.catalogue.block_tables import block_table
+from engine.catalogue.block_tables import BlockArrays, block_table
 from engine.catalogue.columns import OUTLIER, ROW, catalogue_columns, columns_digest
 from engine.store.blocks import BlockKind, BlockResult
 from engine.store.catalogue_manifest import (
@@ -72,7 +72,12 @@ class CatalogueUpdate:
 
 
 def update_catalogue(
-    store: Store, snapshot: Snapshot, progress: Progress | None = None, *, anew: str = ""
+    store: Store,
+    snapshot: Snapshot,
+    progress: Progress | None = None,
+    *,
+    anew: str = "",
+    arrays: BlockArrays | None = None,
 ) -> CatalogueUpdate:
     """Write what the catalogue lacks; a catalogue that is damaged or of another store is made anew.
 
@@ -84,6 +89,7 @@ def update_catalogue(
     ----------
     snapshot : the ledger as it is.
     anew : why nothing of the former catalogue is kept; empty to keep what is good.
+    arrays : what the values come from; None for the store's arrays.
 
     Raises
     ------
@@ -99,7 +105,8 @@ def update_catalogue(
     total = sum(_spectra(_results(snapshot, kind), work[kind].blocks) for kind in _KINDS)
     parts = [part for kind in _KINDS for part in work[kind].kept]
     if total or former is None or len(parts) < len(former.parts):
-        builder, written = _Builder(store, snapshot), 0
+        own = StoreView(store.objects, store.configuration, snapshot.scored, snapshot.explained, {})
+        builder, written = _Builder(store, snapshot, arrays or own), 0
         for kind in _KINDS:
             for blocks in _portions(_results(snapshot, kind), work[kind].blocks):
                 parts.append(builder.part(kind, blocks))
@@ -220,14 +227,13 @@ def _portions(results: Mapping[int, BlockResult], blocks: Sequence[int]) -> Iter
 class _Builder:
     """Makes parts of finished blocks of a store."""
 
-    def __init__(self, store: Store, snapshot: Snapshot) -> None:
-        self._store, self._snapshot = store, snapshot
-        self._view = StoreView(store.objects, store.configuration, snapshot.scored, snapshot.explained, {})
+    def __init__(self, store: Store, snapshot: Snapshot, arrays: BlockArrays) -> None:
+        self._store, self._snapshot, self._arrays = store, snapshot, arrays
         self._sizes = {kind: store.ledger.finished(kind) for kind in _KINDS}
 
     def part(self, kind: BlockKind, blocks: tuple[int, ...]) -> CataloguePart:
         """A part, whose files are durable."""
-        table = block_table(self._view, kind, blocks, catalogue_columns(kind, self._store.configuration))
+        table = block_table(self._arrays, kind, blocks, catalogue_columns(kind, self._store.configuration))
         files = [
             _written(self._store.objects, content, table.take(pa.array(rows)))
             for content, rows in _contents(kind, table).items()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.attribution.explanation import stored_estimates
 from engine.attribution.places import stored_places
@@ -41,7 +42,7 @@ from engine.query.settings import (
 )
 from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
-from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
+from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifiers
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.secrets import redacted_url
 
@@ -323,7 +324,7 @@ _NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64"
 
 def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[pa.Table]:
     """What is asked for by name: tables of the columns that hold such names, each name once."""
-    ids = [stored_identifier(configuration.grid, each) for each in settings.target_ids]
+    ids = stored_identifiers(configuration.grid, settings.target_ids)
     keys = list(settings.keys)
     given: list[pa.Table] = []
     if settings.targets is not None:
@@ -366,18 +367,22 @@ def _no_column(name: str, option: str, known: Sequence[str]) -> InputError:
 
 def _place_texts(found: pa.Table) -> list[str]:
     """All places of each spectrum in words."""
-    fields = [found[name].to_pylist() for name in PLACE_LISTS]
-    return [
-        "" if one[0] is None else "; ".join(map(str, stored_places([np.array(each) for each in one])))
-        for one in zip(*fields, strict=True)
-    ]
+    texts = [""] * found.num_rows
+    explained = pc.indices_nonzero(pc.is_valid(found[PLACE_LISTS[0]]))
+    fields = [found[name].take(explained).to_pylist() for name in PLACE_LISTS]
+    for number, *one in zip(explained.to_pylist(), *fields, strict=True):
+        texts[number] = "; ".join(map(str, stored_places([np.array(each) for each in one])))
+    return texts
 
 
 def _estimate_texts(found: pa.Table) -> list[str]:
     """What the cause of each spectrum measured in words."""
     every = np.stack([found[name].to_pandas().to_numpy() for name in ESTIMATE_COLUMNS], axis=1)
-    pairs = zip(every[:, ::2], every[:, 1::2], strict=True)
-    return ["; ".join(map(str, stored_estimates(*pair))) for pair in pairs]
+    texts = [""] * len(every)
+    for number in np.flatnonzero(np.isfinite(every[:, ::2]).any(axis=1)).tolist():
+        values, errors = every[number, ::2], every[number, 1::2]
+        texts[number] = "; ".join(map(str, stored_estimates(values, errors)))
+    return texts
 
 
 def _redacted(sources: pa.ChunkedArray) -> list[str]:

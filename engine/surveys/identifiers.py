@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,20 +35,32 @@ def stored_identifier(grid: WavelengthGrid, number: int) -> int:
     ------
     ConfigurationError : the survey's identifiers do not have such numbers.
     """
+    return stored_identifiers(grid, [number])[0]
+
+
+def stored_identifiers(grid: WavelengthGrid, numbers: Sequence[int]) -> list[int]:
+    """Identifiers of a catalogue as rows hold them.
+
+    Raises
+    ------
+    ConfigurationError : the survey's identifiers do not have such numbers.
+    """
     kind = np.uint64 if has_unsigned_identifiers(grid) else np.int64
     least, largest = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
-    if not least <= number <= largest:
+    outside = [number for number in numbers if not least <= number <= largest]
+    if outside:
         raise ConfigurationError(
             "The number is no identifier of the survey.",
             where="--target-id",
-            got=number,
+            got=outside[0],
             allowed=f"{least} to {largest}",
             remedy="Copy the identifier from the survey's catalogue, digit by digit.",
             kind=ErrorKind.OPTION,
         )
-    return number - (1 << 64) if number >= 1 << 63 else number
+    return [number - (1 << 64) if number >= 1 << 63 else number for number in numbers]
 
 
+@cache
 def has_unsigned_identifiers(grid: WavelengthGrid) -> bool:
     """Whether identifiers of the grid's survey are unsigned."""
     survey = survey_on(grid)
