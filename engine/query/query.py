@@ -209,8 +209,9 @@ class _Question:
             f"ORDER BY {', '.join([*by, ROW])}{limit}"
         )
         frame = self._frame(self._tables.fetch(sql, condition.parameters))
-        absent = self._absent(asked)
-        return pd.concat([frame, absent], ignore_index=True) if len(absent) else frame
+        if not any(map(len, asked.absent)):
+            return frame
+        return pd.concat([frame, self._absent(asked)], ignore_index=True)
 
     def count(self) -> int:
         """How many spectra there are."""
@@ -289,7 +290,9 @@ class _Question:
                 data[name] = _redacted(found[name])
             else:
                 data[name] = found[name].to_pandas().to_numpy(copy=True)
-        return pd.DataFrame(data, index=pd.RangeIndex(found.num_rows)).astype(self._types)
+        frame = pd.DataFrame(data, index=pd.RangeIndex(found.num_rows))
+        types, now = self._types, frame.dtypes
+        return frame.astype({name: kind for name, kind in types.items() if now[name] != kind})
 
     def _absent(self, asked: _Asked) -> pd.DataFrame:
         """Rows of the answer for what was asked for and is not there."""
