@@ -167,7 +167,7 @@ class CatalogueTables:
         """Whether a spectrum has several explanations: rare, and to look is cheaper than to sort them all."""
         source = self._source("attribution", [ROW], _CONTENTS["attribution"])
         sql = f"SELECT 1 FROM {source} AS explained GROUP BY {ROW} HAVING count(*) > 1 LIMIT 1"
-        return self.fetch(sql).num_rows > 0
+        return bool(self.fetch(sql).num_rows)
 
     def _source(self, kind: BlockKind, columns: Sequence[str], contents: Sequence[Content]) -> str:
         """What a FROM takes: these columns of the files of some contents, and of what is lacking."""
