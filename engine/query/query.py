@@ -199,6 +199,8 @@ class _Question:
         by = [
             f"{quoted(self._column(name, '--order').name)} {_direction(name, end)}" for name, _, end in order
         ]
+        if self._settings.top is not None and not self._settings.outliers_only:
+            asked = self._first(asked, by, [name for name, _, _ in order])
         condition = self._condition(asked)
         parts = [part for name in self._names for part in (*self._column(name).made_of, name)]
         wanted = [name for name in dict.fromkeys(parts) if self._column(name).sql]
@@ -213,6 +215,17 @@ class _Question:
         if not any(map(len, asked.absent)):
             return frame
         return pd.concat([frame, self._absent(asked)], ignore_index=True)
+
+    def _first(self, asked: _Asked, by: Sequence[str], names: Sequence[str]) -> _Asked:
+        """The first of what is asked for, found by the few columns that decide, before all are read."""
+        condition = self._condition(asked)
+        columns = self._joined([*names, *condition.columns, "stored_id", ROW], asked)
+        found = self._tables.fetch(
+            f"SELECT {ROW}, stored_id AS target_id FROM ({columns}) AS found WHERE {condition.sql} "
+            f"ORDER BY {', '.join([*by, ROW])} LIMIT {self._settings.top}",
+            condition.parameters,
+        )
+        return self._among(found, asked.absent)
 
     def count(self) -> int:
         """How many spectra there are."""
@@ -272,14 +285,15 @@ class _Question:
                 f"WHERE ({columns}) IN (SELECT {columns} FROM {table}) {current}"
             )
         found = tables.fetch(" UNION ".join(selects))
-        there = tables.register(found)
+        absent = (given.join(found, given.column_names, join_type="left anti") for given in names)
+        return self._among(found, tuple(absent))
+
+    def _among(self, found: pa.Table, absent: tuple[pa.Table, ...]) -> _Asked:
+        """These spectra, by their rows and TARGETIDs."""
+        there = self._tables.register(found)
         # By TARGETID, by which files are sorted, and by row, because several spectra may have one.
         sql = f"stored_id IN (SELECT target_id FROM {there}) AND {ROW} IN (SELECT {ROW} FROM {there})"
-        return _Asked(
-            Condition(sql, (), frozenset({ROW, "stored_id"})),
-            there,
-            tuple(given.join(found, given.column_names, join_type="left anti") for given in names),
-        )
+        return _Asked(Condition(sql, (), frozenset({ROW, "stored_id"})), there, absent)
 
     def _frame(self, found: pa.Table) -> pd.DataFrame:
         """The answer's columns of what was found."""
