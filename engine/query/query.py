@@ -100,9 +100,6 @@ NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
 _FIBRE = ("plate", "mjd", "fiber")
-_NAMES = ("target_id", "key", *_FIBRE)
-"""Columns that hold names of spectra."""
-
 _ODDEST_FIRST = ("tail_probability", "score:desc")
 
 
@@ -275,13 +272,14 @@ class _Question:
         if not settings.by_identity:
             return _Asked(all_of(()))
         names = _names_of(settings, self._configuration)
+        needed = list(dict.fromkeys(["target_id", *(name for given in names for name in given.column_names)]))
         current = "" if settings.superseded else "AND NOT superseded"
         selects = []
         for given in names:
-            spectra = tables.spectra((*_NAMES, "superseded"), outliers_only=False)
+            spectra = tables.spectra((*needed, "superseded"), outliers_only=False)
             columns, table = ", ".join(given.column_names), tables.register(given)
             selects.append(
-                f"SELECT {ROW}, {', '.join(_NAMES)} FROM ({spectra}) AS s "
+                f"SELECT {', '.join((ROW, *needed))} FROM ({spectra}) AS s "
                 f"WHERE ({columns}) IN (SELECT {columns} FROM {table}) {current}"
             )
         found = tables.fetch(" UNION ".join(selects))
