@@ -78,10 +78,12 @@ class SpectrumModel(nn.Module, ABC):
         """
         return None
 
-    def usual_redshift(self, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:  # noqa: ARG002
+    def usual_redshift(self, flux: Tensor, ivar: Tensor, most_misfit: float) -> UsualRedshift | None:  # noqa: ARG002
         """The redshift at which a spectrum of any class, flux (N,) and ivar (N,) in any unit, is most usual.
 
-        None for a model that looks for none, and for a spectrum that it can score at no redshift.
+        Only redshifts count at which the reconstruction's chi-square, see
+        :func:`models.scoring.better_redshift.misfit`, is below ``most_misfit``. None for a model that looks
+        for none, and for a spectrum that it can score at no such redshift.
         """
         return None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 WORST = 9.0
 """Squared residuals in units of the variance count up to this: what is odd does not choose."""
-_AT_ONCE = 256
+_AT_ONCE = 512
 
 
 def drawn_calibration(available: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -58,6 +58,8 @@ def nearest_calibration(subject: Subject, count: int) -> NDArray[np.int64]:
     with torch.inference_mode():
         for low in range(0, len(order), _AT_ONCE):
             decoded = subject.decoder.baselines(order[low : low + _AT_ONCE])
-            unlike.append(((decoded - flux).square() * ivar).clamp(max=WORST).sum(dim=1))
+            # In place: new memory would cost more than the arithmetic.
+            misfit = torch.sub(decoded, flux).square_().mul_(ivar).clamp_(max=WORST)
+            unlike.append(misfit.sum(dim=1))
         ranked = torch.cat(unlike).argsort(stable=True)[:count]
     return ranked.cpu().numpy().astype(np.int64)

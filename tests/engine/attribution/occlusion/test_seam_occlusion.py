@@ -199,7 +199,8 @@ def _scan(pixels: int) -> ScanReadout:
         drawn=torch.randn(cells + templates + modes, 5),
         offset=torch.randn(cells + templates + modes),
         scale=0.5 + torch.rand(cells),
-        mixing=0.3 * torch.randn(modes + templates, cells + templates + modes),
+        template_scale=0.3 * torch.randn(templates),
+        mixing=0.3 * torch.randn(modes, cells + templates + modes),
         searches=Searches(
             sizes,
             torch.log(shares),
