@@ -209,7 +209,10 @@ def query(
     instrument: str | None = None,
     caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
+    format: Literal[  # noqa: A002 - the option's name
+        "table", "csv", "json", "parquet", "fits", "votable", "ecsv"
+    ]
+    | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> int:
@@ -251,8 +254,8 @@ def query(
     without_caution
         Cautions that the explanation does not carry; any for explanations without cautions.
     format
-        table for reading; csv, json, parquet, fits with every column and digit. Default: by the end of the
-        output file's name (.txt is a table), else table.
+        table for reading; csv, json, parquet, fits, votable, ecsv with every column and digit. Default: by
+        the end of the output file's name (.txt is a table, .vot a VOTable), else table.
     output
         File to write to instead of standard output; needed for parquet and fits.
     json
