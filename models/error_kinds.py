@@ -184,6 +184,7 @@ class ErrorKind(StrEnum):
     UNKNOWN_CAUSE = "unknown-cause"
     PROBABILITY_RANGE = "probability-range"
     NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
+    SEGMENTS = "segments"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"
