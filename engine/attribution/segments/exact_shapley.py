@@ -82,6 +82,6 @@ EXACT_SHAPLEY = AttributionMethod(
     reference="Shapley 1953, doi 10.1515/9781400881970-018",
     attribute=attribute,
     scales=lambda settings: (settings.width,),
-    passes=lambda settings, pixels: 2 ** settings.usual_segments(pixels),
+    passes=lambda settings, pixels: 2 ** settings.most_segments(pixels),
     refuse=refuse_model,
 )

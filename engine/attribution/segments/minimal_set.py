@@ -90,7 +90,7 @@ def attribute(subject: Subject, settings: MinimalSetSettings) -> MinimalSetAttri
 
 def _passes(settings: MinimalSetSettings, pixels: int) -> int:
     """If the set becomes as large as it may."""
-    segments = settings.usual_segments(pixels)
+    segments = settings.most_segments(pixels)
     steps = min(settings.most, segments)
     return 2 + steps * segments - steps * (steps - 1) // 2
 

@@ -75,6 +75,6 @@ PERMUTATION_SHAPLEY = AttributionMethod(
     reference="Castro et al. 2009, doi 10.1016/j.cor.2008.04.004; Mitchell et al. 2022, arXiv 2104.12199",
     attribute=attribute,
     scales=lambda settings: (settings.width,),
-    passes=lambda settings, pixels: settings.permutations * (settings.usual_segments(pixels) - 1) + 2,
+    passes=lambda settings, pixels: settings.permutations * (settings.most_segments(pixels) - 1) + 2,
     refuse=refuse_model,
 )

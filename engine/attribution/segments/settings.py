@@ -59,12 +59,8 @@ class SegmentSettings(MethodSettings):
             refuse(self, "white_noise", "a number from 0, or none to keep the spectrum's noise")
 
     def most_segments(self, pixels: int) -> int:
-        """The most segments that a spectrum of so many pixels has."""
-        return most_segments(pixels, self.segmentation, self.width)
-
-    def usual_segments(self, pixels: int) -> int:
-        """The segments that a spectrum of so many pixels usually has, without masks."""
-        return most_segments(pixels, "uniform", self.width)
+        """The segments that a spectrum of so many pixels has at most, and has without masks."""
+        return most_segments(pixels, self.width)
 
     def check_pixels(self, pixels: int) -> None:
         """Refuse a spectrum of so many pixels if the settings do not suit it.

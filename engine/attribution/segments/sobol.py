@@ -103,6 +103,6 @@ SOBOL = AttributionMethod(
     attribute=attribute,
     scales=lambda settings: (settings.width,),
     units=lambda _: Units("share of variance", "share of variance"),
-    passes=lambda settings, pixels: settings.samples * (settings.usual_segments(pixels) + 2),
+    passes=lambda settings, pixels: settings.samples * (settings.most_segments(pixels) + 2),
     refuse=refuse_model,
 )
