@@ -15,9 +15,13 @@ from engine.attribution.segments.segmentation import Segments, segments_of
 from engine.attribution.segments.settings import SegmentSettings
 from engine.attribution.subject import Subject
 from models.errors import ErrorKind, QuarantineError
+from models.spectrum_model import LogProb, MixtureLogProb
 
 Coalitions = Callable[[Tensor], Tensor]
 """Numbers of coalitions (B,) to their switches (B, K): 1 for a segment that is on, 0 for one that is off."""
+
+_COPIES = 4
+"""Of the pieces of a spectrum, while a model prepares for sums of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +66,49 @@ class Game:
         """
         subject = self.subject
         rows = batch_rows(subject.memory_bytes, self.replacement, subject.floats_per_pixel)
-        of_pixel = torch.from_numpy(self.segments.of_pixel).clamp(min=0).to(self.device)
-        own = subject.flux.double()
-        other = torch.where(subject.good, self.replacement, own)
-        scores = []
+        scores = [self.replacement.new_zeros(0)]
         with torch.no_grad():
             for low in range(0, count, rows):
                 chosen = torch.arange(low, min(low + rows, count), device=self.device)
-                switches = coalitions(chosen).to(own.dtype)
-                spectra = torch.lerp(other, own, switches[:, of_pixel])
-                scores.append(-evaluated(subject.log_prob, spectra, subject.memory_bytes).double())
-        return torch.cat(scores) if scores else own.new_zeros(0)
+                switches = coalitions(chosen).to(self.replacement.dtype)
+                scores.append(-evaluated(self._log_prob, switches, subject.memory_bytes).double())
+        return torch.cat(scores)
+
+    @cached_property
+    def _log_prob(self) -> LogProb:
+        """Minus the score as a function of switches (B, K)."""
+        known = self.subject.log_prob
+        held = _COPIES * (self.players + 1) * len(self.replacement) * self.replacement.element_size()
+        fits = isinstance(known, MixtureLogProb) and held <= self.subject.memory_bytes
+        cheaper = known.mixture(self._pieces) if fits else None
+        return self._of_spectra if cheaper is None else lambda switches: cheaper(_with_rest(switches))
+
+    def _of_spectra(self, switches: Tensor) -> Tensor:
+        own = self.subject.flux.double()
+        other = torch.where(self.subject.good, self.replacement, own)
+        return self.subject.log_prob(torch.lerp(other, own, switches[:, self._of_pixel]))
+
+    @property
+    def _pieces(self) -> Tensor:
+        """The replacement, and what each segment changes in it, (1 + K, N)."""
+        change = torch.where(self.subject.good, self.subject.flux.double() - self.replacement, 0.0)
+        each = torch.arange(self.players, device=self.device)[:, None]
+        return torch.cat([self.replacement[None], torch.where(each == self._of_pixel, change, 0.0)])
+
+    @cached_property
+    def _of_pixel(self) -> Tensor:
+        """(N,) segment of each pixel; 0 of masked ones, which are the same in spectrum and replacement."""
+        return torch.from_numpy(self.segments.of_pixel).clamp(min=0).to(self.device)
 
     def scores_of(self, switches: Tensor) -> Tensor:
         """Scores (n,) of coalitions (n, K), see :meth:`values`."""
         there = switches.to(self.device)
         return self.values(len(there), there.__getitem__)
+
+
+def _with_rest(switches: Tensor) -> Tensor:
+    """(B, K) with the share of the replacement before it, which is always whole."""
+    return torch.cat([switches.new_ones(len(switches), 1), switches], dim=1)
 
 
 def game_of(subject: Subject, settings: SegmentSettings) -> Game:
