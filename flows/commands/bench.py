@@ -380,7 +380,7 @@ def lime(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
-    """Seconds of LIME for one spectrum of a variational model, by whyspec and by Captum.
+    """Processor seconds of LIME for one spectrum of a variational model, by whyspec and by Captum.
 
     whyspec bench lime -o lime.json
 

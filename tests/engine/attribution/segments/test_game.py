@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ from engine.attribution.segments.sobol import SobolSettings
 from engine.attribution.subject import Subject
 from models.errors import ConfigurationError, QuarantineError
 from models.scoring.scoring_model import ScoringModel
+from models.spectrum_model import LogProb
 from tests.engine.attribution.segments.games import OFF, Nothing, drawn, game_subject
 
 PIXELS = 20
@@ -75,6 +78,42 @@ def test_batches_fit_the_memory_and_change_nothing() -> None:
     torch.testing.assert_close(few.scores_of(switches), made()[0].scores_of(switches))
     assert [len(part) for part in seen] == [3, 3, 2]
     assert few.scores_of(switches[:0]).shape == (0,)
+
+
+class Mixing:
+    """A model that scores sums of pieces by itself, and counts these and the whole spectra."""
+
+    def __init__(self) -> None:
+        self.whole = self.mixed = 0
+
+    def __call__(self, spectra: torch.Tensor) -> torch.Tensor:
+        self.whole += len(spectra)
+        return -spectra.square().sum(dim=1)
+
+    def mixture(self, pieces: torch.Tensor) -> LogProb:
+        squares = pieces @ pieces.T
+
+        def log_prob(shares: torch.Tensor) -> torch.Tensor:
+            self.mixed += len(shares)
+            return -((shares @ squares) * shares).sum(dim=1)
+
+        return log_prob
+
+
+def test_a_model_that_knows_a_cheaper_way_takes_it_where_the_memory_allows() -> None:
+    game, _ = made()
+    switches = torch.from_numpy(np.random.default_rng(1).random((8, 5)))
+    for memory, (whole, mixed) in ((2**20, (0, 8)), (4 * 6 * PIXELS * 8 - 1, (8, 0))):
+        model = Mixing()
+        subject = replace(game.subject, log_prob=model, memory_bytes=memory)
+        # Masked pixels have no evidence for any model; this one looks at them, so they are 0.
+        subject = replace(subject, flux=torch.where(subject.good, subject.flux, 0.0))
+        replacement = torch.where(subject.good, game.replacement, 0.0)
+        scores = Game(subject, game.segments, replacement).scores_of(switches)
+        assert (model.whole, model.mixed) == (whole, mixed)
+        own = subject.flux.double()
+        level = torch.where(subject.good, switches[:, game.segments.of_pixel], 0.0)
+        torch.testing.assert_close(scores, torch.lerp(replacement, own, level).square().sum(dim=1))
 
 
 @pytest.mark.parametrize("kind", ON_SEGMENTS, ids=lambda kind: kind.method)
