@@ -25,6 +25,7 @@ class Likelihood:
     latents : first layer to latents, (B, C) to (B, S); decoder : latents to the last hidden layer, (B, H).
     last : (H, N), last hidden layer to reconstruction; last_bias : (1, N).
     score : what compares.
+    total : the sum of squares that a score (B,) is made from, of spectra of one ivar (N,).
     """
 
     ivar: Tensor
@@ -37,6 +38,7 @@ class Likelihood:
     last: Tensor
     last_bias: Tensor
     score: ReconstructionScore
+    total: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, flux: Tensor) -> Tensor:
         """See the class."""
@@ -51,7 +53,7 @@ class Likelihood:
             self.redshift.expand(len(flux)),
             self.wavelength,
         )
-        return -0.5 * self._total(self.score(spectra))
+        return -0.5 * self.total(self.score(spectra), self.ivar)
 
     def mixture(self, pieces: Tensor) -> Callable[[Tensor], Tensor] | None:
         """The same of spectra that are sums of ``pieces`` (P, N): shares (B, P) to (B,).
@@ -87,11 +89,3 @@ class Likelihood:
         if kind.form == "ivar":
             return self.ivar
         return (self.ivar > 0).to(self.ivar.dtype) if kind.statistic == "mse" else None
-
-    def _total(self, score: Tensor) -> Tensor:
-        """The sum of squares that a score (B,) is made from."""
-        kind = self.score.kind
-        if kind.form == "published":
-            return score.square()
-        good = (self.ivar > 0).sum()
-        return score * (good if kind.statistic == "chi2" else self.ivar.double().sum())

@@ -150,6 +150,7 @@ class VariationalModel(CalibratedModel):
             ),
             last_bias=self.decode_bias(at),
             score=self.reconstruction_score,
+            total=self._total,
         )
 
     def decode_bias(self, redshift: Tensor) -> Tensor:
@@ -160,6 +161,13 @@ class VariationalModel(CalibratedModel):
     def _posterior(self, first: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.posterior(self.rest_of_encoder(first.relu())).chunk(2, dim=1)
         return mean, log_variance
+
+    def _total(self, score: Tensor, ivar: Tensor) -> Tensor:
+        """The sum of squares that a score (B,) is made from, of spectra of one ivar (N,)."""
+        kind = self.reconstruction_score.kind
+        if kind.form == "published":
+            return score.square()
+        return score * ((ivar > 0).sum() if kind.statistic == "chi2" else ivar.double().sum())
 
 
 def _perceptron(widths: tuple[int, ...]) -> nn.Sequential:

@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
-from engine.attribution.integrated_gradients import IntegratedGradientsSettings
-from engine.attribution.integrated_gradients import attribute as integrated_gradients
-from engine.attribution.method import GRADIENT_PASSES, AttributionMethod, MethodSettings, Units
+from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS, IntegratedGradientsSettings
+from engine.attribution.method import AttributionMethod, MethodSettings, Units
 from engine.attribution.occlusion.settings import check_windows
 from engine.attribution.segments.attribution import middle_of_peak
 from engine.attribution.segments.segmentation import Segmentation, Segments, segments_of
@@ -53,6 +52,11 @@ class RankedRegionsSettings(MethodSettings):
         check_windows(self.widths, self.method)
         check_least(self, baselines=1, seed=0, steps=1)
 
+    @property
+    def gradients(self) -> IntegratedGradientsSettings:
+        """Those of the integrated gradients."""
+        return IntegratedGradientsSettings(baselines=self.baselines, seed=self.seed, steps=self.steps)
+
 
 @dataclass(frozen=True, eq=False)
 class Region:
@@ -91,9 +95,7 @@ def attribute(subject: Subject, settings: RankedRegionsSettings) -> RankedRegion
     here paths start from calibration spectra.
     """
     check_width(settings, "widths", settings.widths[-1], len(subject.flux))
-    gradients = integrated_gradients(
-        subject, IntegratedGradientsSettings(settings.baselines, settings.seed, settings.steps)
-    )
+    gradients = INTEGRATED_GRADIENTS.attribute(subject, settings.gradients)
     flux, good = subject.flux.cpu().numpy(), subject.good.cpu().numpy()
     segments = tuple(segments_of(flux, good, settings.segmentation, width) for width in settings.widths)
     values = np.asarray(gradients.combined, dtype=np.float64)
@@ -152,6 +154,6 @@ RANKED_REGIONS = AttributionMethod(
     attribute=attribute,
     scales=lambda settings: settings.widths,
     units=lambda _: Units("nat / pixel", "nat / pixel"),
-    passes=lambda settings, _: GRADIENT_PASSES * settings.steps * settings.baselines,
+    passes=lambda settings, pixels: INTEGRATED_GRADIENTS.passes(settings.gradients, pixels),
     refuse=_refuse,
 )
