@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.line_mask import PUBLISHED_LINES, line_pixels
 from models.reconstruction_scores import ReconstructedSpectra, ReconstructionScore
 
 
@@ -60,7 +61,7 @@ class Likelihood:
 
         A sum of squares of what is linear in shares and hidden layer is a quadratic form in them. Its matrix
         is made once; no spectrum is. None of scores that are not such a sum: those that leave pixels out by
-        their residual, lie on some pixels only, or are divided by the flux.
+        their residual, are divided by the flux, or are means over some of the pixels.
         """
         weight = self._weight()
         if weight is None:
@@ -84,8 +85,13 @@ class Likelihood:
     def _weight(self) -> Tensor | None:
         """Of each pixel's squared residual, (N,), in a score that is their sum."""
         kind = self.score.kind
-        if kind.pixels != "all" or kind.percent != 100:
+        if kind.percent != 100:
             return None
         if kind.form == "ivar":
-            return self.ivar
-        return (self.ivar > 0).to(self.ivar.dtype) if kind.statistic == "mse" else None
+            return self.ivar if kind.pixels == "all" else None
+        if kind.statistic != "mse":
+            return None
+        weight = (self.ivar > 0).to(self.ivar.dtype)
+        if kind.pixels == "all":
+            return weight
+        return torch.where(line_pixels(self.redshift, self.wavelength, PUBLISHED_LINES)[0], 0, weight)

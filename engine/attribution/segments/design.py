@@ -12,6 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.attribution.passes import WHERE
+from models.errors import ConfigurationError, ErrorKind
+
+_COPIES = 4
+"""Of an array of coalitions by segments, while a design is made and weights are fitted."""
+
 
 @dataclass(frozen=True, eq=False)
 class Design:
@@ -78,8 +84,7 @@ def ridge_design(switches: Tensor, importance: Tensor, ridge: float, group: int)
 
 
 def shapley_design(switches: Tensor, importance: Tensor, group: int, *, drawn: bool) -> Design:
-    """A weighted regression through the scores of no and of all segments: KernelSHAP (arXiv 1705.07874, sec.
-    4.1).
+    """A weighted regression through the scores of no and of all segments: that of KernelSHAP.
 
     With L = diag(importance), A = Z' L Z and v the whole difference, the weights are A^-1 (Z' L y - l 1),
     where l makes their sum v (Covert & Lee 2021, arXiv 2012.01536, eq. 7).
@@ -98,6 +103,25 @@ def shapley_design(switches: Tensor, importance: Tensor, group: int, *, drawn: b
     solution = (inverse - whole[:, None] * of_one) @ weighted
     degrees = max(len(switches) // group - switches.shape[1] + 1, 1) if drawn else math.inf
     return Design(switches, importance, solution, whole, group, degrees)
+
+
+def check_memory(memory_bytes: int, segments: int, samples: int) -> None:
+    """Refuse a design that is too large, before it is made.
+
+    Raises
+    ------
+    ConfigurationError : the memory does not hold it.
+    """
+    needed = _COPIES * segments * samples * 8
+    if needed > memory_bytes:
+        raise ConfigurationError(
+            "The memory allowed does not hold the coalitions of an attribution.",
+            where=WHERE,
+            got=f"{memory_bytes} bytes",
+            allowed=f"at least {needed} bytes for {samples} coalitions of {segments} segments",
+            remedy="Raise it, or take wider segments.",
+            kind=ErrorKind.SEGMENTS,
+        )
 
 
 def fit(design: Design, scores: Tensor, nothing: Tensor, everything: Tensor) -> Fit:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from engine.attribution.method import AttributionMethod
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
 from engine.attribution.segments.exact_shapley import all_coalitions
+from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.settings import (
     Sampling,
     SegmentSettings,
@@ -52,10 +53,11 @@ class KernelShapSettings(SegmentSettings):
 
 def attribute(subject: Subject, settings: KernelShapSettings) -> SegmentAttribution:
     """Weights that add up to the score less that of the replacement, by a weighted regression."""
-    from engine.attribution.segments.design import fit
+    from engine.attribution.segments.design import check_memory, fit
     from engine.attribution.segments.game import game_of
 
     game = game_of(subject, settings)
+    check_memory(subject.memory_bytes, game.players, settings.samples)
     design = kernel_design(game.players, settings.samples, settings.sampling, settings.seed)
     ends = game.ends.cpu()
     found = fit(design, game.scores_of(design.switches).cpu()[None], ends[:1], ends[1:])
@@ -80,8 +82,7 @@ def kernel_design(segments: int, samples: int, sampling: Sampling, seed: int) ->
         ways = torch.tensor([float(math.comb(segments, m)) for m in range(segments + 1)]).double()
         importance = 1.0 / (ways[size.long()] * size * (segments - size))
         return shapley_design(switches, importance, 1, drawn=False)
-    # Of all generators of NumPy this one keeps its stream in every version.
-    random = np.random.RandomState(seed)
+    random = random_stream(seed)
     of_size = 1.0 / (np.arange(1, segments) * (segments - np.arange(1, segments)))
     count = samples // 2 if sampling == "paired" else samples
     drawn = 1 + np.searchsorted(np.cumsum(of_size / of_size.sum())[:-1], random.random_sample(count))

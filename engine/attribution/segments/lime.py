@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.attribution.method import AttributionMethod
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
+from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.settings import (
     Sampling,
     SegmentSettings,
@@ -86,10 +87,11 @@ class LimeAttribution(SegmentAttribution):
 
 def attribute(subject: Subject, settings: LimeSettings) -> LimeAttribution:
     """See :class:`engine.attribution.method.AttributionMethod`."""
-    from engine.attribution.segments.design import fit
+    from engine.attribution.segments.design import check_memory, fit
     from engine.attribution.segments.game import game_of
 
     game = game_of(subject, settings)
+    check_memory(subject.memory_bytes, game.players, settings.samples)
     design = lime_design(
         game.players,
         settings.samples,
@@ -114,13 +116,11 @@ def lime_design(
 
     ``independent`` ones are those of the published code, from the same seed: the first is the whole spectrum.
     """
-    import numpy as np
     import torch
 
     from engine.attribution.segments.design import pairs, ridge_design
 
-    # Of all generators of NumPy this one keeps its stream in every version.
-    random = np.random.RandomState(seed)
+    random = random_stream(seed)
     if sampling == "paired":
         switches = pairs(torch.from_numpy(random.randint(0, 2, (samples // 2, segments))).double())
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.attribution.method import AttributionMethod
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
+from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.settings import (
     SegmentSettings,
     check_least,
@@ -50,8 +51,7 @@ def attribute(subject: Subject, settings: PermutationSettings) -> SegmentAttribu
 
     game = game_of(subject, settings)
     players, half = game.players, settings.permutations // 2
-    # Of all generators of NumPy this one keeps its stream in every version.
-    forward = np.random.RandomState(settings.seed).random_sample((half, players)).argsort(axis=1)
+    forward = random_stream(settings.seed).random_sample((half, players)).argsort(axis=1)
     orders = torch.from_numpy(np.stack([forward, forward[:, ::-1]], axis=1).reshape(2 * half, players).copy())
     orders = orders.to(game.device)
     place = orders.argsort(dim=1)

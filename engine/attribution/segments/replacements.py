@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.attribution.baselines import nearest_calibration
+from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.segmentation import Segments
 from engine.attribution.segments.settings import BASELINES, Replacement, SegmentSettings
 from engine.attribution.segments.smoothing import bridged, smooth
@@ -78,10 +79,7 @@ class _Parts:
         """What replaces the noise: itself, or white noise."""
         if self.settings.white_noise is None:
             return self.flux - self.shape
-        # Of all generators of NumPy this one keeps its stream in every version.
-        return np.random.RandomState(self.settings.seed).normal(
-            scale=self.settings.white_noise, size=len(self.flux)
-        )
+        return random_stream(self.settings.seed).normal(scale=self.settings.white_noise, size=len(self.flux))
 
 
 def _scaled(parts: _Parts) -> Floats:

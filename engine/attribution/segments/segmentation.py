@@ -40,7 +40,7 @@ class Segments:
     def sums(self, map_: Floats) -> Floats:
         """Sums (K,) of a map (N,) over the good pixels of each segment."""
         good = self.of_pixel >= 0
-        return np.bincount(self.of_pixel[good], map_[good], minlength=self.count)
+        return np.bincount(self.of_pixel[good], map_[good], minlength=self.count).astype(np.float64)
 
 
 def segments_of(

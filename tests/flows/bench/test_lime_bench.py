@@ -22,7 +22,7 @@ def test_both_ways_give_the_same_weights_and_the_json_their_ratio(
     found = json.loads(file.read_text())
     assert (found["pixels"], found["segments"], found["samples"]) == (3773, 151, 400)
     assert found["published_over_whyspec"] == pytest.approx(4.23 / found["seconds"]["whyspec"])
-    assert "151 segments" in capsys.readouterr().err
+    assert "151 segments" in capsys.readouterr().out
     if found["captum"] is not None:
         assert found["correlation"] > 0.98
         ratio = found["seconds"]["captum"] / found["seconds"]["whyspec"]

@@ -118,8 +118,16 @@ def test_a_model_that_knows_a_cheaper_way_takes_it_where_the_memory_allows() -> 
 
 @pytest.mark.parametrize("kind", ON_SEGMENTS, ids=lambda kind: kind.method)
 def test_memory_for_less_than_one_spectrum_is_refused_with_numbers(kind: type[SegmentSettings]) -> None:
-    subject = game_subject(drawn(6, (1,)), 6, memory_bytes=1000)
-    with pytest.raises(ConfigurationError, match=r"got: 1000 bytes(.|\n)*at least 12288 bytes \(6 pixels"):
+    subject = game_subject(drawn(6, (1,)), 6, memory_bytes=12000)
+    few = {"samples": 16} if hasattr(kind(), "samples") else {}
+    with pytest.raises(ConfigurationError, match=r"got: 12000 bytes(.|\n)*at least 12288 bytes \(6 pixels"):
+        METHODS[kind.method].attribute(subject, kind(**OFF, **few))
+
+
+@pytest.mark.parametrize("kind", [LimeSettings, KernelShapSettings], ids=lambda kind: kind.method)
+def test_a_design_beyond_the_memory_is_refused_before_it_is_made(kind: type[SegmentSettings]) -> None:
+    subject = game_subject(drawn(30, (1,)), 30, memory_bytes=10**6)
+    with pytest.raises(ConfigurationError, match=r"got: 1000000 bytes(.|\n)*1920000 bytes for 2000 coal"):
         METHODS[kind.method].attribute(subject, kind(**OFF))
 
 
