@@ -175,10 +175,7 @@ def _captum(
     attr: Any, subject: Subject, settings: LimeSettings, batch: int, found: dict[str, Any]
 ) -> Callable[[], None]:
     """Captum's Lime with scikit-learn's ridge, on the segments and the replacement of these settings."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from captum._utils.models.linear_model import SkLearnRidge
-
+    models: Any = optional_module("captum", "captum._utils.models.linear_model")
     game = game_of(subject, settings)
     segment = torch.from_numpy(game.segments.of_pixel)[None]
     first = torch.from_numpy(np.unique(game.segments.of_pixel, return_index=True)[1])
@@ -191,7 +188,9 @@ def _captum(
         with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
             warnings.simplefilter("ignore")
             torch.manual_seed(settings.seed)
-            weights = attr.Lime(score, interpretable_model=SkLearnRidge(alpha=settings.ridge)).attribute(
+            weights = attr.Lime(
+                score, interpretable_model=models.SkLearnRidge(alpha=settings.ridge)
+            ).attribute(
                 subject.flux.double()[None],
                 baselines=game.replacement[None],
                 feature_mask=segment,

@@ -144,7 +144,8 @@ def fit(design: Design, scores: Tensor, nothing: Tensor, everything: Tensor) -> 
     intercept = held if constrained else (scores - linear) @ share
     misfit = scores - linear - intercept[:, None]
     groups = len(design.switches) // design.group
-    parts = (misfit[:, None, :] * solution).unflatten(2, (groups, design.group)).sum(dim=3)
+    each = misfit[:, None, :] * solution
+    parts = each.reshape(*each.shape[:2], groups, design.group).sum(dim=3)
     errors = (parts.square().sum(dim=2) * (groups / design.degrees)).sqrt()
     about = scores - (scores @ share)[:, None]
     r_squared = 1.0 - (misfit.square() @ share) / (about.square() @ share)
@@ -153,4 +154,5 @@ def fit(design: Design, scores: Tensor, nothing: Tensor, everything: Tensor) -> 
 
 def _inverse(normal: Tensor) -> Tensor:
     """Pseudo-inverse: segments that a small design never tells apart share their weight evenly."""
-    return torch.linalg.pinv(normal, hermitian=True)
+    inverse: Tensor = torch.linalg.pinv(normal, hermitian=True)
+    return inverse

@@ -77,11 +77,13 @@ class Game:
     @cached_property
     def _log_prob(self) -> LogProb:
         """Minus the score as a function of switches (B, K)."""
-        known = self.subject.log_prob
+        known: object = self.subject.log_prob
         held = _COPIES * (self.players + 1) * len(self.replacement) * self.replacement.element_size()
-        fits = isinstance(known, MixtureLogProb) and held <= self.subject.memory_bytes
-        cheaper = known.mixture(self._pieces) if fits else None
-        return self._of_spectra if cheaper is None else lambda switches: cheaper(_with_rest(switches))
+        if isinstance(known, MixtureLogProb) and held <= self.subject.memory_bytes:
+            cheaper = known.mixture(self._pieces)
+            if cheaper is not None:
+                return lambda switches: cheaper(_with_rest(switches))
+        return self._of_spectra
 
     def _of_spectra(self, switches: Tensor) -> Tensor:
         own = self.subject.flux.double()

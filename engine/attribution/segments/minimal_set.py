@@ -69,7 +69,8 @@ def attribute(subject: Subject, settings: MinimalSetSettings) -> MinimalSetAttri
     enough = none + settings.keep * (all_on - none)
     inside = torch.zeros(game.players, dtype=torch.bool, device=game.device)
     one_each = torch.eye(game.players, dtype=torch.bool, device=game.device)
-    order, curve = [], [none]
+    order: list[int] = []
+    curve = [none]
     while all_on > none and curve[-1] < enough and len(order) < min(settings.most, game.players):
         outside = torch.nonzero(~inside)[:, 0]
         scores = game.scores_of(inside | one_each[outside])

@@ -65,7 +65,7 @@ def attribute(subject: Subject, settings: PermutationSettings) -> SegmentAttribu
     ends = game.ends.expand(2 * half, 2)
     path = torch.cat([ends[:, :1], between, ends[:, 1:]], dim=1)
     rises = torch.empty_like(path[:, 1:]).scatter_(1, orders, path.diff(dim=1))
-    of_pairs = rises.unflatten(0, (half, 2)).mean(dim=1)
+    of_pairs = rises.reshape(half, 2, players).mean(dim=1)
     return segment_attribution(game, settings, of_pairs.mean(dim=0), of_pairs.std(dim=0) / math.sqrt(half))
 
 

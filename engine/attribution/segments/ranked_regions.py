@@ -139,7 +139,8 @@ def _means(segments: Segments, values: Floats, which: NDArray[np.bool_]) -> Floa
     label = segments.of_pixel[which]
     number = np.bincount(label, minlength=segments.count)
     sums = np.bincount(label, values[which], minlength=segments.count)
-    return np.divide(sums, number, out=np.full(segments.count, -np.inf), where=number > 0)
+    means: Floats = np.divide(sums, number, out=np.full(segments.count, -np.inf), where=number > 0)
+    return means
 
 
 def _refuse(settings: RankedRegionsSettings, card: ModelCard, calibration_size: int) -> None:

@@ -75,7 +75,9 @@ def attribute(subject: Subject, settings: SobolSettings) -> SobolAttribution:
 
     game = game_of(subject, settings)
     players, samples = game.players, settings.samples
-    sequence = torch.quasirandom.SobolEngine(2 * players, scramble=True, seed=settings.seed)
+    sequence = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
+        2 * players, scramble=True, seed=settings.seed
+    )
     points = sequence.draw(samples, dtype=torch.float64).to(game.device)
     first, second = points[:, :players], points[:, players:]
 
@@ -85,8 +87,8 @@ def attribute(subject: Subject, settings: SobolSettings) -> SobolAttribution:
         one = player[:, None] == torch.arange(players, device=game.device)
         return torch.where(one, second[point], first[point])
 
-    ends = game.scores_of(torch.cat([first, second])).unflatten(0, (2, samples))
-    mixed = game.values(players * samples, exchanged).unflatten(0, (players, samples))
+    ends = game.scores_of(torch.cat([first, second])).reshape(2, samples)
+    mixed = game.values(players * samples, exchanged).reshape(players, samples)
     variance = ends.var(correction=0)
     scale = torch.where(variance == 0.0, 1.0, variance)
     of_total = 0.5 * (ends[0] - mixed).square() / scale
