@@ -189,6 +189,7 @@ class ErrorKind(StrEnum):
     NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
     EXPRESSION = "expression"
     SKY_POSITION = "sky-position"
+    SEGMENTS = "segments"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

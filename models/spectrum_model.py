@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -18,6 +19,18 @@ from models.model_files import FLOATS_PER_PIXEL
 
 LogProb = Callable[[Tensor], Tensor]
 """A model as occlusion sees it: spectra (B, N) to minus their score (B,), in nat."""
+
+
+@runtime_checkable
+class MixtureLogProb(Protocol):
+    """A model that knows a cheaper way to the scores of spectra which are sums of few pieces."""
+
+    def mixture(self, pieces: Tensor) -> LogProb | None:
+        """Minus the score of ``shares @ pieces``, as a function of shares (B, P), for pieces (P, N).
+
+        None where there is no cheaper way.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,31 @@ from engine.attribution.method import AttributionMethod, MethodSettings
 from engine.attribution.occlusion.method import OCCLUSION
 from engine.attribution.plain_occlusion import PLAIN_OCCLUSION
 from engine.attribution.residual import RESIDUAL
+from engine.attribution.segments.exact_shapley import EXACT_SHAPLEY
+from engine.attribution.segments.kernel_shap import KERNEL_SHAP
+from engine.attribution.segments.lime import LIME
+from engine.attribution.segments.minimal_set import MINIMAL_SET
+from engine.attribution.segments.permutation_shapley import PERMUTATION_SHAPLEY
+from engine.attribution.segments.ranked_regions import RANKED_REGIONS
+from engine.attribution.segments.sobol import SOBOL
 
 METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
     {
         method.name: method
-        for method in (OCCLUSION, PLAIN_OCCLUSION, GRADIENT_TIMES_INPUT, INTEGRATED_GRADIENTS, RESIDUAL)
+        for method in (
+            OCCLUSION,
+            PLAIN_OCCLUSION,
+            GRADIENT_TIMES_INPUT,
+            INTEGRATED_GRADIENTS,
+            RESIDUAL,
+            LIME,
+            KERNEL_SHAP,
+            PERMUTATION_SHAPLEY,
+            EXACT_SHAPLEY,
+            SOBOL,
+            MINIMAL_SET,
+            RANKED_REGIONS,
+        )
     }
 )
 """By name; the first is the default."""

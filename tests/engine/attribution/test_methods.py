@@ -21,6 +21,14 @@ from engine.attribution.methods import METHODS, method_of
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.plain_occlusion import PlainOcclusionSettings
 from engine.attribution.residual import ResidualSettings
+from engine.attribution.segments.exact_shapley import ExactShapleySettings
+from engine.attribution.segments.kernel_shap import KernelShapSettings
+from engine.attribution.segments.lime import LimeSettings
+from engine.attribution.segments.minimal_set import MinimalSetSettings
+from engine.attribution.segments.permutation_shapley import PermutationSettings
+from engine.attribution.segments.ranked_regions import RankedRegionsSettings
+from engine.attribution.segments.settings import SegmentSettings
+from engine.attribution.segments.sobol import SobolSettings
 from engine.attribution.subject import Subject, subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import ConfigurationError, QuarantineError
@@ -35,6 +43,13 @@ SMALL: tuple[MethodSettings, ...] = (
     GradientSettings(),
     IntegratedGradientsSettings(baselines=BASELINES),
     ResidualSettings(windows=(1, 16)),
+    LimeSettings(width=10, samples=40),
+    KernelShapSettings(width=10, samples=40),
+    PermutationSettings(width=10, permutations=4),
+    ExactShapleySettings(width=10),
+    SobolSettings(width=10, samples=4),
+    MinimalSetSettings(width=10),
+    RankedRegionsSettings(widths=(4, 16), baselines=BASELINES),
 )
 
 
@@ -199,6 +214,14 @@ def test_every_method_is_known_by_its_name_and_says_what_it_costs() -> None:
         "gradient-times-input": GRADIENT_PASSES,
         "integrated-gradients": GRADIENT_PASSES * 16 * BASELINES,
         "residual": 1,
+        # Six segments.
+        "lime": 40,
+        "kernel-shap": 40 + 2,
+        "permutation-shapley": 4 * 5 + 2,
+        "exact-shapley": 2**6,
+        "sobol": 4 * (6 + 2),
+        "minimal-set": 2 + 6 + 5 + 4 + 3 + 2 + 1,
+        "ranked-regions": GRADIENT_PASSES * 16 * BASELINES,
     }
 
 
@@ -225,6 +248,8 @@ def observed(model: ScoringModel) -> SelectedSpectra:
 
 @pytest.mark.parametrize("settings", SMALL, ids=name_of)
 def test_a_run_explains_by_any_method(settings: MethodSettings, tiny_model: ScoringModel) -> None:
+    if isinstance(settings, SegmentSettings):
+        settings = replace(settings, width=1300)  # six of the model's pixels too
     selected = observed(tiny_model)
     explained = Explainer(tiny_model, settings).explain(selected).one(0)
     given = subject_of(tiny_model.double(), selected.flux[0], selected.ivar[0], 0.2)
