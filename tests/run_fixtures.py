@@ -43,8 +43,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _once(tmp_path_factory, "small-model", make)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ray() -> Iterator[None]:
-    """A Ray cluster of two CPUs."""
+    """A Ray cluster of two CPUs, for a module: one that idles takes 4 % of a core."""
     with ray_cluster(Settings(workers=2)):
         yield
