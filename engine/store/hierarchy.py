@@ -30,6 +30,7 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -86,9 +87,7 @@ def encode_block(spec: ArraySpec, values: NDArray[Any], configuration: RunConfig
 
 def array_document(spec: ArraySpec, configuration: RunConfiguration, length: int) -> bytes:
     """``zarr.json`` of an array with ``length`` rows along its first dimension."""
-    one_block = _metadata(spec.path, configuration)
-    metadata = dataclasses.replace(one_block, shape=(length, *one_block.shape[1:]))
-    return metadata.to_buffer_dict(default_buffer_prototype())["zarr.json"].to_bytes()
+    return _document(spec.path, configuration, length)
 
 
 def group_document(attributes: Mapping[str, object]) -> bytes:
@@ -122,6 +121,12 @@ def plain_array(
 
 def new_documents(configuration: RunConfiguration, root_attributes: Mapping[str, object]) -> dict[str, bytes]:
     """Every object of an empty store by path, the root's document last."""
+    return {**_documents(configuration), "zarr.json": group_document(root_attributes)}
+
+
+@lru_cache(maxsize=4)
+def _documents(configuration: RunConfiguration) -> Mapping[str, bytes]:
+    """Every object of an empty store but the root's document: kept, as verifying needs it again."""
     objects: dict[str, bytes] = {}
     for group, attributes in GROUP_ATTRIBUTES.items():
         objects[f"{group}/zarr.json"] = group_document(attributes)
@@ -132,8 +137,7 @@ def new_documents(configuration: RunConfiguration, root_attributes: Mapping[str,
         objects.update(leaf)
     for path, values, attributes in _coordinates(configuration):
         objects.update(plain_array(path, values, (path.rsplit("/", 1)[1],), attributes))
-    objects["zarr.json"] = group_document(root_attributes)
-    return objects
+    return MappingProxyType(objects)
 
 
 def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any], dict[str, object]]]:
@@ -155,6 +159,13 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
         ("scores/latent", np.arange(configuration.latents, dtype=np.int32), {"description": "latent number"}),
         ("scores/reconstruction_score", names, {"description": "names of the reconstruction scores"}),
     ]
+
+
+@lru_cache(maxsize=512)
+def _document(path: str, configuration: RunConfiguration, length: int) -> bytes:
+    one_block = _metadata(path, configuration)
+    metadata = dataclasses.replace(one_block, shape=(length, *one_block.shape[1:]))
+    return metadata.to_buffer_dict(default_buffer_prototype())["zarr.json"].to_bytes()
 
 
 @lru_cache(maxsize=256)
