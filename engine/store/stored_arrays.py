@@ -172,7 +172,7 @@ class _ObjectsOnly(WrapperStore[Store]):
 
 
 def _written(path: str, configuration: RunConfiguration) -> bytes:
-    """The document of an empty array; made once, because Zarr takes milliseconds for it."""
+    """The document of an empty array."""
     return array_document(BY_PATH[path], configuration, 0)
 
 
