@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def _once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], obj
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some simulated DESI spectra in four files; tests that change it take a copy."""
-    return _once(tmp_path_factory, "small-release", small_release)
+    """Some simulated DESI spectra in four files, sky fibres among them; tests that change it take a copy."""
+    return _once(tmp_path_factory, "small-release", partial(small_release, seed=32))
 
 
 @pytest.fixture(scope="session")
