@@ -184,6 +184,9 @@ class ErrorKind(StrEnum):
     UNKNOWN_CAUSE = "unknown-cause"
     PROBABILITY_RANGE = "probability-range"
     NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
+    ATTRIBUTION_MEMORY = "attribution-memory"
+    ATTRIBUTION_NEED = "attribution-need"
+    WAVELET = "wavelet"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

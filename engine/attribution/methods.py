@@ -7,17 +7,33 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.expected_gradients import EXPECTED_GRADIENTS
 from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT
 from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS
 from engine.attribution.method import AttributionMethod, MethodSettings
 from engine.attribution.occlusion.method import OCCLUSION
 from engine.attribution.plain_occlusion import PLAIN_OCCLUSION
+from engine.attribution.repair import REPAIR
 from engine.attribution.residual import RESIDUAL
+from engine.attribution.saliency import SALIENCY
+from engine.attribution.segment_gradients import SEGMENT_GRADIENTS
+from engine.attribution.smooth_gradient import SMOOTH_GRADIENT
 
 METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
     {
         method.name: method
-        for method in (OCCLUSION, PLAIN_OCCLUSION, GRADIENT_TIMES_INPUT, INTEGRATED_GRADIENTS, RESIDUAL)
+        for method in (
+            OCCLUSION,
+            PLAIN_OCCLUSION,
+            GRADIENT_TIMES_INPUT,
+            INTEGRATED_GRADIENTS,
+            RESIDUAL,
+            SALIENCY,
+            SMOOTH_GRADIENT,
+            EXPECTED_GRADIENTS,
+            SEGMENT_GRADIENTS,
+            REPAIR,
+        )
     }
 )
 """By name; the first is the default."""

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.expected_gradients import ExpectedGradientsSettings
 from engine.attribution.explainer import Explainer
 from engine.attribution.gradient_times_input import GradientSettings
 from engine.attribution.integrated_gradients import IntegratedGradientsSettings
@@ -20,7 +21,11 @@ from engine.attribution.method import GRADIENT_PASSES, MethodSettings
 from engine.attribution.methods import METHODS, method_of
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.plain_occlusion import PlainOcclusionSettings
+from engine.attribution.repair import RepairSettings
 from engine.attribution.residual import ResidualSettings
+from engine.attribution.saliency import SaliencySettings
+from engine.attribution.segment_gradients import SegmentGradientsSettings
+from engine.attribution.smooth_gradient import SmoothGradientSettings
 from engine.attribution.subject import Subject, subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import ConfigurationError, QuarantineError
@@ -35,6 +40,11 @@ SMALL: tuple[MethodSettings, ...] = (
     GradientSettings(),
     IntegratedGradientsSettings(baselines=BASELINES),
     ResidualSettings(windows=(1, 16)),
+    SaliencySettings(),
+    SmoothGradientSettings(samples=4),
+    ExpectedGradientsSettings(baselines=BASELINES, samples=6, most_samples=12),
+    SegmentGradientsSettings(segments=2, shortest=2, longest=9, samples=8),
+    RepairSettings(),
 )
 
 
@@ -68,11 +78,33 @@ class Drawn:
         return torch.zeros_like(spectra)
 
 
+@dataclass
+class Anew:
+    """A model that holds nothing, draws zero wherever it does not see, and calls a score of 20 usual."""
+
+    given: LogProb
+    asked: list[str] = field(default_factory=list)
+
+    def drawn_from(self, spectra: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        self.asked.append("drawn_from")
+        return torch.where(seen, spectra, 0.0)
+
+    def log_prob(self, flux: torch.Tensor) -> LogProb:
+        self.asked.append("log_prob")
+        assert flux.shape == (PIXELS,)
+        return self.given
+
+    def usual_log_prob(self, tail_probability: float) -> float:
+        self.asked.append("usual_log_prob")
+        assert 0 < tail_probability < 1
+        return -20.0
+
+
 def subject(log_prob: LogProb = quadratic, seed: int = 0) -> Subject:
     random = torch.Generator().manual_seed(seed)
     ivar = 1 + torch.rand(PIXELS, generator=random, dtype=torch.float64)
     ivar[[7, 31, 32]] = 0.0
-    return Subject(torch.randn(PIXELS, generator=random), ivar, 0.1, log_prob, Drawn())
+    return Subject(torch.randn(PIXELS, generator=random), ivar, 0.1, log_prob, Drawn(), anew=Anew(log_prob))
 
 
 def attributed(given: Subject, settings: MethodSettings) -> Attribution:
@@ -162,7 +194,8 @@ def test_a_method_asks_of_a_model_what_it_says_and_nothing_else(settings: Method
     given = subject(log_prob)
     attributed(given, settings)
     assert isinstance(given.decoder, Drawn)
-    asked += ["decoder"] * bool(given.decoder.asked)
+    assert isinstance(given.anew, Anew)
+    asked += ["decoder"] * bool(given.decoder.asked) + ["anew"] * bool(given.anew.asked)
     assert set(asked) == method_of(settings).needs
 
 
@@ -199,6 +232,11 @@ def test_every_method_is_known_by_its_name_and_says_what_it_costs() -> None:
         "gradient-times-input": GRADIENT_PASSES,
         "integrated-gradients": GRADIENT_PASSES * 16 * BASELINES,
         "residual": 1,
+        "saliency": GRADIENT_PASSES,
+        "smooth-gradient": GRADIENT_PASSES * 4,
+        "expected-gradients": GRADIENT_PASSES * 6,
+        "segment-gradients": GRADIENT_PASSES * 8,
+        "repair": 4 * 6 * (GRADIENT_PASSES + 2),
     }
 
 

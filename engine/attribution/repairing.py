@@ -1,0 +1,106 @@
+"""Repairing: a descent from an odd spectrum to a usual one, counted in sigma of the noise.
+
+The steepest descent of the score, per sigma, spends least change on each nat. By itself it would change a
+whole template of a cause or a whole cell of the scan, though only a part of it is odd. So each pixel's slope
+is multiplied by how far it lies off what the model draws, on the side where a change towards that lowers the
+score. The model draws anew after every step: what is odd then pulls its reconstruction no more.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from engine.attribution.subject import Subject
+from models.spectrum_model import LogProb
+
+_LENGTHS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 26.0, 37.0, 52.0)
+"""Lengths of a step that are tried, in sigma."""
+_FINER = 8
+"""Lengths that are tried between the last two, once the spectrum becomes usual."""
+_SPARSE = 0.3
+"""Weights of pixels below this share of the largest are none, and all others are smaller by it."""
+_ENOUGH = 0.8
+"""Share of what the best length gains, for which a shorter one is taken."""
+_AVERAGED = 9
+"""Pixels over which a deviation may also be averaged: lines are a few pixels wide."""
+
+
+def repaired(subject: Subject, usual: float, rounds: int, steps: int) -> tuple[Tensor, LogProb]:
+    """A spectrum (N,) float64 of at least the tail probability ``usual``, and the model that holds it.
+
+    Still odd if in so many rounds of so many steps none was found.
+    """
+    spectrum, log_prob = subject.flux.double(), subject.log_prob
+    wanted = subject.model_anew.usual_log_prob(usual)
+    for _ in range(rounds):
+        if float(subject.log_probs(spectrum[None], log_prob)[0]) >= wanted:
+            break
+        spectrum = _descended(subject, log_prob, spectrum, wanted, steps)
+        # What the model holds in a spectrum, such as the templates it follows, it holds in this one now.
+        log_prob = subject.model_anew.log_prob(spectrum)
+    return spectrum, log_prob
+
+
+def _descended(subject: Subject, log_prob: LogProb, spectrum: Tensor, wanted: float, steps: int) -> Tensor:
+    """After so many steps, or as soon as its log probability is as high as is wanted."""
+    for _ in range(steps):
+        step = _direction(subject, log_prob, spectrum)
+        lengths = spectrum.new_tensor((0.0, *_LENGTHS))
+        log_probs = _tried(subject, log_prob, spectrum, step, lengths)
+        usual = log_probs >= wanted
+        if bool(usual.any()):
+            return (
+                spectrum - _shortest(subject, log_prob, spectrum, step, wanted, lengths, _first(usual)) * step
+            )
+        gain = log_probs - log_probs[0]
+        if not bool(gain.max() > 0):
+            break
+        spectrum = spectrum - lengths[_first(gain >= _ENOUGH * gain.max())] * step
+    return spectrum
+
+
+def _shortest(
+    subject: Subject,
+    log_prob: LogProb,
+    spectrum: Tensor,
+    step: Tensor,
+    wanted: float,
+    lengths: Tensor,
+    first: int,
+) -> Tensor:
+    """(), about the shortest length of a step that makes the spectrum usual: at most ``lengths[first]``."""
+    between = torch.linspace(0, 1, _FINER + 1, dtype=torch.float64, device=spectrum.device)[1:]
+    low, high = lengths[max(first - 1, 0)], lengths[first]
+    finer = low + between * (high - low)
+    usual = _tried(subject, log_prob, spectrum, step, finer) >= wanted
+    usual[-1] = True
+    return finer[_first(usual)]
+
+
+def _first(found: Tensor) -> int:
+    """Place of the first True."""
+    return int(found.to(torch.uint8).argmax())
+
+
+def _tried(subject: Subject, log_prob: LogProb, spectrum: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
+    return subject.log_probs(spectrum - lengths[:, None] * step, log_prob)
+
+
+def _direction(subject: Subject, log_prob: LogProb, spectrum: Tensor) -> Tensor:
+    """(N,), of length one sigma in all; 0 where no change towards the reconstruction lowers the score."""
+    slope = subject.gradient(spectrum[None], log_prob)[0] * subject.sigma
+    with torch.no_grad():
+        residual = spectrum - subject.decoder.reconstructions(spectrum[None])[0]
+    deviation = torch.where(subject.good, residual, 0.0) * subject.ivar.sqrt()
+    weight = slope.abs() * _beyond(deviation * slope.sign(), subject.good)
+    weight = (weight - _SPARSE * weight.max()).clamp_min(0)
+    return slope.sign() * weight / weight.norm().clamp_min(1e-300) * subject.sigma
+
+
+def _beyond(deviation: Tensor, good: Tensor) -> Tensor:
+    """Deviations (N,) in sigma above zero: of the pixel, or of its neighbourhood's mean if that is larger."""
+    ones = deviation.new_ones(1, 1, _AVERAGED)
+    both = torch.stack((deviation, good.double()))[:, None]
+    sums, count = torch.nn.functional.conv1d(both, ones, padding=_AVERAGED // 2)[:, 0]
+    return torch.maximum(deviation, sums / count.clamp_min(1).sqrt()).clamp_min(0)
