@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.attribution.aggregate import AGGREGATE
 from engine.attribution.attribution import Attribution
 from engine.attribution.expected_gradients import EXPECTED_GRADIENTS
+from engine.attribution.extremal_masks import EXTREMAL_MASKS
 from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT
 from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS
 from engine.attribution.method import AttributionMethod, MethodSettings
@@ -18,6 +20,7 @@ from engine.attribution.residual import RESIDUAL
 from engine.attribution.saliency import SALIENCY
 from engine.attribution.segment_gradients import SEGMENT_GRADIENTS
 from engine.attribution.smooth_gradient import SMOOTH_GRADIENT
+from engine.attribution.wavelet_attribution import WAVELET
 
 METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
     {
@@ -33,6 +36,9 @@ METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
             EXPECTED_GRADIENTS,
             SEGMENT_GRADIENTS,
             REPAIR,
+            WAVELET,
+            EXTREMAL_MASKS,
+            AGGREGATE,
         )
     }
 )

@@ -14,7 +14,7 @@ Replacement = Literal["zero", "mean flux", "mean baseline", "noise", "generative
 model draws there if it does not see the window."""
 
 _APART = 16
-"""Of the half-overlapping windows of one width, every so manieth is hidden at once: an eighth of the pixels."""
+"""Of half-overlapping windows every so manieth is hidden at once: an eighth of the pixels."""
 
 
 def replacement_of(
@@ -34,7 +34,7 @@ def replacement_of(
     if replacement == "zero":
         return flux.new_zeros(flux.shape)
     if replacement == "mean flux":
-        return flux.new_full(flux.shape, float(flux[subject.good].mean()))
+        return flux.new_full(flux.shape, float(subject.flux[subject.good].mean()))
     if replacement == "generative":
         return _drawn_without(subject, width)
     from engine.attribution.baselines import typical_spectra

@@ -12,9 +12,11 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.aggregate import AggregateSettings
 from engine.attribution.attribution import Attribution
 from engine.attribution.expected_gradients import ExpectedGradientsSettings
 from engine.attribution.explainer import Explainer
+from engine.attribution.extremal_masks import ExtremalMasksSettings
 from engine.attribution.gradient_times_input import GradientSettings
 from engine.attribution.integrated_gradients import IntegratedGradientsSettings
 from engine.attribution.method import GRADIENT_PASSES, MethodSettings
@@ -27,6 +29,7 @@ from engine.attribution.saliency import SaliencySettings
 from engine.attribution.segment_gradients import SegmentGradientsSettings
 from engine.attribution.smooth_gradient import SmoothGradientSettings
 from engine.attribution.subject import Subject, subject_of
+from engine.attribution.wavelet_attribution import WaveletSettings
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.errors import ConfigurationError, QuarantineError
 from models.scoring.scoring_model import ScoringModel
@@ -45,6 +48,9 @@ SMALL: tuple[MethodSettings, ...] = (
     ExpectedGradientsSettings(baselines=BASELINES, samples=6, most_samples=12),
     SegmentGradientsSettings(segments=2, shortest=2, longest=9, samples=8),
     RepairSettings(),
+    WaveletSettings("haar", depth=2),
+    ExtremalMasksSettings(areas=(4, 16), steps=4),
+    AggregateSettings(("gradient-times-input", "segment-gradients")),
 )
 
 
@@ -236,6 +242,9 @@ def test_every_method_is_known_by_its_name_and_says_what_it_costs() -> None:
         "smooth-gradient": GRADIENT_PASSES * 4,
         "expected-gradients": GRADIENT_PASSES * 6,
         "segment-gradients": GRADIENT_PASSES * 8,
+        "wavelet": GRADIENT_PASSES * 16,
+        "extremal-masks": (GRADIENT_PASSES + 1) * 4 * 2,
+        "aggregate": GRADIENT_PASSES * 65,
         "repair": 4 * 6 * (GRADIENT_PASSES + 2),
     }
 
