@@ -21,6 +21,7 @@ from engine.attribution.saliency import SALIENCY
 from engine.attribution.segment_gradients import SEGMENT_GRADIENTS
 from engine.attribution.smooth_gradient import SMOOTH_GRADIENT
 from engine.attribution.wavelet_attribution import WAVELET
+from engine.attribution.wavelet_sobol import WAVELET_SOBOL
 
 METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
     {
@@ -37,6 +38,7 @@ METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
             SEGMENT_GRADIENTS,
             REPAIR,
             WAVELET,
+            WAVELET_SOBOL,
             EXTREMAL_MASKS,
             AGGREGATE,
         )
