@@ -22,6 +22,8 @@ _SPARSE = 0.3
 """Weights of pixels below this share of the largest are none, and all others are smaller by it."""
 _ENOUGH = 0.8
 """Share of what the best length gains, for which a shorter one is taken."""
+_UNDONE = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Shares of the largest change, below which changes are undone if the spectrum stays usual."""
 _AVERAGED = 9
 """Pixels over which a deviation may also be averaged: lines are a few pixels wide."""
 
@@ -35,11 +37,32 @@ def repaired(subject: Subject, usual: float, rounds: int, steps: int) -> tuple[T
     wanted = subject.model_anew.usual_log_prob(usual)
     for _ in range(rounds):
         if float(subject.log_probs(spectrum[None], log_prob)[0]) >= wanted:
-            break
+            return _no_more_than_needed(subject, log_prob, spectrum, wanted), log_prob
         spectrum = _descended(subject, log_prob, spectrum, wanted, steps)
         # What the model holds in a spectrum, such as the templates it follows, it holds in this one now.
         log_prob = subject.model_anew.log_prob(spectrum)
     return spectrum, log_prob
+
+
+def _no_more_than_needed(subject: Subject, log_prob: LogProb, spectrum: Tensor, wanted: float) -> Tensor:
+    """A usual spectrum with the change undone where it is small, then made smaller, while it stays usual."""
+    flux = subject.flux.double()
+    change = flux - spectrum
+    size = change.abs() * subject.ivar.sqrt()
+    least = spectrum.new_tensor(_UNDONE)[:, None] * size.max()
+    candidates = torch.where(size >= least, change, 0.0)
+    change = candidates[_last_usual(subject, log_prob, flux - candidates, wanted)]
+    candidates = (
+        torch.linspace(1, 0, 2 * _FINER + 1, dtype=change.dtype, device=change.device)[:, None] * change
+    )
+    return flux - candidates[_last_usual(subject, log_prob, flux - candidates, wanted)]
+
+
+def _last_usual(subject: Subject, log_prob: LogProb, spectra: Tensor, wanted: float) -> int:
+    """The last before the first that is not usual, of which the first is taken to be usual."""
+    odd = subject.log_probs(spectra, log_prob) < wanted
+    odd[0] = False
+    return max(_first(odd) - 1, 0) if bool(odd.any()) else len(odd) - 1
 
 
 def _descended(subject: Subject, log_prob: LogProb, spectrum: Tensor, wanted: float, steps: int) -> Tensor:
