@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -38,4 +39,4 @@ def noise(seed: int, rows: int, law: NoiseLaw, deviation: Tensor) -> Tensor:
     direction = direction / direction.norm(dim=1, keepdim=True).clamp_min(1e-300)
     # The part of the volume within a radius is its power of the dimension.
     radius = uniform(seed + 1, rows, 1, drawn.device) ** (1 / max(dimensions, 1.0))
-    return direction * radius * (dimensions + 2) ** 0.5 * deviation
+    return direction * radius * math.sqrt(dimensions + 2) * deviation

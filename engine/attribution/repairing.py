@@ -16,8 +16,8 @@ from models.spectrum_model import LogProb
 
 _LENGTHS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.5, 6.5, 9.0, 13.0, 18.0, 26.0, 37.0, 52.0)
 """Lengths of a step that are tried, in sigma."""
-_FINER = 8
-"""Lengths that are tried between the last two, once the spectrum becomes usual."""
+_FINER = 16
+"""Equal parts by which the whole change is made smaller, while the spectrum stays usual."""
 _SPARSE = 0.3
 """Weights of pixels below this share of the largest are none, and all others are smaller by it."""
 _ENOUGH = 0.8
@@ -35,12 +35,13 @@ def repaired(subject: Subject, usual: float, rounds: int, steps: int) -> tuple[T
     """
     spectrum, log_prob = subject.flux.double(), subject.log_prob
     wanted = subject.model_anew.usual_log_prob(usual)
-    for _ in range(rounds):
+    for left in reversed(range(rounds + 1)):
         if float(subject.log_probs(spectrum[None], log_prob)[0]) >= wanted:
             return _no_more_than_needed(subject, log_prob, spectrum, wanted), log_prob
-        spectrum = _descended(subject, log_prob, spectrum, wanted, steps)
-        # What the model holds in a spectrum, such as the templates it follows, it holds in this one now.
-        log_prob = subject.model_anew.log_prob(spectrum)
+        if left:
+            spectrum = _descended(subject, log_prob, spectrum, wanted, steps)
+            # What the model holds in a spectrum, such as the templates it follows, it holds in this one now.
+            log_prob = subject.model_anew.log_prob(spectrum)
     return spectrum, log_prob
 
 
@@ -52,9 +53,8 @@ def _no_more_than_needed(subject: Subject, log_prob: LogProb, spectrum: Tensor, 
     least = spectrum.new_tensor(_UNDONE)[:, None] * size.max()
     candidates = torch.where(size >= least, change, 0.0)
     change = candidates[_last_usual(subject, log_prob, flux - candidates, wanted)]
-    candidates = (
-        torch.linspace(1, 0, 2 * _FINER + 1, dtype=change.dtype, device=change.device)[:, None] * change
-    )
+    shares = torch.linspace(1, 0, _FINER + 1, dtype=change.dtype, device=change.device)
+    candidates = shares[:, None] * change
     return flux - candidates[_last_usual(subject, log_prob, flux - candidates, wanted)]
 
 
@@ -67,47 +67,22 @@ def _last_usual(subject: Subject, log_prob: LogProb, spectra: Tensor, wanted: fl
 
 def _descended(subject: Subject, log_prob: LogProb, spectrum: Tensor, wanted: float, steps: int) -> Tensor:
     """After so many steps, or as soon as its log probability is as high as is wanted."""
+    lengths = spectrum.new_tensor((0.0, *_LENGTHS))[:, None]
     for _ in range(steps):
-        step = _direction(subject, log_prob, spectrum)
-        lengths = spectrum.new_tensor((0.0, *_LENGTHS))
-        log_probs = _tried(subject, log_prob, spectrum, step, lengths)
-        usual = log_probs >= wanted
+        tried = spectrum - lengths * _direction(subject, log_prob, spectrum)
+        log_probs = subject.log_probs(tried, log_prob)
+        usual, gain = log_probs >= wanted, log_probs - log_probs[0]
         if bool(usual.any()):
-            return (
-                spectrum - _shortest(subject, log_prob, spectrum, step, wanted, lengths, _first(usual)) * step
-            )
-        gain = log_probs - log_probs[0]
+            return tried[_first(usual)]
         if not bool(gain.max() > 0):
             break
-        spectrum = spectrum - lengths[_first(gain >= _ENOUGH * gain.max())] * step
+        spectrum = tried[_first(gain >= _ENOUGH * gain.max())]
     return spectrum
-
-
-def _shortest(
-    subject: Subject,
-    log_prob: LogProb,
-    spectrum: Tensor,
-    step: Tensor,
-    wanted: float,
-    lengths: Tensor,
-    first: int,
-) -> Tensor:
-    """(), about the shortest length of a step that makes the spectrum usual: at most ``lengths[first]``."""
-    between = torch.linspace(0, 1, _FINER + 1, dtype=torch.float64, device=spectrum.device)[1:]
-    low, high = lengths[max(first - 1, 0)], lengths[first]
-    finer = low + between * (high - low)
-    usual = _tried(subject, log_prob, spectrum, step, finer) >= wanted
-    usual[-1] = True
-    return finer[_first(usual)]
 
 
 def _first(found: Tensor) -> int:
     """Place of the first True."""
     return int(found.to(torch.uint8).argmax())
-
-
-def _tried(subject: Subject, log_prob: LogProb, spectrum: Tensor, step: Tensor, lengths: Tensor) -> Tensor:
-    return subject.log_probs(spectrum - lengths[:, None] * step, log_prob)
 
 
 def _direction(subject: Subject, log_prob: LogProb, spectrum: Tensor) -> Tensor:
