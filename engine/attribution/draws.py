@@ -39,4 +39,5 @@ def noise(seed: int, rows: int, law: NoiseLaw, deviation: Tensor) -> Tensor:
     direction = direction / direction.norm(dim=1, keepdim=True).clamp_min(1e-300)
     # The part of the volume within a radius is its power of the dimension.
     radius = uniform(seed + 1, rows, 1, drawn.device) ** (1 / max(dimensions, 1.0))
-    return direction * radius * math.sqrt(dimensions + 2) * deviation
+    found: Tensor = direction * radius * math.sqrt(dimensions + 2) * deviation
+    return found

@@ -93,7 +93,8 @@ def _direction(subject: Subject, log_prob: LogProb, spectrum: Tensor) -> Tensor:
     deviation = torch.where(subject.good, residual, 0.0) * subject.ivar.sqrt()
     weight = slope.abs() * _beyond(deviation * slope.sign(), subject.good)
     weight = (weight - _SPARSE * weight.max()).clamp_min(0)
-    return slope.sign() * weight / weight.norm().clamp_min(1e-300) * subject.sigma
+    step: Tensor = slope.sign() * weight / weight.norm().clamp_min(1e-300) * subject.sigma
+    return step
 
 
 def _beyond(deviation: Tensor, good: Tensor) -> Tensor:

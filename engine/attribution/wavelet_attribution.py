@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
+import numpy as np
+
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.method import (
     GRADIENT_PASSES,
@@ -15,7 +17,7 @@ from engine.attribution.method import (
     check_choice,
     check_whole,
 )
-from engine.attribution.saliency import Step, slope_units
+from engine.attribution.saliency import Step, slope_units, step_of
 from engine.attribution.segment_gradients import Start
 from engine.attribution.wavelet_choice import check_wavelet, refuse_depth, wavelet_scales
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.attribution.subject import Subject
+    from engine.attribution.wavelets import Wavelets
 
 Slopes = Literal["integrated", "smooth", "plain"]
 
@@ -66,40 +69,42 @@ class WaveletSettings(MethodSettings):
 
 
 def attribute(subject: Subject, settings: WaveletSettings) -> Attribution:
-    """What each coefficient adds to the score, shared out over its pixels; or the size of its slope.
-
-    Integrated slopes add up over levels and pixels to the score less that of the path's start. A straight
-    path of coefficients is one of pixels, so gradients of pixels are all that is needed.
-    """
-    import numpy as np
-    import torch
-
+    """What each coefficient adds to the score, shared out over its pixels; or the size of its slope."""
     from engine.attribution.wavelets import wavelets
 
-    flux = subject.flux.double()
-    transform = wavelets(settings.wavelet, settings.depth, flux)
-    scales = wavelet_scales(settings.depth)
-    step = subject.sigma if settings.per == "sigma" else subject.good.double()
-    if settings.slopes != "integrated":
-        slopes = transform.adjoint((_slope(subject, settings) * step)[None])
-        sizes = [
-            each[0].abs().repeat_interleave(cell) for each, cell in zip(slopes, transform.cells, strict=True)
-        ]
-        return attribution_of(
-            subject, scales, torch.stack([each[: len(flux)] for each in sizes]).cpu().numpy()
-        )
+    transform = wavelets(settings.wavelet, settings.depth, subject.flux.double())
+    if settings.slopes == "integrated":
+        return _of_path(subject, settings, transform)
+    return _of_slopes(subject, settings, transform)
+
+
+def _of_slopes(subject: Subject, settings: WaveletSettings, transform: Wavelets) -> Attribution:
+    """The sizes of slopes, the same at all pixels of a coefficient; combined, the mean over levels."""
+    slopes = transform.adjoint((_slope(subject, settings) * step_of(subject, settings.per))[None])
+    pairs = zip(slopes, transform.cells, strict=True)
+    sizes = [each[0].abs().repeat_interleave(cell)[: len(subject.flux)].cpu().numpy() for each, cell in pairs]
+    return attribution_of(subject, wavelet_scales(settings.depth), np.stack(sizes))
+
+
+def _of_path(subject: Subject, settings: WaveletSettings, transform: Wavelets) -> Attribution:
+    """Adds up over levels and pixels to the score less that of the path's start.
+
+    A straight path of coefficients is one of pixels, so gradients by pixels are all that is needed.
+    """
+    import torch
+
+    flux, step = subject.flux.double(), step_of(subject, settings.per)
     start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
     way = torch.where(subject.good, flux - start, 0.0)
-    slope = _path_slope(subject, settings, flux - way, way)
-    relative = torch.where(step > 0, way / step.where(step > 0, 1.0), 0.0)
-    pairs = zip(transform.transform(relative[None]), transform.adjoint((slope * step)[None]), strict=True)
-    maps = [
-        _shared(ways[0] * slopes[0], cell, subject.good)
-        for (ways, slopes), cell in zip(pairs, transform.cells, strict=True)
-    ]
-    stacked = torch.stack(maps).cpu().numpy()
-    found = attribution_of(subject, scales, stacked, contributions=stacked, baselines=start[None])
-    return replace(found, shares=1 / np.array(scales, dtype=np.float64))
+    slopes = transform.adjoint((_path_slope(subject, settings, flux - way, way) * step)[None])
+    ways = transform.transform((way / step.where(step > 0, 1.0))[None])
+    parts = zip(ways, slopes, transform.cells, strict=True)
+    maps = [_shared(moved[0] * slope[0], cell, subject.good).cpu().numpy() for moved, slope, cell in parts]
+    added = np.stack(maps)
+    found = attribution_of(
+        subject, wavelet_scales(settings.depth), added, contributions=added, baselines=start[None]
+    )
+    return replace(found, shares=1 / np.array(transform.cells, dtype=np.float64))
 
 
 def _slope(subject: Subject, settings: WaveletSettings) -> Tensor:
