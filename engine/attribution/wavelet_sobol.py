@@ -73,12 +73,14 @@ def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
     coefficients = transform.transform(torch.where(subject.good, flux - subject.reconstruction, 0.0)[None])
     number = _numbers(coefficients, settings.blocks)
     count = settings.blocks * len(coefficients)
-    sequence = torch.quasirandom.SobolEngine(2 * count, scramble=True, seed=settings.seed)
+    sequence = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
+        2 * count, scramble=True, seed=settings.seed
+    )
     first, second = sequence.draw(settings.samples, dtype=torch.float64).to(flux.device).chunk(2, dim=1)
     one = torch.eye(count, dtype=torch.bool, device=flux.device)[:, None]
     mixed = torch.where(one, second, first).flatten(0, 1)
     scores = _scores(subject, transform, coefficients, number, torch.cat((first, second, mixed)))
-    ends, exchanged = scores.split([2 * settings.samples, len(mixed)])
+    ends, exchanged = scores[: 2 * settings.samples], scores[2 * settings.samples :]
     variance = ends.var(correction=0)
     moved = (exchanged.view(count, -1) - ends[: settings.samples]).square().mean(dim=1)
     index = 0.5 * moved / variance.where(variance > 0, 1.0)
