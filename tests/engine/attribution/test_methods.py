@@ -50,7 +50,7 @@ SMALL: tuple[MethodSettings, ...] = (
     SegmentGradientsSettings(segments=2, shortest=2, longest=9, samples=8),
     RepairSettings(),
     WaveletSettings("haar", depth=2),
-    WaveletSobolSettings("haar", depth=2, blocks=2, samples=2),
+    WaveletSobolSettings("haar", depth=2, blocks=16, samples=2),
     ExtremalMasksSettings(areas=(4, 16), steps=4),
     AggregateSettings(("gradient-times-input", "segment-gradients")),
 )
@@ -244,7 +244,7 @@ def test_every_method_is_known_by_its_name_and_says_what_it_costs() -> None:
         "smooth-gradient": GRADIENT_PASSES * 4,
         "expected-gradients": GRADIENT_PASSES * 6,
         "segment-gradients": GRADIENT_PASSES * 8,
-        "wavelet-sobol": 2 * (2 * 3 + 2),
+        "wavelet-sobol": 2 * (16 * 3 + 2),
         "wavelet": GRADIENT_PASSES * 16,
         "extremal-masks": (GRADIENT_PASSES + 1) * 4 * 2,
         "aggregate": GRADIENT_PASSES * 65,
