@@ -282,9 +282,10 @@ def test_a_run_explains_by_any_method(settings: MethodSettings, tiny_model: Scor
     np.testing.assert_array_equal(explained.maps, direct.maps.astype(np.float32))
     np.testing.assert_array_equal(explained.combined, direct.combined.astype(np.float32))
     assert explained.scales == method_of(settings).scales(settings)
-    peak = tiny_model.card.grid.wavelength()[direct.peak_pixel]
     first = explained.places[0]
-    assert abs(first.wavelength - peak) <= first.width / 2
+    inside = np.abs(tiny_model.card.grid.wavelength() - first.wavelength) <= first.width / 2
+    # Of a map of wide blocks many pixels are as high as the peak.
+    assert direct.combined[inside].max() == direct.combined[direct.peak_pixel]
     assert first.rest_wavelength == first.wavelength / 1.2
     assert np.isnan(explained.baseline).all() == (direct.baseline is None)
 
