@@ -190,6 +190,9 @@ class ErrorKind(StrEnum):
     EXPRESSION = "expression"
     SKY_POSITION = "sky-position"
     SEGMENTS = "segments"
+    ATTRIBUTION_MEMORY = "attribution-memory"
+    ATTRIBUTION_NEED = "attribution-need"
+    WAVELET = "wavelet"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

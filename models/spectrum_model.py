@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.calibration.calibration import Calibration, Tail
 from models.causes.estimate import BetterRedshift, Measurement, UsualRedshift
 from models.model_card import ModelCard
-from models.model_files import FLOATS_PER_PIXEL
+from models.model_files import FLOATS_PER_PIXEL, GRADIENT_FLOATS_PER_PIXEL
 
 LogProb = Callable[[Tensor], Tensor]
 """A model as occlusion sees it: spectra (B, N) to minus their score (B,), in nat."""
@@ -62,6 +62,11 @@ class SpectrumModel(nn.Module, ABC):
     def floats_per_pixel(self) -> int:
         """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
         return FLOATS_PER_PIXEL[self.card.kind](self.card)
+
+    @property
+    def gradient_floats_per_pixel(self) -> int:
+        """The same for spectra whose score is differentiated: layers keep what they gave."""
+        return GRADIENT_FLOATS_PER_PIXEL[self.card.kind](self.card)
 
     @property
     @abstractmethod
@@ -119,6 +124,10 @@ class SpectrumModel(nn.Module, ABC):
         A :class:`models.local.local_score.LocalScore` is occluded at the cost of its seams, any other
         function by full forward passes.
         """
+
+    def log_prob_of(self, score: float, ivar: Tensor) -> float:  # noqa: ARG002
+        """What :meth:`conditioned` gives a spectrum of that score and ``ivar`` (N,)."""
+        return -score
 
     @abstractmethod
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:

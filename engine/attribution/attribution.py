@@ -59,6 +59,15 @@ class Attribution:
         return float(self.baseline_scores.mean()) if len(self.baseline_scores) else float("nan")
 
     @property
+    def unaccounted(self) -> float:
+        """Share of the score's rise above its baselines that the combined map does not add up to.
+
+        Near 0 for methods that promise completeness, whatever for others; NaN without baselines.
+        """
+        rise = self.score - self.baseline_score
+        return abs(float(self.combined.sum()) - rise) / max(abs(rise), 1e-300)
+
+    @property
     def responses(self) -> Floats:
         """(S,), the largest rise of the score, in nat, that any piece of each scale brings about."""
         shares = np.ones(len(self.scales)) if self.shares is None else self.shares

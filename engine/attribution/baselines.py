@@ -6,7 +6,7 @@ changes the score. Against its like, a spectrum differs in what is odd, and in n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,29 @@ from numpy.typing import NDArray
 from models.errors import ConfigurationError, ErrorKind
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.attribution.subject import Subject
+
+BaselineSource = Literal["nearest", "random"]
+"""Calibration spectra most like the spectrum, or drawn at random."""
 
 WORST = 9.0
 """Squared residuals in units of the variance count up to this: what is odd does not choose."""
 _AT_ONCE = 512
+
+
+def typical_spectra(subject: Subject, source: BaselineSource, count: int, seed: int) -> Tensor:
+    """So many baselines (M, N) at the subject's redshift; ``seed`` draws them at ``random``.
+
+    Raises
+    ------
+    ConfigurationError : the model has fewer calibration spectra.
+    """
+    if source == "nearest":
+        return subject.decoder.baselines(nearest_calibration(subject, count))
+    chosen = drawn_calibration(subject.decoder.calibration_size, count, seed)
+    return subject.decoder.baselines(chosen)
 
 
 def drawn_calibration(available: int, count: int, seed: int) -> NDArray[np.int64]:

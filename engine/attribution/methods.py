@@ -6,13 +6,19 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from engine.attribution.aggregate import AGGREGATE
 from engine.attribution.attribution import Attribution
+from engine.attribution.expected_gradients import EXPECTED_GRADIENTS
+from engine.attribution.extremal_masks import EXTREMAL_MASKS
 from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT
 from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS
 from engine.attribution.method import AttributionMethod, MethodSettings
 from engine.attribution.occlusion.method import OCCLUSION
 from engine.attribution.plain_occlusion import PLAIN_OCCLUSION
+from engine.attribution.repair import REPAIR
 from engine.attribution.residual import RESIDUAL
+from engine.attribution.saliency import SALIENCY
+from engine.attribution.segment_gradients import SEGMENT_GRADIENTS
 from engine.attribution.segments.exact_shapley import EXACT_SHAPLEY
 from engine.attribution.segments.kernel_shap import KERNEL_SHAP
 from engine.attribution.segments.lime import LIME
@@ -20,6 +26,9 @@ from engine.attribution.segments.minimal_set import MINIMAL_SET
 from engine.attribution.segments.permutation_shapley import PERMUTATION_SHAPLEY
 from engine.attribution.segments.ranked_regions import RANKED_REGIONS
 from engine.attribution.segments.sobol import SOBOL
+from engine.attribution.smooth_gradient import SMOOTH_GRADIENT
+from engine.attribution.wavelet_attribution import WAVELET
+from engine.attribution.wavelet_sobol import WAVELET_SOBOL
 
 METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
     {
@@ -37,6 +46,15 @@ METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
             SOBOL,
             MINIMAL_SET,
             RANKED_REGIONS,
+            SALIENCY,
+            SMOOTH_GRADIENT,
+            EXPECTED_GRADIENTS,
+            SEGMENT_GRADIENTS,
+            REPAIR,
+            WAVELET,
+            WAVELET_SOBOL,
+            EXTREMAL_MASKS,
+            AGGREGATE,
         )
     }
 )

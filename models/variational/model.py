@@ -162,6 +162,10 @@ class VariationalModel(CalibratedModel):
         mean, log_variance = self.posterior(self.rest_of_encoder(first.relu())).chunk(2, dim=1)
         return mean, log_variance
 
+    def log_prob_of(self, score: float, ivar: Tensor) -> float:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return float(-0.5 * self._total(torch.tensor(score, dtype=torch.float64, device=ivar.device), ivar))
+
     def _total(self, score: Tensor, ivar: Tensor) -> Tensor:
         """The sum of squares that a score (B,) is made from, of spectra of one ivar (N,)."""
         kind = self.reconstruction_score.kind

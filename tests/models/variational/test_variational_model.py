@@ -101,6 +101,7 @@ def test_conditioned_is_half_the_sum_of_squares_that_the_score_is_made_of(model:
     squares = score.square() if model.architecture.form == "published" else score * (ivar > 0).sum()
     found = model.conditioned(flux[0], ivar, 0.234)(flux)
     torch.testing.assert_close(found, -0.5 * squares, rtol=1e-6, atol=0)
+    assert model.log_prob_of(float(score[0]), ivar) == pytest.approx(float(found[0]), rel=1e-6)
 
 
 def test_a_score_by_another_statistic_is_in_nat_too() -> None:
