@@ -24,6 +24,7 @@ _COLUMNS = (
     "score",
     "tail_probability",
     "tail_uncertainty",
+    "normalisation",
     "source",
     "source_row",
 )
@@ -41,31 +42,52 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
     InputError : there is no store, no such spectrum in it, several, or it is not explained.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
-    table = view.table([*_COLUMNS, "status", "superseded"])
-    shown = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
-    numbers = pd.Series(shown, table.index)
-    table = table[~table["superseded"]]
-    scored = int((table["status"] == RowStatus.SCORED).sum())
-    numbers = numbers[table.index]
-    table = table[((table["key"] == key) | (numbers.astype(str) == key))]
-    if table["key"].nunique() != 1:
-        raise _not_one(view, key, list(table["key"]))
-    outliers = view.outliers_table(())
-    explained = outliers[outliers["row"].isin(table.index)]
-    if explained.empty:
+    return explained_in(StoreView.open(url), key)
+
+
+def explained_in(view: StoreView, key: str) -> ExplainedSpectrum:
+    """What :func:`stored_spectrum` gives, from a view of the store."""
+    table = rows_of(view, key)
+    number = outlier_of(view, table)
+    if number is None:
         raise _not_explained(view, table.iloc[0].to_dict())
+    explanation = view.outlier(number)
     # Of a target that its file repeats one row alone is scored and explained.
-    row = table.loc[int(explained["row"].iloc[-1])].to_dict()
+    row = table.loc[explanation.row].to_dict()
     model = view.configuration.models[row["model"]]
+    flags = view.table(["status", "superseded"])
     return ExplainedSpectrum(
-        view.outlier(int(explained.index[-1])),
+        explanation,
         SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
         model.name,
         model.digest,
         redacted_url(row["source"]),
-        scored,
+        int(((flags["status"] == RowStatus.SCORED) & ~flags["superseded"]).sum()),
+        normalisation=row["normalisation"],
     )
+
+
+def rows_of(view: StoreView, key: str) -> pd.DataFrame:
+    """The current rows of one spectrum, by its key or by a TARGETID (SPECOBJID) that it alone has.
+
+    Raises
+    ------
+    InputError : there is no such spectrum, or several.
+    """
+    table = view.table([*_COLUMNS, "status", "redshift", "superseded"])
+    shown = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
+    meant = (table["key"] == key) | (pd.Series(shown, table.index).astype(str) == key)
+    table = table[meant & ~table["superseded"]]
+    if table["key"].nunique() != 1:
+        raise _not_one(view, key, list(table["key"]))
+    return table
+
+
+def outlier_of(view: StoreView, rows: pd.DataFrame) -> int | None:
+    """Number of the latest explanation of any of these rows; None where there is none."""
+    outliers = view.outliers_table(())
+    explained = outliers[outliers["row"].isin(rows.index)]
+    return None if explained.empty else int(explained.index[-1])
 
 
 def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:
