@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +25,7 @@ class OwnSpectrum:
     key : what names the spectrum.
     target_id : TARGETID (SDSS: SPECOBJID); -1 if there is none.
     source : file or store that it is from; empty for arrays.
+    notes : what was assumed or done when it was read, in sentences.
 
     Raises
     ------
@@ -38,8 +39,9 @@ class OwnSpectrum:
     redshift: float = math.nan
     spectral_class: str = ""
     key: str = "spectrum"
-    target_id: int = field(default=-1)
+    target_id: int = -1
     source: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("wavelength", "flux", "ivar"):

@@ -76,7 +76,8 @@ def explain(
     from engine.attribution.occlusion.settings import of_preset
     from flows import option_types
     from flows.console import notes
-    from flows.spectrum.chosen_spectrum import SpectrumRequest, chosen_spectrum
+    from flows.spectrum.chosen_spectrum import chosen_spectrum
+    from flows.spectrum.spectrum_choice import SpectrumRequest
     from infra.settings import load_settings
 
     _check(output)

@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
-from engine.attribution.method import MethodSettings
+from engine.spectra.rows import Rows, whole
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.identifiers import shown_identifiers, stored_identifier
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.surveys.surveys import files_of_surveys
-from models.credentials import refuse_credentials
+from flows.spectrum.spectrum_choice import ChosenSpectrum, SpectrumRequest
 from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError
+from models.row_status import RowStatus
 
 _LISTED = 8
-
-
-@dataclass(frozen=True)
-class SpectrumRequest:
-    """Which spectrum of which file, and how to explain it.
-
-    Attributes
-    ----------
-    file : path or URL; a file of redshifts is looked for beside it.
-    target_id, row : one of them; neither for a file with one spectrum.
-    model : name or directory; None for the one that ships for the file's grid and the spectrum's class and
-        redshift, or where there is none for the class, the first for the grid.
-    attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
-    """
-
-    file: str
-    target_id: int | None
-    row: int | None
-    model: str | None
-    attribution: MethodSettings
-    memory_bytes: int = 0
-
-    def __post_init__(self) -> None:
-        refuse_credentials(self.file, self.model or "")
-
-
-@dataclass(frozen=True)
-class ChosenSpectrum:
-    """The spectrum that was asked for (a table of one row), and its file."""
-
-    file: SourceFile
-    spectra: Spectra
 
 
 def chosen_spectrum(request: SpectrumRequest) -> ChosenSpectrum:
@@ -59,7 +28,18 @@ def chosen_spectrum(request: SpectrumRequest) -> ChosenSpectrum:
     InputError : there is no such file or spectrum, or it cannot be read.
     """
     file = _only_file(request.file)
-    return ChosenSpectrum(file, _chosen(file, request))
+    return ChosenSpectrum(file.url, _as_said(_chosen(file, request), request))
+
+
+def _as_said(spectra: Spectra, request: SpectrumRequest) -> Spectra:
+    """The spectrum with the redshift and class that the user gives it."""
+    data = spectra.rows.data.copy()
+    if request.redshift is not None:
+        data["redshift"] = request.redshift
+        data["status"][data["status"] == RowStatus.NO_REDSHIFT] = RowStatus.SCORED
+    if request.spectral_class:
+        data["spectype"] = whole("spectype", request.spectral_class)
+    return replace(spectra, rows=Rows(data))
 
 
 def _only_file(url: str) -> SourceFile:
