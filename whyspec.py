@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flows.interface.explaining import explain
 from flows.interface.explanation import Explanation
+from flows.interface.files import read
 from flows.interface.model import Model, load_model, models
 from flows.interface.spectrum import Spectrum
 from flows.interface.store import Store
@@ -23,4 +24,5 @@ __all__ = [
     "load_model",
     "models",
     "open",
+    "read",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.spectra.own_spectrum import OwnSpectrum
 from flows.spectrum.own_columns import OwnRead
+from flows.spectrum.specutils_spectra import of_specutils
 from models.errors import ErrorKind, InputError
 
 
@@ -86,7 +87,7 @@ def _one(given: Any, how: OwnRead, number: int) -> OwnSpectrum:
             given, redshift=known, spectral_class=(how.spectral_class or given.spectral_class).upper()
         )
     if hasattr(given, "spectral_axis") and hasattr(given, "flux"):
-        return _of_specutils(given, how, key)
+        return of_specutils(given, how, key=key)
     columns = _columns(given)
     if columns is None:
         raise _not_understood(f"an object of type {type(given).__name__}")
@@ -101,30 +102,6 @@ def _columns(given: Any) -> Mapping[str, Any] | None:
     if names is None and isinstance(given, Mapping):
         names = list(given)
     return None if names is None else {str(name): given[name] for name in names}
-
-
-def _of_specutils(given: Any, how: OwnRead, key: str) -> OwnSpectrum:
-    """Of a specutils spectrum; its redshift counts where it is not 0, which is what it has unasked."""
-    from astropy.nddata import InverseVariance
-
-    if given.uncertainty is None:
-        raise InputError(
-            "The spectrum has no uncertainty.",
-            where=key,
-            got=f"a {type(given).__name__} without uncertainty",
-            allowed="an inverse variance, a variance or a standard deviation",
-            remedy="Set its uncertainty: without it nothing can be said of what is odd.",
-            kind=ErrorKind.OWN_SPECTRUM,
-        )
-    with np.errstate(divide="ignore"):
-        values = np.array(given.uncertainty.represent_as(InverseVariance).array, dtype=np.float64)
-    # A standard deviation of 0 stands for no evidence, not for certainty.
-    values[np.isinf(values)] = 0.0
-    if given.mask is not None:
-        values[np.broadcast_to(given.mask, values.shape)] = 0.0
-    redshift = float(getattr(given, "redshift", None) or np.nan)
-    unit = given.flux.unit**-2
-    return how.spectrum(given.spectral_axis, given.flux, values * unit, redshift=redshift, key=key)
 
 
 def _not_understood(got: str) -> InputError:

@@ -14,6 +14,8 @@ from models.errors import ErrorKind, InputError
 from models.grid import WavelengthGrid
 
 DEFAULT_CLASS = "GALAXY"
+NO_CLASS = f"No class was given: the spectrum is taken for a {DEFAULT_CLASS}."
+"""Said of a spectrum whose class is unknown."""
 
 
 def grid_for(spectrum: OwnSpectrum) -> WavelengthGrid:
@@ -40,7 +42,7 @@ def chosen_on(spectrum: OwnSpectrum, grid: WavelengthGrid) -> ChosenSpectrum:
         )
     notes = list(spectrum.notes)
     if not spectrum.spectral_class:
-        notes.append(f"No class was given: the spectrum is taken for a {DEFAULT_CLASS}.")
+        notes.append(NO_CLASS)
         spectrum = replace(spectrum, spectral_class=DEFAULT_CLASS)
     if not is_on(grid, spectrum.wavelength):
         notes.append(
