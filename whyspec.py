@@ -9,6 +9,7 @@ from flows.interface.explaining import explain
 from flows.interface.explanation import Explanation
 from flows.interface.files import read
 from flows.interface.model import Model, load_model, models
+from flows.interface.runs import cluster, plan, report, run
 from flows.interface.spectrum import Spectrum
 from flows.interface.store import Store
 from flows.interface.store import open_store as open  # noqa: A004 - as users of other stores know it
@@ -20,9 +21,13 @@ __all__ = [
     "Spectrum",
     "Store",
     "WhyspecError",
+    "cluster",
     "explain",
     "load_model",
     "models",
     "open",
+    "plan",
     "read",
+    "report",
+    "run",
 ]
