@@ -58,7 +58,7 @@ def resampled(spectrum: OwnSpectrum, grid: WavelengthGrid) -> Resampled:
     of_spectrum, of_grid, width = of_spectrum[good], of_grid[good], width[good]
 
     def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(of_grid, values, grid.size)
+        return np.bincount(of_grid, values, grid.size).astype(np.float64)
 
     covered = summed(width)
     kept = covered >= COVERED * np.diff(_grid_edges(grid))
@@ -105,7 +105,7 @@ def _own_edges(wavelength: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _grid_edges(grid: WavelengthGrid) -> NDArray[np.float64]:
-    return grid.wavelength_at(np.arange(grid.size + 1) - 0.5)
+    return grid.wavelength_at(np.arange(grid.size + 1, dtype=np.float64) - 0.5)
 
 
 def on_grid(spectrum: OwnSpectrum, grid: WavelengthGrid) -> Spectra:

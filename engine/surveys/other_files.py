@@ -22,7 +22,6 @@ _IN_PYTHON = "Read it yourself in Python, and give wavelength, flux and ivar to 
 
 _BY_NAME = {
     r"(zall|zpix|ztile|zcatalog)-": OtherFile("a DESI catalogue: redshifts without spectra", _COADD),
-    r"(redrock|zbest)-": OtherFile("DESI redshifts without spectra", _COADD),
     r"(c|s)?frame-": OtherFile("a DESI frame: one camera of one exposure", _COADD),
     r"(rrdetails|rrmodel|emline|qso_mgii|qso_qn)-": OtherFile("a by-product of DESI's redshifts", _COADD),
     r"(spAll|spZbest|spZall|spZline|specObj)": OtherFile("an SDSS catalogue without spectra", _SPEC),

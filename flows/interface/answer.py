@@ -117,10 +117,12 @@ class Answer:
         return f"{text_table(self._frame.head(_SHOWN), None)}{more}"
 
     def _repr_html_(self) -> str:
-        shown = self._frame[[name for name in _IN_NOTEBOOKS if name in self._frame]].copy()
-        for name in shown.select_dtypes("str"):
-            shown[name] = [printable(text) for text in shown[name]]
-        return str(shown.to_html(max_rows=_SHOWN, index=False, escape=True))
+        shown = self._frame[[name for name in _IN_NOTEBOOKS if name in self._frame]].head(_SHOWN).copy()
+        for name in _IN_NOTEBOOKS:
+            if name in shown and shown[name].dtype == "str":
+                shown[name] = [printable(text) for text in shown[name]]
+        more = f"<p>... {len(self) - _SHOWN:,} more</p>" if len(self) > _SHOWN else ""
+        return f"{shown.to_html(index=False, escape=True)}{more}"
 
 
 def _plain(column: pd.Series) -> np.ndarray[Any, Any]:

@@ -154,8 +154,8 @@ class Explanation:
         scale = self.normalisation
         return Spectrum(
             self.wavelength,
-            self.flux * scale,
-            self.ivar / scale**2,
+            np.asarray(self.flux * scale, dtype=np.float64),
+            np.asarray(self.ivar / scale**2, dtype=np.float64),
             self.redshift,
             self.spectral_class,
             self.key,

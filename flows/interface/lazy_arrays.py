@@ -31,9 +31,8 @@ def outliers(view: StoreView) -> xr.Dataset:
         values = view.read(spec.path) if name in _COORDINATES else dask_array(view, spec.path)
         variables[name] = (spec.dims, values, array_attributes(spec, view.configuration))
     row = np.asarray(variables["row"][1])
-    for flag, flagged in view.flagged.items():
-        described = {"long_name": FLAGS[flag].description} if flag in FLAGS else {}
-        variables[flag] = (("outlier",), np.isin(row, flagged), dict(described))
+    for flag, spec in FLAGS.items():
+        variables[flag] = (("outlier",), np.isin(row, view.flagged[flag]), {"long_name": spec.description})
     coordinates = {
         "wavelength": ("wavelength", view.wavelength, {"units": "Angstrom"}),
         "window": ("window", np.array(scales_of(view.configuration), np.int32), {"units": "pixel"}),
@@ -41,7 +40,7 @@ def outliers(view: StoreView) -> xr.Dataset:
         "outlier": ("outlier", view.outlier_numbers),
     }
     found = xr.Dataset(variables, coordinates, {"store": view.url})
-    return found.set_coords([*_COORDINATES, *view.flagged])
+    return found.set_coords([*_COORDINATES, *FLAGS])
 
 
 def clusters(view: StoreView, name: str) -> xr.Dataset:

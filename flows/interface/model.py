@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from models.spectrum_model import SpectrumModel
 
 _COLUMNS = ("key", "redshift", "spectype", "snr", "good_fraction")
+_SCORES = ("score", "tail_probability", "tail_uncertainty")
+_BATCH = 64
+"""Spectra scored at once."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -70,27 +73,32 @@ class Model:
         import pandas as pd
 
         from engine.spectra.normalisation import normalise
+        from engine.spectra.resampling import on_grid
         from engine.spectra.scorer import Scorer
         from engine.spectra.spectra import Spectra
         from flows.spectrum.explain_spectrum import unscorable
+        from flows.spectrum.own_grid import no_redshift
         from models.row_status import RowStatus
 
-        chosen = self._chosen(given_spectra(wavelength, flux, ivar, redshift, medium=medium))
-        spectra = Spectra.concatenate(self.card.grid, [each.spectra for each in chosen])
+        given = self._classed(given_spectra(wavelength, flux, ivar, redshift, medium=medium))
+        if not np.isfinite([each.redshift for each in given]).any():
+            raise no_redshift(given[0])
+        spectra = Spectra.concatenate(self.card.grid, [on_grid(each, self.card.grid) for each in given])
         spectra.rows.data["source_row"] = np.arange(len(spectra))
         normalised = normalise(spectra, self.card, ())
-        which = np.flatnonzero(normalised.scorable)
-        if not len(which):
-            raise unscorable(chosen[0].source, self.card, normalised, 0)
-        scores = Scorer(self._network).score(normalised, which)
-        rows = normalised.rows.data
-        rows["status"][which[~scores.finite]] = RowStatus.NON_FINITE_SCORE
-        frame = pd.DataFrame({name: rows[name] for name in _COLUMNS})
-        for name in ("score", "tail_probability", "tail_uncertainty"):
-            frame[name] = np.float32(np.nan)
-            frame.loc[which, name] = getattr(scores, name)
-        frame["status"] = [RowStatus(int(code)).label for code in rows["status"]]
-        return frame
+        scorable = np.flatnonzero(normalised.scorable)
+        if not len(scorable):
+            raise unscorable(given[0].source, self.card, normalised, 0)
+        rows, scorer = normalised.rows.data, Scorer(self._network)
+        found = {name: np.full(len(spectra), np.nan, np.float32) for name in _SCORES}
+        for start in range(0, len(scorable), _BATCH):
+            which = scorable[start : start + _BATCH]
+            scores = scorer.score(normalised, which)
+            rows["status"][which[~scores.finite]] = RowStatus.NON_FINITE_SCORE
+            for name, values in found.items():
+                values[which] = getattr(scores, name)
+        status = [RowStatus(int(code)).label for code in rows["status"]]
+        return pd.DataFrame({**{name: rows[name] for name in _COLUMNS}, **found, "status": status})
 
     def explain(
         self,
@@ -156,7 +164,7 @@ class Model:
         from flows.interface.score_module import ScoreModule
         from flows.spectrum.explain_spectrum import unscorable
 
-        (chosen,) = self._chosen((only(given_spectra(wavelength, flux, ivar, redshift, medium=medium)),))
+        chosen = self._chosen(only(given_spectra(wavelength, flux, ivar, redshift, medium=medium)))
         normalised = normalise(chosen.spectra, self.card, ())
         if not normalised.scorable[0]:
             raise unscorable(chosen.source, self.card, normalised, 0)
@@ -168,21 +176,21 @@ class Model:
         )
         return ScoreModule(subject, self.card.grid.wavelength())
 
-    def _chosen(self, given: tuple[OwnSpectrum, ...]) -> list[ChosenSpectrum]:
-        from dataclasses import replace
+    def _classed(self, given: tuple[OwnSpectrum, ...]) -> list[OwnSpectrum]:
+        """The spectra with a class each: who names the model says the class."""
+        usual = self.card.classes[0] if self.card.classes else ""
+        return [each if each.spectral_class else replace(each, spectral_class=usual) for each in given]
 
+    def _chosen(self, given: OwnSpectrum) -> ChosenSpectrum:
         from flows.spectrum.own_grid import chosen_on
 
-        # The user names the model, and so says the class.
-        usual = self.card.classes[0] if self.card.classes else ""
-        classed = [each if each.spectral_class else replace(each, spectral_class=usual) for each in given]
-        return [chosen_on(each, self.card.grid) for each in classed]
+        (classed,) = self._classed((given,))
+        return chosen_on(classed, self.card.grid)
 
     def _explained(self, given: OwnSpectrum, settings: MethodSettings) -> Explanation:
         from flows.spectrum.explain_spectrum import explained
 
-        (chosen,) = self._chosen((given,))
-        return Explanation(explained([self._network], chosen, settings))
+        return Explanation(explained([self._network], self._chosen(given), settings))
 
     def __repr__(self) -> str:
         return facts_text(f"Model {self.name}", card_facts(self.card))

@@ -75,9 +75,11 @@ def _of_fits(url: str, how: OwnRead) -> OwnFile | None:
         return None  # the survey's readers say what is wrong with it
     if found is not None:
         return _of_survey(url, found)
+    if other_file(url) is not None:
+        raise _not_read(url, "")
     if of_survey:
         return None
-    if other_file(url) is None and (opened := specutils_file(url, how)) is not None:
+    if (opened := specutils_file(url, how)) is not None:
         return OwnFile(*opened)
     raise _not_read(url, f"HDUs {got}")
 

@@ -32,14 +32,7 @@ def chosen_on(spectrum: OwnSpectrum, grid: WavelengthGrid) -> ChosenSpectrum:
     InputError : its redshift is unknown.
     """
     if not np.isfinite(spectrum.redshift):
-        raise InputError(
-            "The spectrum has no redshift.",
-            where=spectrum.where,
-            got="none in the data, and none was given",
-            allowed="a number",
-            remedy="Give it: --redshift Z on the command line, redshift=Z in Python.",
-            kind=ErrorKind.NO_REDSHIFT,
-        )
+        raise no_redshift(spectrum)
     notes = list(spectrum.notes)
     if not spectrum.spectral_class:
         notes.append(NO_CLASS)
@@ -51,3 +44,15 @@ def chosen_on(spectrum: OwnSpectrum, grid: WavelengthGrid) -> ChosenSpectrum:
             "hint."
         )
     return ChosenSpectrum(spectrum.source, on_grid(spectrum, grid), tuple(notes))
+
+
+def no_redshift(spectrum: OwnSpectrum) -> InputError:
+    """The error of a spectrum whose redshift nobody says."""
+    return InputError(
+        "The spectrum has no redshift.",
+        where=spectrum.where,
+        got="none in the data, and none was given",
+        allowed="a number",
+        remedy="Give it: --redshift Z on the command line, redshift=Z in Python.",
+        kind=ErrorKind.NO_REDSHIFT,
+    )

@@ -96,11 +96,17 @@ def test_specutils_scores_as_a_run_scores_it(
         model.score(without, redshift=0.2)
 
 
-def test_many_at_once_and_none_is_dropped(model: whyspec.Model, spectrum: whyspec.Spectrum) -> None:
+def test_many_at_once_and_none_is_dropped(
+    model: whyspec.Model, spectrum: whyspec.Spectrum, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flux, ivar = np.stack([spectrum.flux] * 4), np.stack([spectrum.ivar] * 4)
     ivar[2] = 0
+    statuses = ["scored", "redshift_out_of_range", "no_good_pixels", "scored"]
+    monkeypatch.setattr(interface_model, "_BATCH", 1)
     frame = model.score(WAVELENGTH, flux, ivar, [0.2, 3.0, 0.2, 0.25])
-    assert frame["status"].tolist() == ["scored", "redshift_out_of_range", "no_good_pixels", "scored"]
+    assert frame["status"].tolist() == statuses
+    unknown = model.score(WAVELENGTH, flux[:2], ivar[:2], [0.2, np.nan])
+    assert unknown["status"].tolist() == ["scored", "no_redshift"]
     assert frame["score"].isna().tolist() == [False, True, True, False]
     assert frame["key"].tolist() == [f"spectrum {number}" for number in range(4)]
     alone = model.score(spectrum)
