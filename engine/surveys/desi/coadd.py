@@ -457,6 +457,7 @@ def _not_a_coadd(file: FitsFile, got: str) -> QuarantineError:
         where=file.url,
         got=got,
         allowed="a coadd-*.fits file, one row per target, with its redrock-*.fits beside it",
-        remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out.",
+        remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out. One "
+        "target of spectra-* files is coadded and explained by `whyspec explain`.",
         kind=ErrorKind.NOT_A_COADD,
     )

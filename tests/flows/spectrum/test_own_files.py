@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pyarrow import parquet
 import whyspec
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.listing import list_release
 from engine.surveys.sdss.grid import SDSS_GRID
 from flows.command_line import run_command
 from flows.spectrum.chosen_spectrum import chosen_spectrum
@@ -340,11 +342,21 @@ def test_class_and_status_of_dr7(
     assert (found["spectype"][0], found["status"][0]) == (spectype, status)
 
 
-def test_a_run_names_the_command_that_reads_dr7(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_spectrum_of_dr7_is_told(tmp_path: Path) -> None:
     _, path = sp_spec(tmp_path / "other.fits", COEFF1=2e-4)
     error = refused(path)
     assert (error.kind, error.exit_code) == ("unreadable-spectrum", 66)
     assert "wrong-grid" in error.got
+
+
+@pytest.mark.parametrize("made", [lambda path: sp_spec(path / "spSpec-1.fit"), exposures])
+def test_a_run_names_the_command_that_reads_what_it_does_not(
+    tmp_path: Path, made: Callable[[Path], object]
+) -> None:
+    made(tmp_path)
+    with pytest.raises(InputError) as caught:
+        list_release([str(next(tmp_path.iterdir()))])
+    assert "`whyspec explain`" in caught.value.remedy
 
 
 @pytest.mark.real_data
