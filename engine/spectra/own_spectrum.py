@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from engine.spectra.rows import ROW_DTYPE
 from models.errors import ErrorKind, InputError
+
+LONGEST_CLASS = ROW_DTYPE["spectype"].itemsize // 4
+"""Characters of a spectral class."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -47,6 +51,13 @@ class OwnSpectrum:
         for name in ("wavelength", "flux", "ivar"):
             object.__setattr__(self, name, self._numbers(name, getattr(self, name)))
         object.__setattr__(self, "redshift", float(self.redshift))
+        if len(self.spectral_class) > LONGEST_CLASS:
+            raise self._refused(
+                "The spectral class is too long.",
+                self.spectral_class,
+                f"GALAXY, QSO, STAR, or another word of at most {LONGEST_CLASS} characters",
+                "Say the class yourself: --class on the command line, spectral_class in Python.",
+            )
         self._check_shapes()
         self._check_wavelength()
         self._check_ivar()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from engine.store.reading import StoreView
+    from flows.spectrum.stored_spectrum import StoredSpectra
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,9 +99,7 @@ class Store:
         ------
         InputError : there is no such spectrum, several, or it is not explained.
         """
-        from flows.spectrum.stored_spectrum import explained_in
-
-        return Explanation(explained_in(self._view, str(key)))
+        return Explanation(self._spectra.explanation(str(key)))
 
     def spectrum(self, key: str | int) -> Spectrum:
         """A spectrum in physical units: what the store keeps of an outlier; of others, from their file.
@@ -109,10 +108,8 @@ class Store:
         ------
         InputError : there is no such spectrum, several, or its file cannot be read.
         """
-        from flows.spectrum.stored_spectrum import outlier_of, rows_of
-
-        rows = rows_of(self._view, str(key))
-        if outlier_of(self._view, rows) is not None:
+        rows = self._spectra.rows(str(key))
+        if self._spectra.outlier(rows) is not None:
             return self.explanation(key).spectrum
         from flows.interface.files import read
 
@@ -141,6 +138,12 @@ class Store:
         from flows.interface.lazy_arrays import clusters
 
         return clusters(self._view, name)
+
+    @cached_property
+    def _spectra(self) -> StoredSpectra:
+        from flows.spectrum.stored_spectrum import StoredSpectra
+
+        return StoredSpectra(self._view)
 
     def __repr__(self) -> str:
         return facts_text(f"Store {self.url}", self._facts())

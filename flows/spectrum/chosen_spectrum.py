@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.spectra.own_spectrum import OwnSpectrum
-from engine.spectra.rows import Rows, whole
+from engine.spectra.rows import Rows
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.identifiers import shown_identifiers, stored_identifier
@@ -79,7 +79,8 @@ def _number(own: OwnFile, request: SpectrumRequest) -> int:
     count = len(own.identifiers)
     places = np.arange(count)
     if request.target_id is not None:
-        places = places[own.identifiers == request.target_id]
+        bits = request.target_id - (1 << 64) if request.target_id >= 1 << 63 else request.target_id
+        places = places[own.identifiers == bits]
     if request.row is not None:
         places = places[places == request.row]
     asked = {"TARGETID": request.target_id, "row": request.row}
@@ -118,7 +119,7 @@ def _as_said(spectra: Spectra, request: SpectrumRequest) -> Spectra:
         data["redshift"] = request.redshift
         data["status"][data["status"] == RowStatus.NO_REDSHIFT] = RowStatus.SCORED
     if request.spectral_class:
-        data["spectype"] = whole("spectype", request.spectral_class)
+        data["spectype"] = request.spectral_class
     return replace(spectra, rows=Rows(data))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.spectra.air import vacuum_wavelength
-from engine.spectra.own_spectrum import OwnSpectrum
+from engine.spectra.own_spectrum import LONGEST_CLASS, OwnSpectrum
 from engine.spectra.units import angstrom, flux_and_ivar
 from models.errors import ErrorKind, InputError
 
@@ -56,6 +56,14 @@ class OwnRead:
     spectral_class: str = ""
 
     def __post_init__(self) -> None:
+        if len(self.spectral_class) > LONGEST_CLASS:
+            raise InputError(
+                "The spectral class is too long.",
+                got=self.spectral_class,
+                allowed=f"GALAXY, QSO, STAR, or another word of at most {LONGEST_CLASS} characters",
+                remedy="Give one of these.",
+                kind=ErrorKind.OWN_SPECTRUM,
+            )
         if self.medium not in ("vacuum", "air"):
             raise InputError(
                 "Wavelengths are in vacuum or in air.",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,63 +33,84 @@ _COLUMNS = (
 
 
 def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
-    """The latest explanation of a spectrum in the store at ``url``.
-
-    Parameters
-    ----------
-    key : the spectrum's key, or a TARGETID (SPECOBJID) that one spectrum has.
+    """The latest explanation of a spectrum in the store at ``url``; see :meth:`StoredSpectra.explanation`.
 
     Raises
     ------
-    InputError : there is no store, no such spectrum in it, several, or it is not explained.
+    InputError : there is no store; or see there.
     StoreError : the store is damaged.
     """
-    return explained_in(StoreView.open(url), key)
+    return StoredSpectra(StoreView.open(url)).explanation(key)
 
 
-def explained_in(view: StoreView, key: str) -> ExplainedSpectrum:
-    """What :func:`stored_spectrum` gives, from a view of the store."""
-    table = rows_of(view, key)
-    number = outlier_of(view, table)
-    if number is None:
-        raise _not_explained(view, table.iloc[0].to_dict())
-    explanation = view.outlier(number)
-    # Of a target that its file repeats one row alone is scored and explained.
-    row = table.loc[explanation.row].to_dict()
-    model = view.configuration.models[row["model"]]
-    flags = view.table(["status", "superseded"])
-    return ExplainedSpectrum(
-        explanation,
-        SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
-        model.name,
-        model.digest,
-        redacted_url(row["source"]),
-        int(((flags["status"] == RowStatus.SCORED) & ~flags["superseded"]).sum()),
-        normalisation=row["normalisation"],
-    )
+@dataclass(frozen=True, eq=False)
+class StoredSpectra:
+    """The spectra of a store, found by their names; what says which is which is read once."""
 
+    view: StoreView
 
-def rows_of(view: StoreView, key: str) -> pd.DataFrame:
-    """The current rows of one spectrum, by its key or by a TARGETID (SPECOBJID) that it alone has.
+    def explanation(self, key: str) -> ExplainedSpectrum:
+        """The latest explanation of a spectrum.
 
-    Raises
-    ------
-    InputError : there is no such spectrum, or several.
-    """
-    table = view.table([*_COLUMNS, "status", "redshift", "superseded"])
-    shown = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
-    meant = (table["key"] == key) | (pd.Series(shown, table.index).astype(str) == key)
-    table = table[meant & ~table["superseded"]]
-    if table["key"].nunique() != 1:
-        raise _not_one(view, key, list(table["key"]))
-    return table
+        Parameters
+        ----------
+        key : the spectrum's key, or a TARGETID (SPECOBJID) that one spectrum has.
 
+        Raises
+        ------
+        InputError : there is no such spectrum, several, or it is not explained.
+        """
+        rows = self.rows(key)
+        number = self.outlier(rows)
+        if number is None:
+            raise _not_explained(self.view, rows.iloc[0].to_dict())
+        explanation = self.view.outlier(number)
+        # Of a target that its file repeats one row alone is scored and explained.
+        row = rows.loc[explanation.row].to_dict()
+        model = self.view.configuration.models[row["model"]]
+        return ExplainedSpectrum(
+            explanation,
+            SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
+            model.name,
+            model.digest,
+            redacted_url(row["source"]),
+            int((self._current["status"] == RowStatus.SCORED).sum()),
+            normalisation=row["normalisation"],
+        )
 
-def outlier_of(view: StoreView, rows: pd.DataFrame) -> int | None:
-    """Number of the latest explanation of any of these rows; None where there is none."""
-    outliers = view.outliers_table(())
-    explained = outliers[outliers["row"].isin(rows.index)]
-    return None if explained.empty else int(explained.index[-1])
+    def rows(self, key: str) -> pd.DataFrame:
+        """The current rows of one spectrum, by its key or by a TARGETID (SPECOBJID) that it alone has.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, or several.
+        """
+        table = self._current
+        found = table[(table["key"] == key) | (self._identifiers == key)]
+        if found["key"].nunique() != 1:
+            raise _not_one(self.view, key, list(found["key"]))
+        return found
+
+    def outlier(self, rows: pd.DataFrame) -> int | None:
+        """Number of the latest explanation of any of these rows; None where there is none."""
+        explained = self._explained[self._explained.index.isin(rows.index)]
+        return None if explained.empty else int(explained.max())
+
+    @cached_property
+    def _current(self) -> pd.DataFrame:
+        table = self.view.table([*_COLUMNS, "status", "superseded"])
+        return table[~table["superseded"]]
+
+    @cached_property
+    def _identifiers(self) -> pd.Series[str]:
+        table = self._current
+        shown = shown_identifiers(self.view.configuration.grid, table["target_id"].to_numpy(np.int64))
+        return pd.Series(shown, table.index).astype(str)
+
+    @cached_property
+    def _explained(self) -> pd.Series[int]:
+        """Outlier numbers by row."""
+        return self.view.latest_explanations()["outlier"]
 
 
 def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:

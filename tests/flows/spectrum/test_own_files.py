@@ -158,6 +158,15 @@ def test_ecsv_has_units(tmp_path: Path) -> None:
     np.testing.assert_allclose(spectrum.ivar, given["ivar"])
 
 
+def test_a_class_that_no_row_holds_is_refused(tmp_path: Path) -> None:
+    table = pd.DataFrame(columns()).assign(spectype="a very odd galaxy indeed")
+    table.to_csv(tmp_path / "mine.csv", index=False)
+    error = refused(tmp_path / "mine.csv", redshift=0.1)
+    assert error.what == "The spectral class is too long."
+    assert chosen(tmp_path / "mine.csv", redshift=0.1, spectral_class="QSO").spectra.rows["spectype"] == "QSO"
+    assert "at most 16" in refused(tmp_path / "mine.csv", redshift=0.1, spectral_class="Q" * 17).allowed
+
+
 def test_air_is_converted(tmp_path: Path) -> None:
     pd.DataFrame(columns()).to_csv(tmp_path / "mine.csv", index=False)
     moved = whyspec.read(str(tmp_path / "mine.csv"), medium="air").wavelength - WAVELENGTH
@@ -437,4 +446,8 @@ def test_the_command_explains_a_table(tmp_path: Path, capsys: pytest.CaptureFixt
     assert status == 0
     assert (told["redshift"], told["spectype"], told["model"]) == (0.1, "GALAXY", "tiny")
     assert told["key"] == "mine.csv#0"
+    spectrum = whyspec.read(str(tmp_path / "mine.csv"), redshift=0.1, spectral_class="galaxy")
+    explanation = whyspec.load_model(str(tmp_path / "model")).explain(spectrum, windows=(512,), baselines=1)
+    assert explanation.score == told["score"]  # Python and the command give one number
+    assert json.loads(json.dumps(explanation.to_dict())) == told
     assert "resampled to the desi grid" in told["warnings"][0]
