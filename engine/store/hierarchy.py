@@ -184,7 +184,7 @@ def _metadata(path: str, configuration: RunConfiguration) -> ArrayV3Metadata:
         compressors=_compressors(1 if text else np.dtype(spec.dtype).itemsize),
         fill_value=spec.fill,
         dimension_names=spec.dims,
-        attributes=_attributes(spec, configuration),
+        attributes=array_attributes(spec, configuration),
     )
     assert isinstance(array.metadata, ArrayV3Metadata)  # noqa: S101 - zarr writes v3
     return array.metadata
@@ -195,7 +195,8 @@ def _compressors(itemsize: int) -> tuple[BytesBytesCodec, ...]:
     return BloscCodec(typesize=itemsize, cname="zstd", clevel=3, shuffle=shuffle), Crc32cCodec()  # type: ignore[arg-type]
 
 
-def _attributes(spec: ArraySpec, configuration: RunConfiguration) -> dict[str, Any]:
+def array_attributes(spec: ArraySpec, configuration: RunConfiguration) -> dict[str, Any]:
+    """What the array's document says of its values: unit, meaning, rounding."""
     unit = spec.unit_in(configuration)
     # Readers of units know neither nat nor sigma: to them both are plain numbers, and words name them.
     readable = re.sub("nat|sigma", "1", unit)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,48 +26,91 @@ _COLUMNS = (
     "score",
     "tail_probability",
     "tail_uncertainty",
+    "normalisation",
     "source",
     "source_row",
 )
 
 
 def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
-    """The latest explanation of a spectrum in the store at ``url``.
-
-    Parameters
-    ----------
-    key : the spectrum's key, or a TARGETID (SPECOBJID) that one spectrum has.
+    """The latest explanation of a spectrum in the store at ``url``; see :meth:`StoredSpectra.explanation`.
 
     Raises
     ------
-    InputError : there is no store, no such spectrum in it, several, or it is not explained.
+    InputError : there is no store; or see there.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
-    table = view.table([*_COLUMNS, "status", "superseded"])
-    shown = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
-    numbers = pd.Series(shown, table.index)
-    table = table[~table["superseded"]]
-    scored = int((table["status"] == RowStatus.SCORED).sum())
-    numbers = numbers[table.index]
-    table = table[((table["key"] == key) | (numbers.astype(str) == key))]
-    if table["key"].nunique() != 1:
-        raise _not_one(view, key, list(table["key"]))
-    outliers = view.outliers_table(())
-    explained = outliers[outliers["row"].isin(table.index)]
-    if explained.empty:
-        raise _not_explained(view, table.iloc[0].to_dict())
-    # Of a target that its file repeats one row alone is scored and explained.
-    row = table.loc[int(explained["row"].iloc[-1])].to_dict()
-    model = view.configuration.models[row["model"]]
-    return ExplainedSpectrum(
-        view.outlier(int(explained.index[-1])),
-        SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
-        model.name,
-        model.digest,
-        redacted_url(row["source"]),
-        scored,
-    )
+    return StoredSpectra(StoreView.open(url)).explanation(key)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSpectra:
+    """The spectra of a store, found by their names; what says which is which is read once."""
+
+    view: StoreView
+
+    def explanation(self, key: str) -> ExplainedSpectrum:
+        """The latest explanation of a spectrum.
+
+        Parameters
+        ----------
+        key : the spectrum's key, or a TARGETID (SPECOBJID) that one spectrum has.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, several, or it is not explained.
+        """
+        rows = self.rows(key)
+        number = self.outlier(rows)
+        if number is None:
+            raise _not_explained(self.view, rows.iloc[0].to_dict())
+        explanation = self.view.outlier(number)
+        # Of a target that its file repeats one row alone is scored and explained.
+        row = rows.loc[explanation.row].to_dict()
+        model = self.view.configuration.models[row["model"]]
+        return ExplainedSpectrum(
+            explanation,
+            SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
+            model.name,
+            model.digest,
+            redacted_url(row["source"]),
+            int((self._current["status"] == RowStatus.SCORED).sum()),
+            normalisation=row["normalisation"],
+        )
+
+    def rows(self, key: str) -> pd.DataFrame:
+        """The current rows of one spectrum, by its key or by a TARGETID (SPECOBJID) that it alone has.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, or several.
+        """
+        table = self._current
+        found = table[(table["key"] == key) | (self._identifiers == key)]
+        if found["key"].nunique() != 1:
+            raise _not_one(self.view, key, list(found["key"]))
+        return found
+
+    def outlier(self, rows: pd.DataFrame) -> int | None:
+        """Number of the latest explanation of any of these rows; None where there is none."""
+        explained = self._explained[self._explained.index.isin(rows.index)]
+        return None if explained.empty else int(explained.max())
+
+    @cached_property
+    def _current(self) -> pd.DataFrame:
+        table = self.view.table([*_COLUMNS, "status", "superseded"])
+        return table[~table["superseded"]]
+
+    @cached_property
+    def _identifiers(self) -> pd.Series[str]:
+        table = self._current
+        shown = shown_identifiers(self.view.configuration.grid, table["target_id"].to_numpy(np.int64))
+        return pd.Series(shown, table.index).astype(str)
+
+    @cached_property
+    def _explained(self) -> pd.Series[int]:
+        """Outlier numbers by row."""
+        return self.view.latest_explanations()["outlier"]
 
 
 def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:

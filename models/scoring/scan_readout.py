@@ -130,8 +130,8 @@ class ScanReadout(PixelReadout):
     def significance(self, latents: Tensor, features: Tensor) -> Tensor:
         """Of cells, templates, modes, (..., S) and (..., C + K + T) to (..., C + T + K)."""
         modes = len(self.mixing)
-        in_cells, of_modes, in_templates = features.split(
-            (self.cells, modes, len(self.template_scale)), dim=-1
+        in_cells, of_modes, in_templates = torch.split(
+            features, [self.cells, modes, len(self.template_scale)], dim=-1
         )
         own = nn.functional.pad(torch.cat((in_cells, in_templates * self.template_scale), dim=-1), (0, modes))
         drawn = nn.functional.linear(self.hidden(latents), self.drawn)

@@ -192,7 +192,7 @@ class ScoringModel(CalibratedModel):
         mixing, template_scale = torch.cat(per_mode).T, 1 / followed.norm
         columns = torch.cat((matrix, offset[:, None]), dim=1).T
         sums = self.scan.sums(columns * weight)[:, cells.chosen]
-        of_modes, of_templates = (columns @ profiles).split((len(mixing), len(template_scale)), dim=1)
+        of_modes, of_templates = torch.split(columns @ profiles, [len(mixing), len(template_scale)], dim=1)
         own = torch.cat((sums * scale, of_templates * template_scale), dim=1)
         drawn = (nn.functional.pad(own, (0, len(mixing))) + of_modes @ mixing).T
         searches = Searches(
