@@ -109,6 +109,9 @@ class ErrorKind(StrEnum):
     MOC = "moc"
     TARGET_LIST = "target-list"
     UNREADABLE_TABLE = "unreadable-table"
+    OWN_SPECTRUM = "own-spectrum"
+    OWN_FILE = "own-file"
+    NO_REDSHIFT = "no-redshift"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -192,6 +195,11 @@ class ErrorKind(StrEnum):
     SNR_RANGE = "snr-range"
     QUERY_ORDER = "query-order"
     SKY_POSITION = "sky-position"
+    SEGMENTS = "segments"
+    ATTRIBUTION_MEMORY = "attribution-memory"
+    ATTRIBUTION_NEED = "attribution-need"
+    WAVELET = "wavelet"
+    MISSING_PACKAGE = "missing-package"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

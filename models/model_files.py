@@ -54,6 +54,16 @@ FLOATS_PER_PIXEL: dict[str, Callable[[ModelCard], int]] = {
 }
 """Numbers held at once for each pixel of each spectrum that is scored, by the kind of the model."""
 
+GRADIENT_FLOATS_PER_PIXEL: dict[str, Callable[[ModelCard], int]] = {
+    # What is held without a gradient, and what flux and its sums leave for the way back.
+    "local": lambda card: _local_floats(card) + 16,
+    # Of the first convolution's 128 channels, at each pixel: before and after its mean, variance and
+    # activation, with a gradient of each; the later layers' positions are a fifth as many, and fewer.
+    "spender": lambda _card: 16 + 10 * 128,
+    "variational": lambda _card: 64,
+}
+"""Numbers held at once for each pixel of each spectrum whose score is differentiated."""
+
 
 @dataclass(frozen=True)
 class ModelFiles:

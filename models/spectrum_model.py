@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,10 +15,22 @@ from torch import Tensor, nn
 from models.calibration.calibration import Calibration, Tail
 from models.causes.estimate import BetterRedshift, Measurement, UsualRedshift
 from models.model_card import ModelCard
-from models.model_files import FLOATS_PER_PIXEL
+from models.model_files import FLOATS_PER_PIXEL, GRADIENT_FLOATS_PER_PIXEL
 
 LogProb = Callable[[Tensor], Tensor]
 """A model as occlusion sees it: spectra (B, N) to minus their score (B,), in nat."""
+
+
+@runtime_checkable
+class MixtureLogProb(Protocol):
+    """A model that knows a cheaper way to the scores of spectra which are sums of few pieces."""
+
+    def mixture(self, pieces: Tensor) -> LogProb | None:
+        """Minus the score of ``shares @ pieces``, as a function of shares (B, P), for pieces (P, N).
+
+        None where there is no cheaper way.
+        """
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +64,11 @@ class SpectrumModel(nn.Module, ABC):
         return FLOATS_PER_PIXEL[self.card.kind](self.card)
 
     @property
+    def gradient_floats_per_pixel(self) -> int:
+        """The same for spectra whose score is differentiated: layers keep what they gave."""
+        return GRADIENT_FLOATS_PER_PIXEL[self.card.kind](self.card)
+
+    @property
     @abstractmethod
     def calibration_size(self) -> int:
         """Number of calibration spectra, from which baselines are drawn."""
@@ -78,10 +96,12 @@ class SpectrumModel(nn.Module, ABC):
         """
         return None
 
-    def usual_redshift(self, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:  # noqa: ARG002
+    def usual_redshift(self, flux: Tensor, ivar: Tensor, most_misfit: float) -> UsualRedshift | None:  # noqa: ARG002
         """The redshift at which a spectrum of any class, flux (N,) and ivar (N,) in any unit, is most usual.
 
-        None for a model that looks for none, and for a spectrum that it can score at no redshift.
+        Only redshifts count at which the reconstruction's chi-square, see
+        :func:`models.scoring.better_redshift.misfit`, is below ``most_misfit``. None for a model that looks
+        for none, and for a spectrum that it can score at no such redshift.
         """
         return None
 
@@ -104,6 +124,10 @@ class SpectrumModel(nn.Module, ABC):
         A :class:`models.local.local_score.LocalScore` is occluded at the cost of its seams, any other
         function by full forward passes.
         """
+
+    def log_prob_of(self, score: float, ivar: Tensor) -> float:  # noqa: ARG002
+        """What :meth:`conditioned` gives a spectrum of that score and ``ivar`` (N,)."""
+        return -score
 
     @abstractmethod
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:

@@ -19,7 +19,8 @@ from models.weights import save_model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
-SPECTRA, PER_FILE, BLOCK_ROWS, OUTLIER_BLOCK_ROWS = 60, 15, 24, 2
+# Four files and three score blocks, which end within files.
+SPECTRA, PER_FILE, BLOCK_ROWS, OUTLIER_BLOCK_ROWS = 36, 9, 14, 2
 THRESHOLD = 0.1
 
 SMALL_TRAINING = TrainingSettings(

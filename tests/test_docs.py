@@ -7,15 +7,19 @@ import importlib
 import importlib.util
 import re
 import shlex
+import sys
 import tomllib
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from cyclopts import App, CycloptsError
 
+import whyspec
 from flows.command_line import app
 from infra.settings import Settings
 from tests.small_run import REPOSITORY
@@ -25,6 +29,7 @@ PAGES = [
     *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "infra/README.md")),
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
+DOCS = REPOSITORY / "docs"
 BUILD_FILES = [
     REPOSITORY / name
     for name in (
@@ -303,17 +308,34 @@ def test_docstrings_use_the_words_of_today(layer: str) -> None:
     assert found == {}
 
 
-def test_python_in_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["guide.md", "python.md"])
+def test_python_on_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo").mkdir()
     synthetic_store(tmp_path / "demo" / "odd.zarr")
+    pixels = np.arange(3650.0, 9800.0, 1.1)
+    table = {"wavelength": pixels, "flux": 5 + np.sin(pixels / 300), "error": np.full_like(pixels, 0.5)}
+    pd.DataFrame(table).to_csv(tmp_path / "mine.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    guide = text_of(REPOSITORY / "docs" / "guide.md")
-    blocks = [code for language, code in FENCE.findall(guide) if language == "python"]
+    blocks = [code for language, code in FENCE.findall(text_of(DOCS / page)) if language == "python"]
     assert blocks
     threads, names = torch.get_num_threads(), {}
     torch.set_num_threads(1)  # several threads wait for each other where others use the cores
     try:
         for code in blocks:
-            exec(compile(code, "docs/guide.md", "exec"), names)  # noqa: S102 - our own page
+            exec(compile(code, f"docs/{page}", "exec"), names)  # noqa: S102 - our own page
     finally:
         torch.set_num_threads(threads)
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
+
+
+def test_a_newcomer_needs_fifteen_lines() -> None:
+    code = FENCE.findall(text_of(DOCS / "python.md"))[0][1]
+    assert "mine.csv" in code
+    assert "plot(" in code
+    assert len(code.strip().split("\n")) <= 15
+
+
+def test_the_page_on_python_names_what_is_public() -> None:
+    page = text_of(DOCS / "python.md")
+    assert [name for name in whyspec.__all__ if name not in page] == []

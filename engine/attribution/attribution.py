@@ -29,14 +29,15 @@ class Attribution:
     ----------
     scales : (S,) int64, increasing: how many pixels a value of each map speaks for.
     maps : (S, N), one map per scale.
-    spread : (S, N), standard deviation of the maps over baselines (ddof = 0), not of the mean; 0 for a method
-        without baselines.
+    spread : (S, N), standard deviation of the maps over baselines (ddof = 0), not of the mean; of a method
+        that draws samples, the standard error of the maps; 0 of any other.
     combined : (N,), the maps brought together.
     score : of the spectrum as the model was given it, in nat.
     baseline_scores : (M,) float64, of the baselines; empty for a method without.
     baseline : (N,) float32, mean of the baselines; None for a method without.
     shares : (S,), the part of a whole piece's effect that a map gives each of its pixels; None for all of it.
-    peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals; -1 if none is good.
+    peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals, of methods on segments
+        the middle one in a row; -1 if none is good.
     peak_scale : the scale that adds most to ``combined`` at ``peak_pixel``, the narrowest of equals; 0 if no
         pixel is good.
     """
@@ -56,6 +57,15 @@ class Attribution:
     def baseline_score(self) -> float:
         """Mean score of the baselines; NaN for a method without."""
         return float(self.baseline_scores.mean()) if len(self.baseline_scores) else float("nan")
+
+    @property
+    def unaccounted(self) -> float:
+        """Share of the score's rise above its baselines that the combined map does not add up to.
+
+        Near 0 for methods that promise completeness, whatever for others; NaN without baselines.
+        """
+        rise = self.score - self.baseline_score
+        return abs(float(self.combined.sum()) - rise) / max(abs(rise), 1e-300)
 
     @property
     def responses(self) -> Floats:

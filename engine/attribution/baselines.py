@@ -6,7 +6,7 @@ changes the score. Against its like, a spectrum differs in what is odd, and in n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,29 @@ from numpy.typing import NDArray
 from models.errors import ConfigurationError, ErrorKind
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from engine.attribution.subject import Subject
+
+BaselineSource = Literal["nearest", "random"]
+"""Calibration spectra most like the spectrum, or drawn at random."""
 
 WORST = 9.0
 """Squared residuals in units of the variance count up to this: what is odd does not choose."""
-_AT_ONCE = 256
+_AT_ONCE = 512
+
+
+def typical_spectra(subject: Subject, source: BaselineSource, count: int, seed: int) -> Tensor:
+    """So many baselines (M, N) at the subject's redshift; ``seed`` draws them at ``random``.
+
+    Raises
+    ------
+    ConfigurationError : the model has fewer calibration spectra.
+    """
+    if source == "nearest":
+        return subject.decoder.baselines(nearest_calibration(subject, count))
+    chosen = drawn_calibration(subject.decoder.calibration_size, count, seed)
+    return subject.decoder.baselines(chosen)
 
 
 def drawn_calibration(available: int, count: int, seed: int) -> NDArray[np.int64]:
@@ -58,6 +76,8 @@ def nearest_calibration(subject: Subject, count: int) -> NDArray[np.int64]:
     with torch.inference_mode():
         for low in range(0, len(order), _AT_ONCE):
             decoded = subject.decoder.baselines(order[low : low + _AT_ONCE])
-            unlike.append(((decoded - flux).square() * ivar).clamp(max=WORST).sum(dim=1))
+            # In place: new memory would cost more than the arithmetic.
+            misfit = torch.sub(decoded, flux).square_().mul_(ivar).clamp_(max=WORST)
+            unlike.append(misfit.sum(dim=1))
         ranked = torch.cat(unlike).argsort(stable=True)[:count]
     return ranked.cpu().numpy().astype(np.int64)

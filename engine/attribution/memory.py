@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from models.errors import ConfigurationError, ErrorKind
+
 if TYPE_CHECKING:
     import torch
 
@@ -20,3 +22,27 @@ def memory_for(device: torch.device, given: int = 0) -> int:
     import torch
 
     return torch.cuda.mem_get_info(device)[0] // 2
+
+
+def spectra_at_once(memory_bytes: int, floats_per_pixel: int, pixels: int) -> int:
+    """How many spectra of so many pixels a batch of float64 may hold, at least one.
+
+    Parameters
+    ----------
+    floats_per_pixel : numbers held at once for each pixel of each spectrum.
+
+    Raises
+    ------
+    ConfigurationError : not even one fits.
+    """
+    each = 8 * floats_per_pixel * pixels
+    if memory_bytes < each:
+        raise ConfigurationError(
+            "The memory allowed for attribution does not hold a single spectrum.",
+            where="memory for attribution (--memory, WHYSPEC_OCCLUSION_MEMORY)",
+            got=f"{memory_bytes} bytes",
+            allowed=f"at least {each} bytes ({pixels} pixels x {floats_per_pixel} numbers x 8 bytes)",
+            remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",
+            kind=ErrorKind.ATTRIBUTION_MEMORY,
+        )
+    return memory_bytes // each

@@ -19,8 +19,9 @@ from models.model_card import ModelCard
 if TYPE_CHECKING:
     from engine.attribution.subject import Subject
 
-Need = Literal["forward", "gradient", "decoder"]
-"""What a method may ask of a model: ``Subject.log_prob``, ``Subject.gradient``, ``Subject.decoder``."""
+Need = Literal["forward", "gradient", "decoder", "anew"]
+"""What a method may ask of a model: ``Subject.log_prob``, ``Subject.gradient``, ``Subject.decoder``,
+``Subject.model_anew``."""
 
 GRADIENT_PASSES = 3
 """Forward passes that one pass with gradient is counted as."""
@@ -80,6 +81,72 @@ class MethodSettings:
     def __str__(self) -> str:
         """All settings in one line, for people."""
         return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.to_dict().items())
+
+
+def check_whole(settings: MethodSettings, **least: int) -> None:
+    """Refuse named settings that are not whole numbers, or smaller than the least that is given.
+
+    Raises
+    ------
+    ConfigurationError : one is.
+    """
+    for name, lowest in least.items():
+        value = getattr(settings, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
+            raise setting_error(settings, name, f"an integer of at least {lowest}")
+
+
+def check_choice(settings: MethodSettings, name: str, choices: tuple[object, ...]) -> None:
+    """Refuse a named setting that is none of ``choices``.
+
+    Raises
+    ------
+    ConfigurationError : it is none.
+    """
+    if getattr(settings, name) not in choices:
+        raise setting_error(settings, name, ", ".join(map(str, choices)))
+
+
+def check_between(settings: MethodSettings, name: str, low: float, high: float) -> None:
+    """Refuse a named setting that is not a number above ``low`` and at most ``high``.
+
+    Raises
+    ------
+    ConfigurationError : it is none.
+    """
+    value = getattr(settings, name)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not low < value <= high:
+        raise setting_error(settings, name, f"a number above {low:g}, at most {high:g}")
+
+
+def refuse_baselines(baselines: int, card: ModelCard, calibration_size: int) -> None:
+    """Refuse more baselines than a model has calibration spectra.
+
+    Raises
+    ------
+    ConfigurationError : there are more.
+    """
+    if baselines > calibration_size:
+        raise ConfigurationError(
+            "More baselines are asked for than the model has calibration spectra.",
+            where="--baselines",
+            got=baselines,
+            allowed=f"1 to {calibration_size} of {card.name}",
+            remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
+            kind=ErrorKind.BASELINES,
+        )
+
+
+def setting_error(settings: MethodSettings, name: str, allowed: str) -> ConfigurationError:
+    """That the named setting is not what is ``allowed``."""
+    return ConfigurationError(
+        "A setting of an attribution is out of range.",
+        where=f"{settings.method} settings, {name}",
+        got=getattr(settings, name),
+        allowed=allowed,
+        remedy=f"Set {name} to an allowed value.",
+        kind=ErrorKind.ATTRIBUTION_SETTINGS,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,11 @@ class OtherModels:
     ) -> UsualElsewhere | None:
         """The other model to which a spectrum, flux (N,) and ivar (N,), is most usual.
 
-        None where none can score it. Tail probabilities compare between models: each is a share of the usual
-        spectra of its class. So much of the oddity is due to the class as the tail grows. That several models
-        and redshifts were tried counts against it, and so does a tail that is small there, too. A model whose
-        reconstruction fits worse is no better one: it may be used to worse fits.
+        None where none can score it and draws it better. Tail probabilities compare between models: each is
+        a share of the usual spectra of its class. So much of the oddity is due to the class as the tail
+        grows. That several models and redshifts were tried counts against it, and so does a tail that is
+        small there, too. A model whose reconstruction fits worse is no better one, as it may be used to worse
+        fits: it is not asked.
 
         Parameters
         ----------
@@ -41,14 +42,12 @@ class OtherModels:
         for number, model in enumerate(self._models):
             if number == own:
                 continue
-            found = model.usual_redshift(flux.float(), ivar.float())
+            found = model.usual_redshift(flux.float(), ivar.float(), own_misfit)
             if found is None:
                 continue
             there = found.tail_probability / (found.trials * others)
             gain = max(math.log(there / tail), 0.0) if there > 0 < tail else 0.0
             probability = -math.expm1(-gain) * min(found.tail_probability / _USUAL, 1.0)
-            if not found.misfit < own_misfit:
-                probability = 0.0
             if best is None or probability > best.probability:
                 same = set(model.card.classes) & set(self._models[own].card.classes)
                 cause = WRONG_REDSHIFT if same else ANOTHER_CLASS

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
-from engine.attribution.baselines import drawn_calibration
-from engine.attribution.method import AttributionMethod, MethodSettings
+from engine.attribution.method import AttributionMethod, MethodSettings, check_choice
 from engine.attribution.occlusion.combine import scale_map
-from engine.attribution.occlusion.method import forward_passes
+from engine.attribution.occlusion.method import forward_passes, units
 from engine.attribution.occlusion.settings import (
     DEFAULT_WINDOWS,
     OcclusionSettings,
+    Spacing,
     check_baselines,
     check_windows,
 )
+from engine.attribution.replacements import Replacement, replacement_of
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from engine.attribution.subject import Subject
-
-Replacement = Literal["zero", "mean flux", "mean baseline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +31,11 @@ class PlainOcclusionSettings(MethodSettings):
 
     Attributes
     ----------
-    replacement : what takes a window's place: zero, the spectrum's mean flux, or the mean of the baselines.
-    windows : widths in pixels, strictly increasing; they are laid as
-        :func:`engine.attribution.occlusion.windows.sparse_scales` does.
+    replacement : what takes a window's place, see :data:`engine.attribution.replacements.Replacement`.
+    windows : widths in pixels, strictly increasing.
     baselines, seed : number of calibration spectra drawn for the mean baseline, and what draws them.
+    spacing : how windows are laid, see :mod:`engine.attribution.occlusion.windows`. ``tiled`` is feature
+        ablation: each pixel is in one window of each width, and gets an equal part of its effect.
 
     Raises
     ------
@@ -49,40 +48,44 @@ class PlainOcclusionSettings(MethodSettings):
     windows: tuple[int, ...] = DEFAULT_WINDOWS
     baselines: int = 8
     seed: int = 0
+    spacing: Spacing = "sparse"
 
     def __post_init__(self) -> None:
+        check_choice(self, "replacement", get_args(Replacement))
+        check_choice(self, "spacing", get_args(Spacing))
         check_windows(self.windows, self.method)
         check_baselines(self.baselines, self.seed, self.method)
 
 
 def attribute(subject: Subject, settings: PlainOcclusionSettings) -> Attribution:
     """How much less odd the spectrum is without the window around each pixel; combined, the mean of all."""
+    # What the model draws without a window depends on its width; all else is the same for all widths.
+    alike = [settings.windows]
+    if settings.replacement == "generative":
+        alike = [(width,) for width in settings.windows]
+    maps = [each for windows in alike for each in _maps(subject, replace(settings, windows=windows))]
+    shares = 1 / np.array(settings.windows) if settings.spacing == "tiled" else None
+    return replace(attribution_of(subject, settings.windows, np.stack(maps)), shares=shares)
+
+
+def _maps(subject: Subject, settings: PlainOcclusionSettings) -> list[NDArray[np.float64]]:
+    """(N,) each, of all windows, replaced by the same spectrum."""
     from engine.attribution.occlusion.inverse_occlusion import effects_into
 
     # The same passes as inverse occlusion, with the roles changed: pieces of the replacement are pasted
     # into the spectrum.
-    replacement = _replacement(subject, settings).to(subject.flux.dtype)
-    turned = replace(subject, flux=replacement.where(subject.good, subject.flux))
-    occlusion = _as_occlusion(settings)
-    effects = effects_into(turned, subject.flux[None], occlusion)
+    donor = replacement_of(
+        subject, settings.replacement, settings.windows[0], settings.baselines, settings.seed
+    ).to(subject.flux.dtype)
+    turned = replace(subject, flux=donor.where(subject.good, subject.flux))
+    effects = effects_into(turned, subject.flux[None], _as_occlusion(settings))
     pairs = zip(effects.scales, effects.differences, strict=True)
-    maps = np.stack([-scale_map(occlusion.spacing, scale, part)[0] for scale, part in pairs])
-    return attribution_of(subject, settings.windows, maps)
-
-
-def _replacement(subject: Subject, settings: PlainOcclusionSettings) -> Tensor:
-    """(N,), what takes the window's place."""
-    if settings.replacement == "zero":
-        return subject.flux.new_zeros(subject.flux.shape)
-    if settings.replacement == "mean flux":
-        return subject.flux.new_full(subject.flux.shape, float(subject.flux[subject.good].mean()))
-    chosen = drawn_calibration(subject.decoder.calibration_size, settings.baselines, settings.seed)
-    return subject.decoder.baselines(chosen).mean(dim=0)
+    return [-scale_map(settings.spacing, scale, part)[0] for scale, part in pairs]
 
 
 def _as_occlusion(settings: PlainOcclusionSettings) -> OcclusionSettings:
     """The windows, for one spectrum into which they are pasted."""
-    return OcclusionSettings(windows=settings.windows, baselines=1)
+    return OcclusionSettings(windows=settings.windows, baselines=1, spacing=settings.spacing)
 
 
 def _passes(settings: PlainOcclusionSettings, pixels: int) -> int:
@@ -96,4 +99,5 @@ PLAIN_OCCLUSION = AttributionMethod(
     attribute=attribute,
     scales=lambda settings: settings.windows,
     passes=_passes,
+    units=lambda settings: units(_as_occlusion(settings)),
 )

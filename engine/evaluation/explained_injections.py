@@ -8,13 +8,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.baselines import BaselineSource
 from engine.attribution.caution_criteria import CautionCriteria
 from engine.attribution.gradient_times_input import GradientSettings
 from engine.attribution.integrated_gradients import IntegratedGradientsSettings
@@ -26,14 +27,14 @@ from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
 from engine.attribution.occlusion.method import OCCLUSION
 from engine.attribution.occlusion.settings import (
-    BaselineSource,
     CombinationName,
     OcclusionSettings,
     PresetName,
     of_preset,
 )
 from engine.attribution.places import Place, places_of
-from engine.attribution.plain_occlusion import PlainOcclusionSettings, Replacement
+from engine.attribution.plain_occlusion import PlainOcclusionSettings
+from engine.attribution.replacements import Replacement
 from engine.attribution.residual import ResidualSettings
 from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.blind_scorer import blind_subject, unseen_windows
@@ -52,6 +53,7 @@ PUBLISHED: CombinationName = "inverse-variance"
 NEAREST = "nearest: "
 """What begins the names of maps whose baselines are not drawn, but those most like the spectrum."""
 TILED: PresetName = "reference-code"
+_REPLACEMENTS: tuple[Replacement, ...] = ("zero", "mean flux", "mean baseline")
 _PREFIX: dict[BaselineSource, str] = {"random": "", "nearest": NEAREST}
 _TIMED = 16
 
@@ -201,7 +203,7 @@ class _Evaluation:
                     "plain occlusion",
                     PlainOcclusionSettings(replacement, windows, baselines, seed),
                 )
-                for replacement in get_args(Replacement)
+                for replacement in _REPLACEMENTS
             ),
             _Compared("residual", "residual", ResidualSettings(windows)),
         )

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.baselines import BaselineSource
 from engine.attribution.gradient_times_input import GRADIENT_TIMES_INPUT, GradientSettings
 from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.occlusion.attribution import combined
 from engine.attribution.occlusion.combine import COMBINATIONS
 from engine.attribution.occlusion.inverse_occlusion import baselines_of, effects_into
-from engine.attribution.occlusion.settings import BaselineSource, OcclusionSettings
+from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.plain_occlusion import PLAIN_OCCLUSION, PlainOcclusionSettings
 from engine.attribution.subject import Subject, subject_of
 from engine.evaluation.detectors import tail_probabilities

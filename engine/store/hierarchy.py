@@ -25,9 +25,12 @@ exactly one object.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -35,12 +38,14 @@ import zarr
 from numpy.typing import NDArray
 from zarr.abc.codec import BytesBytesCodec
 from zarr.codecs import BloscCodec, Crc32cCodec
-from zarr.core.buffer import Buffer
-from zarr.storage import MemoryStore
+from zarr.core.array_spec import ArrayConfig
+from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.core.metadata import ArrayV3Metadata
+from zarr.storage import MemoryStore, StorePath
 
 from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
-from engine.store.schema import ARRAYS, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec, scales_of
+from engine.store.schema import ARRAYS, BY_PATH, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec, scales_of
 from models.causes.quantities import QUANTITIES
 from models.errors import BugError, ErrorKind
 
@@ -51,6 +56,9 @@ LEAVES = {
 }
 """Folders without arrays. Each is declared a scalar array (its value is the schema version), so
 that readers which walk the hierarchy take it for a leaf instead of warning about it."""
+
+_CONFIG = ArrayConfig.from_dict({"write_empty_chunks": True})
+"""Chunks of fill values are stored, too."""
 
 
 def encode_block(spec: ArraySpec, values: NDArray[Any], configuration: RunConfiguration) -> bytes:
@@ -72,16 +80,15 @@ def encode_block(spec: ArraySpec, values: NDArray[Any], configuration: RunConfig
     if spec.keep_bits is not None:
         values = round_mantissas(values, spec.keep_bits)
     objects: dict[str, Buffer] = {}
-    array = _create(spec, configuration, shape[0], objects)
+    place = StorePath(MemoryStore(store_dict=objects), spec.path)
+    array = zarr.Array(zarr.AsyncArray(_metadata(spec.path, configuration), place, _CONFIG))
     array[...] = values
     return objects[spec.object_path(0)].to_bytes()
 
 
 def array_document(spec: ArraySpec, configuration: RunConfiguration, length: int) -> bytes:
     """``zarr.json`` of an array with ``length`` rows along its first dimension."""
-    objects: dict[str, Buffer] = {}
-    _create(spec, configuration, length, objects)
-    return objects[f"{spec.path}/zarr.json"].to_bytes()
+    return _document(spec.path, configuration, length)
 
 
 def group_document(attributes: Mapping[str, object]) -> bytes:
@@ -106,7 +113,7 @@ def plain_array(
         fill_value=_fill(values),
         dimension_names=dims,
         attributes=dict(attributes),
-        config={"write_empty_chunks": True},
+        config=_CONFIG,
     )
     if values.size:
         array[...] = values.astype(object) if text else values
@@ -115,6 +122,12 @@ def plain_array(
 
 def new_documents(configuration: RunConfiguration, root_attributes: Mapping[str, object]) -> dict[str, bytes]:
     """Every object of an empty store by path, the root's document last."""
+    return {**_documents(configuration), "zarr.json": group_document(root_attributes)}
+
+
+@lru_cache(maxsize=4)
+def _documents(configuration: RunConfiguration) -> Mapping[str, bytes]:
+    """Every object of an empty store but the root's document: kept, as verifying needs it again."""
     objects: dict[str, bytes] = {}
     for group, attributes in GROUP_ATTRIBUTES.items():
         objects[f"{group}/zarr.json"] = group_document(attributes)
@@ -125,8 +138,7 @@ def new_documents(configuration: RunConfiguration, root_attributes: Mapping[str,
         objects.update(leaf)
     for path, values, attributes in _coordinates(configuration):
         objects.update(plain_array(path, values, (path.rsplit("/", 1)[1],), attributes))
-    objects["zarr.json"] = group_document(root_attributes)
-    return objects
+    return MappingProxyType(objects)
 
 
 def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any], dict[str, object]]]:
@@ -150,24 +162,33 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
     ]
 
 
-def _create(
-    spec: ArraySpec, configuration: RunConfiguration, length: int, objects: dict[str, Buffer]
-) -> zarr.Array[Any]:
+@lru_cache(maxsize=512)
+def _document(path: str, configuration: RunConfiguration, length: int) -> bytes:
+    one_block = _metadata(path, configuration)
+    metadata = dataclasses.replace(one_block, shape=(length, *one_block.shape[1:]))
+    return metadata.to_buffer_dict(default_buffer_prototype())["zarr.json"].to_bytes()
+
+
+@lru_cache(maxsize=256)
+def _metadata(path: str, configuration: RunConfiguration) -> ArrayV3Metadata:
+    """What zarr makes of an array as long as a block: kept, as every block of a run needs it again."""
+    spec = BY_PATH[path]
     shard = spec.shard_shape(configuration)
     text = spec.dtype == "string"
-    return zarr.create_array(
-        MemoryStore(store_dict=objects),
-        name=spec.path,
-        shape=(length, *shard[1:]),
+    array = zarr.create_array(
+        MemoryStore(),
+        name=path,
+        shape=shard,
         dtype="string" if text else np.dtype(spec.dtype),
         chunks=spec.chunk_shape(configuration),
         shards=shard,
         compressors=_compressors(1 if text else np.dtype(spec.dtype).itemsize),
         fill_value=spec.fill,
         dimension_names=spec.dims,
-        attributes=_attributes(spec, configuration),
-        config={"write_empty_chunks": True},
+        attributes=array_attributes(spec, configuration),
     )
+    assert isinstance(array.metadata, ArrayV3Metadata)  # noqa: S101 - zarr writes v3
+    return array.metadata
 
 
 def _compressors(itemsize: int) -> tuple[BytesBytesCodec, ...]:
@@ -175,7 +196,8 @@ def _compressors(itemsize: int) -> tuple[BytesBytesCodec, ...]:
     return BloscCodec(typesize=itemsize, cname="zstd", clevel=3, shuffle=shuffle), Crc32cCodec()  # type: ignore[arg-type]
 
 
-def _attributes(spec: ArraySpec, configuration: RunConfiguration) -> dict[str, Any]:
+def array_attributes(spec: ArraySpec, configuration: RunConfiguration) -> dict[str, Any]:
+    """What the array's document says of its values: unit, meaning, rounding."""
     unit = spec.unit_in(configuration)
     # Readers of units know neither nat nor sigma: to them both are plain numbers, and words name them.
     readable = re.sub("nat|sigma", "1", unit)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -172,9 +171,8 @@ class _ObjectsOnly(WrapperStore[Store]):
         return data
 
 
-@lru_cache(maxsize=256)
 def _written(path: str, configuration: RunConfiguration) -> bytes:
-    """The document of an empty array; made once, because Zarr takes milliseconds for it."""
+    """The document of an empty array."""
     return array_document(BY_PATH[path], configuration, 0)
 
 

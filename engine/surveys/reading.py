@@ -232,7 +232,8 @@ def _redshift_url(reader: Reader[Any], file: FitsFile, beside: str) -> str:
         where=file.url,
         got="no file of redshifts beside it, and none in it",
         allowed=f"{names}, compressed or not" if names else "a name like coadd-X.fits with redrock-X.fits",
-        remedy="Fetch the redshifts of the same release and put them beside the spectra.",
+        remedy="Fetch the redshifts of the same release and put them beside the spectra. One spectrum can be "
+        "explained without: `whyspec explain FILE --row ROW --redshift Z`.",
         kind=ErrorKind.MISSING_REDSHIFTS,
     )
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.spectra.source_file import SourceFile
 from engine.surveys.layout import Candidate, Layout
 from engine.surveys.reader import Reader
+from engine.surveys.single_reader import SingleReader
 from models.grid import WavelengthGrid
 
 Range = tuple[float, float]
@@ -74,6 +75,7 @@ class Survey:
     name : short; title : for people.
     files : names of its files, for people; file_noun : what they are called in a count of them.
     readers : of its files, in the order in which they are asked whether a file is theirs.
+    single_readers : of files of which one spectrum can be explained, but which no run takes.
     is_spectra_file : whether a path or URL is by its name that of a file of spectra.
     redshift_urls : where the redshifts of a file of spectra may be, the likeliest first; nowhere where it
         holds its own.
@@ -104,6 +106,7 @@ class Survey:
     key_columns: tuple[str, ...]
     key: Callable[..., str]
     file_noun: str = "files"
+    single_readers: tuple[SingleReader, ...] = ()
     redshift_urls: Callable[[str], tuple[str, ...]] = lambda _url: ()
     layouts: tuple[Layout, ...] = ()
     production_layouts: Callable[[str], tuple[Layout, ...]] = lambda _root: ()

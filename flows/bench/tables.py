@@ -7,6 +7,7 @@ from rich.table import Table
 
 from flows.bench.approaches import Skipped
 from flows.bench.devices import Machine
+from flows.bench.lime import LimeBench
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
 from flows.bench.plan import PlanBench, TimedCommand
 from flows.bench.query import QueryBench
@@ -335,3 +336,18 @@ def show_spender(console: Console, bench: SpenderBench) -> None:
             ],
         )
     )
+
+
+def show_lime(console: Console, bench: LimeBench) -> None:
+    """Print what was measured."""
+    rows = [
+        ("explained", f"{bench.score}, {bench.pixels:,} pixels, {bench.segments} segments"),
+        ("samples", f"{bench.samples:,}, quickest of {bench.repeats} runs, {bench.machine.threads} threads"),
+        *((name, f"{seconds:.2f} s of the processor") for name, seconds in bench.seconds.items()),
+        ("published", f"{bench.published_seconds:.2f} s for 5,000 samples, on another machine"),
+        ("quicker", f"{bench.published_over_whyspec:.1f} times than published"),
+    ]
+    if bench.captum_over_whyspec is not None and bench.correlation is not None:
+        rows.append(("", f"{bench.captum_over_whyspec:.1f} times than captum {bench.captum}"))
+        rows.append(("weights", f"correlate {bench.correlation:.4f} with captum's"))
+    console.print(facts("LIME of one spectrum", rows))

@@ -1,4 +1,4 @@
-"""Commands that measure: bench occlusion, seams, read, plan, query, pipeline, spender."""
+"""Commands that measure: bench occlusion, seams, read, plan, query, pipeline, spender, lime."""
 
 from __future__ import annotations
 
@@ -410,6 +410,55 @@ def query(
     with notes().status("begin") as status:
         result = bench_query(directory, rows, repeats, status.update)
     return _finish(result, show_query, output, json)
+
+
+@bench.command
+def lime(
+    *,
+    score: str = "ivar_chi2_all_100",
+    samples: int = 5000,
+    repeats: int = 5,
+    threads: int = 1,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Processor seconds of LIME for one spectrum of a variational model, by whyspec and by Captum.
+
+    whyspec bench lime -o lime.json
+
+    The published settings on a model of the published size: 3,773 pixels, 151 segments. Captum has the same
+    model, segments and replacement. It needs its package: pip install 'whyspec[bench]'.
+
+    Parameters
+    ----------
+    score
+        Reconstruction score that is explained.
+    samples
+        Coalitions that are scored.
+    repeats
+        Timed runs of each way; the quickest counts.
+    threads
+        Torch threads.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    import torch
+
+    from flows import option_types
+    from flows.bench.files import check_outputs
+    from flows.bench.lime import bench_lime
+    from flows.bench.tables import show_lime
+    from flows.console import notes
+
+    check_outputs(output, None)
+    for option, value in (("--samples", samples), ("--repeats", repeats), ("--threads", threads)):
+        option_types.at_least(option, value, 1)
+    torch.set_num_threads(threads)
+    with notes().status("begin") as status:
+        result = bench_lime(score, samples, repeats, status.update)
+    return _finish(result, show_lime, output, json)
 
 
 def _finish(

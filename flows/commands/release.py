@@ -260,12 +260,11 @@ def plan(
         Write the plan as JSON to standard output.
     """
     from flows.console import messages, notes, write_json
-    from flows.run.forecast import forecast, rates_of, sample_of
+    from flows.plan_release import plan_release
     from flows.run.plan_report import plan_to_dict, show_plan
-    from flows.run.preparation import prepare
     from flows.run.progress import RunProgress
     from flows.run.request import RunRequest
-    from infra.settings import cpu_count, load_settings, worker_count
+    from infra.settings import load_settings
 
     request = RunRequest(
         tuple(release),
@@ -277,16 +276,14 @@ def plan(
         check_data=check_data,
     )
     option_types.at_least("--workers", workers, 0)
-    settings = load_settings()
     with RunProgress(notes()) as progress:
-        prepared = prepare(request, settings, [progress])
-        sample, unreadable = sample_of(prepared)
-        taken = rates_of(prepared, sample, rates, measure)
-    expected = forecast(prepared, sample, unreadable, taken, workers or worker_count(settings, cpu_count()))
+        planned = plan_release(
+            request, load_settings(), [progress], workers=workers, rates=rates, measure=measure
+        )
     if json:
-        write_json(plan_to_dict(prepared, expected))
-    show_plan(messages(json), prepared, expected)
-    return 3 if prepared.listing.refused else 0
+        write_json(plan_to_dict(planned.prepared, planned.forecast))
+    show_plan(messages(json), planned.prepared, planned.forecast)
+    return 3 if planned.prepared.listing.refused else 0
 
 
 def run(

@@ -20,6 +20,9 @@ def explain(
     *,
     target_id: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     row: int | None = None,
+    redshift: Annotated[float | None, Parameter(allow_leading_hyphen=True)] = None,
+    spectral_class: Annotated[str, Parameter(name="--class")] = "",
+    air: Annotated[bool, Parameter(negative=())] = False,
     output: Output = None,
     model: str | None = None,
     preset: Literal["nearest", "paper", "reference-code"] = "nearest",
@@ -37,16 +40,26 @@ def explain(
 
     whyspec explain coadd-main-dark-10000.fits --target-id 39627835576420141 -o why.png
 
-    Needs no store and starts no Ray. A file of redshifts is looked for beside it.
+    whyspec explain mine.csv --redshift 0.1 --class GALAXY -o why.png
+
+    Needs no store and starts no Ray. A file of redshifts is looked for beside it. Beside the surveys' files
+    it reads DESI's spectra-*, SDSS's spSpec-* of DR7, and CSV, ECSV or Parquet with wavelength, flux and ivar
+    or error.
 
     Parameters
     ----------
     file
-        A file of spectra of any survey; path or URL.
+        A file of spectra of any survey, or one of your own; path or URL.
     target_id
         TARGETID of the spectrum.
     row
         Row of the spectrum in the file, from 0, instead of the TARGETID.
+    redshift
+        Its redshift, instead of what the file says.
+    spectral_class
+        Its class, GALAXY, QSO or STAR, instead of what the file says. Default of a table: GALAXY.
+    air
+        A table's wavelengths are in air; otherwise they are in vacuum.
     output
         Figure to write: .png, .pdf or .svg.
     model
@@ -76,7 +89,8 @@ def explain(
     from engine.attribution.occlusion.settings import of_preset
     from flows import option_types
     from flows.console import notes
-    from flows.spectrum.chosen_spectrum import SpectrumRequest, chosen_spectrum
+    from flows.spectrum.chosen_spectrum import chosen_spectrum
+    from flows.spectrum.spectrum_choice import SpectrumRequest
     from infra.settings import load_settings
 
     _check(output)
@@ -91,7 +105,17 @@ def explain(
     occlusion = of_preset(preset, **{name: value for name, value in given.items() if value is not None})
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     identifier = None if target_id is None else option_types.identifier(target_id)
-    request = SpectrumRequest(file, identifier, row, model, occlusion, settings.occlusion_memory)
+    request = SpectrumRequest(
+        file,
+        identifier,
+        row,
+        model,
+        occlusion,
+        settings.occlusion_memory,
+        redshift,
+        spectral_class.strip().upper(),
+        "air" if air else "vacuum",
+    )
     with notes().status("score and explain"):
         chosen = chosen_spectrum(request)
         # Imported only now: it takes longer than to find that a file is not there.

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.attribution.occlusion.settings import BaselineSource, CombinationName, PresetName, Spacing
+from engine.attribution.baselines import BaselineSource
+from engine.attribution.occlusion.settings import CombinationName, PresetName, Spacing
 from engine.spectra.source_file import RefusedFile
 from flows.run.class_summary import ClassSummary, RunWarning
 from models.credentials import refuse_credentials

@@ -2,64 +2,125 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
-from engine.attribution.method import MethodSettings
+from engine.spectra.own_spectrum import OwnSpectrum
+from engine.spectra.rows import Rows
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.identifiers import shown_identifiers, stored_identifier
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from engine.surveys.surveys import files_of_surveys
-from models.credentials import refuse_credentials
+from flows.spectrum.own_columns import OwnRead
+from flows.spectrum.own_files import OwnFile, own_file
+from flows.spectrum.own_grid import DEFAULT_CLASS, NO_CLASS, chosen_on, grid_for
+from flows.spectrum.spectrum_choice import ChosenSpectrum, SpectrumRequest
 from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError
+from models.model_files import read_model
+from models.row_status import RowStatus
 
 _LISTED = 8
 
 
-@dataclass(frozen=True)
-class SpectrumRequest:
-    """Which spectrum of which file, and how to explain it.
-
-    Attributes
-    ----------
-    file : path or URL; a file of redshifts is looked for beside it.
-    target_id, row : one of them; neither for a file with one spectrum.
-    model : name or directory; None for the one that ships for the file's grid and the spectrum's class and
-        redshift, or where there is none for the class, the first for the grid.
-    attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
-    """
-
-    file: str
-    target_id: int | None
-    row: int | None
-    model: str | None
-    attribution: MethodSettings
-    memory_bytes: int = 0
-
-    def __post_init__(self) -> None:
-        refuse_credentials(self.file, self.model or "")
-
-
-@dataclass(frozen=True)
-class ChosenSpectrum:
-    """The spectrum that was asked for (a table of one row), and its file."""
-
-    file: SourceFile
-    spectra: Spectra
-
-
 def chosen_spectrum(request: SpectrumRequest) -> ChosenSpectrum:
-    """Find and read the spectrum.
+    """Find and read the spectrum, on the grid of the model asked for, else of its survey.
 
     Raises
     ------
-    InputError : there is no such file or spectrum, or it cannot be read.
+    InputError : there is no such file or spectrum, or it cannot be read, or its redshift is unknown.
+    ConfigurationError : the file has several spectra, and it is not said which.
     """
+    found = _found(request)
+    if isinstance(found, ChosenSpectrum):
+        return found
+    return chosen_on(found, read_model(request.model).card.grid if request.model else grid_for(found))
+
+
+def found_spectrum(request: SpectrumRequest) -> OwnSpectrum:
+    """Find and read the spectrum, on pixels of its own; one of a survey on the survey's.
+
+    Raises
+    ------
+    InputError, ConfigurationError : as :func:`chosen_spectrum`; its redshift may be unknown.
+    """
+    found = _found(request)
+    return _as_own(found) if isinstance(found, ChosenSpectrum) else found
+
+
+def _found(request: SpectrumRequest) -> ChosenSpectrum | OwnSpectrum:
+    given = np.nan if request.redshift is None else request.redshift
+    with _unreadable():
+        own = own_file(request.file, OwnRead(request.medium, given, request.spectral_class))
+        if own is not None:
+            return _of_own(own, request)
     file = _only_file(request.file)
-    return ChosenSpectrum(file, _chosen(file, request))
+    return ChosenSpectrum(file.url, _as_said(_chosen(file, request), request))
+
+
+def _of_own(own: OwnFile, request: SpectrumRequest) -> ChosenSpectrum | OwnSpectrum:
+    """The spectrum of a file that no run takes."""
+    found = own.read(_number(own, request))
+    if isinstance(found, OwnSpectrum):
+        return found
+    spectra, notes = _as_said(found, request), own.notes
+    if not spectra.rows["spectype"][0]:
+        spectra = _as_said(spectra, replace(request, spectral_class=DEFAULT_CLASS))
+        notes = (*notes, NO_CLASS)
+    return ChosenSpectrum(request.file, spectra, notes)
+
+
+def _number(own: OwnFile, request: SpectrumRequest) -> int:
+    """Place of the spectrum that was asked for among those of the file."""
+    count = len(own.identifiers)
+    places = np.arange(count)
+    if request.target_id is not None:
+        bits = request.target_id - (1 << 64) if request.target_id >= 1 << 63 else request.target_id
+        places = places[own.identifiers == bits]
+    if request.row is not None:
+        places = places[places == request.row]
+    asked = {"TARGETID": request.target_id, "row": request.row}
+    named = [f"{name} {value}" for name, value in asked.items() if value is not None]
+    if len(places) > 1 and not named:
+        raise _which(request.file, count)
+    if not len(places):
+        some = ", ".join(map(str, own.identifiers[:_LISTED].tolist()))
+        raise _no_such(request.file, ", ".join(named), f"rows 0 to {count - 1}, TARGETID {some}")
+    return int(places[0])
+
+
+def _as_own(chosen: ChosenSpectrum) -> OwnSpectrum:
+    """A survey's spectrum as one of the user's own, with what the survey says against it as a note."""
+    spectra, row = chosen.spectra, chosen.spectra.rows.data[0]
+    status = RowStatus(int(row["status"]))
+    against = [] if status is RowStatus.SCORED else [f"The file says of the spectrum: {status.meaning}."]
+    (identifier,) = shown_identifiers(spectra.grid, spectra.rows["target_id"])
+    return OwnSpectrum(
+        spectra.grid.wavelength(),
+        spectra.flux[0],
+        spectra.ivar[0],
+        float(row["redshift"]),
+        str(row["spectype"]),
+        str(row["key"]),
+        int(identifier),
+        chosen.source,
+        (*chosen.notes, *against),
+    )
+
+
+def _as_said(spectra: Spectra, request: SpectrumRequest) -> Spectra:
+    """The spectrum with the redshift and class that the user gives it."""
+    data = spectra.rows.data.copy()
+    if request.redshift is not None:
+        data["redshift"] = request.redshift
+        data["status"][data["status"] == RowStatus.NO_REDSHIFT] = RowStatus.SCORED
+    if request.spectral_class:
+        data["spectype"] = request.spectral_class
+    return replace(spectra, rows=Rows(data))
 
 
 def _only_file(url: str) -> SourceFile:
@@ -80,19 +141,12 @@ def _chosen(file: SourceFile, request: SpectrumRequest) -> Spectra:
     """The one spectrum that was asked for."""
     if request.row is not None and request.target_id is None:
         if not 0 <= request.row < file.spectra:
-            raise _no_such(file, f"row {request.row}", f"rows 0 to {file.spectra - 1}")
+            raise _no_such(file.url, f"row {request.row}", f"rows 0 to {file.spectra - 1}")
         return _read(file, request.row, request.row + 1)
     if request.target_id is None:
         if file.spectra == 1:
             return _read(file, 0, 1)
-        raise ConfigurationError(
-            f"Which of the {file.spectra:,} spectra of the file is meant?",
-            where=file.url,
-            got="neither --target-id nor --row",
-            allowed="one of them",
-            remedy="Give --row, from 0, or the spectrum's TARGETID (SDSS: SPECOBJID).",
-            kind=ErrorKind.OPTION,
-        )
+        raise _which(file.url, file.spectra)
     spectra = _read(file, 0, file.spectra)
     asked = stored_identifier(spectra.grid, request.target_id)
     found = np.flatnonzero(spectra.rows["target_id"] == asked)
@@ -101,13 +155,20 @@ def _chosen(file: SourceFile, request: SpectrumRequest) -> Spectra:
     if not len(found):
         known = shown_identifiers(spectra.grid, spectra.rows["target_id"][:_LISTED])
         some = ", ".join(map(str, known.tolist()))
-        raise _no_such(file, f"TARGETID {request.target_id}", f"{some}, ... ({file.spectra} in all)")
+        raise _no_such(file.url, f"TARGETID {request.target_id}", f"{some}, ... ({file.spectra} in all)")
     return spectra.take(found[:1])
 
 
 def _read(file: SourceFile, start: int, stop: int) -> Spectra:
-    try:
+    with _unreadable():
         return read_spectra(file, start, stop)
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """A file that is bad as an error of the input: it is the one that the user named."""
+    try:
+        yield
     except QuarantineError as error:
         raise InputError(
             error.what,
@@ -119,10 +180,21 @@ def _read(file: SourceFile, start: int, stop: int) -> Spectra:
         ) from error
 
 
-def _no_such(file: SourceFile, got: str, allowed: str) -> InputError:
+def _which(url: str, count: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"Which of the {count:,} spectra of the file is meant?",
+        where=url,
+        got="neither --target-id nor --row",
+        allowed="one of them",
+        remedy="Give --row, from 0, or the spectrum's TARGETID (SDSS: SPECOBJID).",
+        kind=ErrorKind.OPTION,
+    )
+
+
+def _no_such(url: str, got: str, allowed: str) -> InputError:
     return InputError(
         "The file has no such spectrum.",
-        where=file.url,
+        where=url,
         got=got,
         allowed=allowed,
         remedy="Give --target-id or --row of a spectrum in this file.",

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 
 from engine.attribution.explainer import Explainer
+from engine.attribution.method import MethodSettings
 from engine.attribution.other_models import OtherModels
 from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
-from engine.spectra.source_file import SourceFile
 from engine.store.routing import assigned, routed
-from flows.spectrum.chosen_spectrum import ChosenSpectrum, SpectrumRequest
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
+from flows.spectrum.spectrum_choice import ChosenSpectrum, SpectrumRequest
 from models.errors import ErrorKind, InputError
-from models.model_card import ModelCard
+from models.model_card import MIN_WINDOW_PIXELS, ModelCard
 from models.model_files import pretrained_for
 from models.row_status import RowStatus
 from models.secrets import redacted_url
@@ -36,41 +36,49 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
     ConfigurationError : model and spectrum do not fit together.
     """
     torch.set_num_threads(threads)
-    file, spectra = chosen.file, chosen.spectra
-    spectype = str(spectra.rows["spectype"][0])
-    names = (request.model,) if request.model else pretrained_for(spectra.grid.name)
+    names = (request.model,) if request.model else pretrained_for(chosen.spectra.grid.name)
     models = [load_model(name) for name in names]
+    return explained(models, chosen, request.attribution, request.memory_bytes)
+
+
+def explained(
+    models: Sequence[SpectrumModel],
+    chosen: ChosenSpectrum,
+    attribution: MethodSettings,
+    memory_bytes: int = 0,
+) -> ExplainedSpectrum:
+    """:func:`explain_spectrum` by the one of these models that is for its class and redshift."""
+    spectra = chosen.spectra
+    spectype = str(spectra.rows["spectype"][0])
     number = _routed(models, spectra.rows)
     model = models[number]
     # Whatever its class: the user asked for this very spectrum.
     normalised = normalise(spectra, model.card, ())
-    status = RowStatus(int(normalised.rows["status"][0]))
-    if status is not RowStatus.SCORED:
-        raise _unscorable(file, normalised, status)
+    if not normalised.scorable[0]:
+        raise unscorable(chosen.source, model.card, normalised, 0)
     scores = Scorer(model).score(normalised, np.array([0]))
     if not scores.finite[0]:
-        raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
+        raise unscorable(chosen.source, model.card, normalised, 0)
     rows = normalised.rows
     selected = SelectedSpectra(
         np.array([0]), rows["redshift"], normalised.flux, normalised.ivar, np.array([number], dtype=np.int8)
     )
-    explainer = Explainer(
-        model, request.attribution, memory_bytes=request.memory_bytes, others=OtherModels(models)
-    )
+    explainer = Explainer(model, attribution, memory_bytes=memory_bytes, others=OtherModels(models))
     explanations = explainer.explain(
         selected, key=np.array(rows.keys(), dtype=object), target_id=rows["target_id"]
     )
     if np.isnan(explanations.explained_score[0]):
-        raise _unscorable(file, normalised, RowStatus.NON_FINITE_SCORE)
+        raise unscorable(chosen.source, model.card, normalised, 0)
     numbers = (float(part[0]) for part in (scores.score, scores.tail_probability, scores.tail_uncertainty))
     return ExplainedSpectrum(
         explanations.one(0),
         SpectrumScore(spectype, *numbers),
         model.card.name,
         model.card.digest,
-        redacted_url(file.url),
+        redacted_url(chosen.source),
         1,
-        _warnings(model.card, spectype, float(rows["snr"][0])),
+        (*chosen.notes, *_warnings(model.card, spectype, float(rows["snr"][0]))),
+        float(normalised.normalisation[0]),
     )
 
 
@@ -97,14 +105,26 @@ def _warnings(card: ModelCard, spectype: str, snr: float) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def _unscorable(file: SourceFile, normalised: NormalisedSpectra, status: RowStatus) -> InputError:
-    row = normalised.rows.data[0]
+def unscorable(source: str, card: ModelCard, normalised: NormalisedSpectra, number: int) -> InputError:
+    """The error of a row that the card's model cannot score; status SCORED stands for no finite score."""
+    row = normalised.rows.data[number]
+    status = RowStatus(int(row["status"]))
+    status = RowStatus.NON_FINITE_SCORE if status is RowStatus.SCORED else status
+    redshift, grid = float(row["redshift"]), card.grid
+    first, last = grid.wavelength()[[0, -1]]
+    allowed = (
+        f"{card.name}: redshift {card.redshift_min:g} to {card.redshift_max:g}, at least "
+        f"{card.min_good_fraction:.0%} good pixels of {first:.0f} to {last:.0f} Angstrom"
+    )
+    if np.isfinite(redshift):
+        low, high = ((1 + redshift) * end for end in (card.normalisation_min, card.normalisation_max))
+        allowed += f", {MIN_WINDOW_PIXELS} of them and positive flux at {low:.0f} to {high:.0f} Angstrom"
     return InputError(
         f"The spectrum cannot be scored: {status.meaning}.",
-        where=f"{file.url}, row {int(row['source_row'])} ({row['key']})",
-        got=f"{status.label}; redshift {float(row['redshift']):.5f}, class {row['spectype'] or 'unknown'}, "
+        where=", ".join(filter(None, (source, f"row {int(row['source_row'])} ({row['key']})"))),
+        got=f"{status.label}; redshift {redshift:.5f}, class {row['spectype'] or 'unknown'}, "
         f"{float(row['good_fraction']):.0%} of the pixels good",
-        allowed="a spectrum that the model can score",
+        allowed=allowed,
         remedy="Choose another spectrum, or with --model a model that covers it.",
         kind=ErrorKind.NOT_SCORABLE,
     )

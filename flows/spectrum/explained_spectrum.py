@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class ExplainedSpectrum:
     source : file of the spectrum.
     spectra : number of spectra that were looked at to find it.
     warnings : what the user should know of the score.
+    normalisation : flux that the spectrum was divided by, 1e-17 erg / (s cm2 Angstrom).
     """
 
     explanation: Explanation
@@ -38,6 +40,7 @@ class ExplainedSpectrum:
     source: str
     spectra: int
     warnings: tuple[str, ...] = ()
+    normalisation: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description, maps left out; ``target_id`` is text, because it exceeds 2**53."""
@@ -70,8 +73,8 @@ class ExplainedSpectrum:
             "warnings": list(self.warnings),
         }
 
-    def show(self, console: Console) -> None:
-        """Print how odd the spectrum is and where."""
+    def facts(self) -> list[tuple[str, str]]:
+        """How odd the spectrum is and where, each with its name, for people."""
         explained, score = self.explanation, self.score
         rows = [
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
@@ -86,10 +89,14 @@ class ExplainedSpectrum:
             rows.append(("not testable", explained.not_testable_causes))
         rows += [("place", str(place)) for place in explained.places] or [("places", NO_PLACE)]
         rows.append(("significance", str(explained.significance(self.spectra))))
-        console.print(facts(explained.key, rows))
+        return rows
+
+    def show(self, console: Console) -> None:
+        """Print how odd the spectrum is and where."""
+        console.print(facts(self.explanation.key, self.facts()))
         for warning in self.warnings:
             console.print(warning, style="yellow")
-        for caution in cautions_in(explained.cautions):
+        for caution in cautions_in(self.explanation.cautions):
             console.print(f"{caution.label}: {caution.meaning}. {caution.remedy}", style="yellow")
 
     def draw(self, path: Path) -> None:

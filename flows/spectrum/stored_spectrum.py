@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from engine.figures.spectrum_score import SpectrumScore
-from engine.query.query import NOT_IN_STORE, QuerySettings, answer, count
 from engine.store.reading import StoreView
+from engine.surveys.identifiers import shown_identifiers
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
+from models.secrets import redacted_url
 
 _COLUMNS = (
     "key",
@@ -20,45 +26,91 @@ _COLUMNS = (
     "score",
     "tail_probability",
     "tail_uncertainty",
+    "normalisation",
     "source",
     "source_row",
-    "status",
-    "outlier_row",
 )
 
 
 def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
-    """The latest explanation of a spectrum in the store at ``url``.
-
-    Parameters
-    ----------
-    key : the spectrum's key, or a TARGETID (SPECOBJID) that one spectrum has.
+    """The latest explanation of a spectrum in the store at ``url``; see :meth:`StoredSpectra.explanation`.
 
     Raises
     ------
-    InputError : there is no store, no such spectrum in it, several, or it is not explained.
+    InputError : there is no store; or see there.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
-    number = (int(key),) if key.isdecimal() else ()
-    found = answer(view, QuerySettings(keys=(key,), target_ids=number, columns=_COLUMNS))
-    found = found[found["status"] != NOT_IN_STORE]
-    if found["key"].nunique() != 1:
-        raise _not_one(view, key, list(found["key"]))
-    explained = found[found["outlier_row"].notna()]
-    if explained.empty:
-        raise _not_explained(view, found.iloc[0].to_dict())
-    # Of a target that its file repeats one row alone is scored and explained.
-    row = explained.sort_values("outlier_row").iloc[-1].to_dict()
-    model = next(each for each in view.configuration.models if each.name == row["model"])
-    return ExplainedSpectrum(
-        view.outlier(int(row["outlier_row"])),
-        SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
-        model.name,
-        model.digest,
-        row["source"],
-        count(view, QuerySettings(status=RowStatus.SCORED.label)),
-    )
+    return StoredSpectra(StoreView.open(url)).explanation(key)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredSpectra:
+    """The spectra of a store, found by their names; what says which is which is read once."""
+
+    view: StoreView
+
+    def explanation(self, key: str) -> ExplainedSpectrum:
+        """The latest explanation of a spectrum.
+
+        Parameters
+        ----------
+        key : the spectrum's key, or a TARGETID (SPECOBJID) that one spectrum has.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, several, or it is not explained.
+        """
+        rows = self.rows(key)
+        number = self.outlier(rows)
+        if number is None:
+            raise _not_explained(self.view, rows.iloc[0].to_dict())
+        explanation = self.view.outlier(number)
+        # Of a target that its file repeats one row alone is scored and explained.
+        row = rows.loc[explanation.row].to_dict()
+        model = self.view.configuration.models[row["model"]]
+        return ExplainedSpectrum(
+            explanation,
+            SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
+            model.name,
+            model.digest,
+            redacted_url(row["source"]),
+            int((self._current["status"] == RowStatus.SCORED).sum()),
+            normalisation=row["normalisation"],
+        )
+
+    def rows(self, key: str) -> pd.DataFrame:
+        """The current rows of one spectrum, by its key or by a TARGETID (SPECOBJID) that it alone has.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, or several.
+        """
+        table = self._current
+        found = table[(table["key"] == key) | (self._identifiers == key)]
+        if found["key"].nunique() != 1:
+            raise _not_one(self.view, key, list(found["key"]))
+        return found
+
+    def outlier(self, rows: pd.DataFrame) -> int | None:
+        """Number of the latest explanation of any of these rows; None where there is none."""
+        explained = self._explained[self._explained.index.isin(rows.index)]
+        return None if explained.empty else int(explained.max())
+
+    @cached_property
+    def _current(self) -> pd.DataFrame:
+        table = self.view.table([*_COLUMNS, "status", "superseded"])
+        return table[~table["superseded"]]
+
+    @cached_property
+    def _identifiers(self) -> pd.Series[str]:
+        table = self._current
+        shown = shown_identifiers(self.view.configuration.grid, table["target_id"].to_numpy(np.int64))
+        return pd.Series(shown, table.index).astype(str)
+
+    @cached_property
+    def _explained(self) -> pd.Series[int]:
+        """Outlier numbers by row."""
+        return self.view.latest_explanations()["outlier"]
 
 
 def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:
@@ -73,13 +125,13 @@ def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:
 
 
 def _not_explained(view: StoreView, row: dict[Hashable, Any]) -> InputError:
-    status = RowStatus[row["status"].upper()]
+    status = RowStatus(row["status"])
     scored = f"score {row['score']:.2f}, tail probability {row['tail_probability']:.2g}"
     return InputError(
         "The store holds no explanation of this spectrum: it is no outlier, or the run has not come to it.",
         where=f"{view.url}, {row['key']}",
         got=scored if status is RowStatus.SCORED else status.meaning,
         allowed="an explained outlier",
-        remedy=f"Explain it with 'whyspec explain {row['source']} --row {row['source_row']}'.",
+        remedy=f"Explain it with 'whyspec explain {redacted_url(row['source'])} --row {row['source_row']}'.",
         kind=ErrorKind.NO_OUTLIER,
     )

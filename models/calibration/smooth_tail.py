@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ FAR = 24
 LEAST = 4
 """Fewest finite scores a tail can be fitted to."""
 _EVEN = 0.1
+_TABLES = ("knots", "depth", "slope")
 _FARTHEST = 1e-5
 """The last knot's tail, as a share of ``1 / (1 + n)``; beyond it a power law goes on."""
 
@@ -85,38 +88,47 @@ class SmoothTail(nn.Module):
 
     def forward(self, score: Tensor) -> Tensor:
         """Minus the natural log of the tail of scores of any shape; float64. NaN stays NaN."""
-        score = score.to(self.knots.dtype)
-        place, width, share = self._place(score)
-        rise = self.depth[place + 1] - self.depth[place]
-        first, last = self.slope[place] * width, self.slope[place + 1] * width
-        inside = self.depth[place] + share * (
-            first + share * (3 * rise - 2 * first - last + share * (first + last - 2 * rise))
-        )
-        beyond = (score - self.knots[-1]).clamp_min(0)
-        inside = inside + torch.log1p(self.end_shape * self.slope[-1] * beyond) / self.end_shape
-        return torch.where(score < self.knots[0], self._before(score), inside)
+        return minus_log_tails([self], score[..., None])[..., 0]
 
     def log_spread(self, score: Tensor) -> Tensor:
         """One standard deviation of the log tail at scores of any shape, as the sample's size leaves it."""
         score = score.to(self.knots.dtype)
-        place, _, share = self._place(score)
+        place, _, share = _place(self.knots[None], score.reshape(1, -1))
         spread = self.spread[place] + share * (self.spread[place + 1] - self.spread[place])
         # Beyond the knots the spread keeps its share of the depth.
         deeper = torch.clamp_min(self(score) / self.depth[-1], 1)
-        return spread * deeper
+        return spread.reshape(score.shape) * deeper
 
-    def _place(self, score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The interval between knots, its width, and where in it (0 to 1) the score lies."""
-        place = torch.searchsorted(self.knots, score.detach().contiguous()).sub_(1)
-        place = place.clamp_(0, len(self.knots) - 2)
-        width = self.knots[place + 1] - self.knots[place]
-        return place, width, ((score - self.knots[place]) / width).clamp(0, 1)
 
-    def _before(self, score: Tensor) -> Tensor:
-        """Below the first knot the share of lower scores falls off like one over the distance."""
-        lower = -torch.expm1(-self.depth[0])
-        fall = self.slope[0] * (1 - lower) / lower
-        return -torch.log1p(-lower / (1 + fall * (self.knots[0] - score).clamp_min(0)))
+def minus_log_tails(tails: Sequence[SmoothTail], score: Tensor) -> Tensor:
+    """Minus the natural logs of the tails of scores (..., P), each of its own one of P tails; float64.
+
+    All at once: a tail of its own for each would be many small operations. NaN stays NaN.
+    """
+    knots, depth, slope = (torch.stack([getattr(tail, name) for tail in tails]) for name in _TABLES)
+    end_shape = torch.stack([tail.end_shape for tail in tails])[:, None]
+    of_tail = score.to(knots.dtype).reshape(-1, len(tails)).T
+    place, width, share = _place(knots, of_tail)
+    low = depth.gather(1, place)
+    rise = depth.gather(1, place + 1) - low
+    first, last = slope.gather(1, place) * width, slope.gather(1, place + 1) * width
+    inside = low + share * (first + share * (3 * rise - 2 * first - last + share * (first + last - 2 * rise)))
+    beyond = (of_tail - knots[:, -1:]).clamp_min(0)
+    inside = inside + torch.log1p(end_shape * slope[:, -1:] * beyond) / end_shape
+    # Below the first knot the share of lower scores falls off like one over the distance.
+    lower = -torch.expm1(-depth[:, :1])
+    fall = slope[:, :1] * (1 - lower) / lower
+    before = -torch.log1p(-lower / (1 + fall * (knots[:, :1] - of_tail).clamp_min(0)))
+    return torch.where(of_tail < knots[:, :1], before, inside).T.reshape(score.shape)
+
+
+def _place(knots: Tensor, score: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The interval between knots (P, K), its width, and where in it (0 to 1) scores (P, n) lie, (P, n)."""
+    place = torch.searchsorted(knots, score.detach().contiguous()).sub_(1)
+    place = place.clamp_(0, knots.shape[1] - 2)
+    left = knots.gather(1, place)
+    width = knots.gather(1, place + 1) - left
+    return place, width, ((score - left) / width).clamp(0, 1)
 
 
 def _body(

@@ -57,15 +57,13 @@ class UsualRedshift:
     Attributes
     ----------
     redshift : of it; error : standard deviation of an even spread over one step of the search.
-    tail_probability : there; trials : redshifts that were scored until it was found.
-    misfit : chi-square of the reconstruction there.
+    tail_probability : there; trials : redshifts that were tried until it was found.
     """
 
     redshift: float
     error: float
     tail_probability: float
     trials: int
-    misfit: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,13 +44,13 @@ def better_redshift(
     model: ScoringModel, flux: Tensor, ivar: Tensor, redshift: float
 ) -> BetterRedshift | None:
     """Of a normalised spectrum, flux and ivar (N,); None where no other redshift can be scored."""
-    tried = _scored(model, flux, ivar, _candidates(model, flux, ivar, redshift))
+    tried = _scored(model, _shown(model.card, flux, ivar, _candidates(model, flux, ivar, redshift)))
     if not tried:
         return None
     where = torch.tensor([redshift], dtype=torch.float64, device=flux.device)
     own = float(model.outputs(flux[None], ivar[None], where).score)
     # The first match is the only one that was not chosen among others.
-    gains = [own - each.score - math.log(number) for number, each in enumerate(tried, start=1)]
+    gains = [own - each.score - math.log(each.rank) for each in tried]
     best = int(np.argmax(gains))
     found, gain = tried[best], max(gains[best], 0.0)
     usual = min(found.tail_probability / USUAL, 1.0)
@@ -58,16 +58,19 @@ def better_redshift(
 
 
 @torch.no_grad()
-def usual_redshift(model: ScoringModel, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:
-    """Of flux and ivar (N,) in any unit; None where the spectrum can be scored at no redshift."""
-    tried = _scored(model, flux, ivar, _candidates(model, flux, ivar, None))
+def usual_redshift(
+    model: ScoringModel, flux: Tensor, ivar: Tensor, most_misfit: float
+) -> UsualRedshift | None:
+    """Of flux and ivar (N,) in any unit, among redshifts at which :func:`misfit` is below ``most_misfit``.
+
+    None where the spectrum can be scored at no such redshift.
+    """
+    shown = _shown(model.card, flux, ivar, _candidates(model, flux, ivar, None))
+    tried = _scored(model, _well_drawn(model, shown, most_misfit))
     if not tried:
         return None
-    best = int(np.argmax([each.tail_probability / number for number, each in enumerate(tried, start=1)]))
-    found = tried[best]
-    return UsualRedshift(
-        found.redshift, _error(model, found.redshift), found.tail_probability, best + 1, found.misfit
-    )
+    found = max(tried, key=lambda each: each.tail_probability / each.rank)
+    return UsualRedshift(found.redshift, _error(model, found.redshift), found.tail_probability, found.rank)
 
 
 def misfit(flux: Tensor, ivar: Tensor, reconstruction: Tensor) -> Tensor:
@@ -80,31 +83,63 @@ def misfit(flux: Tensor, ivar: Tensor, reconstruction: Tensor) -> Tensor:
     return total
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Shown:
+    """A spectrum, flux (N,) and ivar (N,), as a model is shown it at a redshift.
+
+    ``rank`` is the redshift's place among all that are tried, from 1.
+    """
+
+    rank: int
+    redshift: float
+    flux: Tensor
+    ivar: Tensor
+
+
 @dataclass(frozen=True, slots=True)
 class _Tried:
-    """A redshift with the score there, infinite where there is none, its tail probability, and the misfit."""
+    """A redshift of a rank with the score there, infinite where there is none, and its tail probability."""
 
+    rank: int
     redshift: float
     score: float
     tail_probability: float
-    misfit: float
 
 
-def _scored(model: ScoringModel, flux: Tensor, ivar: Tensor, redshifts: list[float]) -> list[_Tried]:
-    """The spectrum scored at each redshift at which it can be normalised, in one batch."""
-    shown = [(z, *normalised) for z in redshifts if (normalised := _normalised(flux, ivar, model.card, z))]
+def _shown(card: ModelCard, flux: Tensor, ivar: Tensor, redshifts: list[float]) -> list[_Shown]:
+    """The spectrum at each redshift at which it can be normalised."""
+    normalised = [(z, _normalised(flux, ivar, card, z)) for z in redshifts]
+    able = [(z, *found) for z, found in normalised if found is not None]
+    return [_Shown(rank, *each) for rank, each in enumerate(able, start=1)]
+
+
+def _stacked(shown: list[_Shown]) -> tuple[Tensor, Tensor, Tensor]:
+    """Flux (B, N), ivar (B, N) and redshift (B,) of what is shown."""
+    flux = torch.stack([each.flux for each in shown])
+    ivar = torch.stack([each.ivar for each in shown])
+    return flux, ivar, flux.new_tensor([each.redshift for each in shown], dtype=torch.float64)
+
+
+def _well_drawn(model: ScoringModel, shown: list[_Shown], most_misfit: float) -> list[_Shown]:
+    """What the model draws with a misfit below ``most_misfit``. A reconstruction costs a tenth of a score."""
     if not shown:
         return []
-    where = torch.tensor([z for z, _, _ in shown], dtype=torch.float64, device=flux.device)
-    fluxes, ivars = torch.stack([each for _, each, _ in shown]), torch.stack([each for _, _, each in shown])
-    outputs = model.outputs(fluxes, ivars, where)
-    score = outputs.score.double()
+    flux, ivar, redshift = _stacked(shown)
+    found = misfit(flux, ivar, model.reconstructed(flux, ivar, redshift)).tolist()
+    return [each for each, own in zip(shown, found, strict=True) if own < most_misfit]
+
+
+def _scored(model: ScoringModel, shown: list[_Shown]) -> list[_Tried]:
+    """What is shown, scored in one batch."""
+    if not shown:
+        return []
+    flux, ivar, redshift = _stacked(shown)
+    score = model.outputs(flux, ivar, redshift).score.double()
     scores = score.where(score.isfinite(), math.inf).cpu().numpy()
-    tails = model.tail_probability(scores, signal_to_noise(fluxes, ivars), where.cpu().numpy())
-    misfits = misfit(fluxes, ivars, outputs.reconstruction).tolist()
+    tails = model.tail_probability(scores, signal_to_noise(flux, ivar), redshift.cpu().numpy())
     return [
-        _Tried(z, float(score), float(tail) if math.isfinite(tail) else 0.0, chi2)
-        for (z, _, _), score, tail, chi2 in zip(shown, scores, tails, misfits, strict=True)
+        _Tried(each.rank, each.redshift, float(score), float(tail) if math.isfinite(tail) else 0.0)
+        for each, score, tail in zip(shown, scores, tails, strict=True)
     ]
 
 

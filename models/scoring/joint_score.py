@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
+from models.calibration.smooth_tail import minus_log_tails
 from models.causes.names import TEMPLATE_CAUSES
 from models.scoring.naming import Naming, PartEvidence
 
@@ -94,8 +95,7 @@ class JointScore(nn.Module):
 
     def _log_terms(self, standard: Tensor) -> Tensor:
         tails = [part.tail_of_all for part in self.parts if isinstance(part, Calibration)]
-        depths = [tail(standard[..., number]) for number, tail in enumerate(tails)]
-        return torch.stack(depths, dim=-1) + self.log_shares
+        return minus_log_tails(tails, standard) + self.log_shares
 
     def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
         """Score, (...) float64, of raw (..., P); depth and redshift broadcast against (...)."""

@@ -34,17 +34,19 @@ class ScanReadout(PixelReadout):
     hidden : decoder's layers before its last, (B, S) to (B, H).
     drawn, offset : (C + T + K, H) and (C + T + K,), significances of the reconstruction per unit of the last
         hidden layer, and at its zero.
-    scale : (C,), significance of a cell per unit of its sum of weighted flux.
-    mixing : (K + T, C + T + K), all significances per unit of the sums of flux weighted by the profiles.
+    scale, template_scale : (C,) and (T,), significance of a cell, and of a template, per unit of its sum of
+        weighted flux.
+    mixing : (K, C + T + K), all significances per unit of the sums of flux weighted by the modes.
     searches : of the cells and templates.
     joint : from the parts to the score; depth, redshift : (), of this spectrum.
     weight : (N,), of each pixel; starts, stops : (C,), first pixel of each cell, and the one after its last;
-        profiles : (N, K + T), weights of the sums that are mixed.
+        profiles : (N, K + T), weights of the sums of modes and templates.
     """
 
     drawn: Tensor
     offset: Tensor
     scale: Tensor
+    template_scale: Tensor
     mixing: Tensor
     median: Tensor
     width: Tensor
@@ -60,6 +62,7 @@ class ScanReadout(PixelReadout):
         drawn: Tensor,
         offset: Tensor,
         scale: Tensor,
+        template_scale: Tensor,
         mixing: Tensor,
         searches: Searches,
         joint: JointScore,
@@ -74,8 +77,9 @@ class ScanReadout(PixelReadout):
         self.density, self.hidden, self.searches, self.joint = density, hidden, searches, joint
         median, width = joint.strata(depth, redshift)
         buffers = {
-            "drawn": drawn, "offset": offset, "scale": scale, "mixing": mixing, "median": median,
-            "width": width, "weight": weight, "starts": starts, "stops": stops, "profiles": profiles,
+            "drawn": drawn, "offset": offset, "scale": scale, "template_scale": template_scale,
+            "mixing": mixing, "median": median, "width": width, "weight": weight, "starts": starts,
+            "stops": stops, "profiles": profiles,
         }  # fmt: skip
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
@@ -98,7 +102,7 @@ class ScanReadout(PixelReadout):
     @property
     def features(self) -> int:
         """See :class:`models.local.pixel_readout.PixelReadout`."""
-        return self.cells + len(self.mixing)
+        return self.cells + self.profiles.shape[1]
 
     def running(self, flux: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
         """See :class:`models.local.pixel_readout.PixelReadout`: of cells, which are short, and of
@@ -125,9 +129,13 @@ class ScanReadout(PixelReadout):
 
     def significance(self, latents: Tensor, features: Tensor) -> Tensor:
         """Of cells, templates, modes, (..., S) and (..., C + K + T) to (..., C + T + K)."""
-        in_cells = nn.functional.pad(features[..., : self.cells], (0, len(self.mixing)))
-        explained = features[..., self.cells :] @ self.mixing
-        return in_cells + explained - self.offset - nn.functional.linear(self.hidden(latents), self.drawn)
+        modes = len(self.mixing)
+        in_cells, of_modes, in_templates = torch.split(
+            features, [self.cells, modes, len(self.template_scale)], dim=-1
+        )
+        own = nn.functional.pad(torch.cat((in_cells, in_templates * self.template_scale), dim=-1), (0, modes))
+        drawn = nn.functional.linear(self.hidden(latents), self.drawn)
+        return own + of_modes @ self.mixing - self.offset - drawn
 
     def raw_parts(self, outputs: Tensor, significance: Tensor) -> Tensor:
         """The parts of the score, (..., S') and (..., C + T + K) to (..., P)."""
@@ -192,6 +200,7 @@ class _ScanRule(ReadoutRule):
             log_share.to(dtype),
             (searches.log_rest - sums).to(dtype),
             torch.cat((-readout.drawn.T, readout.mixing)).to(dtype),
+            readout.template_scale.to(dtype),
             (SHRINKAGE * searches.powers(searched)).to(dtype),
             searches.membership(searched).to(dtype),
             self._density.terms(latents, dtype),
@@ -205,20 +214,21 @@ class _ScanRule(ReadoutRule):
         hidden = self._hidden.change(latents, of_hidden)
         raw = outputs.new_empty(*outputs.shape[:-1], 2 + len(self._readout.searches.sizes))
         raw[..., 0] = self._density.change(latents, of_density)[..., 0].neg_()
-        windows = outputs.shape[1]
+        windows, modes = outputs.shape[1], len(self._readout.mixing)
         # So few that all of their cells stay in a cache.
         step = max(_ROWS_AT_ONCE // len(outputs), 1)
         for low in range(0, windows, step):
             high = min(low + step, windows)
             of_cells, of_profiles = features(low, high)
-            inputs = torch.cat((hidden[:, low:high], of_profiles), dim=-1)
-            raw[:, low:high, 1:] = self._searched(inputs, of_cells, *of_searches)
+            inputs = torch.cat((hidden[:, low:high], of_profiles[..., :modes]), dim=-1)
+            raw[:, low:high, 1:] = self._searched(inputs, of_cells, of_profiles[..., modes:], *of_searches)
         return -self._joint.change(raw, of_joint)[..., 0]
 
     def _searched(
         self,
         inputs: Tensor,
         of_cells: Tensor,
+        of_templates: Tensor,
         twice: Tensor,
         significance: Tensor,
         below: Tensor,
@@ -228,19 +238,21 @@ class _ScanRule(ReadoutRule):
         log_share: Tensor,
         log_rest: Tensor,
         matrix: Tensor,
+        template_scale: Tensor,
         powers: Tensor,
         membership: Tensor,
     ) -> Tensor:
         """Changes of excitation and of every log ratio, (M, k, 1 + G).
 
-        For those of hidden layer and profiles (M, k, H + K + T), and of what flux adds to cells (M, k, C).
+        For those of hidden layer and modes (M, k, H + K), and of what flux adds to cells (M, k, C) and to
+        templates (M, k, T).
         """
         searches, searched = self._readout.searches, self._readout.searched
         moved = (inputs.flatten(0, 1) @ matrix).view(*inputs.shape[:2], -1)
         moved[..., : self._readout.cells] += of_cells
+        templates = moved[..., self._readout.cells : searched].addcmul_(of_templates, template_scale)
         # max(s + d, 0) - max(s, 0) of templates that count above zero alone; nothing else is cut.
-        of_templates = moved[..., self._readout.cells : searched]
-        torch.maximum(of_templates.add_(below), least, out=of_templates)
+        torch.maximum(templates.add_(below), least, out=templates)
         after = moved + significance
         # t'^2 - t^2 = d (2 t + d), for d = t' - t.
         moved.mul_(moved + twice)

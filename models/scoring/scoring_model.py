@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
@@ -143,6 +145,12 @@ class ScoringModel(CalibratedModel):
         spectra: Tensor = self.decoder(latents[:, : self.encoder.settings.latents], redshift)
         return spectra
 
+    def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
+        """See :class:`models.spectrum_model.SpectrumModel`: decoded at one redshift, so placed once."""
+        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
+        matrix, offset = self.decoder.basis(redshift)
+        return torch.addmm(offset, self.decoder.hidden(latents[:, : self.encoder.settings.latents]), matrix.T)
+
     def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LocalScore:
         """Minus the score, of (batch, N) spectra that share one ivar (N,) and one redshift.
 
@@ -176,18 +184,17 @@ class ScoringModel(CalibratedModel):
         matrix, offset = self.decoder.basis(float(redshift))
         # Significances, of cells, templates and modes, are linear in sums over cells and in sums of profiles.
         profiles = torch.cat((projection.weighted_modes[0], followed.profiles), dim=1)
-        of_modes = (
+        per_mode = (
             -(projection.correction[0, cells.chosen] * scale[:, None]),
             followed.of_modes,
             projection.whitening[0],
         )
-        mixing = torch.cat(of_modes).T
-        alone = nn.functional.pad(torch.diag(1 / followed.norm), (len(scale), len(mixing)))
-        mixing = torch.cat((mixing, alone))
+        mixing, template_scale = torch.cat(per_mode).T, 1 / followed.norm
         columns = torch.cat((matrix, offset[:, None]), dim=1).T
         sums = self.scan.sums(columns * weight)[:, cells.chosen]
-        drawn = nn.functional.pad(sums * scale, (0, mixing.shape[1] - len(scale)))
-        drawn = (drawn + (columns @ profiles) @ mixing).T
+        of_modes, of_templates = torch.split(columns @ profiles, [len(mixing), len(template_scale)], dim=1)
+        own = torch.cat((sums * scale, of_templates * template_scale), dim=1)
+        drawn = (nn.functional.pad(own, (0, len(mixing))) + of_modes @ mixing).T
         searches = Searches(
             (*cells.sizes, *followed.sizes),
             torch.cat((context.log_prior[0, cells.chosen], followed.log_prior)),
@@ -201,6 +208,7 @@ class ScoringModel(CalibratedModel):
             drawn=drawn[:, :-1].contiguous(),
             offset=drawn[:, -1].contiguous(),
             scale=scale,
+            template_scale=template_scale,
             mixing=mixing.contiguous(),
             searches=searches,
             joint=self.joint,
@@ -234,9 +242,9 @@ class ScoringModel(CalibratedModel):
         """See :class:`models.spectrum_model.SpectrumModel`."""
         return better_redshift(self, flux, ivar, redshift)
 
-    def usual_redshift(self, flux: Tensor, ivar: Tensor) -> UsualRedshift | None:
+    def usual_redshift(self, flux: Tensor, ivar: Tensor, most_misfit: float) -> UsualRedshift | None:
         """See :class:`models.spectrum_model.SpectrumModel`."""
-        return usual_redshift(self, flux, ivar)
+        return usual_redshift(self, flux, ivar, most_misfit)
 
     def measurement(self, flux: Tensor, ivar: Tensor, redshift: float, cause: str) -> Measurement:
         """See :class:`models.spectrum_model.SpectrumModel`."""

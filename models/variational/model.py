@@ -27,7 +27,8 @@ from models.calibration.calibration import Calibration
 from models.model_card import ModelCard
 from models.reconstruction_scores import ReconstructedSpectra, ReconstructionScore
 from models.score_kinds import Form
-from models.spectrum_model import CalibratedModel, LogProb, ModelOutputs
+from models.spectrum_model import CalibratedModel, ModelOutputs
+from models.variational.likelihood import Likelihood
 from models.variational.rest_frame import RestFrame, RestTaps
 
 KIND = "variational"
@@ -128,36 +129,29 @@ class VariationalModel(CalibratedModel):
         spectra = ReconstructedSpectra(flux, ivar, ivar > 0, reconstruction, redshift, self.wavelength)
         return ModelOutputs(latents, self.reconstruction_score(spectra), reconstruction)
 
-    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002 - holds nothing
+    def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> Likelihood:  # noqa: ARG002
         """Natural log of the likelihood of spectra that share one ivar (N,) and one redshift.
 
         That is minus half the sum whose mean, or root, is the score: the spectra's own order, in nat.
-        What depends on ivar and redshift alone is computed once, here; a pasted spectrum then takes two
-        products with (N, hidden) matrices, and no resampling.
+        What depends on ivar and redshift alone is computed once, here.
         """
         at = torch.tensor([redshift], dtype=torch.float64, device=ivar.device)
-        good = ivar > 0
         taps = self.taps(ivar[None], at)
-        first = taps.folded(self.first.weight, len(ivar)).T
-        first_bias = self.first(taps.offset - self.usual)
-        last = self.frame.to_observed(self.output.weight.T.contiguous(), at.expand(self.output.in_features))
-        last_bias = self.decode_bias(at)
-
-        def log_likelihood(flux: Tensor) -> Tensor:
-            flux = flux.to(ivar.dtype)
-            mean, _ = self._posterior(torch.where(good, flux, 0) @ first + first_bias)
-            reconstruction = self.decoder(mean) @ last + last_bias
-            spectra = ReconstructedSpectra(
-                flux,
-                ivar.expand_as(flux),
-                good.expand_as(flux),
-                reconstruction,
-                at.expand(len(flux)),
-                self.wavelength,
-            )
-            return -0.5 * self._total(self.reconstruction_score(spectra), ivar)
-
-        return log_likelihood
+        return Likelihood(
+            ivar=ivar,
+            redshift=at,
+            wavelength=self.wavelength,
+            first=taps.folded(self.first.weight, len(ivar)).T,
+            first_bias=self.first(taps.offset - self.usual),
+            latents=lambda first: self._posterior(first)[0],
+            decoder=self.decoder,
+            last=self.frame.to_observed(
+                self.output.weight.T.contiguous(), at.expand(self.output.in_features)
+            ),
+            last_bias=self.decode_bias(at),
+            score=self.reconstruction_score,
+            total=self._total,
+        )
 
     def decode_bias(self, redshift: Tensor) -> Tensor:
         """What every reconstruction at the redshifts (B,) holds whatever its latents, (B, N)."""
@@ -167,6 +161,10 @@ class VariationalModel(CalibratedModel):
     def _posterior(self, first: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.posterior(self.rest_of_encoder(first.relu())).chunk(2, dim=1)
         return mean, log_variance
+
+    def log_prob_of(self, score: float, ivar: Tensor) -> float:
+        """See :class:`models.spectrum_model.SpectrumModel`."""
+        return float(-0.5 * self._total(torch.tensor(score, dtype=torch.float64, device=ivar.device), ivar))
 
     def _total(self, score: Tensor, ivar: Tensor) -> Tensor:
         """The sum of squares that a score (B,) is made from, of spectra of one ivar (N,)."""

@@ -24,6 +24,7 @@ from tests.small_run import (
     BLOCK_ROWS,
     OUTLIER_BLOCK_ROWS,
     REPOSITORY,
+    SPECTRA,
     THRESHOLD,
     environment,
     small_request,
@@ -120,10 +121,13 @@ def test_a_deployed_increment_shows_itself_on_the_server(
         "whyspec-summary": "markdown",
     }
     assert (by_key["whyspec-scoring"].data, by_key["whyspec-explaining"].data) == (100.0, 100.0)
-    assert f"scoring: 60 of 60 spectra, {summary.outliers} outliers" in by_key["whyspec-scoring"].description
+    assert (
+        f"scoring: {SPECTRA} of {SPECTRA} spectra, {summary.outliers} outliers"
+        in by_key["whyspec-scoring"].description
+    )
     text = by_key["whyspec-summary"].data
-    assert f"**60 spectra**, **{summary.outliers} outliers** ({summary.explained} explained)" in text
+    assert f"**{SPECTRA} spectra**, **{summary.outliers} outliers** ({summary.explained} explained)" in text
     assert str(store) in text
     for label, number in summary.status_counts:
         assert f"| {label} | {number} |" in text
-    assert any(re.fullmatch(r"run \S+ ended: 60 spectra, .*", message) for message in logs)
+    assert any(re.fullmatch(rf"run \S+ ended: {SPECTRA} spectra, .*", message) for message in logs)

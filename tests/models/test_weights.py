@@ -100,6 +100,10 @@ SHIPPED = {
     "desi-quasar-distant": "QSO",
     "desi-star": "STAR",
     "sdss-galaxy": "GALAXY",
+    "sdss-galaxy-distant": "GALAXY",
+    "sdss-quasar": "QSO",
+    "sdss-quasar-distant": "QSO",
+    "sdss-star": "STAR",
 }
 
 

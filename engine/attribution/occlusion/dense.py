@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.windows import Scale
-from models.errors import BugError, ConfigurationError, ErrorKind
+from engine.attribution.passes import batch_rows, evaluated
 from models.spectrum_model import LogProb
 
 _BATCHES_PER_BASELINE = 32
@@ -74,42 +74,10 @@ class DenseOccluder:
 
     def batch_rows(self, request: OcclusionRequest) -> int:
         """The largest number of spectra that one call of the model is given."""
-        row_bytes = request.pixels * request.spectrum.element_size() * self._floats_per_pixel
-        rows = self._memory_bytes // row_bytes
-        if rows < 1:
-            raise ConfigurationError(
-                "The memory allowed for occlusion does not hold a single spectrum.",
-                where="memory for occlusion (--memory, WHYSPEC_OCCLUSION_MEMORY)",
-                got=f"{self._memory_bytes} bytes",
-                allowed=f"at least {row_bytes} bytes ({request.pixels} pixels x "
-                f"{request.spectrum.element_size()} bytes x {self._floats_per_pixel} numbers per pixel)",
-                remedy="Raise it.",
-                kind=ErrorKind.OCCLUSION_MEMORY,
-            )
-        return rows
+        return batch_rows(self._memory_bytes, request.spectrum, self._floats_per_pixel)
 
     def _evaluate(self, spectra: torch.Tensor) -> torch.Tensor:
-        try:
-            values = self._log_prob(spectra)
-        except torch.OutOfMemoryError as error:
-            raise ConfigurationError(
-                "The device ran out of memory in a batch of pasted spectra.",
-                where="memory for occlusion (--memory, WHYSPEC_OCCLUSION_MEMORY)",
-                got=f"{self._memory_bytes} bytes allowed, taken as {len(spectra)} spectra a batch",
-                allowed="less than is free beside the model and other processes on the device",
-                remedy="Lower it, or state the model's floats_per_pixel truthfully.",
-                kind=ErrorKind.OCCLUSION_MEMORY,
-            ) from error
-        if values.shape != (len(spectra),) or not values.is_floating_point():
-            raise BugError(
-                "The model did not return one log probability per spectrum.",
-                where="occlusion, log_prob",
-                got=f"shape {tuple(values.shape)}, {values.dtype} for {len(spectra)} spectra",
-                allowed=f"shape ({len(spectra)},), floating",
-                remedy="Wrap the model so that (batch, pixels) gives (batch,).",
-                kind=ErrorKind.LOG_PROB_SHAPE,
-            )
-        return values
+        return evaluated(self._log_prob, spectra, self._memory_bytes)
 
 
 def _column(parts: list[NDArray[np.int64]], rows: int, device: torch.device) -> torch.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from engine.attribution.baselines import drawn_calibration, nearest_calibration
+from engine.attribution.baselines import BaselineSource, typical_spectra
 from engine.attribution.occlusion.attribution import (
     OcclusionAttribution,
     WindowEffects,
@@ -16,7 +16,7 @@ from engine.attribution.occlusion.attribution import (
 )
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.seams import occluder_of
-from engine.attribution.occlusion.settings import BaselineSource, OcclusionSettings
+from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.subject import Subject
 from engine.spectra.scorer import as_float32
 
@@ -35,11 +35,7 @@ def baselines_of(subject: Subject, source: BaselineSource, settings: OcclusionSe
     ------
     ConfigurationError : the model has fewer calibration spectra.
     """
-    if source == "nearest":
-        chosen = nearest_calibration(subject, settings.baselines)
-    else:
-        chosen = drawn_calibration(subject.decoder.calibration_size, settings.baselines, settings.seed)
-    return subject.decoder.baselines(chosen)
+    return typical_spectra(subject, source, settings.baselines, settings.seed)
 
 
 def effects_into(subject: Subject, baselines: Tensor, settings: OcclusionSettings) -> WindowEffects:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.attribution.method import AttributionMethod, Units
+from engine.attribution.method import AttributionMethod, Units, refuse_baselines
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.occlusion.windows import scales_of
 from models.errors import ConfigurationError, ErrorKind
@@ -41,15 +41,7 @@ def units(settings: OcclusionSettings) -> Units:
 
 
 def _refuse(settings: OcclusionSettings, card: ModelCard, calibration_size: int) -> None:
-    if settings.baselines > calibration_size:
-        raise ConfigurationError(
-            "More baselines are asked for than the model has calibration spectra.",
-            where="--baselines",
-            got=settings.baselines,
-            allowed=f"1 to {calibration_size} of {card.name}",
-            remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
-            kind=ErrorKind.BASELINES,
-        )
+    refuse_baselines(settings.baselines, card, calibration_size)
     if max(settings.windows) > card.grid.size:
         raise ConfigurationError(
             "A window is wider than the spectrum.",

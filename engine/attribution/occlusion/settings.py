@@ -8,11 +8,11 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, get_args
 
+from engine.attribution.baselines import BaselineSource
 from engine.attribution.method import MethodSettings
 from models.errors import ConfigurationError, ErrorKind
 
 PresetName = Literal["nearest", "paper", "reference-code"]
-BaselineSource = Literal["nearest", "random"]
 Spacing = Literal["sparse", "dense", "tiled"]
 CombinationName = Literal["mean", "significance", "inverse-variance", "inverse-deviation"]
 

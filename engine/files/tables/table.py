@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,11 +48,7 @@ def read_table_columns(path: Path, names: Collection[str]) -> Table:
     InputError : the file cannot be read, or is no such table.
     """
     try:
-        with path.open("rb") as file:
-            begin = file.read(_BEGIN) if path.is_file() else b""
-        if not begin:
-            raise ValueError("an empty file" if path.is_file() else "no regular file")
-        contents = _reader(begin)(path, frozenset(name.lower() for name in names))
+        contents = _reader(_begin(path))(path, frozenset(name.lower() for name in names))
     except WhyspecError:
         raise
     except Exception as error:  # readers of damaged tables raise errors of all kinds
@@ -70,7 +67,16 @@ def read_table_columns(path: Path, names: Collection[str]) -> Table:
     return Table(path, contents.names, contents.rows, columns)
 
 
+def _begin(path: Path) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("no regular file")
+    with path.open("rb") as file:
+        return file.read(_BEGIN)
+
+
 def _reader(begin: bytes) -> Callable[[Path, frozenset[str]], Contents]:
+    if not begin:
+        raise ValueError("an empty file")
     # Imported where they are needed: each takes long.
     if begin.startswith(b"SIMPLE  ="):
         from engine.files.tables.fits_table import read_fits

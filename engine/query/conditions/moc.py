@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def read_moc(given: str) -> Moc:
     if given.lstrip().startswith("{") or _ASCII.fullmatch(given):
         return _from_text(given, "--moc")
     try:
+        if not stat.S_ISREG(Path(given).stat().st_mode):
+            raise OSError("no regular file")
         content = Path(given).read_bytes()
     except (OSError, ValueError) as error:
         raise _refused("The MOC cannot be read.", given, str(error), "Give the path of a file.") from error

@@ -31,6 +31,7 @@ from engine.query.conditions.syntax import (
     Function,
     FunctionName,
     Known,
+    Listed,
     Operation,
     Relation,
     Test,
@@ -168,13 +169,18 @@ class _Parser:
         while self._take(","):
             items.append(self._item(left))
         self._expect(")")
-        return Either(tuple(items))
+        # In SQL a fraction in a list of integers would make float64 of all of them.
+        apart = ColumnKind.DOUBLE if left.kind is ColumnKind.INTEGER else None
+        listed = tuple(item for item in items if item.kind is not apart)
+        alone = [Comparison("=", left, item) for item in items if item.kind is apart]
+        return Either((*([Listed(left, listed, wanted=True)] if listed else ()), *alone))
 
-    def _item(self, value: Value) -> Test:
+    def _item(self, column: ColumnValue) -> Constant:
         at, item = self._token.at, self._signed()
         if not isinstance(item, Constant):
             raise self._error("A list has numbers and texts only.", at, remedy="Use = and or for others.")
-        return self._pair("=", value, item, at)
+        self._pair("=", column, item, at)
+        return item
 
     def _pair(self, relation: Relation, left: Value, right: Value, at: int) -> Comparison:
         if _comparable(left.kind) != _comparable(right.kind):

@@ -24,6 +24,7 @@ from engine.query.conditions.syntax import (
     Flag,
     Function,
     Known,
+    Listed,
     Test,
     Value,
 )
@@ -48,6 +49,8 @@ def clause(test: Test) -> Sql:
             return _filled("{}" if test.wanted else "(NOT {})", _plain(test.column))
         case Known():
             return _known(test)
+        case Listed():
+            return _listed(test)
         case Comparison():
             return _comparison(test)
 
@@ -56,6 +59,12 @@ def _comparison(test: Comparison) -> Sql:
     left, right = _operand(test.left, test.right), _operand(test.right, test.left)
     compared = _filled(f"{{}} {test.relation} {{}}", left, right)
     return _joined(" AND ", compared, *_guards(test.left), *_guards(test.right))
+
+
+def _listed(test: Listed) -> Sql:
+    values = _joined(", ", *(_operand(value, test.column) for value in test.values))
+    among = _filled("{} IN {}" if test.wanted else "{} NOT IN {}", _plain(test.column), values)
+    return _joined(" AND ", among, *_guards(test.column))
 
 
 def _operand(value: Value, other: Value) -> Sql:

@@ -64,6 +64,15 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """Holds where the value of a column is known and, as ``wanted``, among these or not."""
+
+    column: ColumnValue
+    values: tuple[Constant, ...]
+    wanted: bool
+
+
+@dataclass(frozen=True)
 class Known:
     """Holds where a column has a value, or (``wanted`` false) where it has none."""
 
@@ -93,7 +102,7 @@ class Either:
     parts: tuple[Test, ...]
 
 
-Test = Comparison | Known | Flag | Every | Either
+Test = Comparison | Listed | Known | Flag | Every | Either
 
 
 def negated(test: Test) -> Test:
@@ -101,7 +110,7 @@ def negated(test: Test) -> Test:
     match test:
         case Comparison():
             return replace(test, relation=OPPOSITE[test.relation])
-        case Known() | Flag():
+        case Listed() | Known() | Flag():
             return replace(test, wanted=not test.wanted)
         case Every():
             return Either(tuple(map(negated, test.parts)))
@@ -114,7 +123,7 @@ def columns_in(node: Test | Value) -> Iterator[str]:
     match node:
         case ColumnValue():
             yield node.name
-        case Known() | Flag():
+        case Listed() | Known() | Flag():
             yield node.column.name
         case Arithmetic() | Comparison():
             yield from columns_in(node.left)

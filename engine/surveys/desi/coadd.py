@@ -269,10 +269,10 @@ class CoaddSpectra:
     ) -> None:
         check_is_coadd(file)
         self.file, self._redshifts, self._names = file, redshifts, names
-        self._arms = [(arm, _images_of(file, arm)) for arm in arms_of(file)]
+        self._arms = [(arm, images_of(file, arm)) for arm in arms_of(file)]
         self.count = file.unit("FIBERMAP").rows
         for arm, _ in self._arms:
-            _check_wavelengths(file, arm)
+            check_wavelengths(file, arm)
         images = [unit for _, units in self._arms for unit in units.values()]
         target_id, wanted = _targets(file)
         self._repeated = repeated(target_id)
@@ -319,7 +319,7 @@ def _targets(file: FitsFile) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     return target_id, (target_id > 0) & (kind == "TGT")
 
 
-def _images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:
+def images_of(file: FitsFile, arm: Arm) -> dict[str, HeaderDataUnit]:
     """The images of an arm that are read, by kind."""
     names = {kind: f"{arm.name}_{kind}" for kind in ("FLUX", "IVAR", "MASK")}
     return {kind: file.unit(name) for kind, name in names.items() if name in file}
@@ -424,7 +424,7 @@ class RedshiftTable:
         return found
 
 
-def _check_wavelengths(file: FitsFile, arm: Arm) -> None:
+def check_wavelengths(file: FitsFile, arm: Arm) -> None:
     """Raise QuarantineError (``wrong-grid``) unless an arm's pixels are where the grid has them."""
     unit = file.unit(f"{arm.name}_WAVELENGTH")
     if arm.wavelength_datasum and unit.text("DATASUM") == arm.wavelength_datasum:
@@ -457,6 +457,7 @@ def _not_a_coadd(file: FitsFile, got: str) -> QuarantineError:
         where=file.url,
         got=got,
         allowed="a coadd-*.fits file, one row per target, with its redrock-*.fits beside it",
-        remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out.",
+        remedy="Give the coadd files of the release; spectra-* and lone redrock-* files are left out. One "
+        "target of spectra-* files is coadded and explained by `whyspec explain`.",
         kind=ErrorKind.NOT_A_COADD,
     )

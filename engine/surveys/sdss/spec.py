@@ -73,7 +73,8 @@ def tables(file: FitsFile) -> tuple[HeaderDataUnit, HeaderDataUnit]:
             where=file.url,
             got=_what_it_is(file),
             allowed="spec-*.fits: HDU 1 (COADD) a table with flux, loglam, ivar; HDU 2 the SPECOBJ row",
-            remedy="Give spec-*.fits files (lite or full) of DR8 or later, or leave the file out.",
+            remedy="Give spec-*.fits files (lite or full) of DR8 or later, or leave the file out. A single "
+            "spSpec file is read by `whyspec explain`.",
             kind=ErrorKind.NOT_A_SPECTRUM,
         )
     file.require_columns(pixels, ("FLUX", "LOGLAM", "IVAR"))

@@ -19,6 +19,7 @@ from engine.surveys.sdss.layouts import (
     is_spectrum,
     of_reduction,
 )
+from engine.surveys.sdss.sp_spec import SP_SPEC
 from engine.surveys.survey import ObservedMark, Survey, ViewerLink
 
 _PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
@@ -57,6 +58,7 @@ SDSS = Survey(
     title="SDSS",
     files="spec-*, spPlate-* or spField-*.fits",
     readers=(PLATE, SPEC),
+    single_readers=(SP_SPEC,),
     is_spectra_file=lambda url: is_plate(url) or is_spectrum(url),
     redshift_urls=best_fit_urls,
     layouts=(SDSS_PLATE, SDSS_SPEC, SDSS_FULL, SDSS_EPOCH),

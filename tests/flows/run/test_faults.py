@@ -27,12 +27,13 @@ from models.errors import InputError, RetryError
 from models.row_status import RowStatus
 from tests.servers.http_ranges import Fault, RangeServer
 from tests.servers.s3 import BUCKET, S3Server
-from tests.small_run import SPECTRA, small_release, small_request, tree_bytes
+from tests.small_run import small_release, small_request, tree_bytes
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
-PER_FILE = 5
-BLOCK_ROWS = 20
+FILES, PER_FILE = 10, 4
+SPECTRA = FILES * PER_FILE
+BLOCK_ROWS = 16
 """Four files to a block, none in two."""
 
 Change = Callable[[fits.HDUList], None]
@@ -63,7 +64,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The small release in twelve files; tests take a copy."""
+    """A small release in ten files; tests take a copy."""
     return small_release(tmp_path_factory.mktemp("many") / "release", SPECTRA, per_file=PER_FILE)
 
 
@@ -193,7 +194,7 @@ def test_damaged_files_are_quarantined_by_name_and_taken_when_they_are_whole(
         str(shrinking): "truncated-file",
     }
     # A listing looks at first headers only: all of it is found when the files are read.
-    assert (first.files_new, first.spectra) == (12, SPECTRA)
+    assert (first.files_new, first.spectra) == (FILES, SPECTRA)
     assert dict(first.status_counts)["file_unreadable"] == 6 * PER_FILE
     for file in files[:6]:
         assert labels(tmp_path / "odd.zarr", file) == {"file_unreadable": PER_FILE}
@@ -214,7 +215,7 @@ def test_damaged_files_are_quarantined_by_name_and_taken_when_they_are_whole(
         str(redrock_of(vanishing)): "not-a-coadd",
         str(shrinking): "truncated-file",
     }
-    assert (again.files_unchanged, again.files_refused) == (6, 6)
+    assert (again.files_unchanged, again.files_refused) == (FILES - 6, 6)
     assert again.files_gone == 1  # the one that vanished
     before = tree_bytes(tmp_path / "odd.zarr")
     assert not run(release).did_something
@@ -240,10 +241,12 @@ def test_a_file_in_two_blocks_is_compared_before_a_run_that_is_asked_to(
     release = shutil.copytree(many, tmp_path / "release")
     victim = coadds(release)[4]
     flip(victim, "B_FLUX")
-    request = replace(small_request(release, tmp_path / "odd.zarr", model), block_rows=22, check_data=True)
+    request = replace(
+        small_request(release, tmp_path / "odd.zarr", model), block_rows=BLOCK_ROWS + 2, check_data=True
+    )
     summary = run_release(request, Settings())
     assert [(file.url, file.kind) for file in summary.quarantined] == [(str(victim), "checksum-mismatch")]
-    assert (summary.files_new, summary.spectra) == (11, SPECTRA - PER_FILE)
+    assert (summary.files_new, summary.spectra) == (FILES - 1, SPECTRA - PER_FILE)
     assert "file_unreadable" not in dict(summary.status_counts)
 
 
@@ -289,7 +292,7 @@ def test_odd_contents_become_a_status_or_change_nothing(
 
     summary = run(release)
     assert [(file.url, file.kind) for file in summary.quarantined] == [(str(lone), "missing-redshifts")]
-    assert (summary.files_new, summary.spectra) == (11, SPECTRA - 2 * PER_FILE)
+    assert (summary.files_new, summary.spectra) == (FILES - 1, SPECTRA - 2 * PER_FILE)
     store, whole = what_counts(tmp_path / "odd.zarr"), what_counts(sound)
     same = [reversed_.name, *(file.name for file in files[8:])]
     pd.testing.assert_frame_equal(store.loc[same], whole.loc[same])

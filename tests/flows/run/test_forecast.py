@@ -23,8 +23,9 @@ from flows.run.request import RunRequest
 from infra.settings import Settings
 from models.errors import ConfigurationError
 from models.model_files import read_model
-from tests.small_run import SPECTRA, small_request
+from tests.small_run import small_request
 
+SPECTRA = 60
 RATES = Rates(reading=0.001, scoring=0.01, explaining=10.0, basis="given", note="given")
 
 

@@ -28,16 +28,13 @@ from engine.store.verify import verify
 from tests.forked_commands import Command, Death, begin_server, start
 from tests.ray_nodes import RayNodes, ray_nodes
 from tests.servers.prefect import PrefectServer
-from tests.small_run import publish_sums, small_options, small_release, tree_bytes
+from tests.small_run import PER_FILE, SPECTRA, publish_sums, small_options, small_release, tree_bytes
 from tests.synthetic_store import synthetic_store
 
 pytestmark = pytest.mark.slow
 
 AT_ONCE = 3
 """Seeds that a test tries at the same time."""
-
-# Three score blocks, which end within files.
-SPECTRA, PER_FILE, BLOCK_ROWS = 36, 9, 14
 
 STORE = "<store>"
 
@@ -98,16 +95,10 @@ def forking() -> None:
 
 
 @pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Smaller than that of other tests: it is run over seventy times."""
-    return small_release(tmp_path_factory.mktemp("release") / "release", SPECTRA, per_file=PER_FILE)
-
-
-@pytest.fixture(scope="module")
 def run(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     """The first run over the small release."""
     directory = tmp_path_factory.mktemp("run")
-    tokens = ["run", release, *small_options(STORE, model, block_rows=BLOCK_ROWS)]
+    tokens = ["run", release, *small_options(STORE, model)]
     first, second = (undisturbed(tokens, directory / name) for name in ("first", "second"))
     assert first.after == second.after
     keys = StoreView.open(str(directory / "first" / "odd.zarr")).table(["key"])["key"]
@@ -123,7 +114,7 @@ def second_run(model: Path, release: Path, tmp_path_factory: pytest.TempPathFact
     shutil.copytree(release, changing)
     late = max(changing.rglob("coadd-*.fits")).parent
     shutil.move(late, directory / "late")
-    tokens = ["run", changing, *small_options(STORE, model, block_rows=BLOCK_ROWS)]
+    tokens = ["run", changing, *small_options(STORE, model)]
     undisturbed(tokens, directory / "before")
     shutil.move(directory / "late", late)
     replace_file(min(changing.rglob("coadd-*.fits")), directory / "other")

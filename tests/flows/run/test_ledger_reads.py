@@ -13,7 +13,7 @@ from engine.clustering.settings import ClusteringSettings
 from flows.bench.ledger_reads import LedgerReads
 from flows.command_line import run_command
 from tests.forked_commands import forked_whyspec
-from tests.small_run import publish_sums, small_options, small_release
+from tests.small_run import PER_FILE, publish_sums, small_options, small_release
 
 
 def run_whole(release: Path, store: Path, model: Path) -> None:
@@ -30,7 +30,7 @@ def made(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copytree(release, here)
     run_whole(here, store, model)
     first, *_, last = sorted(here.rglob("coadd-*.fits"))
-    other = next(small_release(folder / "other", 15, seed=77).rglob("coadd-*.fits")).parent
+    other = next(small_release(folder / "other", PER_FILE, seed=77).rglob("coadd-*.fits")).parent
     for kind in ("coadd", "redrock"):
         shutil.copyfile(next(other.glob(f"{kind}-*.fits")), next(first.parent.glob(f"{kind}-*.fits")))
     publish_sums(first.parent)

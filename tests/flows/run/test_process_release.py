@@ -22,7 +22,15 @@ from flows.run.summary_tables import show_summary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import ConfigurationError, StoreError
-from tests.small_run import SPECTRA, THRESHOLD, publish_sums, small_release, small_request, tree_bytes
+from tests.small_run import (
+    PER_FILE,
+    SPECTRA,
+    THRESHOLD,
+    publish_sums,
+    small_release,
+    small_request,
+    tree_bytes,
+)
 
 Run = Callable[..., RunSummary]
 
@@ -144,7 +152,7 @@ def test_a_changed_file_supersedes_its_rows(run: Run, release: Path, tmp_path: P
     changing = tmp_path / "changing"
     shutil.copytree(release, changing)
     run(changing)
-    other = small_release(tmp_path / "other", 15, seed=77)
+    other = small_release(tmp_path / "other", PER_FILE, seed=77)
     target = min(changing.rglob("coadd-*.fits"))
     source = min(other.rglob("coadd-*.fits"))
     shutil.copyfile(source, target)
@@ -154,8 +162,8 @@ def test_a_changed_file_supersedes_its_rows(run: Run, release: Path, tmp_path: P
     assert (summary.files_changed, summary.files_unchanged) == (1, 3)
     table = StoreView.open(str(tmp_path / "odd.zarr")).table(["source", "superseded"])
     of_target = table["source"] == str(target)
-    assert of_target.sum() == 30
-    assert table.loc[of_target, "superseded"].tolist() == [True] * 15 + [False] * 15
+    assert of_target.sum() == 2 * PER_FILE
+    assert table.loc[of_target, "superseded"].tolist() == [True] * PER_FILE + [False] * PER_FILE
     assert not table.loc[~of_target, "superseded"].any()
     assert verify(str(tmp_path / "odd.zarr")).ok
     assert not run(changing).did_something
@@ -172,7 +180,7 @@ def test_rows_of_a_vanished_file_are_kept_and_flagged(run: Run, release: Path, t
     assert run(shrinking).files_gone == 1
     table = StoreView.open(str(store)).table(["source", "gone"])
     assert (table["gone"] == (table["source"] == str(last))).all()
-    assert table["gone"].sum() == 15
+    assert table["gone"].sum() == PER_FILE
     flagged = tree_bytes(store)
     run(shrinking)
     assert tree_bytes(store) == flagged
@@ -197,14 +205,14 @@ def test_a_truncated_file_is_quarantined_and_taken_when_it_is_whole(
     without = run(damaged)
     assert [file.url for file in without.quarantined] == [str(victim)]
     assert without.quarantined[0].reason
-    assert without.spectra == SPECTRA - 15
+    assert without.spectra == SPECTRA - PER_FILE
     still = run(damaged)
     assert not still.did_something
     assert [file.url for file in still.quarantined] == [str(victim)]
     victim.write_bytes(content)
     healed = run(damaged)
     assert healed.quarantined == ()
-    assert (healed.spectra, healed.store_spectra) == (15, SPECTRA)
+    assert (healed.spectra, healed.store_spectra) == (PER_FILE, SPECTRA)
     assert spectra_of(tmp_path / "odd.zarr").equals(spectra_of(Path(first.store)))
 
 

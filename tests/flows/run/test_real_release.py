@@ -27,12 +27,15 @@ pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 THRESHOLD = 0.01
 
 
-def run(release: Path, store: Path, classes: tuple[str, ...] | None = None) -> RunSummary:
-    """Score everything with the shipped model; explain as cheaply as can be."""
+def run(
+    release: Path, store: Path, classes: tuple[str, ...] | None = None, models: tuple[str, ...] | None = None
+) -> RunSummary:
+    """Score everything with the shipped models; explain as cheaply as can be."""
     request = RunRequest(
         release=(str(release),),
         store=str(store),
         classes=classes,
+        models=models,
         threshold=THRESHOLD,
         preset="reference-code",
         windows=(1024,),
@@ -52,7 +55,7 @@ def rows_of(summary: RunSummary) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def sdss(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunSummary:
-    """Every real SDSS file, with the classes of the shipped model."""
+    """Every real SDSS file, each by the shipped model of its class and redshift."""
     return run(real_data / "real" / "sdss", tmp_path_factory.mktemp("sdss") / "odd.zarr")
 
 
@@ -66,7 +69,7 @@ def manifest(real_data: Path) -> pd.DataFrame:
 
 def test_every_sdss_file_is_accounted_for(sdss: RunSummary, manifest: pd.DataFrame) -> None:
     assert (sdss.files_new, sdss.spectra, sdss.quarantined) == (129, 129, ())
-    assert dict(sdss.status_counts) == {"scored": 31, "sky_fibre": 31, "class_not_modelled": 67}
+    assert dict(sdss.status_counts) == {"scored": 96, "sky_fibre": 31, "too_few_good_pixels": 2}
     rows = rows_of(sdss)
     assert rows["key"].is_unique
     assert set(rows.index) == set(manifest.index)
@@ -82,13 +85,33 @@ def test_a_sky_fibre_is_one_whatever_class_the_pipeline_gave_it(
     assert set(rows.index[rows["label"] == "sky_fibre"]) == set(known)
 
 
-def test_only_and_all_galaxies_of_the_pipeline_are_scored(sdss: RunSummary, manifest: pd.DataFrame) -> None:
-    galaxies = manifest[(manifest["pipeline_class"] == "GALAXY") & (manifest["label"] != "sky fibre")]
+def test_every_spectrum_is_scored_by_a_model_of_the_class_that_the_pipeline_gave_it(
+    sdss: RunSummary, manifest: pd.DataFrame
+) -> None:
     rows = rows_of(sdss)
     scored = rows[rows["label"] == "scored"]
-    assert set(scored.index) == set(galaxies.index)
+    models = StoreView.open(sdss.store).configuration.models
+    by = Counter(zip(scored["spectype"], (models[number].name for number in scored["model"]), strict=True))
+    assert by == {
+        ("GALAXY", "sdss-galaxy"): 31,
+        ("QSO", "sdss-quasar"): 47,
+        ("QSO", "sdss-quasar-distant"): 15,
+        ("STAR", "sdss-star"): 3,
+    }
+    assert (scored["spectype"] == manifest.loc[scored.index, "pipeline_class"]).all()
     assert scored["tail_probability"].between(0, 1, inclusive="right").all()
-    assert set(rows[rows["label"] == "class_not_modelled"]["spectype"]) == {"QSO", "STAR"}
+    # Two distant quasars have no light in the window that divides them.
+    assert set(rows[rows["label"] == "too_few_good_pixels"]["spectype"]) == {"QSO"}
+
+
+def test_quasars_of_displaced_lines_are_odd_among_quasars(sdss: RunSummary, manifest: pd.DataFrame) -> None:
+    rows = rows_of(sdss)
+    quasars = rows[(rows["label"] == "scored") & (rows["spectype"] == "QSO")]
+    displaced = manifest.loc[quasars.index, "label"].str.contains("asymmetric-line")
+    assert displaced.sum() == 29
+    assert quasars.loc[displaced, "outlier"].mean() > 0.5
+    # Real quasars are odder than simulated ones, yet most are no outliers.
+    assert quasars.loc[~displaced, "outlier"].mean() < 0.4
 
 
 def test_outliers_are_those_at_the_threshold_and_all_are_explained(sdss: RunSummary) -> None:
@@ -117,16 +140,16 @@ def test_the_most_extreme_emission_lines_are_odder_than_every_ordinary_galaxy(
     assert extreme["score"] > rows.loc[manifest.index[manifest["label"] == "ordinary galaxy"], "score"].max()
 
 
-def test_with_all_classes_quasars_are_scored_in_the_models_redshifts(
+def test_a_model_of_galaxies_that_is_asked_of_all_classes_finds_quasars_odd(
     real_data: Path, manifest: pd.DataFrame, sdss: RunSummary, tmp_path: Path
 ) -> None:
-    everything = run(real_data / "real" / "sdss", tmp_path / "all.zarr", classes=())
+    everything = run(real_data / "real" / "sdss", tmp_path / "all.zarr", classes=(), models=("sdss-galaxy",))
     assert dict(everything.status_counts) == {"scored": 74, "sky_fibre": 31, "redshift_out_of_range": 24}
     rows, galaxies = rows_of(everything), rows_of(sdss)
     refused = rows[rows["label"] == "redshift_out_of_range"]["redshift"]
     assert not refused.between(-0.002, 0.65).any()
     # Who else is scored does not change a galaxy's tail probability.
-    scored = galaxies.index[galaxies["label"] == "scored"]
+    scored = galaxies.index[(galaxies["label"] == "scored") & (galaxies["spectype"] == "GALAXY")]
     pd.testing.assert_series_equal(
         rows.loc[scored, "tail_probability"], galaxies.loc[scored, "tail_probability"]
     )

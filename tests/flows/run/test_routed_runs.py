@@ -31,8 +31,9 @@ from models.errors import ConfigurationError
 from models.row_status import RowStatus
 from models.weights import load_model, save_model
 from tests.conftest import random_model
-from tests.small_run import SPECTRA, small_request, tree_bytes
+from tests.small_run import small_request, tree_bytes
 
+SPECTRA = 60
 SNR = (4.0, 40.0)
 
 

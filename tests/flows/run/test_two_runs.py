@@ -19,7 +19,7 @@ from flows.run.tally import RunTally
 from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, RetryError
 from tests.forked_commands import forked_whyspec
-from tests.small_run import environment, small_options, small_request, tree_bytes
+from tests.small_run import SPECTRA, environment, small_options, small_request, tree_bytes
 
 
 def test_a_run_holds_its_store_and_gives_it_back(release: Path, model: Path, tmp_path: Path) -> None:
@@ -118,4 +118,4 @@ def test_the_second_command_is_refused_or_waits(release: Path, model: Path, tmp_
         first.communicate(timeout=100)
     assert (first.returncode, third.returncode) == (0, 0), third.stderr
     done = json.loads(forked_whyspec("status", store, "--json").stdout)
-    assert (done["running"], done["complete"], done["spectra"]) == (None, True, 60)
+    assert (done["running"], done["complete"], done["spectra"]) == (None, True, SPECTRA)

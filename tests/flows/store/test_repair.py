@@ -27,7 +27,7 @@ from flows.run.preparation import prepare
 from flows.store.repair import RepairReport, repair
 from infra.settings import Settings
 from models.errors import InputError, RetryError
-from tests.small_run import BLOCK_ROWS, publish_sums, small_release, small_request, tree_bytes
+from tests.small_run import BLOCK_ROWS, PER_FILE, publish_sums, small_release, small_request, tree_bytes
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def template(release: Path, model: Path, tmp_path_factory: pytest.TempPathFactor
     shutil.copytree(release, here)
     last = max(here.rglob("coadd-*.fits")).parent
     run_here(here, store, model)
-    other = small_release(folder / "other", 15, seed=77)
+    other = small_release(folder / "other", PER_FILE, seed=77)
     target, source = min(here.rglob("coadd-*.fits")), min(other.rglob("coadd-*.fits"))
     shutil.copyfile(source, target)
     shutil.copyfile(next(source.parent.glob("redrock-*.fits")), next(target.parent.glob("redrock-*.fits")))
@@ -113,7 +113,7 @@ def spoil(path: Path) -> None:
 def test_the_store_has_everything_that_a_repair_must_keep(patched: Patched) -> None:
     ledger = Store.open(patched.url).ledger
     explained = sum(len(plan.blocks) for plan in ledger.attribution_plans())
-    assert explained >= 5
+    assert explained >= 4
     assert (len(ledger.results("score")), len(ledger.results("attribution"))) == (4, explained)
     assert sorted(ledger.flagged("superseded")) == [0]
     assert sorted(ledger.flagged("gone")) == [1, 2]
@@ -217,7 +217,7 @@ def test_a_damaged_or_lost_ledger_entry(
     assert done.explained == runs[1]
     if lost and "gone" in path:
         # Nothing says any more which rows were flagged: the next run over the release does.
-        assert not StoreView.open(patched.url).table(["gone"])["gone"].iloc[24:48].any()
+        assert not StoreView.open(patched.url).table(["gone"])["gone"].iloc[BLOCK_ROWS : 2 * BLOCK_ROWS].any()
     else:
         assert patched.is_as_it_was()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -15,6 +16,7 @@ from engine.spectra.normalisation import NormalisedSpectra, normalise
 from engine.spectra.rows import Rows
 from engine.spectra.spectra import Spectra
 from models.causes.estimate import BetterRedshift
+from models.scoring.better_redshift import misfit
 from models.scoring.scoring_model import ScoringModel
 from models.weights import load_local_model
 
@@ -80,3 +82,22 @@ def test_what_is_odd_at_its_own_redshift_is_seldom_blamed_on_it(kind: AnomalyKin
 def test_a_spectrum_without_a_good_pixel_has_no_better_redshift() -> None:
     nothing = torch.zeros(model().card.grid.size)
     assert model().better_redshift(nothing, nothing, 0.2) is None
+
+
+def test_only_redshifts_at_which_the_spectrum_is_drawn_well_enough_count() -> None:
+    spectra = clean().inject(AnomalyKind.DEAD_REGION, 10.0)
+    flux, ivar = (torch.from_numpy(each) for each in (spectra.flux, spectra.ivar))
+    every = [model().usual_redshift(*each, math.inf) for each in zip(flux, ivar, strict=True)]
+    own = [
+        row
+        for row, found in enumerate(every)
+        if found is not None and abs(found.redshift - spectra.redshift[row]) < 0.001
+    ]
+    flux, ivar, found = flux[own[0]], ivar[own[0]], every[own[0]]
+    assert found is not None
+    where = torch.tensor([found.redshift], dtype=torch.float64)
+    drawn = model().reconstructed(flux[None], ivar[None], where)
+    least = float(misfit(flux[None], ivar[None], drawn))
+    # It is shown in units of its median there, which its own redshift's differs from a little.
+    assert model().usual_redshift(flux, ivar, 1.01 * least) is not None
+    assert model().usual_redshift(flux, ivar, 0.5 * least) is None

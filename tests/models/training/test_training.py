@@ -73,20 +73,13 @@ def trained() -> tuple[ScoringModel, list[TrainingProgress]]:
     return train(toy(400))
 
 
-def test_learns_and_is_reproducible_from_its_seed(
-    trained: tuple[ScoringModel, list[TrainingProgress]],
-) -> None:
-    model, log = trained
-    again, _ = train(toy(400))
+def test_learns(trained: tuple[ScoringModel, list[TrainingProgress]]) -> None:
+    _, log = trained
     autoencoder = [entry for entry in log if entry.stage == "autoencoder"]
     assert autoencoder[-1].validation_loss < 0.7 * autoencoder[0].validation_loss
     rates = [entry.learning_rate for entry in autoencoder]
     assert rates[0] < max(rates) <= SETTINGS.learning_rate
     assert rates[-1] < 1e-3 * max(rates)
-    assert all(
-        torch.equal(a, b)
-        for a, b in zip(model.state_dict().values(), again.state_dict().values(), strict=True)
-    )
 
 
 def test_calibration_and_card_come_from_held_out_spectra(
@@ -103,8 +96,8 @@ def test_calibration_and_card_come_from_held_out_spectra(
     assert model.card.metrics["reconstruction_chi2_per_pixel"] > 0
 
 
-def test_masked_pixels_cannot_leak() -> None:
-    """Garbage behind the mask changes no weight."""
+def test_a_seed_gives_one_model_and_masked_pixels_cannot_leak() -> None:
+    """Garbage behind the mask changes no weight, nor does training again."""
     spectra = toy(200)
     garbage = dataclasses.replace(spectra, flux=np.where(spectra.ivar > 0, spectra.flux, np.float32(1e3)))
     short = dataclasses.replace(SETTINGS, epochs=3, flow_epochs=2)

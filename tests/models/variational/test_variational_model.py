@@ -11,7 +11,7 @@ from torch import Tensor
 
 from engine.surveys.desi.grid import DESI_GRID
 from models.model_card import ModelCard
-from models.score_kinds import RECONSTRUCTION_SCORES
+from models.score_kinds import RECONSTRUCTION_SCORES, ScoreKind
 from models.variational.model import VariationalArchitecture, VariationalModel
 from models.weights import load_model, save_model
 
@@ -101,6 +101,7 @@ def test_conditioned_is_half_the_sum_of_squares_that_the_score_is_made_of(model:
     squares = score.square() if model.architecture.form == "published" else score * (ivar > 0).sum()
     found = model.conditioned(flux[0], ivar, 0.234)(flux)
     torch.testing.assert_close(found, -0.5 * squares, rtol=1e-6, atol=0)
+    assert model.log_prob_of(float(score[0]), ivar) == pytest.approx(float(found[0]), rel=1e-6)
 
 
 def test_a_score_by_another_statistic_is_in_nat_too() -> None:
@@ -110,6 +111,23 @@ def test_a_score_by_another_statistic_is_in_nat_too() -> None:
     flux, ivar = flux.double(), ivar[0].double()
     same = chi2.conditioned(flux[0], ivar, 0.2)(flux)
     torch.testing.assert_close(model.conditioned(flux[0], ivar, 0.2)(flux), same, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("score", RECONSTRUCTION_SCORES)
+def test_sums_of_pieces_are_scored_as_the_spectra_they_are(score: str) -> None:
+    kind = ScoreKind.named(score)
+    model = random_model(VariationalArchitecture(kind.form, score, 3, (16, 12, 8))).double()
+    pieces, ivar, _ = spectra(4)
+    pieces, ivar = pieces.double(), ivar[0].double()
+    pieces[1, ivar == 0] = torch.nan  # masked
+    likelihood = model.conditioned(pieces[0], ivar, 0.2)
+    cheaper = likelihood.mixture(pieces)
+    published = kind.form == "published"
+    sums = kind.statistic == "mse" if published else kind.pixels == "all"
+    assert (cheaper is not None) == (kind.percent == 100 and sums)
+    if cheaper is not None:
+        shares = torch.rand(3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        torch.testing.assert_close(cheaper(shares), likelihood(shares @ pieces), rtol=1e-9, atol=1e-9)
 
 
 def test_baselines_are_the_chosen_calibration_spectra_at_the_redshift(model: VariationalModel) -> None:

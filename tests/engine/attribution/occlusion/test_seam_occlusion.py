@@ -76,7 +76,7 @@ class TwoChannels(nn.Module):
 
 @dataclass(frozen=True)
 class Network:
-    """What hypothesis draws and shows; :meth:`build` makes it, with weights from ``seed``."""
+    """What hypothesis draws and shows; :meth:`build` makes it in float64, with weights from ``seed``."""
 
     pixels: int
     seed: int
@@ -89,7 +89,7 @@ class Network:
     def build(self) -> LocalScore:
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            return self._build().requires_grad_(False).eval()
+            return self._build().double().requires_grad_(False).eval()
 
     def _build(self) -> LocalScore:
         lift: Callable[[Tensor], Tensor] = AddChannel()
@@ -199,7 +199,8 @@ def _scan(pixels: int) -> ScanReadout:
         drawn=torch.randn(cells + templates + modes, 5),
         offset=torch.randn(cells + templates + modes),
         scale=0.5 + torch.rand(cells),
-        mixing=0.3 * torch.randn(modes + templates, cells + templates + modes),
+        template_scale=0.3 * torch.randn(templates),
+        mixing=0.3 * torch.randn(modes, cells + templates + modes),
         searches=Searches(
             sizes,
             torch.log(shares),
@@ -379,8 +380,7 @@ def scale_lists(draw: st.DrawFn, request: OcclusionRequest) -> list[Scale]:
 
 
 def dense(score: LocalScore, request: OcclusionRequest, scales: Sequence[Scale]) -> list[Tensor]:
-    """Whole forward passes in float64, one for each baseline and distinct window; (M, n) per scale."""
-    double = copy.deepcopy(score).double()
+    """Whole passes of a score in float64, one for each baseline and distinct window; (M, n) per scale."""
     pixels = torch.arange(request.pixels)
     table = np.concatenate([np.stack((scale.start, scale.stop), axis=1) for scale in scales])
     distinct, inverse = np.unique(table, axis=0, return_inverse=True)
@@ -390,8 +390,8 @@ def dense(score: LocalScore, request: OcclusionRequest, scales: Sequence[Scale])
     with torch.no_grad():
         for baseline in request.baselines.double():
             pasted = torch.where(inside, request.spectrum.double(), baseline)
-            values = [double(piece) for piece in pasted.split(512) if len(piece)]
-            rows.append(double(baseline[None]) - torch.cat([baseline.new_zeros(0), *values]))
+            values = [score(piece) for piece in pasted.split(512) if len(piece)]
+            rows.append(score(baseline[None]) - torch.cat([baseline.new_zeros(0), *values]))
     every = torch.stack(rows)[:, torch.from_numpy(inverse.reshape(-1))]
     return list(every.split([len(scale) for scale in scales], dim=1))
 
@@ -709,7 +709,7 @@ def test_one_occluder_serves_spectra_of_many_lengths_and_keeps_its_hands_off_the
         AttentionPooling([nn.Conv1d(4, 2, 1)], 2),
         (nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 1), nn.Flatten(0)),
     )
-    weights = copy.deepcopy(score.state_dict())
+    weights, double = copy.deepcopy(score.state_dict()), copy.deepcopy(score).double()
     occluder = SeamOccluder(score, MEMORY)
     for pixels in (40, 7, 93, 40):
         for dtype in (torch.float32, torch.float64):
@@ -717,7 +717,7 @@ def test_one_occluder_serves_spectra_of_many_lengths_and_keeps_its_hands_off_the
             kept = copy.deepcopy(request)
             scales = list(dense_scales((1, 6, 20), pixels))
             for have, want in zip(
-                occluder.differences(request, scales), dense(score, request, scales), strict=True
+                occluder.differences(request, scales), dense(double, request, scales), strict=True
             ):
                 assert have.dtype == dtype
                 assert not have.requires_grad
@@ -738,11 +738,10 @@ def test_a_score_without_parameters_is_still_taken_to_float64() -> None:
     score = LocalScore(AddChannel(), [nn.AvgPool1d(3, 2, 1), norm, nn.Softsign()], softly, (nn.Flatten(0),))
     request = make_request(30, np.ones(30, dtype=np.bool_), 0, 2)
     scales = list(dense_scales((1, 4), 30))
-    for have, want in zip(
-        SeamOccluder(score, MEMORY).differences(request, scales), dense(score, request, scales), strict=True
-    ):
-        torch.testing.assert_close(have, want, rtol=0, atol=1e-12)
+    found = SeamOccluder(score, MEMORY).differences(request, scales)
     assert norm.running_var.dtype == torch.float32
+    for have, want in zip(found, dense(score.double(), request, scales), strict=True):
+        torch.testing.assert_close(have, want, rtol=0, atol=1e-12)
 
 
 def test_a_spectrum_too_short_is_refused() -> None:
@@ -783,7 +782,7 @@ def test_no_windows_give_no_differences() -> None:
 
 def test_agrees_with_the_dense_occluder_on_the_same_scales() -> None:
     """The two can stand in for each other: same shapes, same types, same order of windows."""
-    score = example_network(80).build()
+    score = example_network(80).build().float()
     request = make_request(80, np.arange(80) % 11 != 3, 4, 3, torch.float32)
     for spacing in get_args(Spacing):
         settings = OcclusionSettings(spacing=spacing, windows=(1, 4, 16, 64))
@@ -824,7 +823,7 @@ def test_the_shipped_model_at_real_size(preset: PresetName, masked: float) -> No
         index = np.unique(np.clip([*ends, *middle], 0, len(scale) - 1))
         chosen.append(index)
     some = [ranges(s.start[index], s.stop[index], pixels) for s, index in zip(scales, chosen, strict=True)]
-    wanted = dense(score, request, some)
+    wanted = dense(copy.deepcopy(score).double(), request, some)
     for have, want, index in zip(found, wanted, chosen, strict=True):
         error = (have[:, torch.from_numpy(index)].double() - want).abs().amax(dim=1)
         assert (error < REAL_SIZE * have.double().std(dim=1)).all()

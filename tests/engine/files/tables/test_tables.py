@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,6 +147,7 @@ def hostile_files(directory: Path) -> dict[str, Path]:
     pq.write_table(pa.table({"TARGETID": [[1], [2]]}), directory / "lists.parquet")
     fits.PrimaryHDU(np.zeros((2, 2))).writeto(directory / "image.fits")
     AstropyTable({"TARGETID": np.zeros((2, 2), np.int64)}).write(directory / "arrays.fits")
+    os.mkfifo(directory / "pipe")
     stream = '<BINARY><STREAM encoding="base64" href="file:///etc/passwd"/></BINARY>'
     field = '<FIELD name="TARGETID" datatype="long"/>'
     document = "<VOTABLE><RESOURCE><TABLE>{}<DATA>{}</DATA></TABLE></RESOURCE></VOTABLE>"
@@ -174,6 +176,7 @@ def hostile_files(directory: Path) -> dict[str, Path]:
         "image": directory / "image.fits",
         "arrays": directory / "arrays.fits",
         "directory": directory,
+        "pipe": directory / "pipe",
         "absent": directory / "absent",
     }
 
@@ -189,7 +192,8 @@ WHY = {
     "lists": "a column of list",
     "image": "without a table",
     "arrays": r"arrays of the shape \(2,\)",
-    "directory": "irectory",
+    "directory": "no regular file",
+    "pipe": "no regular file",
     "absent": "No such file",
 }
 

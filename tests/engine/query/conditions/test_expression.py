@@ -167,6 +167,7 @@ def column(name: str) -> Number:
 fractions = st.sampled_from(["redshift", "z", "Z", "ra", "tail", "tail_probability"])
 constants = st.sampled_from(["0.1", "0.3", "1", "2.0", "1e-4", ".5", "-1.5", "3", "- 1", "1e300"])
 integers = st.sampled_from([0, 1, -1, 4, BIG, BIG + 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+SINGLES = ("tail_probability",)
 NAMES = {"z": "redshift", "Z": "redshift", "tail": "tail_probability"}
 
 
@@ -206,7 +207,7 @@ def values(draw: st.DrawFn, depth: int = 2) -> tuple[str, Number]:
 @st.composite
 def comparisons(draw: st.DrawFn) -> tuple[str, Truth]:
     sign = draw(st.sampled_from(list(RELATIONS)))
-    match draw(st.integers(0, 9)):
+    match draw(st.integers(0, 11)):
         case 0 | 1:
             name, text = draw(fractions), draw(constants)
             real = NAMES.get(name, name)
@@ -228,7 +229,26 @@ def comparisons(draw: st.DrawFn) -> tuple[str, Truth]:
                 return None if row[real] is None else row[real] in inside
 
             no = draw(st.booleans())
-            return f"{name} {'not ' * no}in ({whole}, {other})", inverse(listed) if no else listed
+            fraction = draw(st.sampled_from(["", ", 0.5", ", 1e300"]))
+            text = f"{name} {'not ' * no}in ({whole}, {other}{fraction})"
+            return text, inverse(listed) if no else listed
+        case 10:
+            name, items = draw(fractions), draw(st.lists(constants, min_size=1, max_size=3))
+            real = NAMES.get(name, name)
+            numbers = {single(number_of(each)) if real in SINGLES else number_of(each) for each in items}
+
+            def among(row: Row) -> bool | None:
+                return None if known(row[real]) is None else row[real] in numbers
+
+            no = draw(st.booleans())
+            return f"{name} {'not ' * no}in ({', '.join(items)})", inverse(among) if no else among
+        case 11:
+            texts_ = draw(st.lists(st.sampled_from(TEXTS[1:]), min_size=1, max_size=3))
+            listed_texts = ", ".join("'" + text.replace("'", "''") + "'" for text in texts_)
+            return (
+                f"class in ({listed_texts})",
+                lambda row: None if row["spectype"] is None else row["spectype"] in texts_,
+            )
         case 4:
             texts = {"spectype": "spectype", "class": "spectype"}
             name, text = draw(st.sampled_from(list(texts))), draw(st.sampled_from(TEXTS[1:]))
@@ -255,7 +275,7 @@ def comparisons(draw: st.DrawFn) -> tuple[str, Truth]:
             return f"{name} between {low} and {high}", both(above, below)
         case 8:
             return "target_id " + sign + " unsigned", relation(sign, column("target_id"), column("unsigned"))
-        case _:
+        case _:  # 9
             (left, one), (right, other) = draw(values()), draw(values())
             return f"{left} {sign} {right}", relation(sign, finite(one), finite(other))
 

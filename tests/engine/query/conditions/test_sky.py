@@ -225,6 +225,7 @@ def test_a_region_without_cells_holds_nothing(sky: duckdb.DuckDBPyConnection) ->
     [
         ("no/such.fits", "cannot be read"),
         ("5/1 x", "cannot be read"),
+        ("/dev/zero", "no regular file"),
         ("30/1", "no MOC"),
         ("1/48", "no MOC"),
         ("1/5-4", "no MOC"),

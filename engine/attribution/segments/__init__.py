@@ -1,0 +1,1 @@
+"""Segments: methods that switch intervals of a spectrum on and off, and share the score out among them."""

@@ -1,0 +1,189 @@
+"""Store: what a run wrote, for people who work in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flows.interface.answer import Answer
+from flows.interface.explanation import Explanation
+from flows.interface.notebook_page import facts_page, facts_text
+from flows.interface.spectrum import Spectrum
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from engine.store.reading import StoreView
+    from flows.spectrum.stored_spectrum import StoredSpectra
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Store:
+    """A store as it was when it was opened; open it again to see what a run has added since."""
+
+    _view: StoreView
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._view.url
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the models that scored it."""
+        return tuple(model.name for model in self._view.configuration.models)
+
+    @property
+    def wavelength(self) -> NDArray[np.float64]:
+        """(N,) pixel centres of all its spectra, observed vacuum Angstrom."""
+        return self._view.wavelength
+
+    def __len__(self) -> int:
+        """Number of its spectra, with those that newer ones replace."""
+        return self._view.spectra
+
+    def query(
+        self,
+        *,
+        target_ids: Iterable[int] = (),
+        keys: Iterable[str] = (),
+        top: int | None = None,
+        redshift: tuple[float, float] | None = None,
+        cluster: int | None = None,
+        clustering: str = "default",
+        place: str = "",
+        line: str = "",
+        cause: str = "",
+        instrument: tuple[float, float] | None = None,
+        cautions: Iterable[str] = (),
+        without_cautions: Iterable[str] = (),
+    ) -> Answer:
+        """Spectra that fulfil all conditions that are given, oddest first; without any, all outliers.
+
+        For the conditions see :class:`engine.query.query.QuerySettings`, for the columns of the answer
+        :func:`engine.query.query.query`.
+
+        Raises
+        ------
+        ConfigurationError : a condition makes no sense.
+        InputError : there is no such cluster or clustering.
+        StoreError : the store is damaged.
+        """
+        from engine.query.query import QuerySettings, answer
+
+        settings = QuerySettings(
+            target_ids=tuple(map(int, target_ids)),
+            keys=_texts(keys),
+            top=top,
+            redshift=redshift,
+            cluster=cluster,
+            clustering=clustering,
+            place=place,
+            line=line,
+            cause=cause,
+            instrument=instrument,
+            cautions=_texts(cautions),
+            without_cautions=_texts(without_cautions),
+        )
+        return Answer(answer(self._view, settings))
+
+    def explanation(self, key: str | int) -> Explanation:
+        """The latest explanation of a spectrum, by its key or its TARGETID (SPECOBJID).
+
+        Raises
+        ------
+        InputError : there is no such spectrum, several, or it is not explained.
+        """
+        return Explanation(self._spectra.explanation(str(key)))
+
+    def spectrum(self, key: str | int) -> Spectrum:
+        """A spectrum in physical units: what the store keeps of an outlier; of others, from their file.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, several, or its file cannot be read.
+        """
+        rows = self._spectra.rows(str(key))
+        if self._spectra.outlier(rows) is not None:
+            return self.explanation(key).spectrum
+        from flows.interface.files import read
+
+        row = rows.iloc[0]
+        return read(row["source"], row=int(row["source_row"]))
+
+    @cached_property
+    def outliers(self) -> xr.Dataset:
+        """All explanations along ``outlier``, lazily: see :func:`flows.interface.lazy_arrays.outliers`."""
+        from flows.interface.lazy_arrays import outliers
+
+        return outliers(self._view)
+
+    @property
+    def maps(self) -> xr.DataArray:
+        """Attribution of all outliers, lazily: ``outlier``, ``window``, ``wavelength``."""
+        return self.outliers["maps"]
+
+    def clusters(self, name: str = "default") -> xr.Dataset:
+        """A clustering of the outliers: see :func:`flows.interface.lazy_arrays.clusters`.
+
+        Raises
+        ------
+        InputError : the store has no clustering of that name.
+        """
+        from flows.interface.lazy_arrays import clusters
+
+        return clusters(self._view, name)
+
+    @cached_property
+    def _spectra(self) -> StoredSpectra:
+        from flows.spectrum.stored_spectrum import StoredSpectra
+
+        return StoredSpectra(self._view)
+
+    def __repr__(self) -> str:
+        return facts_text(f"Store {self.url}", self._facts())
+
+    def _repr_html_(self) -> str:
+        return facts_page(self.url, self._facts())
+
+    def _facts(self) -> list[tuple[str, object]]:
+        configuration, grid = self._view.configuration, self._view.configuration.grid
+        first, last = self.wavelength[[0, -1]]
+        return [
+            ("spectra", f"{len(self):,}"),
+            (
+                "explained outliers",
+                f"{self._view.outliers:,}, tail probability up to {configuration.threshold:g}",
+            ),
+            ("wavelength", f"{first:.1f} to {last:.1f} Å, vacuum, {grid.size:,} pixels ({grid.name})"),
+            ("models", ", ".join(self.models)),
+            ("explained by", f"{configuration.attribution.method}: {configuration.attribution}"),
+            ("clusterings", ", ".join(self._view.clusterings()) or "none"),
+        ]
+
+
+def open_store(url: str) -> Store:
+    """Open a store that ``whyspec run`` made, for reading.
+
+    Parameters
+    ----------
+    url : path or fsspec URL.
+
+    Raises
+    ------
+    InputError : there is no store.
+    StoreError : the store is damaged, or of another schema version.
+    """
+    from engine.store.reading import StoreView
+
+    return Store(StoreView.open(str(url)))
+
+
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    """Several texts; one alone is one, not its letters."""
+    return (values,) if isinstance(values, str) else tuple(values)
