@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,11 +63,25 @@ class Store:
         instrument: tuple[float, float] | None = None,
         cautions: Iterable[str] = (),
         without_cautions: Iterable[str] = (),
+        targets: str | Path | None = None,
+        near: tuple[float | str, float | str, str] | None = None,
+        moc: str | None = None,
+        where: str = "",
+        observed: str = "",
+        classes: Iterable[str] = (),
+        fibers: Iterable[int] = (),
+        zwarn: int | None = None,
+        snr: tuple[float, float] | None = None,
+        status: str = "",
+        superseded: bool = False,
+        order: Iterable[str] = (),
+        columns: Iterable[str] = (),
     ) -> Answer:
         """Spectra that fulfil all conditions that are given, oddest first; without any, all outliers.
 
         For the conditions see :class:`engine.query.query.QuerySettings`, for the columns of the answer
-        :func:`engine.query.query.query`.
+        :func:`engine.query.query.query`. ``targets`` is a table's path, ``near`` right ascension, declination
+        and radius such as ``(150.1, 2.2, "5arcmin")``, ``moc`` a region's path or text.
 
         Raises
         ------
@@ -74,7 +89,10 @@ class Store:
         InputError : there is no such cluster or clustering.
         StoreError : the store is damaged.
         """
+        from engine.query.conditions.moc import read_moc
+        from engine.query.conditions.near import parse_cone
         from engine.query.query import QuerySettings, answer
+        from engine.query.target_list import read_target_list
 
         settings = QuerySettings(
             target_ids=tuple(map(int, target_ids)),
@@ -89,6 +107,19 @@ class Store:
             instrument=instrument,
             cautions=_texts(cautions),
             without_cautions=_texts(without_cautions),
+            targets=None if targets is None else read_target_list(Path(targets)),
+            near=None if near is None else parse_cone(str(near[0]), str(near[1]), near[2]),
+            moc=None if moc is None else read_moc(moc),
+            where=where,
+            observed=observed,
+            classes=_texts(classes),
+            fibers=tuple(fibers),
+            zwarn=zwarn,
+            snr=snr,
+            status=status,
+            superseded=superseded,
+            order=_texts(order),
+            columns=_texts(columns),
         )
         return Answer(answer(self._view, settings))
 
