@@ -89,6 +89,7 @@ class RunSummary:
     false_discovery_rate : share of these outliers that chance may have made, at most; None without any.
     explained : outliers that this run explained.
     caution_counts : (caution label, explanations of this run that carry it), sorted by label.
+    remark_counts : (label of a remark on exposures, spectra of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
     seconds : wall time.
     """
@@ -110,6 +111,7 @@ class RunSummary:
     false_discovery_rate: float | None
     explained: int
     caution_counts: tuple[tuple[str, int], ...]
+    remark_counts: tuple[tuple[str, int], ...]
     store_spectra: int
     store_outliers: int
     seconds: float
@@ -124,6 +126,7 @@ class RunSummary:
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
         description["caution_counts"] = dict(self.caution_counts)
+        description["remark_counts"] = dict(self.remark_counts)
         description["skipped"] = [asdict(file) for file in self.skipped]
         description["quarantined"] = [asdict(file) for file in self.quarantined]
         return description

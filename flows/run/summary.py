@@ -37,6 +37,9 @@ def summary_of(
         statuses.update(dict(result.status_counts))
     unreadable = [file for result in scored for file in result.unreadable]
     quarantined = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    remarks: Counter[str] = Counter()
+    for result in scored:
+        remarks.update(dict(result.remark_counts))
     cautions: Counter[str] = Counter()
     for result in explained:
         cautions.update(dict(result.caution_counts))
@@ -67,6 +70,7 @@ def summary_of(
         ),
         explained=sum(result.spectra for result in explained),
         caution_counts=tuple(sorted(cautions.items())),
+        remark_counts=tuple(sorted(remarks.items())),
         store_spectra=snapshot.spectra,
         store_outliers=snapshot.outliers,
         seconds=seconds,
