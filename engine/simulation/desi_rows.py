@@ -277,4 +277,3 @@ def _level(spectrum: SimulatedSpectrum, wavelength: float) -> float:
 
 def _brick(seed: int, spectrum: SimulatedSpectrum) -> int:
     return 100_000 + (7919 * seed + spectrum.index // 4000) % 500_000
-

@@ -1,4 +1,4 @@
-"""Remarks on the exposures of a spectrum: why its list of exposures is empty, or not as the file should have it.
+"""Remarks on the exposures of a spectrum: why the list of them is empty, or not what the file has.
 
 They are bits, because a spectrum may carry several. None of them keeps a spectrum from being scored.
 """
@@ -32,7 +32,7 @@ class ExposureRemark(IntFlag):
 
 _MEANINGS = {
     ExposureRemark.NO_TABLE: "the file has no table of exposures with TARGETIDs: the list is empty",
-    ExposureRemark.NO_COLUMN: "a column of the table of exposures is missing or holds no integers: -1 in the list",
+    ExposureRemark.NO_COLUMN: "the table of exposures lacks a column of integers: the list has -1 for it",
     ExposureRemark.NOT_LISTED: "the table of exposures does not have the target: the list is empty",
     ExposureRemark.LISTED_TWICE: "the table has an exposure of the target twice: the list has it once",
 }

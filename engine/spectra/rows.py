@@ -43,7 +43,11 @@ COLUMNS: tuple[Column, ...] = (
     Column("plate", "i4", -1, "", "SDSS plate or field"),
     Column("mjd", "i4", -1, "d", "SDSS modified Julian date of the coadd"),
     Column(
-        "fiber", "i4", -1, "", "SDSS FIBERID; DESI FIBER that took most of its exposures, of equals the lowest"
+        "fiber",
+        "i4",
+        -1,
+        "",
+        "SDSS FIBERID; DESI FIBER that took most of its exposures, of equals the lowest",
     ),
     Column("petal", "i4", -1, "", "DESI PETAL_LOC of that fiber"),
     Column("spectrograph", "i2", -1, "", "SDSS SPECTROGRAPHID"),
@@ -55,9 +59,7 @@ COLUMNS: tuple[Column, ...] = (
     ),
     Column("exposures", "O", "", "", "DESI exposures as TILEID/NIGHT/EXPID/FIBER/PETAL_LOC, a space between"),
     Column("exposure_remarks", "u1", 0, "", "what was missing or odd in the table of exposures, bits"),
-    Column(
-        "target_class", "O", "", "", "targeted as: classes of DESI_TARGET; SDSS SOURCETYPE, else OBJTYPE"
-    ),
+    Column("target_class", "O", "", "", "targeted as: classes of DESI_TARGET; SDSS SOURCETYPE, else OBJTYPE"),
     Column("ra", "f8", np.nan, "deg", "right ascension, ICRS"),
     Column("dec", "f8", np.nan, "deg", "declination, ICRS"),
     Column("healpix_29", "i8", -1, "", "healpix pixel of order 29, nested (HATS _healpix_29)"),

@@ -103,7 +103,10 @@ def class_table(summary: RunSummary) -> Table:
 
 
 def _counted(
-    title: str, columns: tuple[str, str], counts: Mapping[str, int], labels: Iterable[RowStatus | Caution | ExposureRemark]
+    title: str,
+    columns: tuple[str, str],
+    counts: Mapping[str, int],
+    labels: Iterable[RowStatus | Caution | ExposureRemark],
 ) -> Table:
     """How often each label that occurs does, and what it means."""
     table = _titled(title)

@@ -114,7 +114,7 @@ def known(values: NDArray[Any]) -> NDArray[np.int64]:
 def _columns(
     target_id: NDArray[np.int64], listed: NDArray[np.int64], start: NDArray[np.int64]
 ) -> dict[str, NDArray[Any]]:
-    """Columns of targets from their exposures, which begin at ``start`` of both, ordered by target and time."""
+    """Columns of targets from their exposures, those of one target from ``start`` on and by time."""
     stop = np.append(start, len(listed))[1:]
     fiber, petal = _most_frequent(target_id, listed)
     # One text of all exposures takes half the time of one text each.

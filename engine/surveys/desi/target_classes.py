@@ -1,7 +1,7 @@
 """Target classes of DESI: what a spectrum was targeted as, from bits in FIBERMAP.
 
-Bits of DESI_TARGET: targetmask.yaml of https://github.com/desihub/desitarget. Those in :data:`CLASSES` mean the
-same in the surveys SV1 to SV3.
+Bits of DESI_TARGET: targetmask.yaml of https://github.com/desihub/desitarget. Those in :data:`CLASSES` mean
+the same in the surveys SV1 to SV3.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CLASSES = {
 
 
 def target_classes(fibermap: Mapping[str, NDArray[Any]], count: int) -> list[str]:
-    """Names of the classes of ``count`` rows, a space between, from those of the columns that FIBERMAP has."""
+    """The names of each row's classes, a space between, from the columns that FIBERMAP has."""
     bits = np.zeros(count, dtype=np.int64)
     for name in TARGET_BITS:
         if name in fibermap:
