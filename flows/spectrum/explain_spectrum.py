@@ -11,6 +11,7 @@ from engine.attribution.explainer import Explainer
 from engine.attribution.other_models import OtherModels
 from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
+from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
@@ -70,6 +71,7 @@ def explain_spectrum(chosen: ChosenSpectrum, request: SpectrumRequest, threads: 
         model.card.digest,
         redacted_url(file.url),
         1,
+        Observation.of({name: rows[name][0] for name in OBSERVATION_COLUMNS}),
         _warnings(model.card, spectype, float(rows["snr"][0])),
     )
 

@@ -13,6 +13,7 @@ from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
 from engine.attribution.places import NO_PLACE
 from engine.figures.spectrum_score import SpectrumScore
+from engine.spectra.observation import Observation
 from engine.surveys.identifiers import shown_identifiers
 from flows.console import facts
 from models.causes.estimate import Estimate
@@ -28,6 +29,7 @@ class ExplainedSpectrum:
     model, digest : name and digest of the scoring model.
     source : file of the spectrum.
     spectra : number of spectra that were looked at to find it.
+    observation : where in the instrument it was taken.
     warnings : what the user should know of the score.
     """
 
@@ -37,6 +39,7 @@ class ExplainedSpectrum:
     digest: str
     source: str
     spectra: int
+    observation: Observation
     warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -50,6 +53,7 @@ class ExplainedSpectrum:
             "source": self.source,
             "redshift": explained.redshift,
             "spectype": self.score.spectype,
+            "observation": self.observation.to_dict(),
             "model": self.model,
             "model_digest": self.digest,
             "score": self.score.score,
@@ -75,6 +79,7 @@ class ExplainedSpectrum:
         explained, score = self.explanation, self.score
         rows = [
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
+            *self.observation.facts,
             ("model", f"{self.model} ({self.digest[:12]})"),
             ("score", f"{score.score:.3f}"),
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from engine.figures.spectrum_score import SpectrumScore
+from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import shown_identifiers
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
@@ -26,6 +27,7 @@ _COLUMNS = (
     "tail_uncertainty",
     "source",
     "source_row",
+    *OBSERVATION_COLUMNS,
 )
 
 
@@ -65,6 +67,7 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
         model.digest,
         redacted_url(row["source"]),
         scored,
+        Observation.of(row),
     )
 
 
