@@ -90,6 +90,27 @@ def classes(text: str | None) -> tuple[str, ...] | None:
     return () if text.strip().lower() == "all" else tuple(name.upper() for name in comma_list(text))
 
 
+def explained(score_only: bool, top: int | None) -> int | None:
+    """How many of the oddest outliers are explained; None for all.
+
+    Raises
+    ------
+    ConfigurationError : both options are given, or no positive number.
+    """
+    if top is not None:
+        at_least("--explain-top", top, 1)
+    if score_only and top is not None:
+        raise ConfigurationError(
+            "Two options say how many outliers are explained.",
+            where="--score-only, --explain-top",
+            got=f"none, and {top}",
+            allowed="one of them",
+            remedy="Leave one of them out.",
+            kind=ErrorKind.OPTION,
+        )
+    return 0 if score_only else top
+
+
 def windows(text: str | None) -> tuple[int, ...] | None:
     """``1,4,16`` to (1, 4, 16); None if not given.
 

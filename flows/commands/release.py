@@ -13,6 +13,7 @@ from flows import option_types
 _MODEL = Group("Model and selection", sort_key=1)
 _SET = Group("Training set", sort_key=1)
 _OCCLUSION = Group("Occlusion", sort_key=2)
+_EXPLAIN = Group("How much is explained", sort_key=2)
 _SOURCES = Group("What it holds", sort_key=1)
 _PLACE = Group("Where and how it runs", sort_key=3)
 
@@ -310,6 +311,8 @@ def run(
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     offsets: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
+    score_only: Annotated[bool, Parameter(negative="", group=_EXPLAIN)] = False,
+    explain_top: Annotated[int | None, Parameter(group=_EXPLAIN)] = None,
     memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
@@ -361,6 +364,12 @@ def run(
         First border of each width's tiles in pixels, e.g. 0,0,0. Default: half of all widths up to it.
     baselines
         Number of typical spectra into which pieces of the outlier are pasted. Default: 8.
+    score_only
+        Score, select and explain nothing: a ranked list does not wait for maps. A run without this option
+        explains the outliers later.
+    explain_top
+        Explain outliers until the so many oddest of the store are explained. A run without this option
+        explains the others later.
     memory
         Memory for the occlusion of one spectrum in each process, e.g. 512MB. Default: 256 MB, or half of a
         GPU's memory.
@@ -407,6 +416,7 @@ def run(
         outlier_block_rows=outlier_block_rows,
         executor=executor,
         workers=workers,
+        explain_top=option_types.explained(score_only, explain_top),
         check_data=check_data,
         wait=option_types.seconds(wait),
     )
@@ -419,6 +429,7 @@ def run(
     console = messages(json)
     show_summary(console, summary)
     if summary.did_something:
-        clustered = (("cluster", store),) if summary.store_outliers else ()
-        show_next(console, *clustered, ("report", store, "-o", report_name(store)))
+        listed = (("query", store),) if summary.store_waiting else ()
+        clustered = (("cluster", store),) if summary.store_outliers > summary.store_waiting else ()
+        show_next(console, *listed, *clustered, ("report", store, "-o", report_name(store)))
     return 3 if summary.quarantined else 0

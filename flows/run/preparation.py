@@ -18,6 +18,7 @@ from engine.run.plan import (
     choose_outlier_block_rows,
     gone_changes,
     make_plan,
+    to_explain,
 )
 from engine.run.quarantine import without_corrupt, without_held, without_unreadable
 from engine.run.worker_memory import worker_bytes
@@ -55,7 +56,7 @@ class PreparedRun:
     store : the store, or None where there is none yet; snapshot : its ledger.
     configuration : the store's, or that of the store to be made.
     plan : score blocks to do.
-    waiting_outliers : outliers of earlier runs without an explanation.
+    waiting_outliers : outliers of earlier runs without an explanation that this run is to explain.
     warnings : what the user should know of the configuration.
     threshold_factors : to which the threshold is known of each model, see :func:`threshold_factor`.
     worker_bytes : memory that each worker needs at most.
@@ -131,12 +132,16 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         snapshot=snapshot,
         configuration=configuration,
         plan=plan,
-        waiting_outliers=len(snapshot.waiting_outliers),
+        waiting_outliers=_waiting(store, snapshot, request.explain_top),
         warnings=_threshold_warnings(configuration.threshold, chosen.models),
         threshold_factors=tuple(threshold_factor(configuration.threshold, each) for each in chosen.models),
         worker_bytes=needed,
         stale_rows=len(snapshot.newly_superseded) + gone_changes(snapshot, plan, listing),
     )
+
+
+def _waiting(store: Store | None, snapshot: Snapshot, top: int | None) -> int:
+    return 0 if store is None or top == 0 else len(to_explain(store, snapshot, top))
 
 
 def configure(

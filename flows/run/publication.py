@@ -46,6 +46,7 @@ def summary_table(summary: RunSummary) -> list[dict[str, Any]]:
         {"what": "spectra per second", "value": round(rate, 1)},
         {"what": "spectra in the store", "value": summary.store_spectra},
         {"what": "outliers in the store", "value": summary.store_outliers},
+        {"what": "outliers that wait for an explanation", "value": summary.store_waiting},
     ]
 
 

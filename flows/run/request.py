@@ -32,6 +32,8 @@ class RunRequest:
     block_rows, outlier_block_rows : spectra per block of each kind.
     executor : ``"ray"``, or ``"serial"`` for this process alone.
     workers : processes; 0 as in the settings.
+    explain_top : so many of the store's oddest outliers have an explanation after the run; 0 to explain
+        none now, None for all. Those without one wait for a later run.
     check_data : whether new files are compared with their DATASUMs before anything else is done.
     wait : seconds to wait for another run on the store to end.
 
@@ -58,6 +60,7 @@ class RunRequest:
     outlier_block_rows: int | None = None
     executor: ExecutorName = "ray"
     workers: int = 0
+    explain_top: int | None = None
     check_data: bool = False
     wait: float = 0.0
 
@@ -91,6 +94,7 @@ class RunSummary:
     caution_counts : (caution label, explanations of this run that carry it), sorted by label.
     remark_counts : (label of a remark on exposures, spectra of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
+    store_waiting : of its outliers that are not superseded, those without an explanation.
     seconds : wall time.
     """
 
@@ -114,6 +118,7 @@ class RunSummary:
     remark_counts: tuple[tuple[str, int], ...]
     store_spectra: int
     store_outliers: int
+    store_waiting: int
     seconds: float
 
     @property

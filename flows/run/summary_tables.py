@@ -80,7 +80,9 @@ def _work(summary: RunSummary) -> Table:
 def _outliers(summary: RunSummary) -> str:
     found = f"{summary.outliers:,}, explained {summary.explained:,}"
     rate = summary.false_discovery_rate
-    return found if rate is None else f"{found}; up to {rate:.0%} of them by chance"
+    found = found if rate is None else f"{found}; up to {rate:.0%} of them by chance"
+    waiting = summary.store_waiting
+    return f"{found}; {waiting:,} of the store wait for an explanation" if waiting else found
 
 
 def class_table(summary: RunSummary) -> Table:
