@@ -106,6 +106,9 @@ class ErrorKind(StrEnum):
     UNREADABLE_PATH = "unreadable-path"
     UNREADABLE_SPECTRUM = "unreadable-spectrum"
     URL_SCHEME = "url-scheme"
+    MOC = "moc"
+    TARGET_LIST = "target-list"
+    UNREADABLE_TABLE = "unreadable-table"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -184,6 +187,8 @@ class ErrorKind(StrEnum):
     UNKNOWN_CAUSE = "unknown-cause"
     PROBABILITY_RANGE = "probability-range"
     NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
+    EXPRESSION = "expression"
+    SKY_POSITION = "sky-position"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

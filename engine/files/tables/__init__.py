@@ -1,0 +1,4 @@
+"""Tables: columns of files that users name, in FITS, Parquet, VOTable, ECSV and CSV, integers exact.
+
+Import ``table``.
+"""

@@ -1,0 +1,58 @@
+"""Contents of a table's file, as its reader gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Contents:
+    """What :class:`engine.files.tables.table.Table` is made of.
+
+    Attributes
+    ----------
+    columns : by name in lower case: its place among ``names``, (n,) values and (n,) whether they are known.
+    """
+
+    names: tuple[str, ...]
+    rows: int
+    columns: Mapping[str, tuple[int, NDArray[Any], NDArray[np.bool_]]]
+
+
+def places_of(names: Sequence[str], wanted: frozenset[str]) -> dict[str, int]:
+    """Where the wanted columns are, by name in lower case; of two of the same name the first."""
+    places: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if name.lower() in wanted:
+            places.setdefault(name.lower(), place)
+    return places
+
+
+def plain(values: Any) -> NDArray[Any]:
+    """Values as :class:`engine.files.tables.column.Column` has them.
+
+    Raises
+    ------
+    ValueError : they are none.
+    """
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"a column of arrays of the shape {array.shape[1:]}")
+    match array.dtype.kind:
+        case "i":
+            return array.astype(np.int64)
+        case "u":
+            return array.astype(np.uint64)
+        case "f":
+            return array.astype(np.float64)
+        case "b":
+            return array.astype(np.bool_)
+        case "S" | "U" | "O":
+            texts = [each.decode() if isinstance(each, bytes) else str(each) for each in array.tolist()]
+            return np.array(texts, dtype=np.object_)
+    raise ValueError(f"a column of {array.dtype}")

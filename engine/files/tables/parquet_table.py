@@ -1,0 +1,20 @@
+"""Parquet tables: columns of one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet
+
+from engine.files.tables.arrow_column import values_of
+from engine.files.tables.contents import Contents, places_of
+
+
+def read_parquet(path: Path, wanted: frozenset[str]) -> Contents:
+    """Raises whatever pyarrow raises for a damaged file."""
+    with pyarrow.parquet.ParquetFile(path) as file:
+        names = tuple(file.schema_arrow.names)
+        places = places_of(names, wanted)
+        table = file.read(columns=[names[place] for place in places.values()])
+        columns = {name: (place, *values_of(table[names[place]])) for name, place in places.items()}
+        return Contents(names, file.metadata.num_rows, columns)
