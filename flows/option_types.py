@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from models.errors import ConfigurationError, ErrorKind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.attribution.occlusion.settings import PresetName
+
+
+_LONGEST_CLASS = 16
+"""Characters of a class in a store."""
 
 
 def identifier(text: str) -> int:
@@ -88,6 +94,26 @@ def classes(text: str | None) -> tuple[str, ...] | None:
         return None
     not_empty("--classes", text)
     return () if text.strip().lower() == "all" else tuple(name.upper() for name in comma_list(text))
+
+
+def path(given: Path | None) -> str:
+    """A path as text; empty if not given."""
+    return "" if given is None else str(given)
+
+
+def class_name(text: str | None) -> str | None:
+    """The name of one spectral class in upper case; None if not given.
+
+    Raises
+    ------
+    ConfigurationError : given, and empty, or too long for a class.
+    """
+    if text is None:
+        return None
+    name = not_empty("--class-of", text).strip().upper()
+    if len(name) > _LONGEST_CLASS:
+        raise _not_understood("--class-of", text, f"the name of a class, at most {_LONGEST_CLASS} characters")
+    return name
 
 
 def explained(score_only: bool, top: int | None) -> int | None:

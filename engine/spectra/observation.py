@@ -27,8 +27,11 @@ class Observation:
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> Observation:
         """That of a row, given by the names of columns."""
-        given = ((each.name, row[each.name]) for each in fields(cls))
-        return cls(**{name: str(value) if isinstance(value, str) else int(value) for name, value in given})
+        given = {each.name: row[each.name] for each in fields(cls)}
+        plain: dict[str, Any] = {
+            name: str(value) if isinstance(value, str) else int(value) for name, value in given.items()
+        }
+        return cls(**plain)
 
     def __str__(self) -> str:
         numbers = (

@@ -69,6 +69,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("delta_chi2", "f4", np.nan, "", "chi2 to the next best fit (DESI); SDSS: RCHI2DIFF"),
     Column("spectype", "U16", "", "", "spectral class: GALAXY, QSO, STAR"),
     Column("subtype", "U40", "", "", "spectral subclass"),
+    Column("own_redshift", "?", False, "", "true if the redshift is that of the run's own table"),
+    Column("own_class", "?", False, "", "true if the class is one that the run's options gave"),
     Column("fiberstatus", "i4", 0, "", "DESI COADD_FIBERSTATUS bits"),
     Column("arms", "U4", "", "", "arms that hold data: b, r, z (DESI); b, r (SDSS)"),
     Column("snr", "f4", np.nan, "", "median of flux * sqrt(ivar) over good pixels"),

@@ -11,6 +11,7 @@ from engine.simulation.settings import FormName, ReleaseName, SurveyName
 from flows import option_types
 
 _MODEL = Group("Model and selection", sort_key=1)
+_OWN = Group("Targets and redshifts of your own", sort_key=1)
 _SET = Group("Training set", sort_key=1)
 _OCCLUSION = Group("Occlusion", sort_key=2)
 _EXPLAIN = Group("How much is explained", sort_key=2)
@@ -221,6 +222,9 @@ def plan(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
     rates: Annotated[str | None, Parameter(group=_PLACE)] = None,
     measure: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
@@ -247,6 +251,15 @@ def plan(
         Tail probability at or below which a spectrum is an outlier.
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    targets
+        Table that names the only spectra to read, by TARGETID (SPECOBJID), key, or plate, MJD and fiber:
+        FITS, Parquet, VOTable, ECSV, CSV, or a text with one in each line. Give it again with the same store.
+    redshifts
+        Table of redshifts by such names, columns z and, where it has one, class. They go before those of the
+        survey's pipeline. Give it again with the same store.
+    class_of
+        Class that all spectra are taken for, e.g. QSO; a class in --redshifts goes before it. Default: that
+        of the survey's pipeline.
     workers
         Number of processes that the hours are for, here or on a cluster. Default: as whyspec run has here.
     rates
@@ -275,6 +288,9 @@ def plan(
         option_types.models(model),
         threshold,
         option_types.classes(classes),
+        targets=option_types.path(targets),
+        redshifts=option_types.path(redshifts),
+        class_of=option_types.class_name(class_of),
         check_data=check_data,
     )
     option_types.at_least("--workers", workers, 0)
@@ -299,6 +315,9 @@ def run(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
     preset: Annotated[
         Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
     ] = None,
@@ -347,6 +366,15 @@ def run(
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every spectrum. A single model scores them
         whatever its card says. Default: the classes of the models' cards.
+    targets
+        Table that names the only spectra to read, by TARGETID (SPECOBJID), key, or plate, MJD and fiber:
+        FITS, Parquet, VOTable, ECSV, CSV, or a text with one in each line. Give it again with the same store.
+    redshifts
+        Table of redshifts by such names, columns z and, where it has one, class. They go before those of the
+        survey's pipeline. Give it again with the same store.
+    class_of
+        Class that all spectra are taken for, e.g. QSO; a class in --redshifts goes before it. Default: that
+        of the survey's pipeline.
     preset
         A name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
         inverse-variance (Shen & Melchior). reference-code: random, tiled, inverse-deviation, as in their
@@ -405,6 +433,9 @@ def run(
         models=option_types.models(model),
         threshold=threshold,
         classes=option_types.classes(classes),
+        targets=option_types.path(targets),
+        redshifts=option_types.path(redshifts),
+        class_of=option_types.class_name(class_of),
         preset=preset,
         baseline_source=baseline_source,
         spacing=spacing,

@@ -22,6 +22,8 @@ def explain(
     row: int | None = None,
     output: Output = None,
     model: str | None = None,
+    redshifts: Path | None = None,
+    class_of: str | None = None,
     preset: Literal["nearest", "paper", "reference-code"] = "nearest",
     baseline_source: Literal["nearest", "random"] | None = None,
     spacing: Literal["sparse", "dense", "tiled"] | None = None,
@@ -52,6 +54,10 @@ def explain(
     model
         Name or directory of the scoring model. Default: the one that ships for the survey and the spectrum's
         class.
+    redshifts
+        Table of redshifts that go before the pipeline's, see whyspec run --help.
+    class_of
+        Class that the spectrum is taken for, e.g. QSO; a class in --redshifts goes before it.
     preset
         nearest, paper or reference-code, see whyspec run --help.
     baseline_source
@@ -91,7 +97,16 @@ def explain(
     occlusion = of_preset(preset, **{name: value for name, value in given.items() if value is not None})
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     identifier = None if target_id is None else option_types.identifier(target_id)
-    request = SpectrumRequest(file, identifier, row, model, occlusion, settings.occlusion_memory)
+    request = SpectrumRequest(
+        file,
+        identifier,
+        row,
+        model,
+        occlusion,
+        settings.occlusion_memory,
+        option_types.path(redshifts),
+        option_types.class_name(class_of) or "",
+    )
     with notes().status("score and explain"):
         chosen = chosen_spectrum(request)
         # Imported only now: it takes longer than to find that a file is not there.

@@ -26,6 +26,10 @@ class RunRequest:
     models : name or directory of each scoring model.
     threshold : tail probability at or below which a spectrum is an outlier.
     classes : spectral classes to score, see :func:`engine.store.routing.assigned`; empty for all.
+    targets : path of a table that names the spectra to read; empty for all. redshifts : path of a table of
+        redshifts that go before the pipeline's; empty for none. These two are not the store's when left out.
+    class_of : class of the spectra without one in ``redshifts``; None as the store has it, else the
+        pipeline's.
     preset : of the occlusion, stands for the three that follow; those that are given too have precedence.
     baseline_source, spacing, combination, windows, offsets, baselines, seed : of the occlusion, see
         :class:`engine.attribution.occlusion.settings.OcclusionSettings`.
@@ -48,6 +52,9 @@ class RunRequest:
     models: tuple[str, ...] | None = None
     threshold: float | None = None
     classes: tuple[str, ...] | None = None
+    targets: str = ""
+    redshifts: str = ""
+    class_of: str | None = None
     preset: PresetName | None = None
     baseline_source: BaselineSource | None = None
     spacing: Spacing | None = None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from engine.attribution.method import MethodSettings
-from engine.spectra.source_file import SourceFile
+from engine.query.redshift_table import read_redshift_table
+from engine.run.picking import Wanted, picked, shown_name
+from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.identifiers import shown_identifiers, stored_identifier
 from engine.surveys.listing import list_release
@@ -29,6 +32,8 @@ class SpectrumRequest:
     target_id, row : one of them; neither for a file with one spectrum.
     model : name or directory; None for the one that ships for the file's grid and the spectrum's class and
         redshift, or where there is none for the class, the first for the grid.
+    redshifts : path of a table of redshifts that go before the pipeline's; class_of : the spectrum's class
+        where the table has none. Both are empty for what the pipeline says.
     attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
     """
 
@@ -38,6 +43,8 @@ class SpectrumRequest:
     model: str | None
     attribution: MethodSettings
     memory_bytes: int = 0
+    redshifts: str = ""
+    class_of: str = ""
 
     def __post_init__(self) -> None:
         refuse_credentials(self.file, self.model or "")
@@ -58,14 +65,33 @@ def chosen_spectrum(request: SpectrumRequest) -> ChosenSpectrum:
     ------
     InputError : there is no such file or spectrum, or it cannot be read.
     """
-    file = _only_file(request.file)
+    file = _with_own_values(_only_file(request.file), request)
     return ChosenSpectrum(file, _chosen(file, request))
 
 
-def _only_file(url: str) -> SourceFile:
+def _with_own_values(listing: ReleaseListing, request: SpectrumRequest) -> SourceFile:
+    """The file with the redshifts of the user's table, which must name a spectrum of it."""
+    table = read_redshift_table(Path(request.redshifts)) if request.redshifts else None
+    redshifts = {} if table is None else {table.named_by: table.values}
+    found = picked(listing, Wanted(None, redshifts, request.class_of))
+    if found.listing.refused:
+        raise _unreadable(found.listing.refused[0])
+    if table is not None and len(found.redshifts_missing) == len(table):
+        raise InputError(
+            "The table of redshifts names no spectrum of the file.",
+            where=request.redshifts,
+            got=f"{len(table):,} names, such as {shown_name(found.redshifts_missing[0])}",
+            allowed=f"the name of a spectrum of {listing.files[0].url}",
+            remedy="Look whether the table is of these spectra.",
+            kind=ErrorKind.TARGET_LIST,
+        )
+    return found.listing.files[0]
+
+
+def _only_file(url: str) -> ReleaseListing:
     listing = list_release([url])
     if len(listing.files) == 1:
-        return listing.files[0]
+        return listing
     raise InputError(
         "One file of spectra is wanted.",
         where=url,
@@ -117,6 +143,17 @@ def _read(file: SourceFile, start: int, stop: int) -> Spectra:
             remedy=error.remedy or "Fetch the file anew.",
             kind=ErrorKind.UNREADABLE_SPECTRUM,
         ) from error
+
+
+def _unreadable(file: RefusedFile) -> InputError:
+    what, *details = file.explained
+    return InputError(
+        what,
+        where=file.url,
+        got=f"{file.kind}: {' '.join(details)}".strip(),
+        remedy="Fetch the file anew.",
+        kind=ErrorKind.UNREADABLE_SPECTRUM,
+    )
 
 
 def _no_such(file: SourceFile, got: str, allowed: str) -> InputError:

@@ -313,8 +313,8 @@ class CoaddSpectra:
     def _fill(self, data: NDArray[np.void], start: int, stop: int) -> None:
         """Fill the columns that come from tables, and the status that they imply."""
         unit = self.file.unit("FIBERMAP")
-        more = (*FIBERMAP_COLUMNS, *TARGET_BITS)
-        more = tuple(name for name in more if name in unit.columns and unit.columns[name].is_integer)
+        names = (*FIBERMAP_COLUMNS, *TARGET_BITS)
+        more = [name for name in names if name in unit.columns and unit.columns[name].is_integer]
         fibermap = self.file.columns(unit, (*_FIBERMAP_COLUMNS, *more), start, stop)
         _fill(data, fibermap, self._redshifts, start, self._names)
         self._exposures_of(start, stop).fill(data, fibermap)

@@ -54,6 +54,10 @@ def test_every_real_file_equals_astropy_pixel_by_pixel(real_data: Path) -> None:
                 int(best[name][0]) for name in ("PLATE", "MJD", "FIBERID")
             )
             assert row["ra"] == best["PLUG_RA"][0]
+            if "SPECTROGRAPHID" in best.names:
+                assert row["spectrograph"] == best["SPECTROGRAPHID"][0]
+                assert row["target_class"] == best["SOURCETYPE"][0].strip()
+            assert row["exposure_remarks"] == 0
             assert row["specprod"] == file.specprod == best["RUN2D"][0].strip()
             assert int(row["target_id"]) % 2**64 == int(best["SPECOBJID"][0])
         good = SDSS_GRID.wavelength()[ivar > 0]
