@@ -20,7 +20,7 @@ from flows.commands.models import adapt, import_spender
 from flows.commands.release import plan, run, simulate, train
 from flows.commands.settings import settings
 from flows.commands.spectrum import explain, show
-from flows.commands.store import cluster, query, report, status, verify
+from flows.commands.store import catalogue, cluster, query, report, status, verify
 from flows.console import notes, show_error, write_json
 from flows.standard_streams import prepare_streams
 from infra.environment import prepare_environment
@@ -107,7 +107,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, show, explain, verify, simulate, train, adapt,
+    demo, plan, run, status, cluster, report, query, show, explain, verify, catalogue, simulate, train, adapt,
     import_spender, evaluate, ablation, settings,
 )  # fmt: skip
 for place, command in enumerate(_IN_ORDER_OF_WORK):

@@ -188,6 +188,9 @@ class ErrorKind(StrEnum):
     PROBABILITY_RANGE = "probability-range"
     NOTHING_TO_ADAPT_TO = "nothing-to-adapt-to"
     EXPRESSION = "expression"
+    UNKNOWN_STATUS = "unknown-status"
+    SNR_RANGE = "snr-range"
+    QUERY_ORDER = "query-order"
     SKY_POSITION = "sky-position"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
@@ -203,6 +206,8 @@ class ErrorKind(StrEnum):
     ARRAY_DAMAGED = "array-damaged"
     FOREIGN_OBJECT = "foreign-object"
     OBJECT_NAME = "object-name"
+    CATALOGUE_DAMAGED = "catalogue-damaged"
+    CATALOGUE_FOREIGN = "catalogue-foreign"
 
     # BugError, exit status 70: a promise inside whyspec was broken.
     BUG = "bug"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from engine.attribution.significance import chance_sigma
-from engine.query.query import QuerySettings
+from engine.query.query import QuerySettings, count
 from engine.store.reading import StoreView
 from models.calibration.false_discovery import false_discovery_rate
 from models.row_status import RowStatus
@@ -14,31 +16,53 @@ from models.row_status import RowStatus
 _BY_WHAT_IS_ODD = {
     "cluster": "--cluster",
     "place": "--place",
+    "observed": "--observed",
     "line": "--line",
     "cause": "--cause",
     "instrument": "--instrument",
     "cautions": "--caution",
     "without_cautions": "--without-caution",
+    "where": "--where",
 }
-"""Settings whose conditions look at what makes spectra odd, with their options."""
+"""Settings whose conditions look, or may look, at what makes spectra odd, with their options."""
 
 
 def chance_note(view: StoreView, settings: QuerySettings, found: pd.DataFrame) -> str:
     """The false discovery rate of an answer, or why it has none, and the largest sigma of chance.
 
-    Spectra chosen by a limit of their tail probability, in any range of redshifts, have a rate: that of
-    Benjamini & Hochberg. The limit is the run's threshold, or with a largest number of spectra the largest
-    tail probability in the answer. Empty where nothing was found.
+    Outliers chosen by a limit of their tail probability, among spectra of any redshift, class, S/N or fibre,
+    have a rate: that of Benjamini & Hochberg. The limit is the run's threshold, or with a largest number of
+    spectra the largest tail probability in the answer. Empty where nothing was found, and of an answer
+    without the columns that it needs.
     """
-    if not len(found):
+    if not len(found) or not {"tail_probability", "explained", "trials"} <= set(found):
         return ""
-    table = view.table(["status", "superseded", "redshift", "tail_probability"])
-    scored = table[~table["superseded"] & (table["status"] == RowStatus.SCORED)]
-    return f"{_rate(view, settings, found, scored)}\n{largest_by_chance(found, len(scored))}".strip()
+    scored = replace(_population(settings), status=RowStatus.SCORED.label)
+    spectra = count(view, scored)
+    return f"{_rate(view, settings, found, scored, spectra)}\n{largest_by_chance(found, spectra)}".strip()
 
 
-def _rate(view: StoreView, settings: QuerySettings, found: pd.DataFrame, scored: pd.DataFrame) -> str:
-    if settings.target_ids or settings.keys:
+def _population(settings: QuerySettings) -> QuerySettings:
+    """What is asked for whatever makes it odd."""
+    nothing = QuerySettings()
+    unasked = {name: getattr(nothing, name) for name in _BY_WHAT_IS_ODD}
+    return replace(
+        settings,
+        target_ids=(),
+        keys=(),
+        targets=None,
+        top=None,
+        order=(),
+        columns=(),
+        superseded=False,
+        **unasked,
+    )
+
+
+def _rate(
+    view: StoreView, settings: QuerySettings, found: pd.DataFrame, scored: QuerySettings, spectra: int
+) -> str:
+    if settings.by_identity:
         return "No false discovery rate: these spectra were asked for by name, not chosen by their scores."
     conditions = [
         option for name, option in _BY_WHAT_IS_ODD.items() if getattr(settings, name) not in ("", (), None)
@@ -48,17 +72,17 @@ def _rate(view: StoreView, settings: QuerySettings, found: pd.DataFrame, scored:
             f"No false discovery rate: {', '.join(conditions)} looks at what makes spectra odd, and how "
             "often chance fulfils that is not known."
         )
-    if settings.redshift is not None:
-        scored = scored[scored["redshift"].between(*settings.redshift)]
+    if settings.status or settings.order:
+        return "No false discovery rate: these spectra were not chosen by their tail probabilities."
     limit = view.configuration.threshold
     if settings.top is not None:
         limit = float(found["tail_probability"].max())
-    selected = int((scored["tail_probability"] <= limit).sum())
-    rate = false_discovery_rate(limit, len(scored), selected)
+    selected = count(view, replace(scored, where=f"tail_probability <= {limit!r}"))
+    rate = false_discovery_rate(limit, spectra, selected)
     told = "unknown" if rate is None else f"up to {rate:.0%}"
     return (
-        f"False discovery rate {told}: of {len(scored):,} scored spectra {selected:,} have a tail "
-        f"probability of at most {limit:.2g}; chance alone makes {limit * len(scored):,.1f}."
+        f"False discovery rate {told}: of {spectra:,} scored spectra {selected:,} have a tail "
+        f"probability of at most {limit:.2g}; chance alone makes {limit * spectra:,.1f}."
     )
 
 

@@ -1,28 +1,49 @@
-"""Query of a store: spectra by identity, redshift, cluster, and by what makes them odd."""
+"""Query of a store: spectra by identity, by what is known of them, and by what makes them odd."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from engine.attribution.cautions import CautionFilter, labels_of, parse_cautions
-from engine.attribution.place_filter import PlaceFilter, parse_line, parse_place
+from engine.attribution.explanation import stored_estimates
+from engine.attribution.places import stored_places
+from engine.catalogue.columns import OUTLIER
+from engine.catalogue.reading import Catalogue, CatalogueTables
 from engine.clustering.stored import ReadClustering, read_store_clustering
-from engine.query.estimate_columns import ESTIMATE_COLUMNS, estimate_columns
-from engine.query.place_columns import PlaceColumns
+from engine.query.conditions.condition import Condition, all_of, quoted
+from engine.query.query_columns import (
+    ESTIMATE_COLUMNS,
+    ESTIMATES,
+    PLACE_LISTS,
+    PLACES,
+    ROW,
+    QueryColumn,
+    joined,
+    query_columns,
+)
+from engine.query.selection import (
+    condition_of_expression,
+    condition_of_status,
+    conditions_on_oddness,
+    conditions_on_spectra,
+)
+from engine.query.settings import (
+    DEFAULT_CLUSTERING,
+    QuerySettings,
+    parse_probability_range,
+    parse_redshift_range,
+    parse_snr_range,
+)
+from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
-from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifier
-from models.causes.names import CAUSES
-from models.causes.names import UNKNOWN as UNKNOWN_CAUSE
+from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifiers
 from models.errors import ConfigurationError, ErrorKind, InputError
-from models.grid import WavelengthGrid
-from models.row_status import RowStatus
 from models.secrets import redacted_url
 
 __all__ = [
@@ -30,8 +51,10 @@ __all__ = [
     "NOT_IN_STORE",
     "QuerySettings",
     "answer",
+    "count",
     "parse_probability_range",
     "parse_redshift_range",
+    "parse_snr_range",
     "query",
 ]
 
@@ -50,7 +73,7 @@ COLUMNS = (
     "cause_probability",
     "instrument_probability",
     "other_class",
-    "estimates",
+    ESTIMATES,
     *ESTIMATE_COLUMNS,
     "not_testable",
     "place_wavelength",
@@ -62,7 +85,7 @@ COLUMNS = (
     "sigma",
     "pixels",
     "trials",
-    "places",
+    PLACES,
     "cautions",
     "cluster",
     "ra",
@@ -71,151 +94,23 @@ COLUMNS = (
     "status",
     "gone",
 )
-"""Columns of a query's answer, in order."""
+"""Columns of a query's answer where no others are asked for, in order."""
 
 NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
-_DEFAULT_CLUSTERING = "default"
-_FROM_ROWS = (
-    "redshift",
-    "spectype",
-    "model",
-    "score",
-    "tail_probability",
-    "tail_uncertainty",
-    "snr",
-    "ra",
-    "dec",
-    "status",
-    "gone",
-)
+_FIBRE = ("plate", "mjd", "fiber")
+_NAMES = ("target_id", "key", *_FIBRE)
+"""Columns that hold names of spectra."""
 
-
-@dataclass(frozen=True)
-class QuerySettings:
-    """What is asked for; conditions that are given must all hold.
-
-    Attributes
-    ----------
-    target_ids : TARGETIDs (SPECOBJIDs). With these or ``keys`` spectra that are no outliers, or were
-        not scored, are found too; without, outliers only.
-    keys : spectrum keys.
-    top : at most that many, the oddest; ``None`` for all.
-    redshift : least and largest redshift, both included.
-    cluster : cluster number; ``clustering`` : of the clustering of that name.
-    place : where one of the explanation's places is: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
-        :func:`engine.attribution.place_filter.parse_place`; empty for anywhere.
-    line : the line that one of the places is of, by its name; empty for any and none.
-    cause : name of the cause; empty for any. ``instrument`` : least and largest probability that the cause is
-        the instrument, the sky or the reduction, both included.
-    cautions : cautions that the explanation must carry, all of them; ``any`` for at least one.
-    without_cautions : cautions that it must not carry; ``any`` for none at all. Either leaves out
-        what is not explained.
-
-    Raises
-    ------
-    ConfigurationError : a condition makes no sense, e.g. a reversed redshift range.
-    """
-
-    target_ids: tuple[int, ...] = ()
-    keys: tuple[str, ...] = ()
-    top: int | None = None
-    redshift: tuple[float, float] | None = None
-    cluster: int | None = None
-    clustering: str = _DEFAULT_CLUSTERING
-    place: str = ""
-    line: str = ""
-    cause: str = ""
-    instrument: tuple[float, float] | None = None
-    cautions: tuple[str, ...] = ()
-    without_cautions: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.top is not None and self.top < 1:
-            raise ConfigurationError(
-                "The number of spectra to show is not positive.",
-                where="--top",
-                got=self.top,
-                allowed="1 or more",
-                remedy="Leave it out to get all.",
-                kind=ErrorKind.QUERY_TOP,
-            )
-        if self.redshift is not None:
-            low, high = self.redshift
-            if not low <= high:
-                raise _bad_range(f"{low}:{high}", "the first is not below the second")
-        if self.cause and self.cause not in (*CAUSES, UNKNOWN_CAUSE):
-            raise ConfigurationError(
-                "There is no cause of that name.",
-                where="--cause",
-                got=self.cause,
-                allowed=", ".join((*CAUSES, UNKNOWN_CAUSE)),
-                remedy="Choose one of these.",
-                kind=ErrorKind.UNKNOWN_CAUSE,
-            )
-        _ = self.place_filter, self.line_name, self.caution_filter
-
-    @cached_property
-    def place_filter(self) -> PlaceFilter | None:
-        """The condition on the places; ``None`` for anywhere."""
-        return parse_place(self.place) if self.place else None
-
-    @cached_property
-    def line_name(self) -> str:
-        """Name of the line as stores have it; empty for any and none."""
-        return parse_line(self.line) if self.line else ""
-
-    @cached_property
-    def caution_filter(self) -> CautionFilter | None:
-        """The condition on cautions; ``None`` for whatever they are."""
-        if not (self.cautions or self.without_cautions):
-            return None
-        return parse_cautions(self.cautions, self.without_cautions)
-
-
-def parse_redshift_range(text: str) -> tuple[float, float]:
-    """``"0.1:0.3"``, ``":0.3"`` or ``"0.1:"`` as least and largest redshift.
-
-    Raises
-    ------
-    ConfigurationError : not two numbers with a colon between, or reversed.
-    """
-    return _range(text, _bad_range)
-
-
-def parse_probability_range(text: str) -> tuple[float, float]:
-    """The same of probabilities.
-
-    Raises
-    ------
-    ConfigurationError : not two numbers with a colon between, or reversed.
-    """
-    return _range(text, _bad_probabilities)
-
-
-def _range(text: str, bad: Callable[[str, str], ConfigurationError]) -> tuple[float, float]:
-    first, colon, last = text.partition(":")
-    try:
-        low = float(first) if first.strip() else -math.inf
-        high = float(last) if last.strip() else math.inf
-    except ValueError as error:
-        raise bad(text, "not numbers") from error
-    if not colon or math.isnan(low) or math.isnan(high):
-        raise bad(text, "not two numbers with a colon between")
-    if low > high:
-        raise bad(text, "the first is larger than the second")
-    return low, high
+_ODDEST_FIRST = ("tail_probability", "score:desc")
 
 
 def query(url: str, settings: QuerySettings) -> pd.DataFrame:
-    """Committed, non-superseded spectra that fulfil the settings, oddest first.
+    """Committed, non-superseded spectra that fulfil the settings, oddest first: by rising tail probability.
 
-    That is by falling score; in a store of several models, whose scores do not compare, by rising tail
-    probability first.
-
-    Returns a frame with the columns :data:`COLUMNS`. ``target_id`` is what the survey's catalogue has, int64
-    or (SDSS) uint64, and was never a float; ``cluster`` is a nullable integer; unknown
+    Returns a frame with the columns :data:`COLUMNS`, or those asked for. ``target_id`` is what the survey's
+    catalogue has, int64 or (SDSS) uint64, and was never a float; ``cluster`` is a nullable integer; unknown
     numbers are NaN. ``explained`` is true where there is an explanation; ``place_wavelength`` to ``line`` are
     of its first place and are empty where its map is uniform; ``places`` is a text of all of them.
     ``estimates`` is a text of what the cause measured, ``estimate_redshift`` and so on are its numbers.
@@ -229,7 +124,8 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
     Raises
     ------
     InputError : there is no store, or no such cluster or clustering.
-    StoreError : the store is damaged.
+    ConfigurationError : there is no such column, or an expression is none.
+    StoreError : the store is damaged, or its catalogue.
     """
     return answer(StoreView.open(url), settings)
 
@@ -246,82 +142,268 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
     ------
     InputError : there is no such cluster.
     """
-    by_identity, grid = bool(settings.target_ids or settings.keys), view.configuration.grid
-    rows, missing = _identified(view, settings) if by_identity else (_outliers(view), _nothing(grid))
-    explained = view.latest_explanations().reindex(rows)
-    places = PlaceColumns.read(view, explained["outlier"])
-    frame = _described(view, rows, explained, places)
-    frame["cluster"] = _cluster_column(view, explained["outlier"], settings, clustering).set_axis(frame.index)
-    frame = frame[_fulfilled(frame, explained, places, settings)]
-    by = ["tail_probability"] if len(view.configuration.models) > 1 else []
-    order = frame.assign(minus=-frame["score"]).sort_values([*by, "minus", "key"], kind="stable").index
-    frame = frame.loc[order]
-    if settings.top is not None:
-        frame = frame.head(settings.top)
-    # Last, because they are long.
-    frame["places"] = [places.text(number) for number in explained.index.get_indexer(frame.index).tolist()]
-    frame = frame[list(COLUMNS)].astype(_types(grid)).reset_index(drop=True)
-    return pd.concat([frame, missing], ignore_index=True) if len(missing) else frame
+    _check_cluster(view, settings, clustering)
+    with Catalogue.of(view).tables() as tables:
+        question = _Question(tables, view.configuration, settings, clustering)
+        return question.answer()
 
 
-def _outliers(view: StoreView) -> NDArray[np.int64]:
-    flags = view.table(["outlier", "superseded"])
-    return flags.index.to_numpy(np.int64)[(flags["outlier"] & ~flags["superseded"]).to_numpy()]
+def count(view: StoreView, settings: QuerySettings) -> int:
+    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
+    clustering = _chosen_clustering(view, settings)
+    _check_cluster(view, settings, clustering)
+    with Catalogue.of(view).tables() as tables:
+        return _Question(tables, view.configuration, settings, clustering).count()
 
 
-def _identified(view: StoreView, settings: QuerySettings) -> tuple[NDArray[np.int64], pd.DataFrame]:
-    """Rows with the TARGETIDs or keys, and an answer's rows for those that are not there."""
-    grid = view.configuration.grid
-    columns = ["superseded", *(["target_id"] if settings.target_ids else [])]
-    table = view.table([*columns, *(["key"] if settings.keys else [])])
-    table = table[~table["superseded"]]
-    wanted = np.zeros(len(table), dtype=np.bool_)
-    missing: list[pd.DataFrame] = []
-    if settings.target_ids:
-        asked = np.array([stored_identifier(grid, each) for each in settings.target_ids], dtype=np.int64)
-        known = table["target_id"].to_numpy(np.int64)
-        wanted |= np.isin(known, asked)
-        missing += [_absent(grid, target_id=each) for each in asked[~np.isin(asked, known)].tolist()]
-    if settings.keys:
-        present = set(table["key"])
-        wanted |= table["key"].isin(settings.keys).to_numpy()
-        missing += [_absent(grid, key=key) for key in settings.keys if key not in present]
-    absent = pd.concat(missing, ignore_index=True) if missing else _nothing(grid)
-    return table.index.to_numpy(np.int64)[wanted], absent
+@dataclass(frozen=True)
+class _Asked:
+    """Spectra that are asked for by name.
+
+    Attributes
+    ----------
+    condition : on ``row``: those that the store has.
+    absent : names that it has not, by columns that hold such names, in the order in which they were given.
+    """
+
+    condition: Condition
+    absent: tuple[pa.Table, ...] = ()
 
 
-def _described(
-    view: StoreView, rows: NDArray[np.int64], explained: pd.DataFrame, places: PlaceColumns
-) -> pd.DataFrame:
-    """An answer's columns but the cluster for these store rows, indexed by store row."""
-    table = view.table([*_FROM_ROWS, "target_id", "key", "source"]).loc[rows]
-    frame = table.copy()
-    grid = view.configuration.grid
-    frame["target_id"] = shown_identifiers(grid, frame["target_id"].to_numpy(np.int64))
-    # Earlier versions put URLs with secrets into stores.
-    frame["source"] = [redacted_url(url) for url in table["source"]]
-    frame["status"] = [RowStatus(int(code)).label for code in table["status"]]
-    names = [*(model.name for model in view.configuration.models), ""]  # the last for NO_MODEL
-    frame["model"] = [names[number] for number in table["model"].tolist()]
-    frame["explained"] = explained["explained_score"].notna().to_numpy()
-    for name in ("cause", "cause_probability", "instrument_probability", "other_class"):
-        frame[name] = explained[name].to_numpy()
-    for name in ("cause", "other_class"):
-        frame[name] = frame[name].fillna("")
-    frame["not_testable"] = explained["not_testable"].fillna("").to_numpy()
-    frame["trials"] = explained["trials"].fillna(0).to_numpy(np.int32)
-    for name, values in estimate_columns(view, explained["outlier"]).items():
-        frame[name] = values
-    for name, values in places.first().items():
-        frame[name] = values
-    frame["cautions"] = [labels_of(max(bits, 0)) for bits in _caution_bits(explained).tolist()]
-    return frame
+class _Question:
+    """One query of the tables of a catalogue."""
+
+    def __init__(
+        self,
+        tables: CatalogueTables,
+        configuration: RunConfiguration,
+        settings: QuerySettings,
+        clustering: ReadClustering | None,
+    ) -> None:
+        self._tables, self._configuration, self._settings = tables, configuration, settings
+        self._clustering = clustering
+        self._names = settings.columns or COLUMNS
+        for name in self._names:
+            self._column(name, "--columns")
+
+    def answer(self) -> pd.DataFrame:
+        """The answer's frame."""
+        asked = self._asked()
+        order = [each.partition(":") for each in self._settings.order or _ODDEST_FIRST]
+        by = [
+            f"{quoted(self._column(name, '--order').name)} {_direction(name, end)}" for name, _, end in order
+        ]
+        condition = self._condition(asked)
+        parts = [part for name in self._names for part in (*self._column(name).made_of, name)]
+        wanted = [name for name in dict.fromkeys(parts) if self._column(name).sql]
+        needed = [*wanted, *(name for name, _, _ in order), *condition.columns, ROW]
+        selected = ", ".join(map(quoted, wanted))
+        limit = "" if self._settings.top is None else f" LIMIT {self._settings.top}"
+        sql = (
+            f"SELECT {selected} FROM ({self._joined(needed)}) AS found WHERE {condition.sql} "
+            f"ORDER BY {', '.join([*by, ROW])}{limit}"
+        )
+        frame = self._frame(self._tables.fetch(sql, condition.parameters))
+        absent = self._absent(asked)
+        return pd.concat([frame, absent], ignore_index=True) if len(absent) else frame
+
+    def count(self) -> int:
+        """How many spectra there are."""
+        condition = self._condition(self._asked())
+        sql = (
+            f"SELECT count(*) FROM ({self._joined([*condition.columns, ROW])}) AS found WHERE {condition.sql}"
+        )
+        return int(self._tables.fetch(sql, condition.parameters).column(0)[0].as_py())
+
+    def _condition(self, asked: _Asked) -> Condition:
+        return all_of(
+            (
+                *conditions_on_spectra(self._settings),
+                *conditions_on_oddness(self._settings),
+                *condition_of_status(self._settings),
+                *condition_of_expression(self._settings, self._configuration),
+                asked.condition,
+            )
+        )
+
+    def _joined(self, names: Sequence[str]) -> str:
+        """A SELECT of columns of what is looked at."""
+        columns = joined(list(dict.fromkeys(names)), self._configuration)
+        tables = self._tables
+        spectra = tables.spectra(columns.spectra, outliers_only=self._settings.outliers_only)
+        sql = f"SELECT {columns.selected} FROM ({spectra}) AS s"
+        if columns.explanations or columns.clusters:
+            sql += f" LEFT JOIN ({tables.explanations(columns.explanations)}) AS e ON s.{ROW} = e.{ROW}"
+        if columns.clusters:
+            sql += f" LEFT JOIN {tables.register(self._labels())} AS c ON c.{OUTLIER} = e.{OUTLIER}"
+        return sql
+
+    def _labels(self) -> pa.Table:
+        """Clusters of explanations that have one."""
+        if self._clustering is None:
+            return pa.table({OUTLIER: pa.array([], pa.int64()), "cluster": pa.array([], pa.int32())})
+        labels = self._clustering.labels[self._clustering.labels >= 0]
+        numbers = labels.index.to_numpy(np.int64)
+        return pa.table({OUTLIER: numbers, "cluster": labels.to_numpy(np.int32)})
+
+    def _asked(self) -> _Asked:
+        """Which of the spectra that are asked for by name there are."""
+        settings, tables = self._settings, self._tables
+        if not settings.by_identity:
+            return _Asked(all_of(()))
+        names = _names_of(settings, self._configuration)
+        current = "" if settings.superseded else "AND NOT superseded"
+        selects = []
+        for given in names:
+            spectra = tables.spectra((*_NAMES, "superseded"), outliers_only=False)
+            columns, table = ", ".join(given.column_names), tables.register(given)
+            selects.append(
+                f"SELECT {ROW}, {', '.join(_NAMES)} FROM ({spectra}) AS s "
+                f"WHERE ({columns}) IN (SELECT {columns} FROM {table}) {current}"
+            )
+        found = tables.fetch(" UNION ".join(selects))
+        there = tables.register(found)
+        # By TARGETID, by which files are sorted, and by row, because several spectra may have one.
+        sql = f"stored_id IN (SELECT target_id FROM {there}) AND {ROW} IN (SELECT {ROW} FROM {there})"
+        return _Asked(
+            Condition(sql, (), frozenset({ROW, "stored_id"})),
+            tuple(given.join(found, given.column_names, join_type="left anti") for given in names),
+        )
+
+    def _frame(self, found: pa.Table) -> pd.DataFrame:
+        """The answer's columns of what was found."""
+        data: dict[str, object] = {}
+        for name in self._names:
+            if name == PLACES:
+                data[name] = _place_texts(found)
+            elif name == ESTIMATES:
+                data[name] = _estimate_texts(found)
+            elif name == "source":
+                data[name] = _redacted(found[name])
+            else:
+                data[name] = found[name].to_pandas().to_numpy(copy=True)
+        return pd.DataFrame(data, index=pd.RangeIndex(found.num_rows)).astype(self._types)
+
+    def _absent(self, asked: _Asked) -> pd.DataFrame:
+        """Rows of the answer for what was asked for and is not there."""
+        ids: list[int] = []
+        keys: list[str] = []
+        for absent in asked.absent:
+            columns = [column.to_pylist() for column in absent.columns]
+            named = absent.column_names
+            ids += columns[0] if named == ["target_id"] else [UNKNOWN] * absent.num_rows
+            texts = ["-".join(map(str, each)) for each in zip(*columns, strict=True)]
+            keys += [""] * absent.num_rows if named == ["target_id"] else texts
+        frame = pd.DataFrame(
+            {name: [_NOTHING.get(dtype, np.nan)] * len(ids) for name, dtype in self._types.items()}
+        )
+        known = {
+            "key": keys,
+            "target_id": shown_identifiers(self._configuration.grid, np.array(ids, np.int64)),
+            "status": [NOT_IN_STORE] * len(ids),
+        }
+        frame = frame.assign(**{name: values for name, values in known.items() if name in frame})
+        return frame.astype(self._types)
+
+    @property
+    def _types(self) -> dict[str, str]:
+        return {name: self._column(name).dtype for name in self._names}
+
+    def _column(self, name: str, option: str = "") -> QueryColumn:
+        known = query_columns(self._configuration)
+        if name not in known or (option and known[name].dtype == "list"):
+            raise _no_column(name, option, [each.name for each in known.values() if each.dtype != "list"])
+        return known[name]
 
 
-def _caution_bits(explained: pd.DataFrame) -> NDArray[np.int64]:
-    """(n,) bits of the cautions, -1 where there is no explanation, which is not free of any."""
-    known = explained["cautions"].where(explained["explained_score"].notna())
-    return known.fillna(-1).to_numpy(np.int64)
+_NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64": pd.NA} | dict.fromkeys(
+    ("int8", "uint8", "int16", "uint16", "int32", "int64", "uint64"), 0
+)
+"""What an answer holds of a spectrum that is not in the store, by type; NaN of numbers with fraction."""
+
+
+def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[pa.Table]:
+    """What is asked for by name: tables of the columns that hold such names, each name once."""
+    ids = stored_identifiers(configuration.grid, settings.target_ids)
+    keys = list(settings.keys)
+    given: list[pa.Table] = []
+    if settings.targets is not None:
+        ids += settings.targets.target_ids.tolist()
+        keys += settings.targets.keys
+        if len(fibres := settings.targets.fibres):
+            given = [pa.table(dict(zip(_FIBRE, fibres.T.astype(np.int32), strict=True)))]
+    if keys:
+        given.insert(0, pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())}))
+    if ids:
+        given.insert(0, pa.table({"target_id": pa.array(dict.fromkeys(ids), pa.int64())}))
+    return given
+
+
+def _direction(name: str, end: str) -> str:
+    """SQL of the direction of an order; what is not known comes last."""
+    if end not in ("", "asc", "desc"):
+        raise ConfigurationError(
+            "That is no direction of an order.",
+            where="--order",
+            got=f"{name}:{end}",
+            allowed="a column, or a column with :asc or :desc behind it",
+            remedy="For example --order tail_probability or --order snr:desc.",
+            kind=ErrorKind.QUERY_ORDER,
+        )
+    return "DESC NULLS LAST" if end == "desc" else "ASC NULLS LAST"
+
+
+def _no_column(name: str, option: str, known: Sequence[str]) -> InputError:
+    near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+    return InputError(
+        "There is no column of that name.",
+        where=option,
+        got=name,
+        allowed=", ".join(known),
+        remedy=f"Did you mean {', '.join(near)}?" if near else "Choose one of these.",
+        kind=ErrorKind.NO_COLUMN,
+    )
+
+
+def _place_texts(found: pa.Table) -> list[str]:
+    """All places of each spectrum in words."""
+    texts = [""] * found.num_rows
+    explained = pc.indices_nonzero(pc.is_valid(found[PLACE_LISTS[0]]))
+    fields = [found[name].take(explained).to_pylist() for name in PLACE_LISTS]
+    for number, *one in zip(explained.to_pylist(), *fields, strict=True):
+        texts[number] = "; ".join(map(str, stored_places([np.array(each) for each in one])))
+    return texts
+
+
+def _estimate_texts(found: pa.Table) -> list[str]:
+    """What the cause of each spectrum measured in words."""
+    every = np.stack([found[name].to_pandas().to_numpy() for name in ESTIMATE_COLUMNS], axis=1)
+    texts = [""] * len(every)
+    for number in np.flatnonzero(np.isfinite(every[:, ::2]).any(axis=1)).tolist():
+        values, errors = every[number, ::2], every[number, 1::2]
+        texts[number] = "; ".join(map(str, stored_estimates(values, errors)))
+    return texts
+
+
+def _redacted(sources: pa.ChunkedArray) -> list[str]:
+    """URLs without secrets, which earlier versions put into stores."""
+    shown = {url: redacted_url(url) for url in sources.unique().to_pylist()}
+    return [shown[url] for url in sources.to_pylist()]
+
+
+def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> None:
+    if settings.cluster is None or clustering is None:
+        return
+    numbers = [cluster.label for cluster in clustering.summary.clusters]
+    if settings.cluster not in numbers:
+        raise InputError(
+            "The clustering has no cluster of that number.",
+            where=f"{view.url}, clustering {settings.clustering}",
+            got=settings.cluster,
+            allowed=f"0 to {len(numbers) - 1}" if numbers else "none: there was nothing to cluster",
+            remedy=f"'whyspec report {view.url}' shows the clusters.",
+            kind=ErrorKind.NO_CLUSTER,
+        )
 
 
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
@@ -329,7 +411,7 @@ def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClusteri
     names = view.clusterings()
     if settings.clustering in names:
         return read_store_clustering(view, settings.clustering)
-    if settings.cluster is None and settings.clustering == _DEFAULT_CLUSTERING:
+    if settings.cluster is None and settings.clustering == DEFAULT_CLUSTERING:
         return None
     raise InputError(
         "The store has no clustering of that name."
@@ -341,140 +423,4 @@ def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClusteri
         remedy=f"Run 'whyspec cluster {view.url}' first"
         + (", or choose an allowed clustering." if names else "."),
         kind=ErrorKind.NO_CLUSTERING,
-    )
-
-
-def _cluster_column(
-    view: StoreView, outlier: pd.Series, settings: QuerySettings, clustering: ReadClustering | None
-) -> pd.Series:
-    if clustering is None:
-        return pd.Series(pd.NA, index=outlier.index, dtype="Int32")
-    numbers = [cluster.label for cluster in clustering.summary.clusters]
-    if settings.cluster is not None and settings.cluster not in numbers:
-        raise InputError(
-            "The clustering has no cluster of that number.",
-            where=f"{view.url}, clustering {settings.clustering}",
-            got=settings.cluster,
-            allowed=f"0 to {len(numbers) - 1}" if numbers else "none: there was nothing to cluster",
-            remedy=f"'whyspec report {view.url}' shows the clusters.",
-            kind=ErrorKind.NO_CLUSTER,
-        )
-    label = clustering.labels.reindex(outlier)
-    return label.where(label >= 0).astype("Int32")
-
-
-def _fulfilled(
-    frame: pd.DataFrame, explained: pd.DataFrame, places: PlaceColumns, settings: QuerySettings
-) -> NDArray[np.bool_]:
-    keep = np.ones(len(frame), dtype=np.bool_)
-    redshift = frame["redshift"].to_numpy(np.float64)
-    if settings.redshift is not None:
-        low, high = settings.redshift
-        keep &= (redshift >= low) & (redshift <= high)
-    if settings.cluster is not None:
-        keep &= (frame["cluster"] == settings.cluster).to_numpy(np.bool_, na_value=False)
-    if settings.place_filter is not None:
-        keep &= settings.place_filter.matches(places.wavelength, redshift)
-    if settings.line_name:
-        keep &= np.asarray(places.line == settings.line_name, dtype=np.bool_).any(axis=1)
-    if settings.cause:
-        keep &= (frame["cause"] == settings.cause).to_numpy(np.bool_)
-    if settings.instrument is not None:
-        low, high = settings.instrument
-        keep &= frame["instrument_probability"].between(low, high).to_numpy(np.bool_)
-    if settings.caution_filter is not None:
-        cautions = _caution_bits(explained)
-        keep &= (cautions >= 0) & settings.caution_filter.matches(cautions)
-    return keep
-
-
-def _absent(grid: WavelengthGrid, *, target_id: int = UNKNOWN, key: str = "") -> pd.DataFrame:
-    row = _nothing(grid).reindex([0])
-    row["key"], row["status"] = key, NOT_IN_STORE
-    row["target_id"] = shown_identifiers(grid, np.array([target_id], dtype=np.int64))
-    for name in (
-        "spectype",
-        "model",
-        "flux",
-        "line",
-        "cause",
-        "other_class",
-        "estimates",
-        "not_testable",
-        "places",
-        "cautions",
-        "source",
-    ):
-        row[name] = ""
-    row["explained"] = row["gone"] = False
-    row["pixels"] = row["trials"] = 0
-    return row.astype(_types(grid))
-
-
-_TYPES = {
-    "key": "str",
-    "redshift": "float64",
-    "spectype": "str",
-    "model": "str",
-    "score": "float32",
-    "tail_probability": "float32",
-    "tail_uncertainty": "float32",
-    "snr": "float32",
-    "explained": "bool",
-    "cause": "str",
-    "cause_probability": "float32",
-    "instrument_probability": "float32",
-    "other_class": "str",
-    "estimates": "str",
-    **dict.fromkeys(ESTIMATE_COLUMNS, "float64"),
-    "not_testable": "str",
-    "place_wavelength": "float64",
-    "place_rest_wavelength": "float64",
-    "place_width": "float64",
-    "flux": "str",
-    "share": "float64",
-    "line": "str",
-    "sigma": "float32",
-    "pixels": "int32",
-    "trials": "int32",
-    "places": "str",
-    "cautions": "str",
-    "cluster": "Int32",
-    "ra": "float64",
-    "dec": "float64",
-    "source": "str",
-    "status": "str",
-    "gone": "bool",
-}
-
-
-def _types(grid: WavelengthGrid) -> dict[str, str]:
-    """The types of the columns of an answer, in their order."""
-    identifiers = shown_identifiers(grid, np.empty(0, np.int64)).dtype.name
-    return {name: identifiers if name == "target_id" else _TYPES[name] for name in COLUMNS}
-
-
-def _nothing(grid: WavelengthGrid) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _types(grid).items()})
-
-
-def _bad_range(text: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"That is not a redshift range: {why}.",
-        where="--z",
-        got=text,
-        allowed="LOW:HIGH such as 0.1:0.3, with either end left out for no limit",
-        remedy="Put the smaller redshift first, then a colon, then the larger.",
-        kind=ErrorKind.REDSHIFT_RANGE,
-    )
-
-
-def _bad_probabilities(text: str, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"That is not a range of probabilities: {why}.",
-        where="--instrument",
-        got=text,
-        allowed="LOW:HIGH such as 0:0.2, with either end left out for no limit",
-        remedy="Put the smaller probability first, then a colon, then the larger.",
-        kind=ErrorKind.PROBABILITY_RANGE,
     )

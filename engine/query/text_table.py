@@ -12,6 +12,9 @@ from engine.query.query import NOT_IN_STORE
 from models.plain_text import printable
 
 _GAP = "  "
+_NEEDED = {"key", "target_id", "score", "status"}
+"""Columns without which a frame is of columns that somebody chose."""
+
 _HEADINGS = {
     "key": "key",
     "redshift": "z",
@@ -103,8 +106,10 @@ def text_table(frame: pd.DataFrame, width: int | None) -> str:
     Parameters
     ----------
     width : columns are left out, the least important first, until the lines are no longer than that; key and
-        score stay. ``None`` for all columns.
+        score stay. ``None`` for all columns. Columns that somebody chose are all shown.
     """
+    if not set(frame) >= _NEEDED:
+        return _chosen_columns(frame)
     # Of what is not in the store only the identifier that was asked for is known.
     asked = "TARGETID " + frame["target_id"].astype(str)
     frame = frame.assign(key=frame["key"].where(frame["key"] != "", asked))
@@ -118,11 +123,29 @@ def text_table(frame: pd.DataFrame, width: int | None) -> str:
     absent = int((frame["status"] == NOT_IN_STORE).sum()) if "status" in frame else 0
     found = len(frame) - absent
     missing = f", {absent:,} not in the store" if absent else ""
-    lines.append(f"{found:,} {'spectrum' if found == 1 else 'spectra'}{missing}")
+    lines.append(f"{_counted(found)}{missing}")
     if left_out := [name for name in columns if name not in shown]:
         names = ", ".join(_HEADINGS[name].replace("\n", " ") for name in left_out)
         lines.append(f"Not shown: {names}. A wider terminal shows more, --format csv all.")
     return "\n".join(line for line in lines if line) + "\n"
+
+
+def _chosen_columns(frame: pd.DataFrame) -> str:
+    """All columns of a frame by their names."""
+    columns = [
+        [str(name), *("–" if is_unknown(value) else printable(str(value)) for value in frame[name])]
+        for name in frame
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    lines = [
+        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+    return "\n".join([*lines, _counted(len(frame))]) + "\n"
+
+
+def _counted(found: int) -> str:
+    return f"{found:,} {'spectrum' if found == 1 else 'spectra'}"
 
 
 def _fitting(columns: dict[str, list[str]], width: float) -> list[str]:

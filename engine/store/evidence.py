@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from engine.store.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
+from engine.store.catalogue_manifest import CatalogueManifest
 from engine.store.configuration import RunConfiguration
 from engine.store.entries import ClusteringEntry
 from engine.store.objects import FOREIGN, ObjectTree
@@ -47,6 +48,7 @@ class Evidence:
     snapshot, clusterings : its ledger, without damaged entries; damaged : the errors of these.
     sizes : path and size of every object.
     lock : of the process that writes to the store, or was killed doing so.
+    catalogue : the manifest of its catalogue; ``None`` where there is none that can be read.
     """
 
     objects: ObjectTree
@@ -56,6 +58,7 @@ class Evidence:
     damaged: tuple[StoreError, ...]
     sizes: dict[str, int]
     lock: FoundLock | None
+    catalogue: CatalogueManifest | None
 
     @property
     def plans(self) -> tuple[ScorePlan | AttributionPlan, ...]:

@@ -46,6 +46,7 @@ from models.errors import BugError, ErrorKind
 
 LEAVES = {
     "ledger": "the run's ledger: JSON objects beside this document",
+    "catalogue": "a copy of the arrays for queries: Parquet files and their manifest beside this document",
     "staging": "selected spectra on their way to being explained: safetensors objects beside this document",
 }
 """Folders without arrays. Each is declared a scalar array (its value is the schema version), so

@@ -7,7 +7,7 @@ ledger. Identifiers of 64 bits (TARGETID) never enter JSON, because its readers 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from engine.store.objects import ObjectTree, OnDamage, raised
 from engine.store.saved_plans import AttributionPlan, ScorePlan, in_order
 from engine.store.schema import FLAGS, FlagName
 from models.atomic_files import PARTIAL
+from models.digests import digest_of
 from models.errors import ErrorKind, StoreError
 from models.json_text import first_problem
 
@@ -85,6 +86,37 @@ class Ledger:
         StoreError : an entry is damaged; the text names it.
         """
         return {result.index: result for result in self._read(f"ledger/{kind}", _to_result, on_damage)}
+
+    def finished(self, kind: BlockKind) -> dict[int, int]:
+        """Bytes of the entry of every finished block of a kind by index, ascending; no entry is read.
+
+        Raises
+        ------
+        StoreError : an object there has no block's name.
+        """
+        folder, found = f"ledger/{kind}", {}
+        for path, size in self._sizes(folder).items():
+            number = path.removeprefix(f"{folder}/").removesuffix(".json")
+            if not number.isdecimal() or path != result_path(kind, int(number)):
+                raise _unfit(self._objects.url, path, "no block has an entry of that name")
+            found[int(number)] = size
+        return dict(sorted(found.items()))
+
+    def results_of(self, kind: BlockKind, indices: Sequence[int]) -> dict[int, BlockResult]:
+        """These finished blocks of a kind by index.
+
+        Raises
+        ------
+        FileNotFoundError : one of them has no entry any more.
+        StoreError : an entry is damaged; the text names it.
+        """
+        paths = [result_path(kind, index) for index in indices]
+        return {result.index: result for result in self._entries(paths, _to_result, raised)}
+
+    def plan_digests(self) -> frozenset[str]:
+        """Digests of all saved plans, which are their names, from one listing; no plan is read."""
+        paths = self._paths("ledger/plans")
+        return frozenset(path.rpartition("/")[2].removesuffix(".json").rpartition("-")[2] for path in paths)
 
     def save_plan(self, plan: ScorePlan | AttributionPlan) -> None:
         """Record a plan before its work starts; saving it again changes nothing."""
@@ -164,7 +196,11 @@ class Ledger:
         chosen: Callable[[str], bool] = lambda _: True,
     ) -> list[_Entry]:
         """The chosen entries of a folder, sorted by path."""
-        paths = [path for path in self._paths(folder) if chosen(path)]
+        return self._entries([path for path in self._paths(folder) if chosen(path)], decode, on_damage)
+
+    def _entries(
+        self, paths: Sequence[str], decode: Callable[[bytes], _Entry], on_damage: OnDamage
+    ) -> list[_Entry]:
         entries = []
         for start in range(0, len(paths), _TOGETHER):
             for path, data in self._objects.get_all(paths[start : start + _TOGETHER], on_damage).items():
@@ -175,7 +211,12 @@ class Ledger:
         return entries
 
     def _paths(self, folder: str) -> list[str]:
-        return [path for path in self._objects.sizes(folder) if not path.endswith(PARTIAL)]
+        return list(self._sizes(folder))
+
+    def _sizes(self, folder: str) -> dict[str, int]:
+        return {
+            path: size for path, size in self._objects.sizes(folder).items() if not path.endswith(PARTIAL)
+        }
 
     def _read_one(self, path: str, decode: Callable[[bytes], _Entry]) -> _Entry | None:
         try:
@@ -199,6 +240,11 @@ class Ledger:
 
 def _unguarded() -> None:
     """Nothing to check: for readers, and for a store that no other process knows yet."""
+
+
+def result_digest(result: BlockResult) -> str:
+    """Digest of a block's entry as it is written."""
+    return digest_of(checksummed(asdict(result)))
 
 
 def result_path(kind: BlockKind, index: int) -> str:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
 
 from engine.store.blocks import BlockKind, WrittenObject
+from engine.store.catalogue_manifest import MANIFEST, REMEDY, is_file_path
 from engine.store.evidence import AGAIN, Evidence, Fault, fault_of, some
 from engine.store.hierarchy import new_documents
 from engine.store.ledger import flags_path, result_path
@@ -112,6 +113,8 @@ def expected_objects(evidence: Evidence) -> dict[str, WrittenObject]:
                 expected[entry.flags.path] = entry.flags
     for clustering in evidence.clusterings.values():
         expected |= {each.path: each for each in clustering.objects}
+    if evidence.catalogue is not None:
+        expected |= evidence.catalogue.objects
     return expected
 
 
@@ -137,6 +140,8 @@ def _compared(evidence: Evidence, recorded: WrittenObject) -> Fault | None:
     size = evidence.sizes.get(path)
     if path.startswith("clusters/"):
         remedy = "Make the clustering again."
+    if is_file_path(path):
+        remedy = REMEDY
     if path.startswith(tuple(f"{spec.path}/" for spec in FLAGS.values())):
         remedy = "Run 'whyspec verify --repair', or run again: the flags are set anew."
     if size is not None and size not in (FOREIGN, recorded.bytes):
@@ -164,6 +169,8 @@ def unexpected_faults(evidence: Evidence, expected: dict[str, WrittenObject]) ->
     for path in evidence.sizes:
         if path in known or path.endswith(PARTIAL) or "/" not in path or not evidence.is_file(path):
             continue
+        if path == MANIFEST or is_file_path(path):
+            continue  # the next run deletes what the manifest does not name
         if path.startswith("staging/") or (path.startswith("ledger/") and path.endswith(".json")):
             continue  # the checks of staging and of the ledger look at these
         yield _foreign(path)

@@ -210,6 +210,14 @@ class ObjectTree:
             stripped = {name.lstrip("/"): each for name, each in data.items()}
             return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
 
+    def parquet(self, paths: Sequence[str]) -> Any:
+        """Parquet objects as one dataset of Arrow, of which a reader takes columns and row groups."""
+        from pyarrow.dataset import dataset
+        from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+        whole = [f"{self._root}/{path}" for path in paths if self._place(path)]
+        return dataset(whole, format="parquet", filesystem=PyFileSystem(FSSpecHandler(self._fs)))
+
     def sizes(self, below: str = "") -> dict[str, int]:
         """Path and size of every object below a folder, by one listing, sorted by path.
 

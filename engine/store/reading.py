@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.configuration import RunConfiguration
 from engine.store.entries import joined_rows, within
 from engine.store.ledger import Ledger, result_path
+from engine.store.listed_results import ListedResults
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
@@ -45,8 +46,8 @@ class StoreView:
 
     objects: ObjectTree
     configuration: RunConfiguration
-    scored: dict[int, BlockResult]
-    explained: dict[int, BlockResult]
+    scored: Mapping[int, BlockResult]
+    explained: Mapping[int, BlockResult]
     flagged: Mapping[str, NDArray[np.int64]]
 
     @classmethod
@@ -56,7 +57,7 @@ class StoreView:
         Raises
         ------
         InputError : there is no store.
-        StoreError : its schema has another version, or its ledger is damaged.
+        StoreError : its schema has another version, or its records of flags are damaged.
         """
         objects = ObjectTree(url)
         configuration = read_configuration(objects)
@@ -65,8 +66,8 @@ class StoreView:
         flagged: dict[str, NDArray[np.int64]] = {
             flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS
         }
-        explained = ledger.results("attribution")
-        return cls(objects, configuration, ledger.results("score"), explained, flagged)
+        explained = ListedResults(ledger, "attribution")
+        return cls(objects, configuration, ListedResults(ledger, "score"), explained, flagged)
 
     @property
     def url(self) -> str:
@@ -81,12 +82,12 @@ class StoreView:
     @cached_property
     def row_ranges(self) -> tuple[tuple[int, int], ...]:
         """Store rows that hold spectra, ``[start, stop)`` and ascending; padding left out."""
-        return _ranges(self.scored, self.configuration.block_rows)
+        return self._ranges("score", self.scored)
 
     @cached_property
     def outlier_ranges(self) -> tuple[tuple[int, int], ...]:
         """Outlier rows that hold explanations, ``[start, stop)`` and ascending; padding left out."""
-        return _ranges(self.explained, self.configuration.outlier_block_rows)
+        return self._ranges("attribution", self.explained)
 
     @property
     def outlier_numbers(self) -> NDArray[np.int64]:
@@ -188,8 +189,27 @@ class StoreView:
         """
         if path not in BY_PATH:
             raise self._no_column(path, tuple(BY_PATH))
-        spec = BY_PATH[path]
-        ranges = self.row_ranges if spec.kind == "score" else self.outlier_ranges
+        return self._read(path, self.row_ranges if BY_PATH[path].kind == "score" else self.outlier_ranges)
+
+    def entry_sizes(self, kind: BlockKind) -> dict[int, int]:
+        """Bytes of the ledger's entry of each of the view's blocks of a kind, by index, ascending."""
+        results = self.scored if kind == "score" else self.explained
+        listed = results.sizes if isinstance(results, ListedResults) else self._ledger.finished(kind)
+        return {index: size for index, size in listed.items() if index in results}
+
+    def plan_digests(self) -> frozenset[str]:
+        """Digests of the store's saved plans."""
+        return self._ledger.plan_digests()
+
+    def read_blocks(self, path: str, blocks: Sequence[int]) -> NDArray[Any]:
+        """The same of some committed blocks of the array's kind, in this order."""
+        return self._read(path, self._ranges(BY_PATH[path].kind, blocks))
+
+    def numbers(self, kind: BlockKind, blocks: Sequence[int]) -> NDArray[np.int64]:
+        """Row numbers of what :meth:`read_blocks` gives of these blocks."""
+        return _numbers(self._ranges(kind, blocks))
+
+    def _read(self, path: str, ranges: tuple[tuple[int, int], ...]) -> NDArray[Any]:
         array = self._array(path, max((stop for _, stop in ranges), default=0))
         parts = [array[start:stop] for start, stop in _joined(ranges)]
         values = np.concatenate(parts) if parts else array[0:0]
@@ -236,8 +256,13 @@ class StoreView:
             raise array_damaged(f"{self.url}/{path}", got, REMEDY)
 
     def _numbers(self, kind: BlockKind) -> NDArray[np.int64]:
-        ranges = self.row_ranges if kind == "score" else self.outlier_ranges
-        return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
+        return _numbers(self.row_ranges if kind == "score" else self.outlier_ranges)
+
+    def _ranges(self, kind: BlockKind, blocks: Iterable[int]) -> tuple[tuple[int, int], ...]:
+        results = self.scored if kind == "score" else self.explained
+        capacity = self.configuration.rows_per_block(kind)
+        found = results.of(blocks) if isinstance(results, ListedResults) else results
+        return tuple((index * capacity, index * capacity + found[index].spectra) for index in blocks)
 
     def _no_column(self, name: str, allowed: tuple[str, ...]) -> InputError:
         return InputError(
@@ -250,8 +275,8 @@ class StoreView:
         )
 
 
-def _ranges(results: dict[int, BlockResult], block: int) -> tuple[tuple[int, int], ...]:
-    return tuple((index * block, index * block + result.spectra) for index, result in results.items())
+def _numbers(ranges: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.concatenate([np.empty(0, np.int64), *(np.arange(*each) for each in ranges)])
 
 
 def _joined(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:

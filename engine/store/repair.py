@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
+from engine.store.catalogue_manifest import MANIFEST, is_file_path
 from engine.store.entries import FlaggedRows, ranges_of
 from engine.store.evidence import Evidence, Fault
 from engine.store.hierarchy import array_document, new_documents
@@ -47,6 +48,7 @@ class Repair:
     needs : other damaged attribution blocks, by index, and the score blocks that must be scored again
         before, for their spectra.
     attribution_blocks : blocks to explain again.
+    catalogue : whether something of the catalogue is damaged; it is then made anew.
     unrepairable : faults that only a copy of the store, or its user, can repair.
     """
 
@@ -59,6 +61,7 @@ class Repair:
     own_spectra: tuple[AttributionBlock, ...] = ()
     needs: Mapping[int, frozenset[int]] = field(default_factory=dict)
     attribution_blocks: tuple[AttributionBlock, ...] = ()
+    catalogue: bool = False
     unrepairable: tuple[Fault, ...] = ()
 
     @property
@@ -72,7 +75,13 @@ class Repair:
             or self.orphans
             or self.score_blocks
             or self.attribution_blocks
+            or self.catalogue
         )
+
+    @property
+    def blocks(self) -> tuple[ScoreBlock | AttributionBlock, ...]:
+        """Blocks to be run again."""
+        return (*self.score_blocks, *self.attribution_blocks)
 
     def without(self, lost: Mapping[int, str]) -> Repair:
         """The same without score blocks that cannot be scored again (index, why), nor what needs them."""
@@ -108,8 +117,12 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
     entries: list[FlaggedRows] = []
     orphans: list[str] = []
     unrepairable: list[Fault] = []
+    catalogue = False
     for fault in faults:
         block, flag = block_of(fault.where), _flag_of(fault.where)
+        if fault.where == MANIFEST or is_file_path(fault.where):
+            catalogue = True
+            continue
         if fault.where in documents or fault.kind in ("lock-damaged", "not-an-outlier"):
             continue  # restored; replaced by the repair's own lock; the score block has a fault of its own
         if fault.kind == "uncommitted-objects" and block is not None and block not in evidence.planned_blocks:
@@ -139,6 +152,7 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
         own_spectra=own,
         needs=needs,
         attribution_blocks=tuple(again),
+        catalogue=catalogue,
         unrepairable=tuple(unrepairable),
     )
     return repair.without(dict.fromkeys(sorted(unplanned), "the plan of this block is lost"))

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.store.catalogue_checks import blocks_not_in_catalogue, catalogue_faults
+from engine.store.catalogue_manifest import CatalogueManifest, read_manifest
+from engine.store.configuration import RunConfiguration
 from engine.store.content_checks import content_faults
 from engine.store.evidence import Evidence, Fault, fault_of
 from engine.store.ledger import Ledger
@@ -21,7 +24,7 @@ from engine.store.object_checks import (
     uncommitted_blocks,
     unexpected_faults,
 )
-from engine.store.objects import ObjectTree
+from engine.store.objects import ObjectTree, OnDamage
 from engine.store.root import read_configuration
 from engine.store.run_lock import FoundLock, found_lock
 from engine.store.snapshot import Snapshot
@@ -42,6 +45,7 @@ class VerifyReport:
     leftovers : temporary files of killed writers; harmless: the next run deletes them at its end.
     run : who writes to the store, or was killed doing so; empty if nobody.
     unfinished : blocks of that run of which objects are there and no entry yet; no faults.
+    not_in_catalogue : finished blocks that the catalogue lacks; queries read them from the arrays.
     """
 
     url: str
@@ -53,6 +57,7 @@ class VerifyReport:
     leftovers: tuple[str, ...]
     run: str
     unfinished: int
+    not_in_catalogue: int
 
     @property
     def ok(self) -> bool:
@@ -94,8 +99,12 @@ def examine(
     configuration = read_configuration(objects)
     ledger = Ledger(objects, configuration)
     damaged: list[StoreError] = []
+    # The catalogue first: the ledger that is read after it has every block that it was made of.
+    catalogue = _catalogue(objects, configuration, damaged.append)
     snapshot, clusterings = Snapshot.read(ledger, damaged.append), ledger.clusterings(damaged.append)
-    evidence = Evidence(objects, configuration, snapshot, clusterings, tuple(damaged), objects.sizes(), lock)
+    evidence = Evidence(
+        objects, configuration, snapshot, clusterings, tuple(damaged), objects.sizes(), lock, catalogue
+    )
     faults = [fault_of(error, objects.url) for error in evidence.damaged]
     expected = expected_objects(evidence)
     faults += foreign_faults(evidence)
@@ -107,6 +116,7 @@ def examine(
     faults += flag_faults(evidence)
     faults += unexpected_faults(evidence, expected)
     faults += staging_faults(evidence)
+    faults += catalogue_faults(evidence)
     faults += content_faults(evidence, bad)
     return evidence, tuple(sorted(set(faults), key=lambda fault: (fault.where, fault.kind)))
 
@@ -124,4 +134,15 @@ def report_of(url: str, evidence: Evidence, faults: tuple[Fault, ...]) -> Verify
         leftovers=tuple(path for path in evidence.sizes if path.endswith(PARTIAL)),
         run=str(evidence.lock) if evidence.is_under_way else "",
         unfinished=len(uncommitted_blocks(evidence, expected)) if evidence.is_under_way else 0,
+        not_in_catalogue=blocks_not_in_catalogue(evidence),
     )
+
+
+def _catalogue(
+    objects: ObjectTree, configuration: RunConfiguration, on_damage: OnDamage
+) -> CatalogueManifest | None:
+    try:
+        return read_manifest(objects, configuration)
+    except StoreError as error:
+        on_damage(error)
+        return None

@@ -9,6 +9,7 @@ from flows.bench.approaches import Skipped
 from flows.bench.devices import Machine
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
 from flows.bench.plan import PlanBench, TimedCommand
+from flows.bench.query import QueryBench
 from flows.bench.read_ahead import ReadAhead
 from flows.bench.reading import ReadingBench, ReadingCase
 from flows.bench.results import Case, Measurement, OcclusionBench
@@ -245,6 +246,33 @@ def _plan_row(measured: TimedCommand, rate: str) -> tuple[str, ...]:
     peak = _mebibytes(measured.peak_bytes)
     reads = f"{measured.ledger_reads:,} of {measured.ledger_objects:,}"
     return measured.name, f"{measured.seconds:.2f}", rate, peak, reads
+
+
+def show_query(console: Console, bench: QueryBench) -> None:
+    """Print a line per question."""
+    command = f"{bench.cold_seconds:.2f} s, CPU {bench.cold_cpu_seconds:.2f} s"
+    rate = bench.rows / bench.build_cpu_seconds
+    console.print(
+        facts(
+            f"Query: {bench.rows:,} rows, {bench.outliers:,} outliers, {bench.bytes / _MEGABYTE:,.0f} MB in "
+            f"{count(bench.parts, 'part')}",
+            [
+                ("machine", _machine(bench.machine)),
+                ("made", f"in {bench.build_cpu_seconds:,.0f} CPU seconds, {rate:,.0f} rows per CPU second"),
+                ("a command", f"that asks for one TARGETID: {command}"),
+                ("seconds", f"of the quickest of {bench.repeats} answers; cpu: of all threads"),
+            ],
+        )
+    )
+    console.print()
+    table = Table(box=None, pad_edge=False)
+    for name in ("question", "found", "seconds", "cpu", "DuckDB", "cpu", "peak MiB"):
+        table.add_column(name, justify="left" if name == "question" else "right")
+    for each in bench.questions:
+        seconds = (each.seconds, each.cpu_seconds, each.duckdb_seconds, each.duckdb_cpu_seconds)
+        numbers = (f"{value:.3f}" for value in seconds)
+        table.add_row(each.name, f"{each.found:,}", *numbers, _mebibytes(each.peak_bytes))
+    console.print(table)
 
 
 def show_reading(console: Console, bench: ReadingBench) -> None:

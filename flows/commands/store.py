@@ -1,4 +1,4 @@
-"""Commands on stores: cluster, verify, status, report, query."""
+"""Commands on stores: cluster, catalogue, verify, status, report, query."""
 
 from __future__ import annotations
 
@@ -54,6 +54,46 @@ def cluster(
     other = () if name == "default" else ("--clustering", name)
     found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
     show_next(console, *found, ("report", store, "-o", report_name(store)))
+    return 0
+
+
+def catalogue(
+    store: str,
+    /,
+    *,
+    anew: Annotated[bool, Parameter(negative=())] = False,
+    wait: float = 0.0,
+    json: Json = False,
+) -> int:
+    """Bring the catalogue of a store up to date: the copy that queries read.
+
+    whyspec catalogue odd.zarr
+
+    A run does so at its end. Use it on a store of a run that was stopped, or of an earlier version. What
+    is not in the catalogue, queries read from the store's arrays, which takes longer.
+
+    Parameters
+    ----------
+    store
+        Path or URL of the store.
+    anew
+        Make all of it anew.
+    wait
+        Seconds to wait for a run on the store to end; inf for as long as it takes.
+    json
+        Write what was done as JSON to standard output.
+    """
+    from flows import option_types
+    from flows.console import messages, notes, write_json
+    from flows.run.progress import RunProgress
+    from flows.store.catalogue import update_catalogue_of
+    from flows.store.catalogue_table import show_catalogue
+
+    with RunProgress(notes()) as progress:
+        done = update_catalogue_of(store, anew=anew, wait=option_types.seconds(wait), observers=[progress])
+    if json:
+        write_json(done.to_dict())
+    show_catalogue(messages(json), store, done)
     return 0
 
 
@@ -195,6 +235,7 @@ def report(
 
 def query(
     store: str,
+    where: str = "",
     /,
     *,
     target_id: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
@@ -203,19 +244,35 @@ def query(
     z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     cluster: int | None = None,
     clustering: str = "default",
+    near: Annotated[tuple[str, str, str] | None, Parameter(allow_leading_hyphen=True)] = None,
+    moc: str | None = None,
+    targets: Path | None = None,
+    targets_column: str | None = None,
+    status: str | None = None,
+    class_: Annotated[tuple[str, ...], Parameter(name="--class", consume_multiple=True, negative=())] = (),
+    snr: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
+    zwarn: int | None = None,
+    fiber: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = (),
+    superseded: Annotated[bool, Parameter(negative=())] = False,
     place: str | None = None,
+    observed: str | None = None,
     line: str | None = None,
     cause: str | None = None,
     instrument: str | None = None,
     caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    order: str | None = None,
+    columns: str | None = None,
+    count: Annotated[bool, Parameter(negative=())] = False,
     format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> int:
-    """Find spectra in a store; without conditions all outliers, oddest first.
+    """Find spectra in a store; without conditions all outliers, by rising tail probability.
 
     whyspec query odd.zarr --top 20 --z 0.1:0.3 --line Halpha
+
+    whyspec query odd.zarr "z between 0.1 and 0.3 and tail < 1e-4 and zwarn = 0"
 
     whyspec query odd.zarr --target-id 39627835576420141 --format json
 
@@ -225,6 +282,8 @@ def query(
     ----------
     store
         Path or URL of the store.
+    where
+        Condition in names of columns: comparisons, and, or, not, between, in, is null; see docs/query.md.
     target_id
         TARGETIDs (SDSS: SPECOBJIDs). Spectra that are not outliers are found too.
     key
@@ -237,9 +296,32 @@ def query(
         Cluster number.
     clustering
         Name of the clustering that --cluster refers to.
+    near
+        Right ascension, declination and radius: 150.1 2.2 5arcsec, or 10:00:24 +02:12:00 0.1deg.
+    moc
+        Region of the sky: file of a MOC (FITS, ASCII, JSON), or the MOC itself: "5/1-3 7".
+    targets
+        Table of TARGETIDs, SPECOBJIDs, keys or plate, mjd, fiber: FITS, Parquet, VOTable, ECSV, CSV.
+        Spectra that are not outliers are found too.
+    targets_column
+        Column of that table which names spectra.
+    status
+        Spectra of that status instead of outliers: scored, sky_fibre, no_redshift, ...; any for all.
+    class_
+        Spectral classes: GALAXY, QSO, STAR.
+    snr
+        S/N from:to, e.g. 2:10, 2: or :10.
+    zwarn
+        Redshift warning bits, exactly these: 0 is good.
+    fiber
+        Numbers of fibres.
+    superseded
+        Also rows that newer rows of the same spectrum replace.
     place
         Where one of the places is: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
         Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
+    observed
+        Observed wavelength of one of the places in Angstrom: 5579, or 5579+-5; else +-15 Angstrom.
     line
         The line that one of the places is of, whatever its width: Halpha, OIII, "[O III] 5008".
     cause
@@ -250,6 +332,12 @@ def query(
         Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
     without_caution
         Cautions that the explanation does not carry; any for explanations without cautions.
+    order
+        Columns to order by, with a comma between; snr:desc for the largest first. Default: oddest first.
+    columns
+        Columns of the answer, with a comma between, among all that the store has; see docs/query.md.
+    count
+        Say how many spectra there are, and nothing else.
     format
         table for reading; csv, json, parquet, fits with every column and digit. Default: by the end of the
         output file's name (.txt is a table), else table.
@@ -258,12 +346,24 @@ def query(
     json
         The same as --format json.
     """
+    from engine.catalogue.reading import Catalogue
     from engine.query.chance import chance_note
-    from engine.query.query import QuerySettings, answer, parse_probability_range, parse_redshift_range
+    from engine.query.conditions.moc import read_moc
+    from engine.query.conditions.near import parse_cone
+    from engine.query.query import (
+        QuerySettings,
+        answer,
+        parse_probability_range,
+        parse_redshift_range,
+        parse_snr_range,
+    )
+    from engine.query.query import count as count_found
     from engine.query.table_formats import chosen_format, write_table
+    from engine.query.target_list import read_target_list
     from engine.store.reading import StoreView
     from flows import option_types
-    from flows.console import count, notes
+    from flows.console import count as counted
+    from flows.console import notes
     from models.output_files import check_output
 
     if json:
@@ -274,6 +374,19 @@ def query(
     settings = QuerySettings(
         target_ids=tuple(map(option_types.identifier, target_id)),
         keys=key,
+        targets=read_target_list(targets, targets_column) if targets is not None else None,
+        where=where,
+        near=parse_cone(*near) if near is not None else None,
+        moc=read_moc(moc) if moc is not None else None,
+        status=(status or "").replace("-", "_"),
+        classes=class_,
+        snr=parse_snr_range(snr) if snr is not None else None,
+        zwarn=zwarn,
+        fibers=fiber,
+        superseded=superseded,
+        observed="" if observed is None else option_types.not_empty("--observed", observed),
+        order=option_types.comma_list(order or ""),
+        columns=option_types.comma_list(columns or ""),
         top=top,
         redshift=parse_redshift_range(z) if z is not None else None,
         cluster=cluster,
@@ -286,10 +399,21 @@ def query(
         without_cautions=without_caution,
     )
     view = StoreView.open(store)
+    if settings.targets is not None:
+        notes().print(str(settings.targets), soft_wrap=True)
+    if count:
+        print(count_found(view, settings))  # noqa: T201 - the answer
+        return 0
     found = answer(view, settings)
     write_table(found, chosen, output)
+    if lacking := Catalogue.of(view).lacking_blocks:
+        blocks = counted(lacking, "block")
+        notes().print(
+            f"The catalogue lacks {blocks}, read from the arrays: 'whyspec catalogue {store}' adds them.",
+            soft_wrap=True,
+        )
     if output is not None:
-        notes().print(f"{count(len(found), 'row')}: {output}", soft_wrap=True)
+        notes().print(f"{counted(len(found), 'row')}: {output}", soft_wrap=True)
     if chosen == "table" or output is not None:  # not beside what a program reads from a pipe
         notes().print(chance_note(view, settings, found), soft_wrap=True)
     return 0

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from engine.run.drive import GroupThreads, SubmitGroup
 from engine.run.events import RunObservers
 from engine.run.executor import WorkerRecipe
+from flows.run.catalogue import complete_catalogue
 from flows.run.executors import started_executor
 from flows.run.locked_run import locked_run
 from flows.run.log import RunLog, log_plan, log_summary, logged_run
@@ -66,6 +67,8 @@ def execute(
                 _warn_of_dense_cost(prepared)
                 summary = carry_out(ReadyRun(name, prepared, observers))
             else:
+                # A run that was killed in its last stage left nothing else to do.
+                complete_catalogue(prepared.open_store, prepared.snapshot, observers)
                 summary = summary_of_nothing(prepared)
         summary = replace(summary, seconds=time.monotonic() - begun)
         log_summary(name, summary)

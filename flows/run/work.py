@@ -8,7 +8,7 @@ from engine.run.drive import SubmitGroup, drive
 from engine.run.events import RunObservers, WorkersReady
 from engine.run.executor import Executor
 from engine.run.plan import begin, begin_attribution, gone_rows
-from engine.store.blocks import BlockResult
+    """Score, mark what is superseded or gone, explain as the request says, write the catalogue.
 from flows.run.log import log_marks
 from flows.run.preparation import PreparedRun
 from flows.run.request import RunSummary
@@ -19,7 +19,11 @@ from models.observers import report
 def work(
     prepared: PreparedRun, executor: Executor, submit: SubmitGroup, observers: RunObservers
 ) -> RunSummary:
+<<<<<<< HEAD
     """Score, mark what is superseded or gone, explain as many outliers as the request says.
+=======
+    """Score, mark what is superseded or gone, explain, write the catalogue.
+>>>>>>> h-catalogue
 
     Safe to stop at any moment and to run again: blocks that are in the store's ledger are not run
     again, all others give the same bytes as they would have.
@@ -50,4 +54,5 @@ def work(
         explained = tuple(drive("explaining", blocks, executor, submit, keep, observers))
         snapshot = snapshot.with_results(explained)
     clear_staging(store, snapshot)
+    complete_catalogue(store, snapshot, observers)
     return summary_of(prepared, snapshot, scored, explained, time.monotonic() - begun)

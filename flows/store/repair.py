@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from engine.catalogue.building import withdraw, withdraw_blocks
 from engine.run.drive import Block, GroupThreads, drive
 from engine.run.events import RunObservers, Stage, Waiting
 from engine.run.executor import Executor, WorkerRecipe
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockResult
+from engine.store.catalogue_manifest import MANIFEST, read_manifest
 from engine.store.evidence import Evidence, Fault
 from engine.store.repair import Repair, own_spectra, plan_repair
 from engine.store.run_lock import run_lock
@@ -23,6 +25,7 @@ from engine.store.store import Store
 from engine.store.verify import VerifyReport, examine, report_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.reading import inspect
+from flows.run.catalogue import complete_catalogue
 from flows.run.executors import started_executor
 from flows.run.model_choice import model_location
 from flows.run.tally import RunTally
@@ -113,17 +116,29 @@ def repair(
         on_wait("read the store")
         evidence, faults = examine(store.objects, None)
         before = report_of(url, evidence, faults)
+        had_catalogue = evidence.catalogue is not None or any(fault.where == MANIFEST for fault in faults)
         unrepairable: tuple[Fault, ...] = ()
         for _ in range(_ROUNDS):
             plan = _possible(plan_repair(evidence, faults))
             unrepairable = plan.unrepairable
             if not plan.has_work:
                 break
+            # Before any entry is replaced: a reader must not take a catalogue for that of the new entries.
+            if plan.catalogue:
+                withdraw(store)
+            withdraw_blocks(store, [(each.kind, each.index) for each in plan.blocks])
             work.repair(plan, evidence)
             on_wait("read the store again")
             evidence, faults = examine(store.objects, None)
             if not faults:
                 break
+        if not faults and not before.ok and had_catalogue:
+            complete_catalogue(store, evidence.snapshot, observers)
+            evidence = replace(
+                evidence,
+                catalogue=read_manifest(store.objects, store.configuration),
+                sizes=store.objects.sizes(),
+            )
         if not faults and before.leftovers:
             store.objects.delete(before.leftovers)
         on_wait("")

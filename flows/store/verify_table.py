@@ -30,6 +30,9 @@ def show_verification(console: Console, found: VerifyReport) -> None:
     if found.run:
         under_way = f", {count(found.unfinished, 'block')} not finished yet" if found.unfinished else ""
         console.print(f"Held by {found.run}{under_way}.", style="yellow", soft_wrap=True)
+    if found.not_in_catalogue:
+        blocks = count(found.not_in_catalogue, "block")
+        console.print(f"The catalogue lacks {blocks}: 'whyspec catalogue {found.url}' adds them.")
     if found.ok:
         console.print("Everything is as the ledger says.", style="bold green")
         return

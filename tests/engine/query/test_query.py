@@ -43,6 +43,7 @@ def brute(store: SyntheticStore) -> pd.DataFrame:
             "target_id": store.rows["target_id"],
             "redshift": store.rows["redshift"],
             "score": store.score,
+            "tail": store.tail,
             "outlier": store.outlier,
             "source": store.source,
             "status": [RowStatus(code).label for code in store.rows["status"]],
@@ -60,7 +61,7 @@ def keys(frame: pd.DataFrame) -> list[str]:
 
 
 def oddest_first(frame: pd.DataFrame) -> list[str]:
-    return frame.sort_values("score", ascending=False)["key"].tolist()
+    return frame.sort_values("tail")["key"].tolist()
 
 
 def test_without_conditions_all_outliers_oddest_first(store: SyntheticStore, brute: pd.DataFrame) -> None:

@@ -66,7 +66,9 @@ def made_store(survey: str, directory: Path) -> dict[str, bytes]:
         run_release(request, Settings())
     finally:
         memory.rm(f"/frozen-{survey}", recursive=True)
-    paths = sorted(path for path in store.rglob("*") if path.is_file())
+    # Of the catalogue the documents: its files name the library that wrote them.
+    derived = {*store.glob("catalogue/*.parquet"), store / "catalogue" / "manifest.json"}
+    paths = sorted(path for path in store.rglob("*") if path.is_file() and path not in derived)
     return {str(path.relative_to(store)): path.read_bytes() for path in paths}
 
 

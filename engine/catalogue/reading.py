@@ -1,0 +1,211 @@
+"""Reading of a catalogue: tables of SQL over its good parts and, of what they lack, the store's arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from engine.catalogue.block_tables import block_table
+from engine.catalogue.columns import OUTLIER, ROW, CatalogueColumn, catalogue_columns, columns_digest
+from engine.catalogue.connection import connected, literal
+from engine.store.blocks import BlockKind
+from engine.store.catalogue_manifest import (
+    FOLDER,
+    VERSION,
+    CataloguePart,
+    Content,
+    catalogue_damaged,
+    check_identity,
+    read_manifest,
+)
+from engine.store.reading import StoreView
+from engine.store.schema import FLAGS
+from models.errors import WhyspecError
+
+_KINDS: tuple[BlockKind, ...] = ("score", "attribution")
+_CONTENTS: Mapping[BlockKind, tuple[Content, ...]] = MappingProxyType(
+    {"score": ("outliers", "others"), "attribution": ("explanations",)}
+)
+
+
+_OWN_FAULTS = (
+    duckdb.ParserException,
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.OutOfMemoryException,
+)
+"""What DuckDB raises of a statement, not of a file."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A store's catalogue as far as it is of what a view of the store sees.
+
+    Attributes
+    ----------
+    view : the store.
+    parts : parts all of whose blocks the view sees, with the ledger entries that they were made of.
+    lacking : the view's other blocks, by kind: they are read from the arrays.
+    """
+
+    view: StoreView
+    parts: tuple[CataloguePart, ...]
+    lacking: Mapping[BlockKind, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, view: StoreView) -> Catalogue:
+        """The catalogue of a store. There may be none: then all of the store is lacking.
+
+        Raises
+        ------
+        StoreError : it is damaged, or of another store.
+        """
+        objects, configuration = view.objects, view.configuration
+        manifest = read_manifest(objects, configuration)
+        listed = {kind: view.entry_sizes(kind) for kind in _KINDS}
+        parts: tuple[CataloguePart, ...] = ()
+        if manifest is not None and manifest.parts:
+            check_identity(objects, manifest, view.plan_digests())
+            if (manifest.version, manifest.columns) == (VERSION, columns_digest(configuration)):
+                parts = tuple(part for part in manifest.parts if part.is_of(listed[part.kind]))
+                _check_files(view, parts)
+        covered = {(part.kind, block.index) for part in parts for block in part.blocks}
+        lacking = {
+            kind: tuple(index for index in listed[kind] if (kind, index) not in covered) for kind in _KINDS
+        }
+        return cls(view, parts, MappingProxyType(lacking))
+
+    @property
+    def lacking_blocks(self) -> int:
+        """Finished blocks that it lacks."""
+        return sum(map(len, self.lacking.values()))
+
+    @contextmanager
+    def tables(self) -> Iterator[CatalogueTables]:
+        """Its tables, for SQL.
+
+        Raises
+        ------
+        StoreError : within the block, where a file is damaged.
+        """
+        files = [file.object.path for part in self.parts for file in part.files]
+        local = [str(Path(self.view.objects.root) / path) for path in files] if self._is_local else []
+        with connected(local) as connection:
+            yield CatalogueTables(self, connection)
+
+    @property
+    def _is_local(self) -> bool:
+        return self.view.objects.is_local
+
+
+class CatalogueTables:
+    """SQL over a catalogue by one connection."""
+
+    def __init__(self, catalogue: Catalogue, connection: Any) -> None:
+        self._catalogue, self._connection = catalogue, connection
+        self._registered = 0
+        self._flags = {flag: self._flag_rows(flag) for flag in FLAGS}
+
+    def spectra(self, columns: Sequence[str], *, outliers_only: bool) -> str:
+        """A SELECT of columns of all spectra, or of all outliers; the flags are columns, too.
+
+        ``row`` is always among them.
+        """
+        wanted = dict.fromkeys((ROW, *columns))
+        stored = [name for name in wanted if name not in FLAGS]
+        contents = _CONTENTS["score"][: 1 if outliers_only else None]
+        # What is lacking is read with all of its rows.
+        also = [] if not outliers_only or "outlier" in wanted else ["outlier"]
+        source = self._source("score", [*stored, *also], contents)
+        shown = ", ".join(self._flags[name] if name in FLAGS else f'"{name}"' for name in wanted)
+        return f"SELECT {shown} FROM {source} AS stored{' WHERE outlier' if outliers_only else ''}"
+
+    def explanations(self, columns: Sequence[str]) -> str:
+        """A SELECT of columns of the latest explanation of each spectrum, the row of either first."""
+        wanted = list(dict.fromkeys((ROW, OUTLIER, *columns)))
+        source = self._source("attribution", wanted, _CONTENTS["attribution"])
+        names = ", ".join(f'"{name}"' for name in wanted)
+        latest = f"row_number() OVER (PARTITION BY {ROW} ORDER BY {OUTLIER} DESC) = 1"
+        return f"SELECT {names} FROM {source} AS explained QUALIFY {latest}"
+
+    def register(self, table: pa.Table) -> str:
+        """A name for a table of the caller's."""
+        self._registered += 1
+        name = f"given_{self._registered}"
+        self._connection.register(name, table)
+        return name
+
+    def fetch(self, sql: str, parameters: Sequence[object] = ()) -> pa.Table:
+        """The answer to a SELECT.
+
+        Raises
+        ------
+        StoreError : a file of the catalogue is damaged.
+        """
+        with self._decoding():
+            return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    def _source(self, kind: BlockKind, columns: Sequence[str], contents: Sequence[Content]) -> str:
+        """What a FROM takes: these columns of the files of some contents, and of what is lacking."""
+        names = ", ".join(f'"{name}"' for name in columns)
+        selects = [f"SELECT {names} FROM {each}" for each in self._files(contents)]
+        lacking = self._catalogue.lacking[kind]
+        if lacking or not selects:
+            chosen = [column for column in self._columns(kind) if column.name in columns]
+            table = block_table(self._catalogue.view, kind, lacking, chosen)
+            selects.append(f"SELECT {names} FROM {self.register(table)}")
+        return f"({' UNION ALL '.join(selects)})"
+
+    def _files(self, contents: Sequence[Content]) -> Iterator[str]:
+        objects = self._catalogue.view.objects
+        paths = [
+            file.object.path
+            for part in self._catalogue.parts
+            for file in part.files
+            if file.content in contents
+        ]
+        if paths and objects.is_local:
+            places = (literal(str(Path(objects.root) / path)) for path in paths)
+            yield f"read_parquet([{', '.join(places)}])"
+        elif paths:
+            yield self.register(objects.parquet(paths))
+
+    def _columns(self, kind: BlockKind) -> tuple[CatalogueColumn, ...]:
+        return catalogue_columns(kind, self._catalogue.view.configuration)
+
+    def _flag_rows(self, flag: str) -> str:
+        """SQL of a flag, from the ledger: it changes after blocks are finished, so no file holds it."""
+        rows = self._catalogue.view.flagged[flag]
+        if not len(rows):
+            return f"false AS {flag}"
+        table = self.register(pa.table({"flagged": rows.astype(np.int64)}))
+        return f"({ROW} IN (SELECT flagged FROM {table})) AS {flag}"
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        try:
+            yield
+        except (WhyspecError, *_OWN_FAULTS):
+            raise
+        except duckdb.Error as error:  # whatever a decoder raises, the bytes are at fault
+            where = f"{self._catalogue.view.url}/{FOLDER}"
+            raise catalogue_damaged(where, str(error).partition("\n")[0]) from error
+
+
+def _check_files(view: StoreView, parts: Sequence[CataloguePart]) -> None:
+    """Refuse parts whose files are not there in full."""
+    there = view.objects.sizes(FOLDER) if parts else {}
+    for part in parts:
+        for file in part.files:
+            size, written = there.get(file.object.path), file.object.bytes
+            if size != written:
+                got = "there is no such object" if size is None else f"{size} bytes, recorded are {written}"
+                raise catalogue_damaged(f"{view.url}/{file.object.path}", got)
