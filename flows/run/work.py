@@ -8,7 +8,8 @@ from engine.run.drive import SubmitGroup, drive
 from engine.run.events import RunObservers, WorkersReady
 from engine.run.executor import Executor
 from engine.run.plan import begin, begin_attribution, gone_rows
-    """Score, mark what is superseded or gone, explain as the request says, write the catalogue.
+from engine.store.blocks import BlockResult
+from flows.run.catalogue import complete_catalogue
 from flows.run.log import log_marks
 from flows.run.preparation import PreparedRun
 from flows.run.request import RunSummary
@@ -19,11 +20,7 @@ from models.observers import report
 def work(
     prepared: PreparedRun, executor: Executor, submit: SubmitGroup, observers: RunObservers
 ) -> RunSummary:
-<<<<<<< HEAD
-    """Score, mark what is superseded or gone, explain as many outliers as the request says.
-=======
-    """Score, mark what is superseded or gone, explain, write the catalogue.
->>>>>>> h-catalogue
+    """Score, mark what is superseded or gone, explain as the request says, write the catalogue.
 
     Safe to stop at any moment and to run again: blocks that are in the store's ledger are not run
     again, all others give the same bytes as they would have.
