@@ -1,7 +1,7 @@
 """Exposures of DESI targets: which fibre saw a target in which exposure, from EXP_FIBERMAP.
 
-A coadd has one row per target and exposure there, also of exposures that were left out of the coadd. What
-is missing or odd in it is told by :class:`engine.spectra.exposure_remarks.ExposureRemark` and never fatal.
+A coadd has one row per target and exposure there, also of exposures that were left out of the coadd. An
+:class:`engine.spectra.exposure_remarks.ExposureRemark` says what is missing or odd in it; nothing is fatal.
 Columns: https://desidatamodel.readthedocs.io.
 """
 
