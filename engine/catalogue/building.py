@@ -22,7 +22,7 @@ from engine.store.catalogue_manifest import (
     CatalogueManifest,
     CataloguePart,
     Content,
-    SealedBlock,
+    HeldBlock,
     check_identity,
     file_path,
     is_file_path,
@@ -173,7 +173,7 @@ def _former(store: Store, anew: str) -> tuple[CatalogueManifest | None, str]:
 
 def _is_good(part: CataloguePart, snapshot: Snapshot, there: Mapping[str, int]) -> bool:
     whole = all(there.get(file.object.path) == file.object.bytes for file in part.files)
-    return whole and part.is_sealed_by(_results(snapshot, part.kind))
+    return whole and part.was_made_of(_results(snapshot, part.kind))
 
 
 def _results(snapshot: Snapshot, kind: BlockKind) -> Mapping[int, BlockResult]:
@@ -240,11 +240,9 @@ class _Builder:
             if len(rows)
         ]
         results = _results(self._snapshot, kind)
-        sealed = (
-            SealedBlock(block, self._sizes[kind][block], result_digest(results[block])) for block in blocks
-        )
+        held = (HeldBlock(block, self._sizes[kind][block], result_digest(results[block])) for block in blocks)
         plans = sorted({results[block].plan for block in blocks})
-        return CataloguePart(kind, tuple(sealed), tuple(plans), tuple(files))
+        return CataloguePart(kind, tuple(held), tuple(plans), tuple(files))
 
 
 def _contents(kind: BlockKind, table: pa.Table) -> dict[Content, NDArray[np.int64]]:

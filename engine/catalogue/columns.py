@@ -17,9 +17,6 @@ from models.digests import canonical_json, digest_of
 ROW, OUTLIER = "row", "outlier_row"
 """Number of a spectrum in ``spectra/``, and of an explanation in ``outliers/``."""
 
-_NAMES = {"healpix_29": "_healpix_29"}
-"""Arrays whose column has another name: that of HATS catalogues."""
-
 _NOT_ARRAYS = {"score": ROW, "attribution": OUTLIER}
 
 
@@ -91,7 +88,7 @@ def _columns_of(spec: ArraySpec, configuration: RunConfiguration) -> Iterator[Ca
 
     match spec.dims[1:]:
         case ():
-            yield column(_NAMES.get(spec.name, spec.name))
+            yield column(spec.name)
         case ("place",):
             yield column(spec.name, is_list=True)
         case ("latent",):

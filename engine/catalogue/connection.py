@@ -1,4 +1,4 @@
-"""Connection to DuckDB that reads the files it is told of and nothing else."""
+"""Connection to DuckDB that reads the files that it is given and nothing else."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,7 +135,7 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
 def answer(view: StoreView, settings: QuerySettings) -> pd.DataFrame:
     """What :func:`query` answers, from a view of the store."""
-    return find(view, settings, _chosen_clustering(view, settings))
+    return _answered(view, settings, lambda: _chosen_clustering(view, settings))
 
 
 def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> pd.DataFrame:
@@ -145,18 +145,22 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
     ------
     InputError : there is no such cluster.
     """
-    _check_cluster(view, settings, clustering)
+    return _answered(view, settings, lambda: clustering)
+
+
+def _answered(view: StoreView, settings: QuerySettings, clustering: _GetClustering) -> pd.DataFrame:
     with Catalogue.of(view).tables() as tables:
-        question = _Question(tables, view.configuration, settings, clustering)
-        return question.answer()
+        return _Question(tables, view, settings, clustering).answer()
 
 
 def count(view: StoreView, settings: QuerySettings) -> int:
     """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
-    clustering = _chosen_clustering(view, settings)
-    _check_cluster(view, settings, clustering)
     with Catalogue.of(view).tables() as tables:
-        return _Question(tables, view.configuration, settings, clustering).count()
+        return _Question(tables, view, settings, lambda: _chosen_clustering(view, settings)).count()
+
+
+_GetClustering = Callable[[], ReadClustering | None]
+"""Reads the clustering that is asked for, where a query needs one; gives None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -179,12 +183,13 @@ class _Question:
     def __init__(
         self,
         tables: CatalogueTables,
-        configuration: RunConfiguration,
+        view: StoreView,
         settings: QuerySettings,
-        clustering: ReadClustering | None,
+        clustering: _GetClustering,
     ) -> None:
-        self._tables, self._configuration, self._settings = tables, configuration, settings
-        self._clustering = clustering
+        self._tables, self._view, self._settings = tables, view, settings
+        self._configuration = view.configuration
+        self._get_clustering = clustering
         self._names = settings.columns or COLUMNS
         for name in self._names:
             self._column(name, "--columns")
@@ -207,8 +212,9 @@ class _Question:
             f"ORDER BY {', '.join([*by, ROW])}{limit}"
         )
         frame = self._frame(self._tables.fetch(sql, condition.parameters))
-        absent = self._absent(asked)
-        return pd.concat([frame, absent], ignore_index=True) if len(absent) else frame
+        if not any(map(len, asked.absent)):
+            return frame
+        return pd.concat([frame, self._absent(asked)], ignore_index=True)
 
     def count(self) -> int:
         """How many spectra there are."""
@@ -243,9 +249,11 @@ class _Question:
 
     def _labels(self) -> pa.Table:
         """Clusters of explanations that have one."""
-        if self._clustering is None:
+        clustering = self._get_clustering()
+        _check_cluster(self._view, self._settings, clustering)
+        if clustering is None:
             return pa.table({OUTLIER: pa.array([], pa.int64()), "cluster": pa.array([], pa.int32())})
-        labels = self._clustering.labels[self._clustering.labels >= 0]
+        labels = clustering.labels[clustering.labels >= 0]
         numbers = labels.index.to_numpy(np.int64)
         return pa.table({OUTLIER: numbers, "cluster": labels.to_numpy(np.int32)})
 
@@ -285,7 +293,9 @@ class _Question:
                 data[name] = _redacted(found[name])
             else:
                 data[name] = found[name].to_pandas().to_numpy(copy=True)
-        return pd.DataFrame(data, index=pd.RangeIndex(found.num_rows)).astype(self._types)
+        frame = pd.DataFrame(data, index=pd.RangeIndex(found.num_rows))
+        types, now = self._types, frame.dtypes
+        return frame.astype({name: kind for name, kind in types.items() if now[name] != kind})
 
     def _absent(self, asked: _Asked) -> pd.DataFrame:
         """Rows of the answer for what was asked for and is not there."""

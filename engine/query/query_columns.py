@@ -41,7 +41,6 @@ class QueryColumn:
     sql : its value, of ``s`` (a spectrum), ``e`` (its latest explanation) and ``c`` (its cluster).
     spectra, explanations : columns of the catalogue that the value needs; clusters : whether it needs these.
     made_of : columns from which the answer makes it, where SQL does not.
-    unit, description : of the values.
     """
 
     name: str
@@ -51,8 +50,6 @@ class QueryColumn:
     explanations: tuple[str, ...] = ()
     clusters: bool = False
     made_of: tuple[str, ...] = ()
-    unit: str = ""
-    description: str = ""
 
     @property
     def kind(self) -> ColumnKind | None:
@@ -119,8 +116,8 @@ def kinds(configuration: RunConfiguration) -> dict[str, ColumnKind]:
 def _of_spectra(configuration: RunConfiguration) -> Iterator[QueryColumn]:
     for column in catalogue_columns("score", configuration):
         yield _plain(column, f"s.{quoted(column.name)}", spectra=(column.name,))
-    for name, spec in FLAGS.items():
-        yield QueryColumn(name, "bool", f"s.{quoted(name)}", (name,), description=spec.description)
+    for name in FLAGS:
+        yield QueryColumn(name, "bool", f"s.{quoted(name)}", (name,))
 
 
 def _of_explanations(configuration: RunConfiguration) -> Iterator[QueryColumn]:
@@ -128,7 +125,7 @@ def _of_explanations(configuration: RunConfiguration) -> Iterator[QueryColumn]:
         sql = f"e.{quoted(column.name)}"
         if column.is_list:
             name = f"{column.name.removesuffix('s')}s"
-            yield QueryColumn(name, "list", sql, explanations=(column.name,), unit=column.unit)
+            yield QueryColumn(name, "list", sql, explanations=(column.name,))
         else:
             nothing = {"string": "''", "int32": "0", "uint16": "0", "int8": "-1"}.get(column.dtype)
             whole = f"coalesce({sql}, {nothing})" if nothing else sql
@@ -141,9 +138,7 @@ def _plain(
     dtype = "str" if column.dtype == "string" else column.dtype
     if column.name == OUTLIER:
         dtype = "Int64"
-    return QueryColumn(
-        column.name, dtype, sql, spectra, explanations, unit=column.unit, description=column.description
-    )
+    return QueryColumn(column.name, dtype, sql, spectra, explanations)
 
 
 def _made(configuration: RunConfiguration) -> Iterator[QueryColumn]:
@@ -163,9 +158,9 @@ def _made(configuration: RunConfiguration) -> Iterator[QueryColumn]:
     yield QueryColumn("cautions", "str", _labels("e.cautions"), (), ("cautions",))
     bits = f"CASE WHEN {explained} THEN e.cautions::INTEGER ELSE -1 END"
     yield QueryColumn("caution_bits", "int32", bits, (), ("cautions", "explained_score"))
-    for name, (path, dtype, nothing, unit) in _FIRST.items():
+    for name, (path, dtype, nothing) in _FIRST.items():
         sql = f"coalesce(e.{path}[1], {nothing})" if nothing else f"e.{path}[1]"
-        yield QueryColumn(name, dtype, sql, (), (path,), unit=unit)
+        yield QueryColumn(name, dtype, sql, (), (path,))
     flux = "CASE WHEN e.place_sign[1] > 0 THEN 'excess' WHEN e.place_sign[1] < 0 THEN 'deficit' ELSE '' END"
     yield QueryColumn("flux", "str", flux, (), ("place_sign",))
     yield QueryColumn("cluster", "Int32", "c.cluster", (), (), clusters=True)
@@ -174,15 +169,15 @@ def _made(configuration: RunConfiguration) -> Iterator[QueryColumn]:
 
 
 _FIRST = {
-    "place_wavelength": ("place_wavelength", "float64", "", "Angstrom"),
-    "place_rest_wavelength": ("place_rest_wavelength", "float64", "", "Angstrom"),
-    "place_width": ("place_width", "float64", "", "Angstrom"),
-    "share": ("place_share", "float64", "", ""),
-    "line": ("place_line", "str", "''", ""),
-    "sigma": ("place_sigma", "float32", "", ""),
-    "pixels": ("place_pixels", "int32", "0", ""),
+    "place_wavelength": ("place_wavelength", "float64", ""),
+    "place_rest_wavelength": ("place_rest_wavelength", "float64", ""),
+    "place_width": ("place_width", "float64", ""),
+    "share": ("place_share", "float64", ""),
+    "line": ("place_line", "str", "''"),
+    "sigma": ("place_sigma", "float32", ""),
+    "pixels": ("place_pixels", "int32", "0"),
 }
-"""Columns of the first place: where from, type, what stands for none, unit."""
+"""Columns of the first place: where from, type, what stands for none."""
 
 _STATUS = {int(status): status.label for status in RowStatus}
 

@@ -22,7 +22,7 @@ def conditions_on_spectra(settings: QuerySettings) -> Iterator[Condition]:
     if settings.near is not None:
         yield settings.near.condition()
     if settings.moc is not None:
-        yield settings.moc.condition("_healpix_29")
+        yield settings.moc.condition()
     if settings.classes:
         classes = [each.upper() for each in settings.classes]
         yield Condition("list_contains(?, upper(spectype))", (classes,), frozenset({"spectype"}))

@@ -1,4 +1,4 @@
-"""A query's answer as people and programs want it: text, csv, json, parquet or FITS, losing no digit."""
+"""A query's answer as people and programs want it, in one of seven formats, losing no digit."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from engine.query.column_meanings import IDENTIFIERS, meaning_of
 from engine.query.text_table import is_unknown, text_table
-from models.causes.quantities import QUANTITIES
 from models.errors import ConfigurationError, ErrorKind
 from models.output_files import output_file
 from models.plain_text import escaped, no_formula, printable
 
-TableFormat = Literal["table", "csv", "json", "parquet", "fits"]
+TableFormat = Literal["table", "csv", "json", "parquet", "fits", "votable", "ecsv"]
 
 _SUFFIXES: dict[str, TableFormat] = {
     ".txt": "table",
@@ -28,22 +28,12 @@ _SUFFIXES: dict[str, TableFormat] = {
     ".json": "json",
     ".parquet": "parquet",
     ".fits": "fits",
+    ".vot": "votable",
+    ".ecsv": "ecsv",
 }
 _BINARY = ("parquet", "fits")
-_UNITS = {
-    "place_wavelength": "Angstrom",
-    "place_rest_wavelength": "Angstrom",
-    "place_width": "Angstrom",
-    **{
-        f"estimate_{name}{part}": quantity.unit
-        for name, quantity in QUANTITIES.items()
-        for part in ("", "_error")
-        if quantity.unit
-    },
-    "ra": "deg",
-    "dec": "deg",
-}
-_SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "±": "+-", "Å": "Angstrom"})
+_LARGEST_EXACT = 1 << 53
+"""Integers up to this are exact for readers that take numbers for floats."""
 
 
 def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat:
@@ -83,12 +73,15 @@ def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat
 def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | None = None) -> None:
     """Write a query's answer.
 
-    ``table`` is for reading: the main columns, with few digits. The others hold all columns with every digit.
-    ``json`` is one list of objects; it has ``target_id`` as a string, because it exceeds 2**53 and readers
-    that take numbers for floats would change it, and null for unknown. ``parquet`` and ``fits`` hold the
-    columns in their own types. FITS knows ASCII alone: there Greek letters are spelt, as in ``Halpha``, and
-    other characters are escaped. In ``csv`` a text that a spreadsheet would take for a formula begins with an
-    apostrophe, and control characters are replaced by their pictures.
+    ``table`` is for reading: the main columns, or those that were chosen, with few digits. The others hold
+    all columns with every digit. ``json`` is one list of objects. It has identifiers as strings, because they
+    exceed 2**53 and readers that take numbers for floats would change them, and null for unknown.
+    ``parquet``, ``fits``, ``votable`` and ``ecsv`` hold the columns in their own types, with units and
+    descriptions. FITS knows ASCII alone:
+    there Greek letters are spelt, as in ``Halpha``, and other characters are escaped. VOTable has no unsigned
+    integers of 64 bits: SPECOBJIDs are texts there. In ``csv`` a text that a spreadsheet would take for a
+    formula begins with an apostrophe. In ``csv``, ``votable`` and ``ecsv`` pictures stand for control
+    characters.
 
     Parameters
     ----------
@@ -107,14 +100,13 @@ def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | N
 
 
 def _bytes(frame: pd.DataFrame, table_format: TableFormat) -> bytes:
-    content = io.BytesIO()
     if table_format == "parquet":
-        pa.parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), content)
-    elif table_format == "fits":
-        _to_fits(frame, content)
-    else:
-        content.write(_text(frame, table_format, None).encode("utf-8", "backslashreplace"))
-    return content.getvalue()
+        return _parquet(frame)
+    if table_format == "fits":
+        from engine.query.astropy_table import fits_bytes
+
+        return fits_bytes(frame)
+    return _text(frame, table_format, None).encode("utf-8", "backslashreplace")
 
 
 def _text(frame: pd.DataFrame, table_format: TableFormat, width: int | None) -> str:
@@ -123,6 +115,12 @@ def _text(frame: pd.DataFrame, table_format: TableFormat, width: int | None) -> 
         names = [str(name) for name in frame if frame[name].dtype == "str"]
         texts = {name: [no_formula(printable(text)) for text in frame[name]] for name in names}
         return frame.assign(**texts).to_csv(index=False, lineterminator="\n")
+    if table_format in ("votable", "ecsv"):
+        # Imported here, as in other formats nothing needs astropy, which takes a third of a second.
+        from engine.query import astropy_table
+
+        write = astropy_table.votable_bytes if table_format == "votable" else astropy_table.ecsv_bytes
+        return write(frame).decode()
     return to_json(frame) if table_format == "json" else text_table(frame, width)
 
 
@@ -139,33 +137,27 @@ def to_json(frame: pd.DataFrame) -> str:
 
 
 def _json_value(name: str, value: object) -> object:
-    if name == "target_id":
-        return str(value)
     if is_unknown(value):
         return None
+    if isinstance(value, int | np.integer) and (name in IDENTIFIERS or abs(int(value)) > _LARGEST_EXACT):
+        return str(value)
     if isinstance(value, np.float32):
         return float(str(value))  # the shortest number that reads back to this float32, as in csv
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _to_fits(frame: pd.DataFrame, stream: io.BytesIO) -> None:
-    from astropy.table import Table
+def _parquet(frame: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    fields = [field.with_metadata(_metadata(field.name)) for field in table.schema]
+    content = io.BytesIO()
+    pa.parquet.write_table(table.cast(pa.schema(fields, metadata=table.schema.metadata)), content)
+    return content.getvalue()
 
-    columns = {str(name): _fits_column(frame[name]) for name in frame.columns}
-    units = {name: unit for name, unit in _UNITS.items() if name in columns}
-    Table(columns, units=units).write(stream, format="fits")
 
-
-def _fits_column(column: pd.Series) -> Any:
-    from astropy.table import MaskedColumn
-
-    if pd.api.types.is_numeric_dtype(column.dtype) and pd.api.types.is_extension_array_dtype(column.dtype):
-        # astropy writes the fill value as TNULL.
-        return MaskedColumn(column.fillna(-1).to_numpy(), mask=column.isna().to_numpy(), fill_value=-1)
-    if pd.api.types.is_numeric_dtype(column.dtype):
-        return column.to_numpy()
-    texts = [str(text).translate(_SPELT).encode("ascii", "backslashreplace") for text in column]
-    return np.array(texts, dtype=np.bytes_)
+def _metadata(name: str) -> dict[str, str]:
+    meaning = meaning_of(name)
+    every = {"unit": meaning.unit, "description": meaning.description}
+    return {key: text for key, text in every.items() if text}
 
 
 def _refused(what: str, where: str, got: str, remedy: str) -> ConfigurationError:

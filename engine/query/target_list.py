@@ -62,10 +62,13 @@ class TargetList:
             return rows
         return f"{rows} {self.skipped:,} rows have none, such as {', '.join(map(repr, self.examples))}."
 
-    def condition(self) -> Condition:
-        """All that the list names, by ``target_id``, ``key``, or ``plate``, ``mjd`` and ``fiber``."""
+    def condition(self, target_id: str = "target_id") -> Condition:
+        """All that the list names, by columns of identifiers, ``key``, or ``plate``, ``mjd`` and ``fiber``.
+
+        ``target_id`` is the column of identifiers as stores hold them.
+        """
         if self.named_by == "target_id":
-            return _among({"target_id": self.target_ids.tolist()}, "BIGINT")
+            return _among({target_id: self.target_ids.tolist()}, "BIGINT")
         if self.named_by == "key":
             return _among({"key": list(self.keys)}, "VARCHAR")
         fibres = zip(("plate", "mjd", "fiber"), self.fibres.T.tolist(), strict=True)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from engine.query.query import NOT_IN_STORE
+from engine.query.query import COLUMNS, NOT_IN_STORE
 from models.plain_text import printable
 
 _GAP = "  "
-_NEEDED = {"key", "target_id", "score", "status"}
-"""Columns without which a frame is of columns that somebody chose."""
-
 _HEADINGS = {
     "key": "key",
     "redshift": "z",
@@ -98,77 +96,65 @@ _DIGITS = {
     "place_width": "{:.1f}",
     "sigma": "{:.1f}",
 }
-_TEXTS = (
-    "key",
-    "spectype",
-    "model",
-    "line",
-    "flux",
-    "cause",
-    "other_class",
-    "estimates",
-    "status",
-    "cautions",
-    "tiles",
-)
+
+
+@dataclass(frozen=True)
+class _View:
+    """Columns to show, in order; the same by importance; those that are always shown."""
+
+    names: list[str]
+    by_importance: list[str]
+    always: tuple[str, ...]
 
 
 def text_table(frame: pd.DataFrame, width: int | None) -> str:
     """The rows of a query's answer as text with a line of counts below.
 
+    Of an answer with all of :data:`engine.query.query.COLUMNS` the main ones are shown, and what it has
+    beside them; else all that it has, in its order.
+
     Parameters
     ----------
     width : columns are left out, the least important first, until the lines are no longer than that; key and
-        score stay. ``None`` for all columns. Columns that somebody chose are all shown.
+        score stay, or the first of chosen columns. ``None`` for all columns.
     """
-    if not set(frame) >= _NEEDED:
-        return _chosen_columns(frame)
-    # Of what is not in the store only the identifier that was asked for is known.
-    asked = "TARGETID " + frame["target_id"].astype(str)
-    frame = frame.assign(key=frame["key"].where(frame["key"] != "", asked))
-    columns = {
-        name: _lines(name, frame[name])
-        for name in _HEADINGS
-        if name in frame and (name not in _SAYS_SOMETHING or _SAYS_SOMETHING[name](frame[name]))
-    }
-    shown = _fitting(columns, math.inf if width is None else width)
+    if {"key", "target_id"} <= set(frame.columns):
+        # Of what is not in the store only the identifier that was asked for is known.
+        asked = "TARGETID " + frame["target_id"].astype(str)
+        frame = frame.assign(key=frame["key"].where(frame["key"] != "", asked))
+    view = _usual_view(frame) if set(COLUMNS) <= set(frame.columns) else _chosen_view(frame)
+    columns = {name: _lines(name, frame[name]) for name in view.names}
+    shown = _fitting(columns, view, math.inf if width is None else width)
     lines = [_GAP.join(parts).rstrip() for parts in zip(*(columns[name] for name in shown), strict=True)]
     absent = int((frame["status"] == NOT_IN_STORE).sum()) if "status" in frame else 0
     found = len(frame) - absent
     missing = f", {absent:,} not in the store" if absent else ""
-    lines.append(f"{_counted(found)}{missing}")
+    lines.append(f"{found:,} {'spectrum' if found == 1 else 'spectra'}{missing}")
     if left_out := [name for name in columns if name not in shown]:
-        names = ", ".join(_HEADINGS[name].replace("\n", " ") for name in left_out)
+        names = ", ".join(_HEADINGS.get(name, name).replace("\n", " ") for name in left_out)
         lines.append(f"Not shown: {names}. A wider terminal shows more, --format csv all.")
     return "\n".join(line for line in lines if line) + "\n"
 
 
-def _chosen_columns(frame: pd.DataFrame) -> str:
-    """All columns of a frame by their names."""
-    columns = [
-        [str(name), *("–" if is_unknown(value) else printable(str(value)) for value in frame[name])]
-        for name in frame
-    ]
-    widths = [max(map(len, column)) for column in columns]
-    lines = [
-        _GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*columns, strict=True)
-    ]
-    return "\n".join([*lines, _counted(len(frame))]) + "\n"
+def _usual_view(frame: pd.DataFrame) -> _View:
+    more = [str(name) for name in frame if name not in COLUMNS]
+    says = [name for name in _HEADINGS if name not in _SAYS_SOMETHING or _SAYS_SOMETHING[name](frame[name])]
+    return _View([*says, *more], [*_BY_IMPORTANCE, *more], ("key", "score"))
 
 
-def _counted(found: int) -> str:
-    return f"{found:,} {'spectrum' if found == 1 else 'spectra'}"
+def _chosen_view(frame: pd.DataFrame) -> _View:
+    names = [str(name) for name in frame]
+    return _View(names, names, tuple(names[:1]))
 
 
-def _fitting(columns: dict[str, list[str]], width: float) -> list[str]:
+def _fitting(columns: dict[str, list[str]], view: _View, width: float) -> list[str]:
     """Names of the columns that fit, in the order of ``columns``."""
     chosen: set[str] = set()
     used = -len(_GAP)
-    for name in _BY_IMPORTANCE:
+    for name in view.by_importance:
         if name in columns:
             needed = len(_GAP) + len(columns[name][0])
-            if used + needed <= width or name in ("key", "score"):
+            if used + needed <= width or name in view.always:
                 chosen.add(name)
                 used += needed
     return [name for name in columns if name in chosen]
@@ -176,10 +162,11 @@ def _fitting(columns: dict[str, list[str]], width: float) -> list[str]:
 
 def _lines(name: str, column: pd.Series) -> list[str]:
     """Two lines of heading and the cells, all of one width."""
-    heading = _HEADINGS[name].split("\n")
+    heading = _HEADINGS.get(name, name).split("\n")
     cells = ["", *heading][-2:] + [_cell(name, value) for value in column]
     width = max(map(len, cells))
-    return [cell.ljust(width) if name in _TEXTS else cell.rjust(width) for cell in cells]
+    is_text = not pd.api.types.is_numeric_dtype(column.dtype)
+    return [cell.ljust(width) if is_text else cell.rjust(width) for cell in cells]
 
 
 def _cell(name: str, value: object) -> str:

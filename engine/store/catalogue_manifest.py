@@ -31,7 +31,7 @@ Content = Literal["outliers", "others", "explanations"]
 
 
 @dataclass(frozen=True, slots=True)
-class SealedBlock:
+class HeldBlock:
     """A finished block that a part was made of: its index, size and digest of its ledger entry."""
 
     index: int
@@ -39,7 +39,7 @@ class SealedBlock:
     entry: str
 
     def is_of(self, results: Mapping[int, BlockResult]) -> bool:
-        """Whether the ledger's entry of the block is the one that it was sealed with."""
+        """Whether the ledger's entry of the block is the one that it was made of."""
         return self.index in results and result_digest(results[self.index]) == self.entry
 
 
@@ -64,7 +64,7 @@ class CataloguePart:
     """
 
     kind: BlockKind
-    blocks: tuple[SealedBlock, ...]
+    blocks: tuple[HeldBlock, ...]
     plans: tuple[str, ...]
     files: tuple[CatalogueFile, ...]
 
@@ -77,7 +77,7 @@ class CataloguePart:
         """Whether the ledger has these blocks, with entries of these sizes."""
         return all(listed.get(block.index) == block.bytes for block in self.blocks)
 
-    def is_sealed_by(self, results: Mapping[int, BlockResult]) -> bool:
+    def was_made_of(self, results: Mapping[int, BlockResult]) -> bool:
         """Whether the ledger's entries of these blocks are those that it was made of."""
         return all(block.is_of(results) for block in self.blocks)
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
-from zarr.core.buffer import default_buffer_prototype
-from zarr.storage import MemoryStore, StorePath
 
 from engine.store.blocks import WrittenObject
 from engine.store.entries import ClusteringEntry
-from engine.store.hierarchy import group_document, plain_array
 from engine.store.ledger import Ledger, clustering_path
 from engine.store.objects import ObjectTree
-from engine.store.store import Store
 from models.digests import digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError, StoreError
 from models.json_text import read_json
+
+if TYPE_CHECKING:
+    from engine.store.store import Store
 
 _LARGEST_ARRAY = 2**31
 """Bytes of the largest array of a clustering: fifty coordinates of ten million outliers."""
@@ -76,6 +74,8 @@ def write_clustering(
     ConfigurationError : the name cannot be used.
     ValueError : arrays disagree about the length of a dimension, or a name comes twice.
     """
+    from engine.store.hierarchy import group_document, plain_array
+
     _check_name(name)
     _check_arrays(arrays)
     group = f"clusters/{name}"
@@ -146,6 +146,11 @@ def _as_written(objects: ObjectTree, name: str, written: WrittenObject) -> bytes
 
 def _decoded(path: str, content: Mapping[str, bytes]) -> ClusterArray:
     """The array of that path from the objects of its clustering; raises what decoders raise."""
+    # Imported here: Zarr takes a fifth of a second, and most queries read no array.
+    import zarr
+    from zarr.core.buffer import default_buffer_prototype
+    from zarr.storage import MemoryStore, StorePath
+
     document = read_json(content[f"{path}/zarr.json"])
     buffers = {name: default_buffer_prototype().buffer.from_bytes(data) for name, data in content.items()}
     array = zarr.Array.from_dict(StorePath(MemoryStore(store_dict=buffers), path), document)

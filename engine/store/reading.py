@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,11 @@ from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
 from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of, units_of
-from engine.store.stored_arrays import REMEDY, StoredArray, array_damaged, open_array
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
+
+if TYPE_CHECKING:
+    from engine.store.stored_arrays import StoredArray
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
 _OUTLIER_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("outlier",)}
@@ -234,10 +236,15 @@ class StoreView:
         return Ledger(self.objects, self.configuration)
 
     def _array(self, path: str, rows: int) -> StoredArray:
+        # Imported here: it needs Zarr, and a query that its catalogue answers reads no array.
+        from engine.store.stored_arrays import open_array
+
         return open_array(self.objects, self.configuration, path, rows)
 
     def _check_values(self, path: str, values: NDArray[Any]) -> None:
         """Refuse values that refer to what the store has not."""
+        from engine.store.stored_arrays import REMEDY, array_damaged
+
         match path:
             case "spectra/status":
                 allowed = np.isin(values, list(RowStatus))

@@ -33,7 +33,7 @@ from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from flows.bench.devices import Machine, describe_machine, load_average
 from flows.bench.memory import PeakMemory
-from flows.bench.simulated_arrays import SimulatedArrays, target_ids
+from flows.bench.simulated_arrays import SimulatedArrays, positions, target_ids
 from models.grid import WavelengthGrid
 from models.output_files import writing
 
@@ -190,7 +190,8 @@ _Question = tuple[Callable[[], int], str, tuple[object, ...]]
 
 def _questions(url: str, rows: int, one: int) -> Mapping[str, _Question]:
     many = tuple(target_ids(np.random.default_rng(3).choice(rows, min(_MANY, rows), replace=False)).tolist())
-    cone = parse_cone("180.5", "10.5", "10arcmin")
+    (ra,), (dec,) = positions(np.array([rows // 2]))
+    cone = parse_cone(str(ra), str(dec), "10arcmin")
     view = StoreView.open(url)
     tables = _Tables(Catalogue.of(view))
     wanted = joined(COLUMNS, view.configuration)

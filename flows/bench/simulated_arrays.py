@@ -95,12 +95,12 @@ class SimulatedArrays:
 
 def target_ids(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """TARGETIDs: bricks along rings of a quarter degree, then a number."""
-    ra, dec = _positions(rows)
+    ra, dec = positions(rows)
     brick = np.floor((dec + 90) * 4).astype(np.int64) * 1440 + np.floor(ra * 4).astype(np.int64)
     return (np.int64(9010) << 42) | (brick << 22) | (rows % (1 << 22))
 
 
-def _positions(rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def positions(rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Right ascension and declination in degrees: files are patches of a degree, row by row of the sky."""
     file = rows // FILE_ROWS
     patch = file * 7919 % 21_600  # neighbouring files are not neighbours on the sky
@@ -134,9 +134,9 @@ _MADE: dict[str, Callable[[NDArray[np.int64], np.random.Generator], NDArray[Any]
     "spectra/survey": lambda rows, _: np.full(len(rows), "main", object),
     "spectra/program": _among("dark", "bright"),
     "spectra/target_id": lambda rows, _: target_ids(rows),
-    "spectra/ra": lambda rows, _: _positions(rows)[0],
-    "spectra/dec": lambda rows, _: _positions(rows)[1],
-    "spectra/healpix_29": lambda rows, _: healpix_29(*_positions(rows)),
+    "spectra/ra": lambda rows, _: positions(rows)[0],
+    "spectra/dec": lambda rows, _: positions(rows)[1],
+    "spectra/healpix_29": lambda rows, _: healpix_29(*positions(rows)),
     "spectra/redshift": lambda rows, generator: generator.random(len(rows)) * 1.6,
     "spectra/zwarn": _among(0, 0, 0, 4),
     "spectra/spectype": _among("GALAXY", "GALAXY", "QSO", "STAR"),

@@ -264,7 +264,10 @@ def query(
     order: str | None = None,
     columns: str | None = None,
     count: Annotated[bool, Parameter(negative=())] = False,
-    format: Literal["table", "csv", "json", "parquet", "fits"] | None = None,  # noqa: A002 - the option's name
+    format: Literal[  # noqa: A002 - the option's name
+        "table", "csv", "json", "parquet", "fits", "votable", "ecsv"
+    ]
+    | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> int:
@@ -339,8 +342,8 @@ def query(
     count
         Say how many spectra there are, and nothing else.
     format
-        table for reading; csv, json, parquet, fits with every column and digit. Default: by the end of the
-        output file's name (.txt is a table), else table.
+        table for reading; csv, json, parquet, fits, votable, ecsv with every column and digit. Default: by
+        the end of the output file's name (.txt is a table, .vot a VOTable), else table.
     output
         File to write to instead of standard output; needed for parquet and fits.
     json

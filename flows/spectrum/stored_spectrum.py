@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from engine.figures.spectrum_score import SpectrumScore
+from engine.query.query import NOT_IN_STORE, QuerySettings, answer, count
 from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
 from engine.store.reading import StoreView
-from engine.surveys.identifiers import shown_identifiers
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
-from models.secrets import redacted_url
 
 _COLUMNS = (
     "key",
@@ -27,6 +23,8 @@ _COLUMNS = (
     "tail_uncertainty",
     "source",
     "source_row",
+    "status",
+    "outlier_row",
     *OBSERVATION_COLUMNS,
 )
 
@@ -44,29 +42,24 @@ def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
     StoreError : the store is damaged.
     """
     view = StoreView.open(url)
-    table = view.table([*_COLUMNS, "status", "superseded"])
-    shown = shown_identifiers(view.configuration.grid, table["target_id"].to_numpy(np.int64))
-    numbers = pd.Series(shown, table.index)
-    table = table[~table["superseded"]]
-    scored = int((table["status"] == RowStatus.SCORED).sum())
-    numbers = numbers[table.index]
-    table = table[((table["key"] == key) | (numbers.astype(str) == key))]
-    if table["key"].nunique() != 1:
-        raise _not_one(view, key, list(table["key"]))
-    outliers = view.outliers_table(())
-    explained = outliers[outliers["row"].isin(table.index)]
+    number = (int(key),) if key.isdecimal() else ()
+    found = answer(view, QuerySettings(keys=(key,), target_ids=number, columns=_COLUMNS))
+    found = found[found["status"] != NOT_IN_STORE]
+    if found["key"].nunique() != 1:
+        raise _not_one(view, key, list(found["key"]))
+    explained = found[found["outlier_row"].notna()]
     if explained.empty:
-        raise _not_explained(view, table.iloc[0].to_dict())
+        raise _not_explained(view, found.iloc[0].to_dict())
     # Of a target that its file repeats one row alone is scored and explained.
-    row = table.loc[int(explained["row"].iloc[-1])].to_dict()
-    model = view.configuration.models[row["model"]]
+    row = explained.sort_values("outlier_row").iloc[-1].to_dict()
+    model = next(each for each in view.configuration.models if each.name == row["model"])
     return ExplainedSpectrum(
-        view.outlier(int(explained.index[-1])),
+        view.outlier(int(row["outlier_row"])),
         SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
         model.name,
         model.digest,
-        redacted_url(row["source"]),
-        scored,
+        row["source"],
+        count(view, QuerySettings(status=RowStatus.SCORED.label)),
         Observation.of(row),
     )
 
@@ -83,13 +76,13 @@ def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:
 
 
 def _not_explained(view: StoreView, row: dict[Hashable, Any]) -> InputError:
-    status = RowStatus(row["status"])
+    status = RowStatus[row["status"].upper()]
     scored = f"score {row['score']:.2f}, tail probability {row['tail_probability']:.2g}"
     return InputError(
         "The store holds no explanation of this spectrum: it is no outlier, or the run has not come to it.",
         where=f"{view.url}, {row['key']}",
         got=scored if status is RowStatus.SCORED else status.meaning,
         allowed="an explained outlier",
-        remedy=f"Explain it with 'whyspec explain {redacted_url(row['source'])} --row {row['source_row']}'.",
+        remedy=f"Explain it with 'whyspec explain {row['source']} --row {row['source_row']}'.",
         kind=ErrorKind.NO_OUTLIER,
     )

@@ -12,9 +12,13 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 
+from engine.query.column_meanings import Meaning, meaning_of
+from engine.query.query import COLUMNS
 from engine.query.table_formats import TableFormat, chosen_format, to_json, write_table
+from engine.query.target_list import read_target_list
 from engine.query.text_table import text_table
 from models.errors import ConfigurationError
 
@@ -36,6 +40,16 @@ def frame() -> pd.DataFrame:
             "gone": [False, False, True],
         }
     )
+
+
+HEADINGS = "key z class score prob. S/N cause prob. [Å] [Å] line [Å] flux sigma cluster status gone"
+
+
+def whole(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with all columns of a query's answer, those that it lacks without a word in them."""
+    texts = ("spectype", "model", "cause", "other_class", "estimates", "flux", "cautions")
+    silent = {name: "" if name in texts else np.nan for name in COLUMNS if name not in frame}
+    return frame.assign(**silent)
 
 
 def test_csv_keeps_every_digit(frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,38 +110,119 @@ def test_fits_keeps_ids_above_2_63(frame: pd.DataFrame, tmp_path: Path) -> None:
     assert Table.read(tmp_path / "odd.fits")["target_id"].tolist() == ids.tolist()
 
 
+def test_json_has_every_integer_that_others_would_round_as_text(frame: pd.DataFrame) -> None:
+    more = frame.assign(healpix_29=[5, 6, 7], row=np.array([1, 2**53 + 1, 3], np.int64))
+    records = json.loads(to_json(more))
+    assert [record["healpix_29"] for record in records] == ["5", "6", "7"]
+    assert [record["row"] for record in records] == [1, str(2**53 + 1), 3]
+
+
+@pytest.mark.parametrize("name", ["odd.vot", "odd.ecsv"])
+@pytest.mark.filterwarnings("ignore:The unit 'Angstrom'")
+def test_votable_and_ecsv_keep_types_units_and_descriptions(
+    frame: pd.DataFrame, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+    write_table(frame, chosen_format(None, path), path)
+    table = Table.read(path)
+    assert table.colnames == list(frame.columns)
+    assert (table["target_id"].dtype, table["target_id"].tolist()) == (np.int64, frame["target_id"].tolist())
+    assert (table["score"].dtype, table["score"].tolist()[::2]) == (
+        np.float32,
+        frame["score"].tolist()[::2],
+    )
+    assert table["redshift"].tolist()[::2] == frame["redshift"].tolist()[::2]
+    assert table["cluster"].tolist() == [3, None, 0]
+    assert table["gone"].tolist() == [False, False, True]
+    assert [text or "" for text in table["line"].tolist()] == frame["line"].tolist()
+    assert table["key"][2] == frame["key"][2]
+    assert str(table["place_wavelength"].unit) == "Angstrom"
+    assert table["redshift"].description == "redshift of the survey's pipeline"
+    write_table(frame.head(0), chosen_format(None, path), path)
+    assert len(Table.read(path)) == 0
+
+
+@pytest.mark.filterwarnings("ignore:The unit 'Angstrom'")
+def test_votable_and_ecsv_keep_ids_above_2_63_and_show_control_characters(
+    frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    ids = np.array([2**63 + 1, 2**64 - 2, 7], np.uint64)
+    hostile = frame.assign(target_id=ids, key=["\x1b[31m", "]]>&<b>\uffff", "\u202e"])
+    for name in ("odd.vot", "odd.ecsv"):
+        write_table(hostile, chosen_format(None, tmp_path / name), tmp_path / name)
+        table = Table.read(tmp_path / name)
+        assert [int(each) for each in table["target_id"]] == ids.tolist()
+        assert table["key"].tolist() == [
+            "␛[31m",
+            "]]>&<b>\N{REPLACEMENT CHARACTER}",
+            "\N{REPLACEMENT CHARACTER}",
+        ]
+        assert read_target_list(tmp_path / name).target_ids.view(np.uint64).tolist() == ids.tolist()
+
+
+def test_fits_and_parquet_say_what_columns_mean(frame: pd.DataFrame, tmp_path: Path) -> None:
+    write_table(frame, "fits", tmp_path / "odd.fits")
+    header = fits.getheader(tmp_path / "odd.fits", 1)
+    place = list(frame).index("place_wavelength") + 1
+    assert header[f"TCOMM{place}"] == meaning_of("place_wavelength").description
+    write_table(frame, "parquet", tmp_path / "odd.parquet")
+    assert pq.read_schema(tmp_path / "odd.parquet").field("place_wavelength").metadata == {
+        b"unit": b"Angstrom",
+        b"description": meaning_of("place_wavelength").description.encode(),
+    }
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "odd.parquet"), frame)
+
+
+def test_every_column_of_an_answer_has_a_meaning() -> None:
+    assert [name for name in COLUMNS if not meaning_of(name).description] == []
+    assert meaning_of("estimate_velocity_error").unit == "km/s"
+    assert meaning_of("nobody's") == Meaning("", "")
+
+
 def test_the_table_is_for_people(frame: pd.DataFrame) -> None:
-    lines = text_table(frame, None).splitlines()
-    assert lines[1].split() == ["key", "z", "score", "[Å]", "line", "cluster", "status", "gone"]
+    lines = text_table(whole(frame), None).splitlines()
+    assert lines[1].split() == HEADINGS.split()
     assert f"TARGETID {BIG + 1}" in lines[3]
-    assert lines[2].split()[:5] == ["iron/main/bright/1", "0.3000", "0.10", "6564.6", "Hα"]
+    assert lines[2].split()[:3] == ["iron/main/bright/1", "0.3000", "0.10"]
+    assert [word for word in lines[2].split() if word in ("6564.6", "Hα")] == ["6564.6", "Hα"]
     assert "nan" not in "".join(lines).lower()
     assert lines[-1] == "2 spectra, 1 not in the store"
 
 
 def test_columns_that_say_nothing_are_left_out(frame: pd.DataFrame) -> None:
-    dull = frame.assign(status="scored", gone=False, cluster=pd.NA, cautions="", model="desi-galaxy")
+    dull = whole(frame).assign(status="scored", gone=False, cluster=pd.NA, model="desi-galaxy")
     heading = text_table(dull, None).splitlines()[1].split()
-    assert heading == ["key", "z", "score", "[Å]", "line"]
+    assert heading == HEADINGS.split()[:-3]
     telling = dull.assign(cautions=["edge sky_lines", "", ""], model=["a", "b", ""])
-    assert text_table(telling, None).splitlines()[1].split()[2:] == [
-        "model",
-        "score",
-        "[Å]",
-        "line",
-        "cautions",
+    told = text_table(telling, None).splitlines()[1].split()
+    assert told == [*heading[:3], "model", *heading[3:], "cautions"]
+
+
+def test_other_columns_are_shown_beside_the_usual_ones_and_chosen_ones_alone(frame: pd.DataFrame) -> None:
+    more = text_table(whole(frame).assign(fiber=[7, 8, 9]), None).splitlines()
+    assert more[1].split() == [*HEADINGS.split(), "fiber"]
+    chosen = text_table(frame[["target_id", "redshift", "line"]].assign(fiber=[7, 8, 9]), None).splitlines()
+    assert [line.split() for line in chosen] == [
+        ["target_id", "z", "line", "fiber"],
+        [str(BIG), "0.3000", "Hα", "7"],
+        [str(BIG + 1), "–", "8"],
+        [str(BIG + 2), "0.0000", "[O", "III]", "5008", "9"],
+        ["3", "spectra"],
     ]
+    narrow = text_table(frame[["target_id", "redshift", "line"]], 25).splitlines()
+    assert narrow[0].split() == ["target_id"]
+    assert narrow[-1] == "Not shown: z, line. A wider terminal shows more, --format csv all."
 
 
-@pytest.mark.parametrize("width", [20, 40, 60, 80, 120])
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 240])
 def test_columns_are_chosen_by_width_and_nothing_is_folded(frame: pd.DataFrame, width: int) -> None:
     frame = frame.assign(key=[f"iron/main/bright/{BIG + place}" for place in range(3)])
-    lines = text_table(frame, width).splitlines()
+    lines = text_table(whole(frame), width).splitlines()
     rows = lines[2:5] if width > 60 else lines[1:4]
     assert [row.split()[0] for row in rows] == frame["key"].tolist()
     assert max(map(len, rows)) <= max(width, len(f"{frame['key'][0]}  12.35"))
     assert all("12.35" in row for row in rows[2:])
-    assert ("Not shown: " in lines[-1]) == (width < 100)
+    assert ("Not shown: " in lines[-1]) == (width < 200)
 
 
 def test_files_are_written_as_utf8(frame: pd.DataFrame, tmp_path: Path) -> None:
@@ -143,6 +238,8 @@ def test_files_are_written_as_utf8(frame: pd.DataFrame, tmp_path: Path) -> None:
         (None, "odd.fits", "fits"),
         (None, "odd.CSV", "csv"),
         (None, "odd.txt", "table"),
+        (None, "odd.vot", "votable"),
+        (None, "odd.ecsv", "ecsv"),
         ("json", "odd.json", "json"),
         ("csv", "odd.dat", "csv"),
         ("parquet", "/dev/stdout", "parquet"),

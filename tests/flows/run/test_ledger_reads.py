@@ -51,7 +51,8 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path, Path], list[str]], tuple[str, ..
         READ_BY_RUNS,
     ),
     "status": (lambda _, store, __: ["status", str(store)], READ_BY_RUNS),
-    "query": (lambda _, store, __: ["query", str(store)], READ_BY_READERS),
+    # The run has written a catalogue: of finished blocks a query needs names alone.
+    "query": (lambda _, store, __: ["query", str(store)], ("superseded/*", "gone/*", "clusters/*")),
     "report": (
         lambda _, store, __: ["report", str(store), "-o", str(store.with_name("odd.html")), "--top", "1"],
         (*READ_BY_READERS, SCORE_PLANS),

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import math
 import operator
+import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -14,10 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.query.conditions.columns import ColumnKind, kind_of
+from engine.query.conditions.columns import SHORT_NAMES, ColumnKind, kind_of
 from engine.query.conditions.condition import Condition, all_of
 from engine.query.conditions.expression import parse_expression
 from engine.query.conditions.parser import DEEPEST, MOST_STEPS
+from engine.spectra.rows import COLUMNS as ROW_COLUMNS
 from models.errors import ConfigurationError, ErrorKind
 
 COLUMNS = {
@@ -452,6 +455,27 @@ def test_a_columns_own_name_comes_before_a_short_one() -> None:
     columns = {"z": ColumnKind.DOUBLE, "redshift": ColumnKind.DOUBLE}
     assert parse_expression("z < 1", columns).columns == {"z"}
     assert parse_expression("z < 1", {"redshift": ColumnKind.DOUBLE}).columns == {"redshift"}
+
+
+def table_of_the_page(heading: str) -> list[list[list[str]]]:
+    """Code in the cells of the table of docs/query.md whose heading begins so."""
+    page = Path(__file__).resolve().parents[4] / "docs" / "query.md"
+    table = page.read_text(encoding="utf-8").split(f"\n| {heading} |")[1].split("\n\n")[0]
+    return [[re.findall("`(.*?)`", cell) for cell in row.split(" | ")] for row in table.split("\n")[2:]]
+
+
+def test_the_pages_expressions_are_such() -> None:
+    columns = {column.name: kind_of(np.dtype(column.dtype).name) for column in ROW_COLUMNS}
+    columns |= {"gone": ColumnKind.BOOLEAN, "tail_probability": ColumnKind.SINGLE}
+    for (expression,), *_ in table_of_the_page("expression"):
+        parse_expression(expression, columns)
+
+
+def test_the_page_has_every_short_name() -> None:
+    told: dict[str, str] = {}
+    for short, columns in table_of_the_page("short"):
+        told |= zip(short, columns * (len(short) // len(columns)), strict=True)
+    assert told == dict(SHORT_NAMES)
 
 
 @pytest.mark.parametrize(
