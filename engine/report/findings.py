@@ -220,7 +220,7 @@ def card(row: pd.Series, explained: Explanation, spectra: int) -> Card:
         ("places", "; ".join(map(str, explained.places)) or NO_PLACE),
         ("significance", str(explained.significance(spectra))),
     ]
-    facts += Observation.of(row).facts
+    facts += Observation.of(row.to_dict()).facts
     if not pd.isna(row["cluster"]):
         facts.append(("cluster", str(row["cluster"])))
     if math.isfinite(row["ra"]):
