@@ -3,7 +3,7 @@
 Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
 EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
 file need not be those of its coadd, which may hold the redshifts itself. Identifiers and flags must be
-integers; undefined ones say nothing. Exposures are joined likewise, see :mod:`engine.surveys.desi.exposures`.
+integers; undefined ones say nothing. Exposures are joined likewise, see :mod:`engine.surveys.desi.exposure_table`.
 
 Status of a row, the first that applies:
 
@@ -40,7 +40,7 @@ from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
-from engine.surveys.desi.exposures import EXPOSURES, FIBERMAP_COLUMNS, ExposureTable
+from engine.surveys.desi.exposure_table import EXPOSURES, FIBERMAP_COLUMNS, ExposureTable
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.target_classes import TARGET_BITS, target_classes
 from engine.surveys.directory import name_of

@@ -16,7 +16,7 @@ from engine.files.byte_ranges import Range
 from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import window_rows
 from engine.surveys.desi.arms import ARMS, Arm
-from engine.surveys.desi.exposures import EXPOSURES
+from engine.surveys.desi.exposure_table import EXPOSURES
 
 _DIAGONALS = 11  # of the resolution matrices, in all public productions
 _IMAGES = ("FLUX", "IVAR", "MASK")

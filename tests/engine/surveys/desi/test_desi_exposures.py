@@ -17,7 +17,7 @@ from engine.simulation.release import SimulatedRelease, simulate_release
 from engine.simulation.settings import SimulationSettings
 from engine.spectra.exposure_remarks import ExposureRemark, counted_remarks
 from engine.spectra.rows import Rows
-from engine.surveys.desi.exposures import LISTED, ExposureTable
+from engine.surveys.desi.exposure_table import LISTED, ExposureTable
 from engine.surveys.desi.target_classes import target_classes
 from engine.surveys.listing import list_release
 from engine.surveys.reading import inspect, open_spectra, read_spectra

@@ -1,4 +1,4 @@
-"""Exposures of DESI targets: which fibre saw a target in which exposure, from EXP_FIBERMAP.
+"""Exposure table of a DESI coadd: which fibre saw a target in which exposure, from EXP_FIBERMAP.
 
 A coadd has one row per target and exposure there, also of exposures that were left out of the coadd. An
 :class:`engine.spectra.exposure_remarks.ExposureRemark` says what is missing or odd in it; nothing is fatal.
