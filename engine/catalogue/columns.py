@@ -72,7 +72,9 @@ def catalogue_columns(kind: BlockKind, configuration: RunConfiguration) -> tuple
 def columns_digest(configuration: RunConfiguration) -> str:
     """Digest of the names, sources and types of all columns: another version of whyspec may have others."""
     kinds: tuple[BlockKind, ...] = ("score", "attribution")
-    columns = {kind: [_described(each) for each in catalogue_columns(kind, configuration)] for kind in kinds}
+    columns: dict[str, object] = {
+        kind: [_described(each) for each in catalogue_columns(kind, configuration)] for kind in kinds
+    }
     return digest_of(canonical_json(columns))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -112,7 +113,7 @@ class CatalogueTables:
     def __init__(self, catalogue: Catalogue, connection: Any) -> None:
         self._catalogue, self._connection = catalogue, connection
         self._registered = 0
-        self._flags = {flag: self._flag_rows(flag) for flag in FLAGS}
+        self._flags: dict[str, str] = {flag: self._flag_rows(flag) for flag in FLAGS}
 
     def spectra(self, columns: Sequence[str], *, outliers_only: bool) -> str:
         """A SELECT of columns of all spectra, or of all outliers; the flags are columns, too.
@@ -128,13 +129,21 @@ class CatalogueTables:
         shown = ", ".join(self._flags[name] if name in FLAGS else f'"{name}"' for name in wanted)
         return f"SELECT {shown} FROM {source} AS stored{' WHERE outlier' if outliers_only else ''}"
 
-    def explanations(self, columns: Sequence[str]) -> str:
-        """A SELECT of columns of the latest explanation of each spectrum, the row of either first."""
+    def explanations(self, columns: Sequence[str], among: str = "") -> str:
+        """A SELECT of columns of the latest explanation of each spectrum, the row of either first.
+
+        Parameters
+        ----------
+        among : table with a column ``row``: of these spectra alone; empty for all.
+        """
         wanted = list(dict.fromkeys((ROW, OUTLIER, *columns)))
         source = self._source("attribution", wanted, _CONTENTS["attribution"])
         names = ", ".join(f'"{name}"' for name in wanted)
-        latest = f"row_number() OVER (PARTITION BY {ROW} ORDER BY {OUTLIER} DESC) = 1"
-        return f"SELECT {names} FROM {source} AS explained QUALIFY {latest}"
+        where = f" WHERE {ROW} IN (SELECT {ROW} FROM {among})" if among else ""
+        sql = f"SELECT {names} FROM {source} AS explained{where}"
+        if not among and not self._any_is_explained_twice:
+            return sql
+        return f"{sql} QUALIFY row_number() OVER (PARTITION BY {ROW} ORDER BY {OUTLIER} DESC) = 1"
 
     def register(self, table: pa.Table) -> str:
         """A name for a table of the caller's."""
@@ -152,6 +161,13 @@ class CatalogueTables:
         """
         with self._decoding():
             return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    @cached_property
+    def _any_is_explained_twice(self) -> bool:
+        """Whether a spectrum has several explanations: rare, and to look is cheaper than to sort them all."""
+        source = self._source("attribution", [ROW], _CONTENTS["attribution"])
+        sql = f"SELECT 1 FROM {source} AS explained GROUP BY {ROW} HAVING count(*) > 1 LIMIT 1"
+        return bool(self.fetch(sql).num_rows)
 
     def _source(self, kind: BlockKind, columns: Sequence[str], contents: Sequence[Content]) -> str:
         """What a FROM takes: these columns of the files of some contents, and of what is lacking."""

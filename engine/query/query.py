@@ -169,11 +169,12 @@ class _Asked:
 
     Attributes
     ----------
-    condition : on ``row``: those that the store has.
+    condition : on ``row``: those that the store has; among : table of these rows, empty where none are asked.
     absent : names that it has not, by columns that hold such names, in the order in which they were given.
     """
 
     condition: Condition
+    among: str = ""
     absent: tuple[pa.Table, ...] = ()
 
 
@@ -208,7 +209,7 @@ class _Question:
         selected = ", ".join(map(quoted, wanted))
         limit = "" if self._settings.top is None else f" LIMIT {self._settings.top}"
         sql = (
-            f"SELECT {selected} FROM ({self._joined(needed)}) AS found WHERE {condition.sql} "
+            f"SELECT {selected} FROM ({self._joined(needed, asked)}) AS found WHERE {condition.sql} "
             f"ORDER BY {', '.join([*by, ROW])}{limit}"
         )
         frame = self._frame(self._tables.fetch(sql, condition.parameters))
@@ -218,10 +219,10 @@ class _Question:
 
     def count(self) -> int:
         """How many spectra there are."""
-        condition = self._condition(self._asked())
-        sql = (
-            f"SELECT count(*) FROM ({self._joined([*condition.columns, ROW])}) AS found WHERE {condition.sql}"
-        )
+        asked = self._asked()
+        condition = self._condition(asked)
+        columns = self._joined([*condition.columns, ROW], asked)
+        sql = f"SELECT count(*) FROM ({columns}) AS found WHERE {condition.sql}"
         return int(self._tables.fetch(sql, condition.parameters).column(0)[0].as_py())
 
     def _condition(self, asked: _Asked) -> Condition:
@@ -235,14 +236,15 @@ class _Question:
             )
         )
 
-    def _joined(self, names: Sequence[str]) -> str:
+    def _joined(self, names: Sequence[str], asked: _Asked) -> str:
         """A SELECT of columns of what is looked at."""
         columns = joined(list(dict.fromkeys(names)), self._configuration)
         tables = self._tables
         spectra = tables.spectra(columns.spectra, outliers_only=self._settings.outliers_only)
         sql = f"SELECT {columns.selected} FROM ({spectra}) AS s"
         if columns.explanations or columns.clusters:
-            sql += f" LEFT JOIN ({tables.explanations(columns.explanations)}) AS e ON s.{ROW} = e.{ROW}"
+            explained = tables.explanations(columns.explanations, asked.among)
+            sql += f" LEFT JOIN ({explained}) AS e ON s.{ROW} = e.{ROW}"
         if columns.clusters:
             sql += f" LEFT JOIN {tables.register(self._labels())} AS c ON c.{OUTLIER} = e.{OUTLIER}"
         return sql
@@ -278,6 +280,7 @@ class _Question:
         sql = f"stored_id IN (SELECT target_id FROM {there}) AND {ROW} IN (SELECT {ROW} FROM {there})"
         return _Asked(
             Condition(sql, (), frozenset({ROW, "stored_id"})),
+            there,
             tuple(given.join(found, given.column_names, join_type="left anti") for given in names),
         )
 

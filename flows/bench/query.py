@@ -168,7 +168,8 @@ def simulated_store(
     explaining = AttributionPlan(0, _OUTLIER_BLOCK_ROWS, tuple(arrays.every_outlier().tolist()))
     for each in (plan, explaining):
         store.ledger.save_plan(each)
-    for block in (*plan.blocks, *explaining.blocks):
+    blocks: list[ScoreBlock | AttributionBlock] = [*plan.blocks, *explaining.blocks]
+    for block in blocks:
         store.ledger.commit(_finished(block, arrays))
 
     def on_written(done: int, total: int) -> None:

@@ -12,18 +12,24 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from engine.attribution.explanation import Explanations
+from engine.attribution.method import Units
 from engine.catalogue.block_tables import block_table
 from engine.catalogue.building import CatalogueUpdate, update_catalogue
 from engine.catalogue.columns import catalogue_columns
 from engine.catalogue.reading import Catalogue
 from engine.query.query import QuerySettings, count, query
+from engine.spectra.scored_spectra import SelectedSpectra
+from engine.store.blocks import BlockResult
 from engine.store.reading import StoreView
+from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import ARRAYS, FLAGS
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from models.errors import InputError, RetryError, StoreError
+from tests.engine.clustering.synthetic import SMALL_GRID
 from tests.engine.store.store_builders import mark_superseded
-from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
+from tests.synthetic_store import FIRST_TARGET, OUTLIER_BLOCK, WINDOWS, SyntheticStore, synthetic_store
 
 SETTINGS = (
     QuerySettings(),
@@ -281,6 +287,39 @@ def test_a_process_that_lost_the_lock_writes_no_manifest(url: Path) -> None:
     with pytest.raises(RetryError, match="took the store"):
         update_catalogue(store, Snapshot.read(store.ledger))
     assert not (url / "catalogue" / "manifest.json").exists()
+
+
+def explained_again(url: Path) -> int:
+    """Explain the first outlier once more, with another cause; its row."""
+    store = Store.open(str(url))
+    row = int(StoreView.open(str(url)).read("outliers/row")[0])
+    plan = AttributionPlan(3, OUTLIER_BLOCK, (row,))
+    (block,) = plan.blocks
+    store.ledger.save_plan(plan)
+    store.grow(0, plan.stop_block)
+    flux = np.ones((1, SMALL_GRID.size), np.float32)
+    selected = SelectedSpectra(np.array([row]), np.array([0.1]), flux, flux, np.zeros(1, np.int8))
+    again = Explanations.unexplained(
+        selected, SMALL_GRID, WINDOWS, Units(), np.array(["again"], object), np.array([FIRST_TARGET + row])
+    )
+    again = replace(again, cause=np.array(["sky_residuals"], object), explained_score=np.ones(1, np.float32))
+    written = store.write_explanations(block, again)
+    store.ledger.commit(BlockResult("attribution", 3, plan.digest, 1, (("scored", 1),), (), (), written))
+    return row
+
+
+def test_of_a_spectrum_explained_twice_the_latest_counts(url: Path) -> None:
+    built(url)
+    row = explained_again(url)
+    columns = ("row", "cause", "outlier_row")
+    for _ in range(2):
+        every = query(str(url), QuerySettings(columns=columns))
+        assert len(every) == 38
+        found = query(str(url), QuerySettings(target_ids=(FIRST_TARGET + row,), columns=columns))
+        assert found.iloc[0].tolist() == [row, "sky_residuals", 48]
+        assert every[every["row"] == row].iloc[0].tolist() == [row, "sky_residuals", 48]
+        assert query(str(url), QuerySettings(cause="sky_residuals", columns=columns))["row"].tolist() == [row]
+        built(url)
 
 
 def test_unknown_columns_and_orders_are_told(url: Path) -> None:
