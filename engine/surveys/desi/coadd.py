@@ -3,7 +3,8 @@
 Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
 EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
 file need not be those of its coadd, which may hold the redshifts itself. Identifiers and flags must be
-integers; undefined ones say nothing. Exposures are joined likewise, see :mod:`engine.surveys.desi.exposure_table`.
+integers; undefined ones say nothing. Exposures are joined likewise
+(:mod:`engine.surveys.desi.exposure_table`).
 
 Status of a row, the first that applies:
 
