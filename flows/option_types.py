@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 from models.errors import ConfigurationError, ErrorKind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.attribution.occlusion.settings import PresetName
+
+
+_LONGEST_CLASS = 16
+"""Characters of a class in a store."""
 
 
 def identifier(text: str) -> int:
@@ -88,6 +94,47 @@ def classes(text: str | None) -> tuple[str, ...] | None:
         return None
     not_empty("--classes", text)
     return () if text.strip().lower() == "all" else tuple(name.upper() for name in comma_list(text))
+
+
+def path(given: Path | None) -> str:
+    """A path as text; empty if not given."""
+    return "" if given is None else str(given)
+
+
+def class_name(text: str | None) -> str | None:
+    """The name of one spectral class in upper case; None if not given.
+
+    Raises
+    ------
+    ConfigurationError : given, and empty, or too long for a class.
+    """
+    if text is None:
+        return None
+    name = not_empty("--class-of", text).strip().upper()
+    if len(name) > _LONGEST_CLASS:
+        raise _not_understood("--class-of", text, f"the name of a class, at most {_LONGEST_CLASS} characters")
+    return name
+
+
+def explained(score_only: bool, top: int | None) -> int | None:
+    """How many of the oddest outliers are explained; None for all.
+
+    Raises
+    ------
+    ConfigurationError : both options are given, or no positive number.
+    """
+    if top is not None:
+        at_least("--explain-top", top, 1)
+    if score_only and top is not None:
+        raise ConfigurationError(
+            "Two options say how many outliers are explained.",
+            where="--score-only, --explain-top",
+            got=f"none, and {top}",
+            allowed="one of them",
+            remedy="Leave one of them out.",
+            kind=ErrorKind.OPTION,
+        )
+    return 0 if score_only else top
 
 
 def windows(text: str | None) -> tuple[int, ...] | None:

@@ -12,13 +12,11 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from astropy.units import UnitsWarning
 
-from engine.query.column_meanings import meaning_of
+from engine.query.column_meanings import FOREIGN_UNITS, meaning_of, units_of
 from models.plain_text import printable
 
 _SPELT = str.maketrans({"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "±": "+-", "Å": "Angstrom"})
 _NO_CHARACTERS = {0xFFFE: "\N{REPLACEMENT CHARACTER}", 0xFFFF: "\N{REPLACEMENT CHARACTER}"}
-_FOREIGN = {"nat", "sigma", "%"}
-"""Units that not all standards have; they are told with the description."""
 
 
 def fits_bytes(frame: pd.DataFrame) -> bytes:
@@ -65,9 +63,7 @@ def _allowed(text: str) -> str:
 
 
 def _table(frame: pd.DataFrame) -> Table:
-    units = {str(name): meaning_of(str(name)).unit for name in frame}
-    known = {name: unit for name, unit in units.items() if unit and unit not in _FOREIGN}
-    return Table({str(name): _column(frame[name]) for name in frame}, units=known)
+    return Table({str(name): _column(frame[name]) for name in frame}, units=units_of(frame))
 
 
 def _column(column: pd.Series) -> Any:
@@ -81,7 +77,7 @@ def _column(column: pd.Series) -> Any:
 
 def _description(name: str) -> str:
     meaning = meaning_of(name)
-    return f"{meaning.description} [{meaning.unit}]" if meaning.unit in _FOREIGN else meaning.description
+    return f"{meaning.description} [{meaning.unit}]" if meaning.unit in FOREIGN_UNITS else meaning.description
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,6 +19,16 @@ class Meaning:
 
     unit: str
     description: str
+
+
+FOREIGN_UNITS = frozenset({"nat", "sigma", "%"})
+"""Units that not all standards have; they are told with the description."""
+
+
+def units_of(names: Iterable[object]) -> dict[str, str]:
+    """Units of the columns that have one which astropy knows."""
+    units = {str(name): meaning_of(str(name)).unit for name in names}
+    return {name: unit for name, unit in units.items() if unit and unit not in FOREIGN_UNITS}
 
 
 def meaning_of(name: str) -> Meaning:

@@ -40,6 +40,8 @@ from engine.query.settings import (
     parse_redshift_range,
     parse_snr_range,
 )
+from engine.spectra.observation import OBSERVATION_COLUMNS
+from engine.spectra.rows import COLUMNS as ROW_COLUMNS
 from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifiers
@@ -90,6 +92,7 @@ COLUMNS = (
     "cluster",
     "ra",
     "dec",
+    *OBSERVATION_COLUMNS,
     "source",
     "status",
     "gone",
@@ -320,7 +323,10 @@ class _Question:
             texts = ["-".join(map(str, each)) for each in zip(*columns, strict=True)]
             keys += [""] * absent.num_rows if named == ["target_id"] else texts
         frame = pd.DataFrame(
-            {name: [_NOTHING.get(dtype, np.nan)] * len(ids) for name, dtype in self._types.items()}
+            {
+                name: [_UNKNOWN.get(name, _NOTHING.get(dtype, np.nan))] * len(ids)
+                for name, dtype in self._types.items()
+            }
         )
         known = {
             "key": keys,
@@ -340,6 +346,8 @@ class _Question:
             raise _no_column(name, option, [each.name for each in known.values() if each.dtype != "list"])
         return known[name]
 
+
+_UNKNOWN = {column.name: column.missing for column in ROW_COLUMNS if column.name in OBSERVATION_COLUMNS}
 
 _NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64": pd.NA} | dict.fromkeys(
     ("int8", "uint8", "int16", "uint16", "int32", "int64", "uint64"), 0

@@ -35,6 +35,10 @@ _HEADINGS = {
     "status": "status",
     "cautions": "cautions",
     "gone": "gone",
+    "zwarn": "ZWARN",
+    "fiber": "fiber",
+    "tiles": "tiles",
+    "night_last": "last\nnight",
 }
 """Columns in the order in which they are shown; the key holds the TARGETID."""
 
@@ -60,6 +64,10 @@ _BY_IMPORTANCE = (
     "spectype",
     "snr",
     "place_rest_wavelength",
+    "zwarn",
+    "fiber",
+    "tiles",
+    "night_last",
 )
 
 _SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
@@ -70,6 +78,10 @@ _SAYS_SOMETHING: dict[str, Callable[[pd.Series], bool]] = {
     "status": lambda column: bool((column != "scored").any()),
     "cautions": lambda column: bool((column != "").any()),
     "gone": lambda column: bool(column.any()),
+    "zwarn": lambda column: bool((column > 0).any()),
+    "fiber": lambda column: bool((column >= 0).any()),
+    "tiles": lambda column: bool((column != "").any()),
+    "night_last": lambda column: bool((column >= 0).any()),
 }
 """Columns that are left out where they say nothing."""
 

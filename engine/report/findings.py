@@ -27,6 +27,7 @@ from engine.report.gather import StoreFacts
 from engine.report.observed_marks import observed_marks
 from engine.report.viewers import short_name, viewer_links
 from engine.report.words import said, share
+from engine.spectra.observation import Observation
 from engine.surveys.survey import ViewerLink
 
 _FIGURE_DPI = 140
@@ -219,6 +220,7 @@ def card(row: pd.Series, explained: Explanation, spectra: int) -> Card:
         ("places", "; ".join(map(str, explained.places)) or NO_PLACE),
         ("significance", str(explained.significance(spectra))),
     ]
+    facts += Observation.of(row.to_dict()).facts
     if not pd.isna(row["cluster"]):
         facts.append(("cluster", str(row["cluster"])))
     if math.isfinite(row["ra"]):

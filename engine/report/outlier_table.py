@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from engine.attribution.cause import cause_text
@@ -46,6 +47,11 @@ COLUMNS: tuple[dict[str, object], ...] = tuple(
         ("cluster", True),
         ("RA", True),
         ("Dec", True),
+        ("target", False),
+        ("ZWARN", True),
+        ("fiber", True),
+        ("tiles or plate", False),
+        ("last night", True),
     )
 )
 
@@ -72,7 +78,17 @@ def cells(row: pd.Series) -> list[Cell]:
         _number(row["cluster"], ".0f"),
         _number(row["ra"], ".5f"),
         _number(row["dec"], "+.5f"),
+        Cell(str(row["target_class"])),
+        _number(row["zwarn"], ".0f"),
+        _counted(row["fiber"]),
+        Cell(str(row["tiles"]) or (str(row["plate"]) if row["plate"] >= 0 else "")),
+        _counted(row["night_last"]),
     ]
+
+
+def _counted(number: int) -> Cell:
+    """A number of a thing, which is negative where it is not known."""
+    return _number(number if number >= 0 else np.nan, ".0f")
 
 
 def _number(value: object, form: str) -> Cell:

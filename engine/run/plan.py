@@ -195,12 +195,29 @@ def gone_changes(snapshot: Snapshot, plan: Plan, listing: ReleaseListing) -> int
     return snapshot.flag_changes("gone", gone_rows(snapshot, plan, listing))
 
 
-def begin_attribution(store: Store, snapshot: Snapshot) -> Snapshot:
-    """Assign the outliers that no saved plan has to attribution blocks; for the coordinator.
+def to_explain(store: Store, snapshot: Snapshot, top: int | None) -> NDArray[np.int64]:
+    """Rows of outliers, ascending, that have no explanation and are to get one.
+
+    Parameters
+    ----------
+    top : so many of the store's oddest outliers are to have one; None for all.
+
+    Raises
+    ------
+    StoreError : the scores cannot be read.
+    """
+    waiting = snapshot.waiting_outliers
+    if top is None or not len(waiting):
+        return waiting
+    return np.intersect1d(waiting, store.oddest(snapshot.current_outliers, top))
+
+
+def begin_attribution(store: Store, snapshot: Snapshot, top: int | None = None) -> Snapshot:
+    """Assign the outliers to explain that no saved plan has to attribution blocks; for the coordinator.
 
     They fill new blocks after the last planned one, ascending and without superseded ones. The assignment
     is saved in the ledger, and room is made for it, before this returns: after a kill the same blocks
-    come back.
+    come back. ``top`` is that of :func:`to_explain`.
 
     Returns
     -------
@@ -210,7 +227,8 @@ def begin_attribution(store: Store, snapshot: Snapshot) -> Snapshot:
     ------
     ConfigurationError : another run started on the store in the meantime.
     """
-    rows = tuple(snapshot.unplanned_outliers.tolist())
+    wanted = to_explain(store, snapshot, top)
+    rows = tuple(np.intersect1d(snapshot.unplanned_outliers, wanted).tolist())
     if rows:
         capacity = store.configuration.outlier_block_rows
         snapshot = _save_plan(store, AttributionPlan(snapshot.attribution_stop, capacity, rows), snapshot)

@@ -21,6 +21,7 @@ from engine.attribution.other_models import OtherModels
 from engine.files.source_health import SourceHealth
 from engine.run.block_log import run_logged
 from engine.run.block_reading import BlockBatch, BlockReader
+from engine.spectra.exposure_remarks import counted_remarks
 from engine.spectra.normalisation import normalise
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
@@ -135,6 +136,7 @@ class BlockWorker:
             unreadable=tuple(reader.unreadable.values()),
             objects=objects,
             classes=class_counts(scored.rows, scored.model, self._cards),
+            remarks=counted_remarks(scored.rows["exposure_remarks"]),
         )
 
     def _score_batch(self, batch: BlockBatch, collected: _ScoredRows) -> None:
@@ -298,6 +300,7 @@ def _receipt(
     unreadable: tuple[RefusedFile, ...] = (),
     classes: tuple[ClassCount, ...] = (),
     cautions: tuple[tuple[str, int], ...] = (),
+    remarks: tuple[tuple[str, int], ...] = (),
 ) -> BlockResult:
     return BlockResult(
         kind=block.kind,
@@ -310,4 +313,5 @@ def _receipt(
         objects=tuple(sorted(objects, key=lambda written: written.path)),
         classes=classes,
         caution_counts=cautions,
+        remark_counts=remarks,
     )

@@ -10,6 +10,7 @@ from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
 from engine.simulation import desi_columns
+from engine.simulation.desi_exposures import Exposure, exposures_of, first_location, first_tile
 from engine.simulation.fits_file import empty_table
 from engine.simulation.galaxies import SourceKind
 from engine.simulation.randomness import Stream, generator
@@ -22,7 +23,9 @@ _RELEASE = 9010
 _STUCK_STATUS = (1 << 0) | (1 << 3) | (1 << 9)
 _BAD_STATUS = (1 << 2, 1 << 9, 1 << 10, 1 << 12, 1 << 16, 1 << 21)
 _SKY_TARGET = 1 << 32
-_BGS_TARGET = 1 << 60
+_LRG_TARGET, _ELG_TARGET, _QSO_TARGET, _BGS_TARGET, _MWS_TARGET = 1 << 0, 1 << 1, 1 << 2, 1 << 60, 1 << 61
+_FARTHEST_BGS = 0.6
+"""Redshift beyond which galaxies are targets of dark time."""
 _TRACERS = ("GPBDARK", "ELG", "GPBBRIGHT", "LYA", "BGS", "GPBBACKUP", "QSO", "LRG")
 # Template (signal / noise)^2 of a dark-time exposure of 1000 s, per tracer in B, R, Z (an EDR fibre).
 _TSNR2 = (
@@ -41,6 +44,7 @@ class Placed:
     spectrum : the simulated spectrum.
     target_id : DESI TARGETID; negative where the fibre had no target.
     ra, dec : degrees.
+    exposures : its exposures.
     random : for the columns that nothing depends on.
     """
 
@@ -48,6 +52,7 @@ class Placed:
     target_id: int
     ra: float
     dec: float
+    exposures: tuple[Exposure, ...]
     random: np.random.Generator
 
 
@@ -58,7 +63,12 @@ def place(seed: int, spectrum: SimulatedSpectrum, pixel: int) -> Placed:
     grid = HEALPix(nside=NSIDE, order="nested")
     longitude, latitude = grid.healpix_to_lonlat([pixel], dx=[dx], dy=[dy])
     return Placed(
-        spectrum, target_id(seed, spectrum), float(longitude.deg[0]), float(latitude.deg[0]), random
+        spectrum,
+        target_id(seed, spectrum),
+        float(longitude.deg[0]),
+        float(latitude.deg[0]),
+        exposures_of(seed, spectrum),
+        random,
     )
 
 
@@ -68,7 +78,7 @@ def target_id(seed: int, spectrum: SimulatedSpectrum) -> int:
     Stuck positioners have -(tile * 10000 + location), which repeats between exposures as in real files.
     """
     if spectrum.row_kind is RowKind.STUCK:
-        return -(_tile(spectrum) * 10_000 + _location(spectrum))
+        return -(first_tile(spectrum) * 10_000 + first_location(spectrum))
     brick, objid = _brick(seed, spectrum), spectrum.index % 4000
     sky = int(spectrum.row_kind is RowKind.SKY_FIBRE) << 59
     return sky | _RELEASE << 42 | brick << 22 | objid
@@ -85,7 +95,7 @@ def fibermap(placed: list[Placed], seed: int, sv3: bool) -> NDArray[np.void]:
 
 def _fill_fibermap(row: np.void, item: Placed, seed: int, prefix: str) -> None:
     spectrum, random = item.spectrum, item.random
-    exposures = _exposures(spectrum)
+    exposures = len(item.exposures)
     row["TARGETID"] = item.target_id
     row["COADD_FIBERSTATUS"] = fiber_status(spectrum)
     row["TARGET_RA"] = row["PLATE_RA"] = item.ra
@@ -102,7 +112,8 @@ def _fill_fibermap(row: np.void, item: Placed, seed: int, prefix: str) -> None:
         return
     row["COADD_NUMEXP"] = exposures
     row["COADD_EXPTIME"] = 1000.0 * spectrum.depth
-    row["COADD_NUMNIGHT"] = row["COADD_NUMTILE"] = 1 + (exposures > 2)
+    row["COADD_NUMNIGHT"] = len({exposure.night for exposure in item.exposures})
+    row["COADD_NUMTILE"] = len({exposure.tile for exposure in item.exposures})
     row["OBSCONDITIONS"] = 5
     row["RELEASE"] = _RELEASE
     row["BRICKID"] = _brick(seed, spectrum)
@@ -116,8 +127,8 @@ def _fill_fibermap(row: np.void, item: Placed, seed: int, prefix: str) -> None:
         row["PRIORITY_INIT"] = row["NUMOBS_INIT"] = -1
         return
     row["OBJTYPE"], row["FA_TYPE"], row["REF_EPOCH"] = "TGT", 1, 2015.5
-    row["FA_TARGET"] = row[f"{prefix}DESI_TARGET"] = _BGS_TARGET
-    row[f"{prefix}BGS_TARGET"] = 2
+    row["FA_TARGET"] = row[f"{prefix}DESI_TARGET"] = bits = _target_bits(spectrum)
+    row[f"{prefix}BGS_TARGET"] = 2 if bits == _BGS_TARGET else 0
     row["PRIORITY_INIT"], row["NUMOBS_INIT"] = 2100, 2
     row["PHOTSYS"] = "N" if item.dec > 32.4 else "S"
     row["MORPHTYPE"] = "PSF" if spectrum.source.kind in (SourceKind.QUASAR, SourceKind.STAR) else "SER"
@@ -125,6 +136,16 @@ def _fill_fibermap(row: np.void, item: Placed, seed: int, prefix: str) -> None:
     row["SHAPE_E1"], row["SHAPE_E2"] = random.normal(0.0, 0.15, 2)
     row["EBV"] = 0.01 + 0.03 * random.exponential()
     _fill_photometry(row, spectrum, random.uniform(1.3, 2.4))
+
+
+def _target_bits(spectrum: SimulatedSpectrum) -> int:
+    """DESI_TARGET: as what the source would have been targeted."""
+    kind, redshift = spectrum.source.kind, spectrum.source.redshift
+    if kind in (SourceKind.QUASAR, SourceKind.STAR):
+        return _QSO_TARGET if kind is SourceKind.QUASAR else _MWS_TARGET
+    if redshift < _FARTHEST_BGS:
+        return _BGS_TARGET
+    return _ELG_TARGET if kind is SourceKind.STAR_FORMING else _LRG_TARGET
 
 
 def _fill_photometry(row: np.void, spectrum: SimulatedSpectrum, total: float) -> None:
@@ -142,26 +163,21 @@ def _fill_photometry(row: np.void, spectrum: SimulatedSpectrum, total: float) ->
 
 def exposure_fibermap(placed: list[Placed]) -> NDArray[np.void]:
     """EXP_FIBERMAP, one row per spectrum and exposure."""
-    counts = [_exposures(item.spectrum) for item in placed]
-    table = empty_table(desi_columns.EXP_FIBERMAP, sum(counts))
-    number = 0
-    for item, count in zip(placed, counts, strict=True):
-        for exposure in range(count):
-            _fill_exposure(table[number], item, exposure, count)
-            number += 1
+    table = empty_table(desi_columns.EXP_FIBERMAP, sum(len(item.exposures) for item in placed))
+    taken = [(item, exposure) for item in placed for exposure in item.exposures]
+    for row, (item, exposure) in zip(table, taken, strict=True):
+        _fill_exposure(row, item, exposure)
     return table
 
 
-def _fill_exposure(row: np.void, item: Placed, exposure: int, count: int) -> None:
+def _fill_exposure(row: np.void, item: Placed, exposure: Exposure) -> None:
     spectrum = item.spectrum
-    location, tile = _location(spectrum), _tile(spectrum)
     row["TARGETID"] = item.target_id
     row["PRIORITY"] = 2100 if item.target_id > 0 else 0
-    row["NIGHT"], row["EXPID"] = 20_210_515 + exposure, 88_000 + 7 * tile + exposure
-    row["MJD"] = 59_349.2 + exposure + 0.01 * (tile % 20)
-    row["TILEID"], row["EXPTIME"] = tile, 1000.0 * spectrum.depth / count
-    row["PETAL_LOC"], row["DEVICE_LOC"], row["LOCATION"] = location // 1000, location % 1000, location
-    row["FIBER"] = spectrum.index % 5000
+    row["NIGHT"], row["EXPID"], row["MJD"] = exposure.night, exposure.number, exposure.mjd
+    row["TILEID"], row["EXPTIME"] = exposure.tile, 1000.0 * spectrum.depth / len(item.exposures)
+    row["PETAL_LOC"], row["DEVICE_LOC"] = exposure.petal, exposure.device
+    row["LOCATION"], row["FIBER"] = 1000 * exposure.petal + exposure.device, exposure.fiber
     row["FIBERSTATUS"] = fiber_status(spectrum)
     x, y = 400.0 * np.array([np.cos(spectrum.index), np.sin(spectrum.index)])
     row["FIBERASSIGN_X"], row["FIBERASSIGN_Y"] = x, y
@@ -259,17 +275,5 @@ def _level(spectrum: SimulatedSpectrum, wavelength: float) -> float:
     return 0.0
 
 
-def _exposures(spectrum: SimulatedSpectrum) -> int:
-    return int(np.clip(round(1.5 * spectrum.depth), 1, 4))
-
-
 def _brick(seed: int, spectrum: SimulatedSpectrum) -> int:
     return 100_000 + (7919 * seed + spectrum.index // 4000) % 500_000
-
-
-def _tile(spectrum: SimulatedSpectrum) -> int:
-    return 1000 + spectrum.index // 5000
-
-
-def _location(spectrum: SimulatedSpectrum) -> int:
-    return spectrum.index % 10 * 1000 + spectrum.index // 10 % 524

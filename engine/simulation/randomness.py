@@ -20,6 +20,7 @@ class Stream(IntEnum):
     MASK = 7
     NIGHT = 8
     FLAWS = 9
+    EXPOSURES = 10
 
 
 def generator(seed: int, stream: Stream, index: int = 0) -> np.random.Generator:

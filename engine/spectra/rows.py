@@ -18,7 +18,8 @@ from models.row_status import RowStatus
 class Column:
     """A column of the store's ``spectra`` group.
 
-    ``dtype`` is a NumPy type code; ``missing`` is the value that stands for "not known".
+    ``dtype`` is a NumPy type code, or ``O`` for texts of any length; ``missing`` is the value that stands for
+    "not known".
     """
 
     name: str
@@ -41,7 +42,24 @@ COLUMNS: tuple[Column, ...] = (
     Column("target_id", "i8", -1, "", "DESI TARGETID; SDSS SPECOBJID, its 64 bits; SDSS-V CATALOGID"),
     Column("plate", "i4", -1, "", "SDSS plate or field"),
     Column("mjd", "i4", -1, "d", "SDSS modified Julian date of the coadd"),
-    Column("fiber", "i4", -1, "", "SDSS FIBERID"),
+    Column(
+        "fiber",
+        "i4",
+        -1,
+        "",
+        "SDSS FIBERID; DESI FIBER that took most of its exposures, of equals the lowest",
+    ),
+    Column("petal", "i4", -1, "", "DESI PETAL_LOC of that fiber"),
+    Column("spectrograph", "i2", -1, "", "SDSS SPECTROGRAPHID"),
+    Column("tiles", "O", "", "", "DESI TILEIDs of its exposures, ascending, a space between"),
+    Column("night_first", "i4", -1, "", "DESI NIGHT of its first exposure, YYYYMMDD"),
+    Column("night_last", "i4", -1, "", "DESI NIGHT of its last exposure, YYYYMMDD"),
+    Column(
+        "exposure_count", "i4", -1, "", "DESI exposures in the coadd (COADD_NUMEXP, else those in the list)"
+    ),
+    Column("exposures", "O", "", "", "DESI exposures as TILEID/NIGHT/EXPID/FIBER/PETAL_LOC, a space between"),
+    Column("exposure_remarks", "u1", 0, "", "what was missing or odd in the table of exposures, bits"),
+    Column("target_class", "O", "", "", "targeted as: classes of DESI_TARGET; SDSS SOURCETYPE, else OBJTYPE"),
     Column("ra", "f8", np.nan, "deg", "right ascension, ICRS"),
     Column("dec", "f8", np.nan, "deg", "declination, ICRS"),
     Column("healpix_29", "i8", -1, "", "healpix pixel of order 29, nested (HATS _healpix_29)"),
@@ -51,6 +69,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("delta_chi2", "f4", np.nan, "", "chi2 to the next best fit (DESI); SDSS: RCHI2DIFF"),
     Column("spectype", "U16", "", "", "spectral class: GALAXY, QSO, STAR"),
     Column("subtype", "U40", "", "", "spectral subclass"),
+    Column("own_redshift", "?", False, "", "true if the redshift is that of the run's own table"),
+    Column("own_class", "?", False, "", "true if the class is one that the run's options gave"),
     Column("fiberstatus", "i4", 0, "", "DESI COADD_FIBERSTATUS bits"),
     Column("arms", "U4", "", "", "arms that hold data: b, r, z (DESI); b, r (SDSS)"),
     Column("snr", "f4", np.nan, "", "median of flux * sqrt(ivar) over good pixels"),
@@ -71,6 +91,8 @@ def whole(name: str, values: ArrayLike) -> NDArray[Any]:
     ValueError : the column would cut a text, or has no such integer.
     """
     array, dtype = np.asarray(values), ROW_DTYPE[name]
+    if dtype.kind == "O":
+        return array.astype(object)
     if array.dtype.kind == "U" and array.dtype.itemsize > dtype.itemsize:
         longest = max(array.ravel().tolist(), key=len, default="")
         if len(longest) > dtype.itemsize // 4:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from models.grid import WavelengthGrid
 
@@ -26,6 +26,10 @@ class SourceFile:
     specprod, survey, program : as in the file's header or path; empty if unknown.
     key_prefix : what the keys of its spectra begin with; empty if neither name nor content says. No two files
         of a store that hold current spectra have the same.
+    picked : the rows of the file that are read, ascending, where not all are; ``spectra`` is their number
+        then, and ``of_spectra`` that of all.
+    own_redshifts : (row of the file, redshift, class or empty text) where a user's table gives the redshift,
+        by ascending row; own_class : class of all other spectra, empty for what the survey's pipeline says.
     """
 
     url: str
@@ -37,11 +41,32 @@ class SourceFile:
     survey: str
     program: str
     key_prefix: str
+    picked: tuple[int, ...] = ()
+    of_spectra: int = 0
+    own_redshifts: tuple[tuple[int, float, str], ...] = ()
+    own_class: str = ""
 
     @property
     def identity(self) -> str:
         """What versions of the same spectra have in common, wherever they lie."""
         return self.key_prefix or self.url
+
+    @property
+    def whole(self) -> SourceFile:
+        """The file with all its spectra."""
+        return replace(self, spectra=self.of_spectra, picked=(), of_spectra=0) if self.picked else self
+
+    def runs(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Spectra ``start`` to ``stop`` as ranges ``[first, last)`` of rows of the file, ascending."""
+        if not self.picked:
+            return [(start, stop)]
+        runs: list[tuple[int, int]] = []
+        for row in self.picked[start:stop]:
+            if runs and runs[-1][1] == row:
+                runs[-1] = (runs[-1][0], row + 1)
+            else:
+                runs.append((row, row + 1))
+        return runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,8 @@ class BlockResult:
     classes : counts of each class, sorted by name (score blocks).
     caution_counts : (Caution label, explanations) for every caution that occurs, sorted by
         label (attribution blocks).
+    remark_counts : (ExposureRemark label, spectra) for every remark that occurs, sorted by label (score
+        blocks).
     """
 
     kind: BlockKind
@@ -129,3 +131,4 @@ class BlockResult:
     objects: tuple[WrittenObject, ...]
     classes: tuple[ClassCount, ...] = ()
     caution_counts: tuple[tuple[str, int], ...] = ()
+    remark_counts: tuple[tuple[str, int], ...] = ()

@@ -13,6 +13,9 @@ from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind
 from models.grid import WavelengthGrid
 
+_OWN = ("targets", "redshifts", "own_class")
+"""What few stores have."""
+
 MOST_ROWS = 2**24
 """Rows of a block: it is held in memory as a whole."""
 
@@ -30,6 +33,8 @@ class RunConfiguration:
     threshold : tail probability at or below which a spectrum is an outlier, in (0, 1].
     attribution : settings of the method that explains.
     block_rows, outlier_block_rows : spectra per score block, explanations per attribution block.
+    targets, redshifts : digest of the user's list of targets, and of the user's table of redshifts; empty
+        where there is none. own_class : class that the user gives all spectra; empty for the pipeline's.
     """
 
     models: tuple[ModelReference, ...]
@@ -39,6 +44,9 @@ class RunConfiguration:
     attribution: MethodSettings
     block_rows: int
     outlier_block_rows: int
+    targets: str = ""
+    redshifts: str = ""
+    own_class: str = ""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.threshold <= 1.0:
@@ -71,6 +79,7 @@ class RunConfiguration:
             self.attribution.method: self.attribution.to_dict(),
             "block_rows": self.block_rows,
             "outlier_block_rows": self.outlier_block_rows,
+            **{name: getattr(self, name) for name in _OWN if getattr(self, name)},
         }
 
     @classmethod
@@ -86,6 +95,7 @@ class RunConfiguration:
             attribution=method.settings.from_dict(value[method.name]),
             block_rows=int(value["block_rows"]),
             outlier_block_rows=int(value["outlier_block_rows"]),
+            **{name: str(value.get(name, "")) for name in _OWN},
         )
 
     def rows_per_block(self, kind: BlockKind) -> int:
@@ -109,4 +119,5 @@ class RunConfiguration:
         return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in differing]
 
     def _for_people(self) -> dict[str, object]:
-        return {**self.to_dict(), "models": "; ".join(map(str, self.models))}
+        own = {name: getattr(self, name) or "none" for name in _OWN}
+        return {**self.to_dict(), **own, "models": "; ".join(map(str, self.models))}

@@ -124,6 +124,14 @@ def _of_score_plan(entry: ScorePlan, configuration: RunConfiguration) -> Iterato
         yield f"blocks of {entry.capacity} rows, the store's have {configuration.block_rows}"
     if not all(file.spectra >= 0 for file in entry.files):
         yield "a file of less than no spectra"
+    picked = (file for file in entry.files if file.picked)
+    if not all(
+        len(file.picked) == file.spectra and _ascending(file.picked, 0, file.of_spectra) for file in picked
+    ):
+        yield "picked rows that are not a file's"
+    own = ([row for row, _, _ in file.own_redshifts] for file in entry.files)
+    if not all(_ascending(tuple(rows), 0, MOST_BLOCKS * configuration.block_rows) for rows in own):
+        yield "redshifts of rows that are not in ascending order"
     if not 0 <= entry.first_block <= entry.stop_block <= MOST_BLOCKS:
         yield f"blocks {entry.first_block} to {entry.stop_block}, a store has at most {MOST_BLOCKS:,}"
 

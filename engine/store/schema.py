@@ -14,13 +14,14 @@ from engine.attribution.explanation import ExplanationArray, UnitOf
 from engine.attribution.method import Units
 from engine.attribution.methods import method_of
 from engine.attribution.places import MOST_PLACES
+from engine.spectra.exposure_remarks import ExposureRemark
 from engine.spectra.rows import COLUMNS, Column
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
 from models.causes.quantities import QUANTITIES
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
@@ -121,10 +122,16 @@ def _of_column(column: Column) -> ArraySpec:
             "flag_meanings": " ".join(status.label for status in RowStatus),
             "flag_descriptions": "\n".join(status.meaning for status in RowStatus),
         }
+    elif column.name == "exposure_remarks":
+        flags = {
+            "flag_masks": [int(remark) for remark in ExposureRemark],
+            "flag_meanings": " ".join(remark.label for remark in ExposureRemark),
+            "flag_descriptions": "\n".join(remark.meaning for remark in ExposureRemark),
+        }
     return ArraySpec(
         group="spectra",
         name=column.name,
-        dtype="string" if column.dtype.startswith("U") else np.dtype(column.dtype).name,
+        dtype="string" if column.dtype[0] in "UO" else np.dtype(column.dtype).name,
         dims=("row",),
         fill=column.missing,
         inner=(4096,),

@@ -116,6 +116,11 @@ class Snapshot:
         return joined_rows(self.flagged[flag].values())
 
     @property
+    def current_outliers(self) -> NDArray[np.int64]:
+        """Rows of outliers, ascending, that are not superseded."""
+        return self._outliers_besides(())
+
+    @property
     def waiting_outliers(self) -> NDArray[np.int64]:
         """Rows of outliers, ascending, that are not superseded and whose explanation is not committed."""
         plans = self.attribution_plans

@@ -236,6 +236,18 @@ class Store:
             self._read_rows("spectra/target_id", selected.row),
         )
 
+    def oddest(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+        """The ``most`` oddest of committed rows: of least tail probability, then of highest score; ascending.
+
+        Raises
+        ------
+        StoreError : an object of the scores is missing or damaged.
+        """
+        if len(rows) <= most:
+            return rows
+        tail, score = (self._read_rows(f"scores/{name}", rows) for name in ("tail_probability", "score"))
+        return np.sort(rows[np.lexsort((rows, -score, tail))[:most]])
+
     def has_staging(self) -> bool:
         """Whether there are staging objects: work is left, or a run was killed while it cleared them."""
         return bool(self._staging_objects())

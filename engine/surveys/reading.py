@@ -17,6 +17,7 @@ from engine.files.decoding import SENSELESS, decoding
 from engine.files.file_systems import open_file_system
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
+from engine.spectra.own_values import give_own_values
 from engine.spectra.rows import Rows, whole
 from engine.spectra.source_file import SourceFile
 from engine.spectra.spectra import Spectra
@@ -77,7 +78,7 @@ def verify(file: SourceFile) -> None:
             raise published_mismatch(url, found, wanted)
     _, reader = reader_of(file.reader)
     with ExitStack() as stack:
-        spectra = stack.enter_context(_opened(reader, file, 0, file.spectra))
+        spectra = stack.enter_context(_opened(reader, file, 0, file.whole.spectra))
         redshifts = stack.enter_context(FitsFile(file.redshift_url)) if file.redshift_url else None
         for part, units in _parts(reader, spectra, redshifts):
             for unit in units:
@@ -111,7 +112,8 @@ class OpenSpectra:
     @property
     def bytes_of_spectra(self) -> int:
         """Bytes of the HDUs that are read when all its spectra are, unpacked; without the redshifts' file."""
-        return sum(unit.data_size for unit in self._reader.units(self._spectra.file))
+        whole = sum(unit.data_size for unit in self._reader.units(self._spectra.file))
+        return whole * self.file.spectra // max(self.file.of_spectra or self.file.spectra, 1)
 
     def read(self, start: int, stop: int) -> Spectra:
         """Spectra ``start`` to ``stop`` of the file, on their survey's grid; only their bytes are read.
@@ -125,8 +127,13 @@ class OpenSpectra:
         """
         self._check(start, stop)
         with decoding(self.file.url, SENSELESS):
-            spectra = self._spectra.read(start, stop)
-            _write_keys(self._survey, self.file, spectra.rows)
+            parts = [self._spectra.read(*run) for run in self.file.runs(start, stop)]
+            spectra = parts[0] if len(parts) == 1 else Spectra.concatenate(self._reader.grid, parts)
+            self._complete(spectra.rows)
+        data = spectra.rows.data
+        # What was not to be scored before it got its own redshift was not looked at.
+        blind = (data["status"] == RowStatus.SCORED) & (data["good_fraction"] == 0)
+        data["status"][blind] = RowStatus.NO_GOOD_PIXELS
         return spectra
 
     def rows(self, start: int, stop: int) -> Rows:
@@ -140,9 +147,13 @@ class OpenSpectra:
         """
         self._check(start, stop)
         with decoding(self.file.url, SENSELESS):
-            rows = self._spectra.rows(start, stop)
-            _write_keys(self._survey, self.file, rows)
+            rows = Rows.concatenate([self._spectra.rows(*run) for run in self.file.runs(start, stop)])
+            self._complete(rows)
         return rows
+
+    def _complete(self, rows: Rows) -> None:
+        give_own_values(self.file, rows)
+        _write_keys(self._survey, self.file, rows)
 
     def _check(self, start: int, stop: int) -> None:
         if not 0 <= start <= stop <= self.file.spectra:
@@ -175,9 +186,10 @@ def open_spectra(file: SourceFile, start: int = 0, stop: int | None = None) -> I
     survey, reader = reader_of(file.reader)
     with ExitStack() as stack:
         with decoding(file.url, SENSELESS):
-            spectra = _open(reader, file, start, file.spectra if stop is None else stop, stack)
-        if spectra.count != file.spectra:
-            raise _changed(file, f"{spectra.count} spectra", f"{file.spectra} spectra")
+            runs = file.runs(start, file.spectra if stop is None else stop) or [(0, 0)]
+            spectra = _open(reader, file, runs[0][0], runs[-1][1], stack)
+        if spectra.count != file.whole.spectra:
+            raise _changed(file, f"{spectra.count} spectra", f"{file.whole.spectra} spectra")
         yield OpenSpectra(file, survey, reader, spectra)
 
 
@@ -198,7 +210,7 @@ def unreadable_rows(file: SourceFile, start: int, stop: int) -> Rows:
     rows = Rows.empty(stop - start)
     data = rows.data
     write_names(data, (file.specprod, file.survey, file.program))
-    data["source_row"] = np.arange(start, stop)
+    data["source_row"] = np.concatenate([np.arange(*run) for run in file.runs(start, stop)])
     data["status"] = RowStatus.FILE_UNREADABLE
     survey, _ = reader_of(file.reader)
     _write_keys(survey, file, rows)

@@ -11,8 +11,10 @@ from engine.simulation.settings import FormName, ReleaseName, SurveyName
 from flows import option_types
 
 _MODEL = Group("Model and selection", sort_key=1)
+_OWN = Group("Targets and redshifts of your own", sort_key=1)
 _SET = Group("Training set", sort_key=1)
 _OCCLUSION = Group("Occlusion", sort_key=2)
+_EXPLAIN = Group("How much is explained", sort_key=2)
 _SOURCES = Group("What it holds", sort_key=1)
 _PLACE = Group("Where and how it runs", sort_key=3)
 
@@ -220,6 +222,9 @@ def plan(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
     rates: Annotated[str | None, Parameter(group=_PLACE)] = None,
     measure: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
@@ -246,6 +251,15 @@ def plan(
         Tail probability at or below which a spectrum is an outlier.
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    targets
+        Table that names the only spectra to read, by TARGETID (SPECOBJID), key, or plate, MJD and fiber:
+        FITS, Parquet, VOTable, ECSV, CSV, or a text with one in each line. Give it again with the same store.
+    redshifts
+        Table of redshifts by such names, columns z and, where it has one, class. They go before those of the
+        survey's pipeline. Give it again with the same store.
+    class_of
+        Class that all spectra are taken for, e.g. QSO; a class in --redshifts goes before it. Default: that
+        of the survey's pipeline.
     workers
         Number of processes that the hours are for, here or on a cluster. Default: as whyspec run has here.
     rates
@@ -273,6 +287,9 @@ def plan(
         option_types.models(model),
         threshold,
         option_types.classes(classes),
+        targets=option_types.path(targets),
+        redshifts=option_types.path(redshifts),
+        class_of=option_types.class_name(class_of),
         check_data=check_data,
     )
     option_types.at_least("--workers", workers, 0)
@@ -295,6 +312,9 @@ def run(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
+    class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
     preset: Annotated[
         Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
     ] = None,
@@ -307,6 +327,8 @@ def run(
     windows: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     offsets: Annotated[str | None, Parameter(group=_OCCLUSION)] = None,
     baselines: Annotated[int | None, Parameter(group=_OCCLUSION)] = None,
+    score_only: Annotated[bool, Parameter(negative="", group=_EXPLAIN)] = False,
+    explain_top: Annotated[int | None, Parameter(group=_EXPLAIN)] = None,
     memory: Annotated[str | None, Parameter(group=_PLACE)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_PLACE)] = "ray",
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
@@ -341,6 +363,15 @@ def run(
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every spectrum. A single model scores them
         whatever its card says. Default: the classes of the models' cards.
+    targets
+        Table that names the only spectra to read, by TARGETID (SPECOBJID), key, or plate, MJD and fiber:
+        FITS, Parquet, VOTable, ECSV, CSV, or a text with one in each line. Give it again with the same store.
+    redshifts
+        Table of redshifts by such names, columns z and, where it has one, class. They go before those of the
+        survey's pipeline. Give it again with the same store.
+    class_of
+        Class that all spectra are taken for, e.g. QSO; a class in --redshifts goes before it. Default: that
+        of the survey's pipeline.
     preset
         A name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
         inverse-variance (Shen & Melchior). reference-code: random, tiled, inverse-deviation, as in their
@@ -358,6 +389,12 @@ def run(
         First border of each width's tiles in pixels, e.g. 0,0,0. Default: half of all widths up to it.
     baselines
         Number of typical spectra into which pieces of the outlier are pasted. Default: 8.
+    score_only
+        Score, select and explain nothing: a ranked list does not wait for maps. A run without this option
+        explains the outliers later.
+    explain_top
+        Explain outliers until the so many oddest of the store are explained. A run without this option
+        explains the others later.
     memory
         Memory for the occlusion of one spectrum in each process, e.g. 512MB. Default: 256 MB, or half of a
         GPU's memory.
@@ -393,6 +430,9 @@ def run(
         models=option_types.models(model),
         threshold=threshold,
         classes=option_types.classes(classes),
+        targets=option_types.path(targets),
+        redshifts=option_types.path(redshifts),
+        class_of=option_types.class_name(class_of),
         preset=preset,
         baseline_source=baseline_source,
         spacing=spacing,
@@ -404,6 +444,7 @@ def run(
         outlier_block_rows=outlier_block_rows,
         executor=executor,
         workers=workers,
+        explain_top=option_types.explained(score_only, explain_top),
         check_data=check_data,
         wait=option_types.seconds(wait),
     )
@@ -416,6 +457,7 @@ def run(
     console = messages(json)
     show_summary(console, summary)
     if summary.did_something:
-        clustered = (("cluster", store),) if summary.store_outliers else ()
-        show_next(console, *clustered, ("report", store, "-o", report_name(store)))
+        listed = (("query", store),) if summary.store_waiting else ()
+        clustered = (("cluster", store),) if summary.store_outliers > summary.store_waiting else ()
+        show_next(console, *listed, *clustered, ("report", store, "-o", report_name(store)))
     return 3 if summary.quarantined else 0

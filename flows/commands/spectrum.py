@@ -25,6 +25,7 @@ def explain(
     air: Annotated[bool, Parameter(negative=())] = False,
     output: Output = None,
     model: str | None = None,
+    redshifts: Path | None = None,
     preset: Literal["nearest", "paper", "reference-code"] = "nearest",
     baseline_source: Literal["nearest", "random"] | None = None,
     spacing: Literal["sparse", "dense", "tiled"] | None = None,
@@ -65,6 +66,8 @@ def explain(
     model
         Name or directory of the scoring model. Default: the one that ships for the survey and the spectrum's
         class.
+    redshifts
+        Table of redshifts that go before the pipeline's, see whyspec run --help.
     preset
         nearest, paper or reference-code, see whyspec run --help.
     baseline_source
@@ -115,6 +118,7 @@ def explain(
         redshift,
         spectral_class.strip().upper(),
         "air" if air else "vacuum",
+        option_types.path(redshifts),
     )
     with notes().status("score and explain"):
         chosen = chosen_spectrum(request)

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flows.interface.optional_packages import optional_package
-from models.causes.quantities import QUANTITIES
 from models.plain_text import printable
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
     import xarray as xr
-
-UNITS: Mapping[str, str] = {
-    "place_wavelength": "Angstrom",
-    "place_rest_wavelength": "Angstrom",
-    "place_width": "Angstrom",
-    **{
-        f"estimate_{name}{part}": quantity.unit
-        for name, quantity in QUANTITIES.items()
-        for part in ("", "_error")
-        if quantity.unit
-    },
-    "ra": "deg",
-    "dec": "deg",
-}
-"""Units of the columns that have one."""
 
 _SHOWN = 20
 _IN_NOTEBOOKS = (
@@ -76,9 +59,11 @@ class Answer:
         """An Arrow table; units are in the fields' metadata as ``unit``."""
         import pyarrow as pa
 
-        table = pa.Table.from_pandas(self._frame, preserve_index=False)
+        from engine.query.column_meanings import units_of
+
+        table, units = pa.Table.from_pandas(self._frame, preserve_index=False), units_of(self._frame)
         fields = [
-            field.with_metadata({"unit": UNITS[field.name]}) if field.name in UNITS else field
+            field.with_metadata({"unit": units[field.name]}) if field.name in units else field
             for field in table.schema
         ]
         return table.cast(pa.schema(fields))
@@ -96,18 +81,21 @@ class Answer:
         """A :class:`astropy.table.QTable`: what has a unit is a quantity, an unknown integer is masked."""
         from astropy.table import QTable
 
+        from engine.query.column_meanings import units_of
+
         columns = {str(name): _astropy_column(column) for name, column in self._frame.items()}
-        return QTable(columns, units={name: unit for name, unit in UNITS.items() if name in columns})
+        return QTable(columns, units=units_of(columns))
 
     def to_xarray(self) -> xr.Dataset:
         """A dataset along ``spectrum``, with ``key`` as coordinate and units as attributes."""
         import xarray as xr
 
+        from engine.query.column_meanings import units_of
+
         columns = {str(name): ("spectrum", _plain(column)) for name, column in self._frame.items()}
         found = xr.Dataset(columns).set_coords("key")
-        for name, unit in UNITS.items():
-            if name in found:
-                found[name].attrs["units"] = unit
+        for name, unit in units_of(columns).items():
+            found[name].attrs["units"] = unit
         return found
 
     def __repr__(self) -> str:

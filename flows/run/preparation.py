@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from decimal import ROUND_CEILING, Context
 from typing import TypeVar
 
@@ -12,12 +12,14 @@ from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings
 from engine.files.byte_source import is_local
 from engine.run.block_reading import REMOTE_BYTES
 from engine.run.events import FilesListed, RunObservers, Waiting
+from engine.run.picking import picked
 from engine.run.plan import (
     Plan,
     choose_block_rows,
     choose_outlier_block_rows,
     gone_changes,
     make_plan,
+    to_explain,
 )
 from engine.run.quarantine import without_corrupt, without_held, without_unreadable
 from engine.run.worker_memory import worker_bytes
@@ -28,6 +30,7 @@ from engine.store.store import Store, check_configuration
 from engine.surveys.listing import list_release
 from flows.run.class_summary import RunWarning
 from flows.run.model_choice import ChosenModels, choose_models
+from flows.run.own_tables import OwnTables
 from flows.run.request import RunRequest
 from infra.settings import Settings, available_memory, cpu_count, worker_count
 from models.errors import ConfigurationError, ErrorKind
@@ -55,7 +58,7 @@ class PreparedRun:
     store : the store, or None where there is none yet; snapshot : its ledger.
     configuration : the store's, or that of the store to be made.
     plan : score blocks to do.
-    waiting_outliers : outliers of earlier runs without an explanation.
+    waiting_outliers : outliers of earlier runs without an explanation that this run is to explain.
     warnings : what the user should know of the configuration.
     threshold_factors : to which the threshold is known of each model, see :func:`threshold_factor`.
     worker_bytes : memory that each worker needs at most.
@@ -109,7 +112,16 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
     listing = list_release(request.release, request.layout, on_listed, snapshot.files)
     listing = without_unreadable(without_held(listing, snapshot), snapshot)
     chosen = choose_models(request, store, listing.grid)
-    configuration = configure(request, chosen, store, listing.spectra)
+    tables = OwnTables.of(request)
+    own_class = _first(request.class_of, store.configuration.own_class if store else None, "")
+    found = picked(listing, tables.wanted(own_class))
+    listing = found.listing
+    configuration = replace(
+        configure(request, chosen, store, listing.spectra),
+        targets=tables.targets_digest,
+        redshifts=tables.redshifts_digest,
+        own_class=own_class,
+    )
     held = 0 if is_local(listing.root) else REMOTE_BYTES
     needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
     _check_memory(needed, request, settings)
@@ -131,12 +143,19 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         snapshot=snapshot,
         configuration=configuration,
         plan=plan,
-        waiting_outliers=len(snapshot.waiting_outliers),
-        warnings=_threshold_warnings(configuration.threshold, chosen.models),
+        waiting_outliers=_waiting(store, snapshot, request.explain_top),
+        warnings=(
+            *tables.warnings(found),
+            *_threshold_warnings(configuration.threshold, chosen.models),
+        ),
         threshold_factors=tuple(threshold_factor(configuration.threshold, each) for each in chosen.models),
         worker_bytes=needed,
         stale_rows=len(snapshot.newly_superseded) + gone_changes(snapshot, plan, listing),
     )
+
+
+def _waiting(store: Store | None, snapshot: Snapshot, top: int | None) -> int:
+    return 0 if store is None or top == 0 else len(to_explain(store, snapshot, top))
 
 
 def configure(

@@ -41,10 +41,12 @@ def summary_table(summary: RunSummary) -> list[dict[str, Any]]:
         {"what": "outliers", "value": summary.outliers},
         {"what": "outliers explained", "value": summary.explained},
         *({"what": f"caution {label}", "value": number} for label, number in summary.caution_counts),
+        *({"what": label.replace("_", " "), "value": number} for label, number in summary.remark_counts),
         {"what": "seconds", "value": round(summary.seconds, 1)},
         {"what": "spectra per second", "value": round(rate, 1)},
         {"what": "spectra in the store", "value": summary.store_spectra},
         {"what": "outliers in the store", "value": summary.store_outliers},
+        {"what": "outliers that wait for an explanation", "value": summary.store_waiting},
     ]
 
 

@@ -27,12 +27,18 @@ class RunRequest:
     models : name or directory of each scoring model.
     threshold : tail probability at or below which a spectrum is an outlier.
     classes : spectral classes to score, see :func:`engine.store.routing.assigned`; empty for all.
+    targets : path of a table that names the spectra to read; empty for all. redshifts : path of a table of
+        redshifts that go before the pipeline's; empty for none. These two are not the store's when left out.
+    class_of : class of the spectra without one in ``redshifts``; None as the store has it, else the
+        pipeline's.
     preset : of the occlusion, stands for the three that follow; those that are given too have precedence.
     baseline_source, spacing, combination, windows, offsets, baselines, seed : of the occlusion, see
         :class:`engine.attribution.occlusion.settings.OcclusionSettings`.
     block_rows, outlier_block_rows : spectra per block of each kind.
     executor : ``"ray"``, or ``"serial"`` for this process alone.
     workers : processes; 0 as in the settings.
+    explain_top : so many of the store's oddest outliers have an explanation after the run; 0 to explain
+        none now, None for all. Those without one wait for a later run.
     check_data : whether new files are compared with their DATASUMs before anything else is done.
     wait : seconds to wait for another run on the store to end.
 
@@ -47,6 +53,9 @@ class RunRequest:
     models: tuple[str, ...] | None = None
     threshold: float | None = None
     classes: tuple[str, ...] | None = None
+    targets: str = ""
+    redshifts: str = ""
+    class_of: str | None = None
     preset: PresetName | None = None
     baseline_source: BaselineSource | None = None
     spacing: Spacing | None = None
@@ -59,6 +68,7 @@ class RunRequest:
     outlier_block_rows: int | None = None
     executor: ExecutorName = "ray"
     workers: int = 0
+    explain_top: int | None = None
     check_data: bool = False
     wait: float = 0.0
 
@@ -90,7 +100,9 @@ class RunSummary:
     false_discovery_rate : share of these outliers that chance may have made, at most; None without any.
     explained : outliers that this run explained.
     caution_counts : (caution label, explanations of this run that carry it), sorted by label.
+    remark_counts : (label of a remark on exposures, spectra of this run that carry it), sorted by label.
     store_spectra, store_outliers : in the store after the run, superseded ones included.
+    store_waiting : of its outliers that are not superseded, those without an explanation.
     seconds : wall time.
     """
 
@@ -111,8 +123,10 @@ class RunSummary:
     false_discovery_rate: float | None
     explained: int
     caution_counts: tuple[tuple[str, int], ...]
+    remark_counts: tuple[tuple[str, int], ...]
     store_spectra: int
     store_outliers: int
+    store_waiting: int
     seconds: float
 
     @property
@@ -125,6 +139,7 @@ class RunSummary:
         description = asdict(self)
         description["status_counts"] = dict(self.status_counts)
         description["caution_counts"] = dict(self.caution_counts)
+        description["remark_counts"] = dict(self.remark_counts)
         description["skipped"] = [asdict(file) for file in self.skipped]
         description["quarantined"] = [asdict(file) for file in self.quarantined]
         return description

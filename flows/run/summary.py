@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from engine.store.blocks import BlockResult
 from engine.store.routing import summed
 from engine.store.snapshot import Snapshot
+from engine.store.store import Store
 from flows.run.calibration_fit import calibration_warnings
 from flows.run.class_summary import class_summaries, class_warnings
 from flows.run.preparation import PreparedRun
@@ -19,8 +20,14 @@ from models.row_status import RowStatus
 def summary_of_nothing(prepared: PreparedRun) -> RunSummary:
     """The summary of a run that has nothing to do but what a killed one left: its staging."""
     if prepared.open_store.has_staging():
-        prepared.open_store.clear_staging()
+        clear_staging(prepared.open_store, prepared.snapshot)
     return summary_of(prepared, prepared.snapshot, (), (), 0.0)
+
+
+def clear_staging(store: Store, snapshot: Snapshot) -> None:
+    """Delete the staged spectra, unless outliers wait for an explanation, which needs them."""
+    if not len(snapshot.waiting_outliers):
+        store.clear_staging()
 
 
 def summary_of(
@@ -37,6 +44,9 @@ def summary_of(
         statuses.update(dict(result.status_counts))
     unreadable = [file for result in scored for file in result.unreadable]
     quarantined = {file.url: file for file in (*prepared.listing.refused, *unreadable)}
+    remarks: Counter[str] = Counter()
+    for result in scored:
+        remarks.update(dict(result.remark_counts))
     cautions: Counter[str] = Counter()
     for result in explained:
         cautions.update(dict(result.caution_counts))
@@ -67,7 +77,9 @@ def summary_of(
         ),
         explained=sum(result.spectra for result in explained),
         caution_counts=tuple(sorted(cautions.items())),
+        remark_counts=tuple(sorted(remarks.items())),
         store_spectra=snapshot.spectra,
         store_outliers=snapshot.outliers,
+        store_waiting=len(snapshot.waiting_outliers),
         seconds=seconds,
     )

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.attribution.cautions import Caution
+from engine.spectra.exposure_remarks import ExposureRemark
 from engine.spectra.source_file import RefusedFile
 from flows.console import count, duration, facts
 from flows.run.class_summary import RunWarning
@@ -32,6 +33,9 @@ def show_summary(console: Console, summary: RunSummary) -> None:
             statuses = dict(summary.status_counts)
             console.print(_counted("Spectra of this run", ("status", "spectra"), statuses, RowStatus))
             console.print(class_table(summary))
+        if summary.remark_counts:
+            title, carried = "Exposures of this run's spectra", dict(summary.remark_counts)
+            console.print(_counted(title, ("remark", "spectra"), carried, ExposureRemark))
         if summary.caution_counts:
             title = "Cautions of this run's explanations"
             carried = dict(summary.caution_counts)
@@ -76,7 +80,9 @@ def _work(summary: RunSummary) -> Table:
 def _outliers(summary: RunSummary) -> str:
     found = f"{summary.outliers:,}, explained {summary.explained:,}"
     rate = summary.false_discovery_rate
-    return found if rate is None else f"{found}; up to {rate:.0%} of them by chance"
+    found = found if rate is None else f"{found}; up to {rate:.0%} of them by chance"
+    waiting = summary.store_waiting
+    return f"{found}; {waiting:,} of the store wait for an explanation" if waiting else found
 
 
 def class_table(summary: RunSummary) -> Table:
@@ -99,7 +105,10 @@ def class_table(summary: RunSummary) -> Table:
 
 
 def _counted(
-    title: str, columns: tuple[str, str], counts: Mapping[str, int], labels: Iterable[RowStatus | Caution]
+    title: str,
+    columns: tuple[str, str],
+    counts: Mapping[str, int],
+    labels: Iterable[RowStatus | Caution | ExposureRemark],
 ) -> Table:
     """How often each label that occurs does, and what it means."""
     table = _titled(title)

@@ -8,18 +8,19 @@ from engine.run.drive import SubmitGroup, drive
 from engine.run.events import RunObservers, WorkersReady
 from engine.run.executor import Executor
 from engine.run.plan import begin, begin_attribution, gone_rows
+from engine.store.blocks import BlockResult
 from flows.run.catalogue import complete_catalogue
 from flows.run.log import log_marks
 from flows.run.preparation import PreparedRun
 from flows.run.request import RunSummary
-from flows.run.summary import summary_of
+from flows.run.summary import clear_staging, summary_of
 from models.observers import report
 
 
 def work(
     prepared: PreparedRun, executor: Executor, submit: SubmitGroup, observers: RunObservers
 ) -> RunSummary:
-    """Score, mark what is superseded or gone, explain, write the catalogue.
+    """Score, mark what is superseded or gone, explain as the request says, write the catalogue.
 
     Safe to stop at any moment and to run again: blocks that are in the store's ledger are not run
     again, all others give the same bytes as they would have.
@@ -42,8 +43,13 @@ def work(
     changed = snapshot.flag_changes("gone", gone)
     snapshot = store.mark_gone(snapshot, gone)
     log_marks("gone", changed)
-    snapshot = begin_attribution(store, snapshot)
-    explained = drive("explaining", snapshot.unexplained_blocks, executor, submit, keep, observers)
-    store.clear_staging()
-    complete_catalogue(store, snapshot.with_results(explained), observers)
+    explained: tuple[BlockResult, ...] = ()
+    top = prepared.request.explain_top
+    if top != 0:
+        snapshot = begin_attribution(store, snapshot, top)
+        blocks = snapshot.unexplained_blocks
+        explained = tuple(drive("explaining", blocks, executor, submit, keep, observers))
+        snapshot = snapshot.with_results(explained)
+    clear_staging(store, snapshot)
+    complete_catalogue(store, snapshot, observers)
     return summary_of(prepared, snapshot, scored, explained, time.monotonic() - begun)

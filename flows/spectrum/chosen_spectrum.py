@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from engine.query.redshift_table import read_redshift_table
+from engine.run.picking import Wanted, picked, shown_name
 from engine.spectra.own_spectrum import OwnSpectrum
 from engine.spectra.rows import Rows
-from engine.spectra.source_file import SourceFile
+from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
 from engine.spectra.spectra import Spectra
 from engine.surveys.identifiers import shown_identifiers, stored_identifier
 from engine.surveys.listing import list_release
@@ -58,7 +61,7 @@ def _found(request: SpectrumRequest) -> ChosenSpectrum | OwnSpectrum:
         own = own_file(request.file, OwnRead(request.medium, given, request.spectral_class))
         if own is not None:
             return _of_own(own, request)
-    file = _only_file(request.file)
+    file = _with_own_values(_only_file(request.file), request)
     return ChosenSpectrum(file.url, _as_said(_chosen(file, request), request))
 
 
@@ -123,10 +126,29 @@ def _as_said(spectra: Spectra, request: SpectrumRequest) -> Spectra:
     return replace(spectra, rows=Rows(data))
 
 
-def _only_file(url: str) -> SourceFile:
+def _with_own_values(listing: ReleaseListing, request: SpectrumRequest) -> SourceFile:
+    """The file with the redshifts of the user's table, which must name a spectrum of it."""
+    table = read_redshift_table(Path(request.redshifts)) if request.redshifts else None
+    redshifts = {} if table is None else {table.named_by: table.values}
+    found = picked(listing, Wanted(None, redshifts))
+    if found.listing.refused:
+        raise _refused(found.listing.refused[0])
+    if table is not None and len(found.redshifts_missing) == len(table):
+        raise InputError(
+            "The table of redshifts names no spectrum of the file.",
+            where=request.redshifts,
+            got=f"{len(table):,} names, such as {shown_name(found.redshifts_missing[0])}",
+            allowed=f"the name of a spectrum of {listing.files[0].url}",
+            remedy="Look whether the table is of these spectra.",
+            kind=ErrorKind.TARGET_LIST,
+        )
+    return found.listing.files[0]
+
+
+def _only_file(url: str) -> ReleaseListing:
     listing = list_release([url])
     if len(listing.files) == 1:
-        return listing.files[0]
+        return listing
     raise InputError(
         "One file of spectra is wanted.",
         where=url,
@@ -188,6 +210,17 @@ def _which(url: str, count: int) -> ConfigurationError:
         allowed="one of them",
         remedy="Give --row, from 0, or the spectrum's TARGETID (SDSS: SPECOBJID).",
         kind=ErrorKind.OPTION,
+    )
+
+
+def _refused(file: RefusedFile) -> InputError:
+    what, *details = file.explained
+    return InputError(
+        what,
+        where=file.url,
+        got=f"{file.kind}: {' '.join(details)}".strip(),
+        remedy="Fetch the file anew.",
+        kind=ErrorKind.UNREADABLE_SPECTRUM,
     )
 
 

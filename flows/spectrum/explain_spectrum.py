@@ -12,6 +12,7 @@ from engine.attribution.method import MethodSettings
 from engine.attribution.other_models import OtherModels
 from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
+from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.scorer import Scorer
@@ -77,6 +78,7 @@ def explained(
         model.card.digest,
         redacted_url(chosen.source),
         1,
+        Observation.of({name: rows[name][0] for name in OBSERVATION_COLUMNS}),
         (*chosen.notes, *_warnings(model.card, spectype, float(rows["snr"][0]))),
         float(normalised.normalisation[0]),
     )

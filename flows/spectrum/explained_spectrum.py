@@ -14,6 +14,7 @@ from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
 from engine.attribution.places import NO_PLACE
 from engine.figures.spectrum_score import SpectrumScore
+from engine.spectra.observation import Observation
 from engine.surveys.identifiers import shown_identifiers
 from flows.console import facts
 from models.causes.estimate import Estimate
@@ -29,6 +30,7 @@ class ExplainedSpectrum:
     model, digest : name and digest of the scoring model.
     source : file of the spectrum.
     spectra : number of spectra that were looked at to find it.
+    observation : where in the instrument it was taken.
     warnings : what the user should know of the score.
     normalisation : flux that the spectrum was divided by, 1e-17 erg / (s cm2 Angstrom).
     """
@@ -39,6 +41,7 @@ class ExplainedSpectrum:
     digest: str
     source: str
     spectra: int
+    observation: Observation
     warnings: tuple[str, ...] = ()
     normalisation: float = math.nan
 
@@ -53,6 +56,7 @@ class ExplainedSpectrum:
             "source": self.source,
             "redshift": explained.redshift,
             "spectype": self.score.spectype,
+            "observation": self.observation.to_dict(),
             "model": self.model,
             "model_digest": self.digest,
             "score": self.score.score,
@@ -78,6 +82,7 @@ class ExplainedSpectrum:
         explained, score = self.explanation, self.score
         rows = [
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
+            *self.observation.facts,
             ("model", f"{self.model} ({self.digest[:12]})"),
             ("score", f"{score.score:.3f}"),
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),

@@ -22,6 +22,7 @@ class SpectrumRequest:
     attribution : settings of the method; memory_bytes : what it may take, 0 for what suits the device.
     redshift, spectral_class : instead of what the file says; None and empty for that.
     medium : ``vacuum`` or ``air``, in which a table's wavelengths are.
+    redshifts : path of a table of redshifts that go before the pipeline's; empty for none.
     """
 
     file: str
@@ -33,6 +34,7 @@ class SpectrumRequest:
     redshift: float | None = None
     spectral_class: str = ""
     medium: str = "vacuum"
+    redshifts: str = ""
 
     def __post_init__(self) -> None:
         refuse_credentials(self.file, self.model or "")

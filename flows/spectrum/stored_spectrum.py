@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from engine.figures.spectrum_score import SpectrumScore
+from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import shown_identifiers
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
@@ -29,6 +30,7 @@ _COLUMNS = (
     "normalisation",
     "source",
     "source_row",
+    *OBSERVATION_COLUMNS,
 )
 
 
@@ -75,6 +77,7 @@ class StoredSpectra:
             model.digest,
             redacted_url(row["source"]),
             int((self._current["status"] == RowStatus.SCORED).sum()),
+            Observation.of(row),
             normalisation=row["normalisation"],
         )
 

@@ -3,7 +3,8 @@
 Formats: https://desidatamodel.readthedocs.io, checked against EDR and DR1 files. HDUs are found by
 EXTNAME in any order, columns by name, and redshifts are joined on TARGETID: the rows of a redrock
 file need not be those of its coadd, which may hold the redshifts itself. Identifiers and flags must be
-integers; undefined ones say nothing.
+integers; undefined ones say nothing. Exposures are joined likewise
+(:mod:`engine.surveys.desi.exposure_table`).
 
 Status of a row, the first that applies:
 
@@ -40,7 +41,9 @@ from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
 from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
+from engine.surveys.desi.exposure_table import EXPOSURES, FIBERMAP_COLUMNS, ExposureTable
 from engine.surveys.desi.grid import DESI_GRID
+from engine.surveys.desi.target_classes import TARGET_BITS, target_classes
 from engine.surveys.directory import name_of
 from engine.surveys.reader import (
     Description,
@@ -109,7 +112,7 @@ def units(file: FitsFile) -> list[HeaderDataUnit]:
     QuarantineError : see :func:`arms_of`.
     """
     kinds = ("WAVELENGTH", "FLUX", "IVAR", "MASK")
-    names = ["FIBERMAP", *(f"{arm.name}_{kind}" for arm in arms_of(file) for kind in kinds)]
+    names = ["FIBERMAP", EXPOSURES, *(f"{arm.name}_{kind}" for arm in arms_of(file) for kind in kinds)]
     return [file.unit(name) for name in names if name in file]
 
 
@@ -244,8 +247,8 @@ def _text(header: Mapping[str, HeaderValue], keyword: str) -> str:
 class CoaddSpectra:
     """An open coadd: checked once, its redshifts read once, its spectra read in pieces.
 
-    Only FIBERMAP, and FLUX, IVAR and MASK of each arm, are read, and of these only the rows asked for.
-    Several threads may read at the same time.
+    Only FIBERMAP, EXP_FIBERMAP, and FLUX, IVAR and MASK of each arm, are read, and of these, but of
+    EXP_FIBERMAP, only the rows asked for. Several threads may read at the same time.
 
     Parameters
     ----------
@@ -278,13 +281,14 @@ class CoaddSpectra:
         self._repeated = repeated(target_id)
         if wanted.any() and not np.isin(target_id[wanted], redshifts.target_id).any():
             raise other_redshifts(file.url, int(wanted.sum()), len(redshifts.target_id))
+        self._target_id, self._expected = target_id, range(start, stop)
+        self._exposures = ExposureTable.of(file, target_id[start:stop])
         self._windows = RowWindows(file, [file.unit("FIBERMAP"), *images], start, stop)
 
     def rows(self, start: int, stop: int) -> Rows:
         """What the tables say of rows ``start`` to ``stop``."""
         rows = Rows.empty(stop - start)
-        _fill(rows.data, self.file, self._redshifts, start, stop, self._names)
-        rows.data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
+        self._fill(rows.data, start, stop)
         return rows
 
     def read(self, start: int, stop: int) -> Spectra:
@@ -296,9 +300,7 @@ class CoaddSpectra:
                 end = min(begin + _CHUNK, last)
                 pixels = _arm_pixels(self.file, self._arms, begin, end)
                 join_arms(pixels, joined.rows(slice(begin - start, end - start)))
-            part = rows.data[first - start : last - start]
-            _fill(part, self.file, self._redshifts, first, last, self._names)
-            part["status"][self._repeated[first:last]] = RowStatus.REPEATED_TARGET
+            self._fill(rows.data[first - start : last - start], first, last)
         self.file.check_sums()
         data = rows.data
         data["arms"] = joined.labels()
@@ -308,6 +310,22 @@ class CoaddSpectra:
         data["status"][scored & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
         data["status"][scored & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX
         return Spectra(DESI_GRID, joined.flux, joined.ivar, rows)
+
+    def _fill(self, data: NDArray[np.void], start: int, stop: int) -> None:
+        """Fill the columns that come from tables, and the status that they imply."""
+        unit = self.file.unit("FIBERMAP")
+        names = (*FIBERMAP_COLUMNS, *TARGET_BITS)
+        more = [name for name in names if name in unit.columns and unit.columns[name].is_integer]
+        fibermap = self.file.columns(unit, (*_FIBERMAP_COLUMNS, *more), start, stop)
+        _fill(data, fibermap, self._redshifts, start, self._names)
+        self._exposures_of(start, stop).fill(data, fibermap)
+        data["target_class"] = target_classes({name: fibermap[name] for name in more}, len(data))
+        data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
+
+    def _exposures_of(self, start: int, stop: int) -> ExposureTable:
+        if start in self._expected and stop - 1 in self._expected:
+            return self._exposures
+        return ExposureTable.of(self.file, self._target_id[start:stop])
 
 
 def _targets(file: FitsFile) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
@@ -336,17 +354,15 @@ def _arm_pixels(
 
 def _fill(
     data: NDArray[np.void],
-    file: FitsFile,
+    fibermap: dict[str, NDArray[Any]],
     redshifts: RedshiftTable,
     start: int,
-    stop: int,
     names: Names,
 ) -> None:
-    """Fill the columns that come from the fibermap and redrock, and the status that they imply."""
-    fibermap = file.columns(file.unit("FIBERMAP"), _FIBERMAP_COLUMNS, start, stop)
+    """Fill the columns that come from the fibermap's columns and redrock, and the status that they imply."""
     write_names(data, names)
     data["target_id"] = fibermap["TARGETID"]
-    data["source_row"] = np.arange(start, stop)
+    data["source_row"] = np.arange(start, start + len(data))
     data["ra"] = fibermap.get("TARGET_RA", np.nan)
     data["dec"] = fibermap.get("TARGET_DEC", np.nan)
     data["healpix_29"] = healpix_29(data["ra"], data["dec"])

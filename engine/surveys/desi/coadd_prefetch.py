@@ -16,6 +16,7 @@ from engine.files.byte_ranges import Range
 from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import window_rows
 from engine.surveys.desi.arms import ARMS, Arm
+from engine.surveys.desi.exposure_table import EXPOSURES
 
 _DIAGONALS = 11  # of the resolution matrices, in all public productions
 _IMAGES = ("FLUX", "IVAR", "MASK")
@@ -36,8 +37,9 @@ def prefetch_coadd(start: int, stop: int) -> PrefetchPlan:
         if last is targets:
             end = min(stop, start + _window(targets, ARMS))
             return [row_range(targets, start, end), (last.end, _TABLE_HEADER)]
-        if last.name == "EXP_FIBERMAP":
-            return _arms(last.end, targets, size, start, stop)
+        if last.name == EXPOSURES:
+            exposures = [row_range(last, 0, last.rows)] if stop > start else []
+            return [*exposures, *_arms(last.end, targets, size, start, stop)]
         return []
 
     return plan

@@ -187,3 +187,14 @@ def number_of(value: object) -> float:
         return float(value) if isinstance(value, (int, float, np.number)) else float(str(value))
     except ValueError:
         return math.nan
+
+
+def spectrograph_of(value: object) -> int:
+    """SPECTROGRAPHID, 1 or 2; -1 where the file says neither."""
+    number = number_of(value)
+    return int(number) if number in (1.0, 2.0) else -1
+
+
+def target_class(source_type: str, object_type: str) -> str:
+    """What a spectrum was targeted as: SOURCETYPE, else OBJTYPE; empty where they say nothing ("NA")."""
+    return next((text for text in (source_type, object_type) if text not in ("", "NA")), "")

@@ -42,8 +42,10 @@ from engine.surveys.sdss.conventions import (
     identifier,
     plate_key,
     spec_obj_id,
+    spectrograph_of,
     statuses,
     survey_of,
+    target_class,
 )
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
@@ -56,6 +58,7 @@ NAME = "sdss-plate"
 _IVAR, _AND_MASK, _PLUGMAP = ("IVAR", 1), ("ANDMASK", 2), ("PLUGMAP", 5)
 _PLUGMAP_COLUMNS = (
     "FIBERID", "TARGET_INDEX", "CATALOGID", "ICATALOGID", "OBJTYPE", "SOURCETYPE", "SURVEY", "RA", "DEC",
+    "SPECTROGRAPHID",
 )  # fmt: skip
 _JOINED_BY = ("TARGET_INDEX", "FIBERID", "CATALOGID")
 _REDSHIFT_COLUMNS = (
@@ -344,6 +347,11 @@ class PlateSpectra:
                 data[name][found] = whole(name, table[column])
         if "OBJTYPE" in table:
             sky[found] |= np.char.upper(table["OBJTYPE"]) == "SKY"
+        nothing = [""] * len(data)
+        if "SPECTROGRAPHID" in plugmap:
+            data["spectrograph"] = [spectrograph_of(each) for each in plugmap["SPECTROGRAPHID"].tolist()]
+        kinds = (list(plugmap.get(name, nothing)) for name in ("SOURCETYPE", "OBJTYPE"))
+        data["target_class"] = [target_class(*each) for each in zip(*kinds, strict=True)]
         data["target_id"] = self._target_ids(data, plugmap)
         data["healpix_29"] = healpix_29(data["ra"], data["dec"])
         data["status"] = sky

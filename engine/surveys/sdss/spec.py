@@ -31,9 +31,11 @@ from engine.surveys.sdss.conventions import (
     first_pixel,
     identifier,
     number_of,
+    spectrograph_of,
     spectrum_key,
     statuses,
     survey_of,
+    target_class,
 )
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, QuarantineError
@@ -45,7 +47,7 @@ NAME = "sdss-spec"
 _PIXEL_COLUMNS = ("FLUX", "LOGLAM", "IVAR", "AND_MASK")
 _OBJECT_COLUMNS = (
     "SPECOBJID", "CATALOGID", "PLATE", "FIELD", "MJD", "FIBERID", "RUN2D", "SURVEY", "OBJTYPE", "SOURCETYPE",
-    "PLUG_RA", "PLUG_DEC", "RA", "DEC", "RACAT", "DECCAT",
+    "SPECTROGRAPHID", "PLUG_RA", "PLUG_DEC", "RA", "DEC", "RACAT", "DECCAT",
     "Z", "Z_ERR", "ZWARNING", "CLASS", "SUBCLASS", "RCHI2DIFF",
 )  # fmt: skip
 
@@ -194,6 +196,8 @@ def _fill(data: NDArray[np.void], file: FitsFile, row: dict[str, Any]) -> None:
     data["delta_chi2"] = number_of(row.get("RCHI2DIFF"))
     data["spectype"] = whole("spectype", row.get("CLASS", ""))
     data["subtype"] = whole("subtype", row.get("SUBCLASS", ""))
+    data["spectrograph"] = spectrograph_of(row.get("SPECTROGRAPHID"))
+    data["target_class"] = target_class(str(row.get("SOURCETYPE", "")), str(row.get("OBJTYPE", "")))
 
 
 def _object_row(file: FitsFile, unit: HeaderDataUnit) -> dict[str, Any]:

@@ -47,7 +47,7 @@ HEADINGS = "key z class score prob. S/N cause prob. [Å] [Å] line [Å] flux sig
 
 def whole(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with all columns of a query's answer, those that it lacks without a word in them."""
-    texts = ("spectype", "model", "cause", "other_class", "estimates", "flux", "cautions")
+    texts = ("spectype", "model", "cause", "other_class", "estimates", "flux", "cautions", "tiles")
     silent = {name: "" if name in texts else np.nan for name in COLUMNS if name not in frame}
     return frame.assign(**silent)
 

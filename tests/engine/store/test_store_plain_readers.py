@@ -13,6 +13,7 @@ import zarr
 from engine.attribution.cautions import Caution
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
+from engine.spectra.exposure_remarks import ExposureRemark
 from engine.spectra.rows import COLUMNS
 from engine.store.schema import ARRAYS
 from engine.store.store import Store
@@ -157,12 +158,15 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     masks = dict(zip(cautions["flag_masks"], cautions["flag_meanings"].split(), strict=True))
     assert masks == {int(caution): caution.label for caution in Caution}
     assert len(cautions["flag_descriptions"].split("\n")) == len(masks)
+    remarks = root["spectra/exposure_remarks"].attrs
+    masks = dict(zip(remarks["flag_masks"], remarks["flag_meanings"].split(), strict=True))
+    assert masks == {int(remark): remark.label for remark in ExposureRemark}
     assert root["scores/model"].attrs["models"] == "desi-galaxy (0123456789ab) for GALAXY at z 0 to 0.65"
     assert root["outliers/maps"].attrs["mantissa_bits"] == 10
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 10
+    assert attributes["schema_version"] == 11
     assert attributes["grid"]["units"] == "Angstrom"
     assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"

@@ -9,8 +9,16 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from engine.spectra.rows import COLUMNS, Rows
+
 PIXELS = {"B": (0, 2751), "R": (2700, 2326), "Z": (4900, 2881)}
 FIRST_TARGETID = 39627866878511337
+
+
+def contents(rows: Rows) -> list[object]:
+    """All columns of rows, bit for bit."""
+    columns = (rows[column.name] for column in COLUMNS)
+    return [values.tolist() if values.dtype.kind == "O" else values.tobytes() for values in columns]
 
 
 @dataclass

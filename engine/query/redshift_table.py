@@ -1,0 +1,159 @@
+"""Redshift table: redshifts, and classes, that a user gives to spectra by name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.files.tables.table import Column, Table, read_table_columns
+from engine.query.target_list import USUAL_NAMES
+from engine.run.picking import Name, NamedBy, shown_name
+from engine.spectra.rows import ROW_DTYPE
+from models.digests import digest_of
+from models.errors import ErrorKind, InputError
+
+REDSHIFT_NAMES = ("redshift", "z", "z_best", "zbest")
+CLASS_NAMES = ("spectype", "class", "spectral_class")
+"""Names of columns that are looked for, in this order, whatever their case."""
+
+LONGEST_CLASS = ROW_DTYPE["spectype"].itemsize // 4
+"""Characters."""
+
+_OF_FIBRES = (("plate", "field"), ("mjd",), ("fiber", "fiberid"))
+_FIBRE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
+_SMALLEST = -0.1  # of stars that come towards us; a smaller one is a code for "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class RedshiftTable:
+    """Redshifts by name.
+
+    Attributes
+    ----------
+    path : the table; named_by : what its names are.
+    values : redshift and class (upper case, or empty text) by name.
+    skipped : rows without a name or a redshift.
+    """
+
+    path: Path
+    named_by: NamedBy
+    values: Mapping[Name, tuple[float, str]]
+    skipped: int
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def digest(self) -> str:
+        """Hex digest of what it says, whatever its format and order."""
+        lines = sorted(
+            f"{name} {redshift!r} {spectype}" for name, (redshift, spectype) in self.values.items()
+        )
+        return digest_of("\n".join([self.named_by, *lines]).encode())
+
+
+def read_redshift_table(path: Path) -> RedshiftTable:
+    """The redshifts of a table: FITS, Parquet, VOTable, ECSV or CSV with columns of names and redshifts.
+
+    Names are those of :mod:`engine.query.target_list`; a column of classes may be missing.
+
+    Raises
+    ------
+    InputError : the table cannot be read, lacks a column, gives no redshift, or two to one spectrum.
+    """
+    of_fibres = [name for group in _OF_FIBRES for name in group]
+    table = read_table_columns(path, (*USUAL_NAMES, *of_fibres, *REDSHIFT_NAMES, *CLASS_NAMES))
+    named_by, names = _names(table)
+    redshift = _column(table, REDSHIFT_NAMES)
+    if redshift is None:
+        raise _no_column(table, ", ".join(REDSHIFT_NAMES))
+    spectype = _column(table, CLASS_NAMES)
+    classes = [text.upper() for text in spectype.texts()] if spectype is not None else [""] * table.rows
+    longest = max(classes, key=len, default="")
+    if len(longest) > LONGEST_CLASS:
+        raise InputError(
+            "The table of redshifts has a class that is no name of one.",
+            where=str(path),
+            got=longest[:40],
+            allowed=f"at most {LONGEST_CLASS} characters, such as GALAXY",
+            remedy="Name the classes as the survey's pipeline does, or leave the column out.",
+            kind=ErrorKind.TARGET_LIST,
+        )
+    values: dict[Name, tuple[float, str]] = {}
+    given = 0
+    for name, number, text in zip(names, redshift.numbers().tolist(), classes, strict=True):
+        if name is None or not math.isfinite(number) or number < _SMALLEST:
+            continue
+        given += 1
+        if values.setdefault(name, (number, text)) != (number, text):
+            raise _contradicted(table, name, values[name], (number, text))
+    if not values:
+        raise InputError(
+            "No row of the table gives a redshift.",
+            where=f"{path}, column {redshift.name}",
+            got=f"{table.rows:,} rows",
+            allowed=f"a name and a number of {_SMALLEST} or more",
+            remedy="Look whether names and redshifts are in the columns that are meant.",
+            kind=ErrorKind.TARGET_LIST,
+        )
+    return RedshiftTable(path, named_by, values, table.rows - given)
+
+
+def _names(table: Table) -> tuple[NamedBy, Sequence[Name | None]]:
+    """What names the spectra of each row; None where nothing does."""
+    column = _column(table, USUAL_NAMES)
+    if column is not None:
+        return _of_column(column)
+    fibres = [_column(table, group) for group in _OF_FIBRES]
+    if any(each is None for each in fibres):
+        raise _no_column(table, f"{', '.join(USUAL_NAMES)}; plate, mjd, fiber")
+    parts = [each.integers() for each in fibres if each is not None]
+    known = np.logical_and.reduce([known & (numbers >= 0) for numbers, known in parts]).tolist()
+    numbers = zip(*(each.tolist() for each, _ in parts), strict=True)
+    return "plate-mjd-fiber", [one if each else None for one, each in zip(numbers, known, strict=True)]
+
+
+def _of_column(column: Column) -> tuple[NamedBy, Sequence[Name | None]]:
+    first = next((text for text in column.texts() if text), "")
+    if _FIBRE.fullmatch(first):
+        matches = [_FIBRE.fullmatch(text) for text in column.texts()]
+        return "plate-mjd-fiber", [match and tuple(map(int, match.groups())) for match in matches]
+    if column.values.dtype.kind == "O" and "/" in first:
+        return "key", [text or None for text in column.texts()]
+    numbers, known = column.integers()
+    stored = numbers.view(np.int64)
+    known = known & (stored > 0 if numbers.dtype.kind == "i" else numbers > 0)
+    return "target_id", [
+        one if each else None for one, each in zip(stored.tolist(), known.tolist(), strict=True)
+    ]
+
+
+def _column(table: Table, names: Sequence[str]) -> Column | None:
+    return next((table.columns[name] for name in names if name in table.columns), None)
+
+
+def _no_column(table: Table, allowed: str) -> InputError:
+    return InputError(
+        "The table of redshifts lacks a column.",
+        where=str(table.path),
+        got=", ".join(table.names[:20]),
+        allowed=f"one of {allowed}",
+        remedy="Name the columns so.",
+        kind=ErrorKind.TARGET_LIST,
+    )
+
+
+def _contradicted(table: Table, name: Name, one: tuple[float, str], other: tuple[float, str]) -> InputError:
+    return InputError(
+        "The table gives one spectrum two redshifts or classes.",
+        where=f"{table.path}, {shown_name(name)}",
+        got=" and ".join(f"{redshift:g} {spectype}".strip() for redshift, spectype in (one, other)),
+        allowed="one redshift and one class for each name",
+        remedy="Take one of the rows out.",
+        kind=ErrorKind.TARGET_LIST,
+    )
