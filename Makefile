@@ -26,7 +26,7 @@ $(VENV)/application: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/development: $(VENV)/application
-	@$(PIP) --editable ".[s3,http,spender,test]"
+	@$(PIP) --editable ".[s3,http,polars,specutils,spender,test]"
 	@touch $@
 
 demo: $(VENV)/application
