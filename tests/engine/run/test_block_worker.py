@@ -225,6 +225,7 @@ def test_another_model_is_refused(release: Path, model: Path, tmp_path: Path) ->
 
 def test_an_executor_works_only_inside_its_context(release: Path, model: Path, tmp_path: Path) -> None:
     store, blocks = begun(release, tmp_path / "s.zarr", model)
+    store.grow(len(blocks), 1)
     executor = SerialExecutor(WorkerRecipe((str(model),), store.url))
     with pytest.raises(BugError, match="outside its context"):
         executor.run(blocks[0])
