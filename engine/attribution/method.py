@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.setting_kinds import written
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 
@@ -38,6 +39,16 @@ class MethodSettings:
 
     method: ClassVar[str]
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Of the settings, in order."""
+        return tuple(each.name for each in fields(cls))
+
+    @classmethod
+    def defaults(cls) -> str:
+        """Every setting with its default, for people: ``samples=2000, sampling=paired``."""
+        return ", ".join(f"{each.name}={written(each.default)}" for each in fields(cls)) or "no settings"
+
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready description; :meth:`from_dict` is its inverse."""
         return {
@@ -52,14 +63,13 @@ class MethodSettings:
         ------
         ConfigurationError : an unknown name, or a value outside what is allowed.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(description) - set(known))
+        unknown = sorted(set(description) - set(cls.names()))
         if unknown:
             raise ConfigurationError(
                 "Settings of an attribution hold names that this version does not know.",
                 where=f"{cls.method} settings",
                 got=", ".join(unknown),
-                allowed=", ".join(known),
+                allowed=cls.defaults(),
                 remedy="Correct the names, or use the version of whyspec that wrote them.",
                 kind=ErrorKind.ATTRIBUTION_SETTINGS,
             )

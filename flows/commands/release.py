@@ -12,9 +12,10 @@ from flows import option_types
 
 _MODEL = Group("Model and selection", sort_key=1)
 _SET = Group("Training set", sort_key=1)
-_OCCLUSION = Group("Occlusion", sort_key=2)
+_METHOD = Group("Method that explains", sort_key=2)
+_OCCLUSION = Group("Occlusion", sort_key=3)
 _SOURCES = Group("What it holds", sort_key=1)
-_PLACE = Group("Where and how it runs", sort_key=3)
+_PLACE = Group("Where and how it runs", sort_key=4)
 
 Release = Annotated[tuple[str, ...], Parameter(negative=())]
 Store = Annotated[str, Parameter(name="--store")]
@@ -295,6 +296,8 @@ def run(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    method: Annotated[str | None, Parameter(group=_METHOD)] = None,
+    setting: Annotated[tuple[str, ...], Parameter(group=_METHOD, negative=())] = (),
     preset: Annotated[
         Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
     ] = None,
@@ -341,8 +344,13 @@ def run(
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every spectrum. A single model scores them
         whatever its card says. Default: the classes of the models' cards.
+    method
+        Name of the method of attribution that explains; whyspec methods lists all. Default: occlusion.
+    setting
+        A setting of the method, NAME=VALUE; repeat --setting for more. Lists have commas between. Default:
+        those that whyspec methods shows.
     preset
-        A name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
+        Of occlusion: a name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
         inverse-variance (Shen & Melchior). reference-code: random, tiled, inverse-deviation, as in their
         code; faster, coarser. Default: nearest.
     baseline_source
@@ -393,6 +401,8 @@ def run(
         models=option_types.models(model),
         threshold=threshold,
         classes=option_types.classes(classes),
+        method=method,
+        settings=option_types.settings(setting),
         preset=preset,
         baseline_source=baseline_source,
         spacing=spacing,

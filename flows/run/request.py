@@ -27,6 +27,8 @@ class RunRequest:
     models : name or directory of each scoring model.
     threshold : tail probability at or below which a spectrum is an outlier.
     classes : spectral classes to score, see :func:`engine.store.routing.assigned`; empty for all.
+    method : name of the method that explains, see :data:`engine.attribution.methods.METHODS`; settings : its
+        settings by name, as values or as texts.
     preset : of the occlusion, stands for the three that follow; those that are given too have precedence.
     baseline_source, spacing, combination, windows, offsets, baselines, seed : of the occlusion, see
         :class:`engine.attribution.occlusion.settings.OcclusionSettings`.
@@ -38,7 +40,7 @@ class RunRequest:
 
     Raises
     ------
-    InputError : a path or URL holds credentials, which Prefect would show.
+    InputError : a path, URL or setting holds credentials, which Prefect would show.
     """
 
     release: tuple[str, ...]
@@ -47,6 +49,8 @@ class RunRequest:
     models: tuple[str, ...] | None = None
     threshold: float | None = None
     classes: tuple[str, ...] | None = None
+    method: str | None = None
+    settings: dict[str, Any] | None = None
     preset: PresetName | None = None
     baseline_source: BaselineSource | None = None
     spacing: Spacing | None = None
@@ -63,7 +67,8 @@ class RunRequest:
     wait: float = 0.0
 
     def __post_init__(self) -> None:
-        refuse_credentials(*self.release, self.store, *(self.models or ()))
+        settings = map(str, (self.settings or {}).values())
+        refuse_credentials(*self.release, self.store, *(self.models or ()), *settings)
         # Workers may run in another directory than the one this path was typed in.
         if "://" not in self.store:
             object.__setattr__(self, "store", str(Path(self.store).absolute()))
