@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from engine.attribution.attribution import Attribution
 from engine.attribution.method import AttributionMethod, Need
@@ -68,7 +68,7 @@ def description_of(method: AttributionMethod[Any, Attribution], pixels: int) -> 
     )
     return MethodDescription(
         method.name,
-        tuple(sorted(method.needs)),
+        tuple(need for need in get_args(Need) if need in method.needs),
         pixels,
         method.passes(method.settings(), pixels),
         tuple(settings),

@@ -221,6 +221,8 @@ def plan(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    method: Annotated[str | None, Parameter(group=_METHOD)] = None,
+    setting: Annotated[tuple[str, ...], Parameter(group=_METHOD, negative=())] = (),
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
     rates: Annotated[str | None, Parameter(group=_PLACE)] = None,
     measure: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
@@ -247,6 +249,10 @@ def plan(
         Tail probability at or below which a spectrum is an outlier.
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every class.
+    method
+        Name of the method of attribution, see whyspec run --help.
+    setting
+        A setting of the method, NAME=VALUE; repeat --setting for more.
     workers
         Number of processes that the hours are for, here or on a cluster. Default: as whyspec run has here.
     rates
@@ -274,6 +280,8 @@ def plan(
         option_types.models(model),
         threshold,
         option_types.classes(classes),
+        method,
+        option_types.settings(setting),
         check_data=check_data,
     )
     option_types.at_least("--workers", workers, 0)
@@ -350,7 +358,7 @@ def run(
         A setting of the method, NAME=VALUE; repeat --setting for more. Lists have commas between. Default:
         those that whyspec methods shows.
     preset
-        Of occlusion: a name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
+        A name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
         inverse-variance (Shen & Melchior). reference-code: random, tiled, inverse-deviation, as in their
         code; faster, coarser. Default: nearest.
     baseline_source

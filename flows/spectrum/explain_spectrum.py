@@ -77,6 +77,7 @@ def explained(
         SpectrumScore(spectype, *numbers),
         model.card.name,
         model.card.digest,
+        attribution.method,
         redacted_url(chosen.source),
         1,
         (*chosen.notes, *_warnings(model.card, spectype, float(rows["snr"][0]))),

@@ -27,6 +27,7 @@ class ExplainedSpectrum:
     ----------
     explanation, score : of the spectrum.
     model, digest : name and digest of the scoring model.
+    method : name of the method that explained it.
     source : file of the spectrum.
     spectra : number of spectra that were looked at to find it.
     warnings : what the user should know of the score.
@@ -37,6 +38,7 @@ class ExplainedSpectrum:
     score: SpectrumScore
     model: str
     digest: str
+    method: str
     source: str
     spectra: int
     warnings: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class ExplainedSpectrum:
             "spectype": self.score.spectype,
             "model": self.model,
             "model_digest": self.digest,
+            "method": self.method,
             "score": self.score.score,
             "tail_probability": self.score.tail_probability,
             "tail_uncertainty": self.score.tail_uncertainty,
@@ -79,6 +82,7 @@ class ExplainedSpectrum:
         rows = [
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
             ("model", f"{self.model} ({self.digest[:12]})"),
+            ("explained by", self.method),
             ("score", f"{score.score:.3f}"),
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),
         ]
@@ -110,7 +114,7 @@ class ExplainedSpectrum:
         from engine.figures.explanation import explanation_figure
         from engine.figures.figure_file import save_figure
 
-        save_figure(explanation_figure(self.explanation, self.score), path)
+        save_figure(explanation_figure(self.explanation, self.score, self.method), path)
 
 
 def _estimate(estimate: Estimate) -> dict[str, object]:
