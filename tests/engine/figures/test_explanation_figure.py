@@ -182,8 +182,8 @@ def test_smoothing_skips_masked_pixels_and_keeps_the_flux_of_bright_lines() -> N
     np.testing.assert_allclose(sigma[150], 1.0)
 
 
-def legend(spectrum: Explanation) -> list[str]:
-    axes = explanation_figure(spectrum, SCORE, "occlusion").axes[1]
+def legend(spectrum: Explanation, method: str = "occlusion") -> list[str]:
+    axes = explanation_figure(spectrum, SCORE, method).axes[1]
     assert axes.legend_ is not None
     return [text.get_text() for text in axes.legend_.get_texts()]
 
@@ -211,6 +211,15 @@ def test_the_best_template_is_drawn_where_it_is_and_told_with_its_estimates() ->
     # Smoothed as the spectrum is: between the reconstruction and the template on it.
     assert 2.5 < drawn.max(initial=0, where=np.isfinite(drawn)) < 3.5
     assert drawn[where[0]] == pytest.approx(1.5, abs=0.02)
+
+
+def test_it_says_the_method_and_what_its_baseline_is() -> None:
+    for method, name in (("occlusion", "mean baseline"), ("repair", "repaired spectrum")):
+        figure = explanation_figure(explained(), SCORE, method)
+        assert f"explained by {method}" in [text.get_text() for text in figure.texts]
+        assert name in legend(explained(), method)
+    without = replace(explained(), baseline=np.full(explained().grid.size, np.nan))
+    assert legend(without, "saliency") == ["spectrum, smoothed (±1σ per pixel)"]
 
 
 def test_a_cause_without_a_template_is_told_alone() -> None:
