@@ -29,18 +29,18 @@ def methods(
     names
         Methods to list. Default: all.
     pixels
-        Pixels of the spectrum that the forward passes are for. Default: those of DESI.
+        Pixels of the spectrum that the forward passes are for. Default: those of the first survey, DESI.
     json
         Write the methods as JSON to standard output.
     """
     from engine.attribution.method_choice import method_named
     from engine.attribution.method_description import description_of
     from engine.attribution.methods import METHODS
-    from engine.surveys.desi.grid import DESI_GRID
+    from engine.surveys.surveys import SURVEYS
     from flows import option_types
     from flows.console import facts, messages, write_json
 
-    size = DESI_GRID.size if pixels is None else pixels
+    size = SURVEYS[0].grids[0].size if pixels is None else pixels
     option_types.between("--pixels", size, 1, _MOST_PIXELS)
     found = [description_of(method_named(name), size) for name in names or METHODS]
     if json:

@@ -55,7 +55,7 @@ def test_explain_takes_any_method_and_says_which(
     found = json.loads(shown.out)
     assert (found["method"], found["windows"]) == ("lime", [1024])
     assert "explained by lime" in " ".join(shown.err.split())
-    spectrum = whyspec.read(table, redshift=0.2, spectral_class="GALAXY")
+    spectrum = whyspec.read(str(table), redshift=0.2, spectral_class="GALAXY")
     explanation = whyspec.load_model(str(table.parent / "model")).explain(
         spectrum, method="lime", samples=60, width=1024
     )
