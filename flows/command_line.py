@@ -16,6 +16,7 @@ from rich.box import Box
 from flows.commands.bench import bench
 from flows.commands.demo import demo
 from flows.commands.evaluate import ablation, evaluate
+from flows.commands.methods import methods
 from flows.commands.models import adapt, import_spender
 from flows.commands.release import plan, run, simulate, train
 from flows.commands.settings import settings
@@ -107,8 +108,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, show, explain, verify, catalogue, simulate, train, adapt,
-    import_spender, evaluate, ablation, settings,
+    demo, plan, run, status, cluster, report, query, show, explain, methods, verify, catalogue,
+    simulate, train, adapt, import_spender, evaluate, ablation, settings,
 )  # fmt: skip
 for place, command in enumerate(_IN_ORDER_OF_WORK):
     # The epilogue belongs to `whyspec --help`: under the options of every command it would bury them.

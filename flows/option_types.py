@@ -46,6 +46,22 @@ def models(names: tuple[str, ...]) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(name for text in names for name in comma_list(text))) or None
 
 
+def settings(texts: tuple[str, ...]) -> dict[str, str]:
+    """``("samples=200", "seed=3")`` to texts by name.
+
+    Raises
+    ------
+    ConfigurationError : one has no name or no ``=``, or a name is there twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not name or not sign or name in found:
+            raise _not_understood("--setting", text, "NAME=VALUE, each name once, e.g. --setting samples=200")
+        found[name] = value
+    return found
+
+
 def not_empty(option: str, text: str) -> str:
     """The text of an option that is given.
 

@@ -93,6 +93,13 @@ def _refuse(settings: AggregateSettings, card: ModelCard, calibration_size: int)
         each.refuse(each.settings(), card, calibration_size)
 
 
+def _by_seams(settings: AggregateSettings) -> bool:
+    from engine.attribution.methods import METHODS
+
+    members = [METHODS[name] for name in settings.methods]
+    return any(each.by_seams(each.settings()) for each in members)
+
+
 AGGREGATE = AttributionMethod(
     settings=AggregateSettings,
     needs=frozenset({"forward", "gradient", "decoder"}),
@@ -102,4 +109,5 @@ AGGREGATE = AttributionMethod(
     units=lambda _: Units("share", "share"),
     passes=_passes,
     refuse=_refuse,
+    by_seams=_by_seams,
 )

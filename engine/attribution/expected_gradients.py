@@ -108,5 +108,7 @@ EXPECTED_GRADIENTS = AttributionMethod(
     attribute=attribute,
     scales=lambda _: (1,),
     passes=lambda settings, _: GRADIENT_PASSES * settings.samples,
-    refuse=lambda settings, card, size: refuse_baselines(settings.baselines, card, size),
+    refuse=lambda settings, card, size: refuse_baselines(
+        settings, "baselines", settings.baselines, card, size
+    ),
 )

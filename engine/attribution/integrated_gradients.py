@@ -83,5 +83,7 @@ INTEGRATED_GRADIENTS = AttributionMethod(
     attribute=attribute,
     scales=lambda _: (1,),
     passes=lambda settings, _: GRADIENT_PASSES * settings.steps * settings.baselines,
-    refuse=lambda settings, card, size: refuse_baselines(settings.baselines, card, size),
+    refuse=lambda settings, card, size: refuse_baselines(
+        settings, "baselines", settings.baselines, card, size
+    ),
 )

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
 
 from engine.attribution.attribution import Attribution
+from engine.attribution.setting_kinds import written
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 
@@ -38,6 +39,16 @@ class MethodSettings:
 
     method: ClassVar[str]
 
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Of the settings, in order."""
+        return tuple(each.name for each in fields(cls))
+
+    @classmethod
+    def defaults(cls) -> str:
+        """Every setting with its default, for people: ``samples=2000, sampling=paired``."""
+        return ", ".join(f"{each.name}={written(each.default)}" for each in fields(cls)) or "no settings"
+
     def to_dict(self) -> dict[str, object]:
         """A JSON-ready description; :meth:`from_dict` is its inverse."""
         return {
@@ -52,14 +63,13 @@ class MethodSettings:
         ------
         ConfigurationError : an unknown name, or a value outside what is allowed.
         """
-        known = [field.name for field in fields(cls)]
-        unknown = sorted(set(description) - set(known))
+        unknown = sorted(set(description) - set(cls.names()))
         if unknown:
             raise ConfigurationError(
                 "Settings of an attribution hold names that this version does not know.",
                 where=f"{cls.method} settings",
                 got=", ".join(unknown),
-                allowed=", ".join(known),
+                allowed=cls.defaults(),
                 remedy="Correct the names, or use the version of whyspec that wrote them.",
                 kind=ErrorKind.ATTRIBUTION_SETTINGS,
             )
@@ -119,18 +129,20 @@ def check_between(settings: MethodSettings, name: str, low: float, high: float) 
         raise setting_error(settings, name, f"a number above {low:g}, at most {high:g}")
 
 
-def refuse_baselines(baselines: int, card: ModelCard, calibration_size: int) -> None:
-    """Refuse more baselines than a model has calibration spectra.
+def refuse_baselines(
+    settings: MethodSettings, name: str, wanted: int, card: ModelCard, calibration_size: int
+) -> None:
+    """Refuse a model with fewer calibration spectra than the named setting wants baselines.
 
     Raises
     ------
-    ConfigurationError : there are more.
+    ConfigurationError : it has fewer.
     """
-    if baselines > calibration_size:
+    if wanted > calibration_size:
         raise ConfigurationError(
             "More baselines are asked for than the model has calibration spectra.",
-            where="--baselines",
-            got=baselines,
+            where=f"{settings.method} settings, {name}",
+            got=wanted,
             allowed=f"1 to {calibration_size} of {card.name}",
             remedy="Ask for fewer; beyond a few dozen the maps hardly change.",
             kind=ErrorKind.BASELINES,
@@ -173,6 +185,11 @@ def _accept(settings: MethodSettings, card: ModelCard, calibration_size: int) ->
     """Any model will do."""
 
 
+def _never(_settings: MethodSettings) -> bool:
+    """All passes are full ones."""
+    return False
+
+
 def _nat(_settings: MethodSettings) -> Units:
     """What changes of the score are in."""
     return Units()
@@ -194,6 +211,9 @@ class AttributionMethod(Generic[S, A]):
     units : of its maps under these settings.
     refuse : raises ConfigurationError for settings that do not suit a model, before any work: by its card and
         the number of its calibration spectra.
+    by_seams : whether a local model explains by seams under these settings, so that ``passes`` tells its work
+        against that of other settings, but not against that of other methods.
+    baseline_name : what a figure calls the baseline of an attribution.
     """
 
     settings: type[S]
@@ -204,6 +224,8 @@ class AttributionMethod(Generic[S, A]):
     passes: Callable[[S, int], int]
     units: Callable[[S], Units] = _nat
     refuse: Callable[[S, ModelCard, int], None] = _accept
+    by_seams: Callable[[S], bool] = _never
+    baseline_name: str = "mean baseline"
 
     @property
     def name(self) -> str:

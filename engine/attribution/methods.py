@@ -60,6 +60,9 @@ METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
 )
 """By name; the first is the default."""
 
+DEFAULT_METHOD = next(iter(METHODS))
+"""Name of the method of those who name none."""
+
 
 def method_of(settings: MethodSettings) -> AttributionMethod[Any, Attribution]:
     """The method that these settings are of."""

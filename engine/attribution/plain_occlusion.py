@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
-from engine.attribution.method import AttributionMethod, MethodSettings, check_choice
+from engine.attribution.method import AttributionMethod, MethodSettings, check_choice, refuse_baselines
 from engine.attribution.occlusion.combine import scale_map
-from engine.attribution.occlusion.method import forward_passes, units
+from engine.attribution.occlusion.method import forward_passes, refuse_windows, units
 from engine.attribution.occlusion.settings import (
     DEFAULT_WINDOWS,
     OcclusionSettings,
@@ -23,6 +23,7 @@ from engine.attribution.replacements import Replacement, replacement_of
 
 if TYPE_CHECKING:
     from engine.attribution.subject import Subject
+    from models.model_card import ModelCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,12 @@ def _passes(settings: PlainOcclusionSettings, pixels: int) -> int:
     return forward_passes(_as_occlusion(settings), pixels)
 
 
+def _refuse(settings: PlainOcclusionSettings, card: ModelCard, calibration_size: int) -> None:
+    if settings.replacement in ("mean baseline", "noise"):
+        refuse_baselines(settings, "baselines", settings.baselines, card, calibration_size)
+    refuse_windows(settings, settings.windows, card)
+
+
 PLAIN_OCCLUSION = AttributionMethod(
     settings=PlainOcclusionSettings,
     needs=frozenset({"forward", "decoder"}),
@@ -100,4 +107,6 @@ PLAIN_OCCLUSION = AttributionMethod(
     scales=lambda settings: settings.windows,
     passes=_passes,
     units=lambda settings: units(_as_occlusion(settings)),
+    refuse=_refuse,
+    by_seams=lambda _: True,
 )

@@ -69,4 +69,5 @@ REPAIR = AttributionMethod(
     units=lambda _: Units("sigma", "sigma"),
     # A gradient, a reconstruction and a batch of trials for each step.
     passes=lambda settings, _: settings.rounds * settings.steps * (GRADIENT_PASSES + 2),
+    baseline_name="repaired spectrum",
 )

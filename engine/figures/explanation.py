@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.cause import cause_text
 from engine.attribution.explanation import Explanation
+from engine.attribution.methods import METHODS
 from engine.attribution.places import NO_PLACE, Place
 from engine.figures.line_labels import lines_within, spread_apart
 from engine.figures.palette import BASELINE, DIVERGING, GRID, INK, MARK, MASKED, MUTED, ODD, RAW, USUAL
@@ -32,14 +33,14 @@ _SEEN = 0.02
 """Of a template's largest value, below which it is not drawn."""
 
 
-def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure:
+def explanation_figure(explanation: Explanation, score: SpectrumScore, method: str) -> Figure:
     """Draw an explanation; save it with ``figure.savefig`` (its size is always the same).
 
-    Top: the flux as scored, raw (pale) and smoothed (black) with its uncertainty, over the mean
-    baseline (blue), and the reconstruction with the cause's best template (green); the area beneath
-    is coloured by the combined attribution. Middle: attribution per scale. Bottom: combined
+    Top: the flux as scored, raw (pale) and smoothed (black) with its uncertainty, over the baseline
+    (blue) of a method that has one, and the reconstruction with the cause's best template (green);
+    the area beneath is coloured by the combined attribution. Middle: attribution per scale. Bottom: combined
     attribution, its places marked above. Masked pixels are grey, lines are named above at the
-    spectrum's redshift.
+    spectrum's redshift. ``method`` is the name of the method, which stands below.
 
     The figure owns no pyplot state: any thread may draw one.
     """
@@ -63,7 +64,7 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure
     wavelength = explanation.grid.wavelength()
     first, last = _extent(explanation, wavelength)
     norm = _norm(explanation.maps)
-    _draw_flux(flux, explanation, wavelength)
+    _draw_flux(flux, explanation, wavelength, METHODS[method].baseline_name)
     image = _draw_scales(scales, explanation, norm)
     _draw_combined(combined, explanation, wavelength)
     for axes in (flux, scales, combined):
@@ -75,7 +76,8 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure
     combined.set_xlabel("observed wavelength (Å, vacuum)")
 
     colours = figure.colorbar(image, cax=bar)
-    colours.set_label(f"rise of the score ({_unit(explanation.units.maps)})", fontsize=9, color=INK)
+    what = "rise of the score" if explanation.units.maps.startswith("nat") else "attribution"
+    colours.set_label(f"{what} ({_unit(explanation.units.maps)})", fontsize=9, color=INK)
     ticks = _bar_ticks(norm)
     colours.set_ticks(ticks, labels=[f"{tick:g}".replace("-", "−") for tick in ticks])
     colours.ax.minorticks_off()
@@ -95,6 +97,7 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore) -> Figure
         color=INK,
         parse_math=False,
     )
+    figure.text(_LEFT, 0.014, f"explained by {method}", fontsize=9, color=MUTED, parse_math=False)
     for axes in (flux, scales, combined):
         axes.yaxis.set_label_coords(-0.052, 0.5)
     return figure
@@ -152,7 +155,9 @@ def smoothed(
     return np.where(good, mean / share, np.nan), np.where(good, np.sqrt(near / total), np.nan)
 
 
-def _draw_flux(axes: Axes, explanation: Explanation, wavelength: NDArray[np.float64]) -> None:
+def _draw_flux(
+    axes: Axes, explanation: Explanation, wavelength: NDArray[np.float64], baseline_name: str
+) -> None:
     good = explanation.ivar > 0
     raw = np.where(good, explanation.flux, np.nan)
     smooth, sigma = smoothed(explanation.flux, explanation.ivar)
@@ -172,7 +177,8 @@ def _draw_flux(axes: Axes, explanation: Explanation, wavelength: NDArray[np.floa
     axes.fill_between(
         wavelength, smooth - sigma, smooth + sigma, color=MUTED, alpha=0.28, linewidth=0.0, zorder=2.5
     )
-    axes.plot(wavelength, baseline, color=BASELINE, linewidth=1.2, zorder=3, label="mean baseline")
+    if np.isfinite(baseline).any():
+        axes.plot(wavelength, baseline, color=BASELINE, linewidth=1.2, zorder=3, label=baseline_name)
     name = "spectrum, smoothed (±1σ per pixel)"
     axes.plot(wavelength, smooth, color=INK, linewidth=0.9, zorder=4, label=name)
     _draw_cause(axes, explanation, wavelength)
@@ -272,7 +278,7 @@ def _draw_scales(axes: Axes, explanation: Explanation, norm: AsinhNorm) -> AxesI
     names = [_scale_name(scale, explanation.grid).partition(" ") for scale in explanation.scales]
     axes.set_yticks(range(count), [number for number, _, _ in names])
     axes.tick_params(axis="y", length=0, labelsize=8)
-    axes.set_ylabel(f"window ({names[0][2]})" if names else "window")
+    axes.set_ylabel(f"width ({names[0][2]})" if names else "width")
     for boundary in np.arange(count - 1) + 0.5:
         axes.axhline(boundary, color="white", linewidth=0.8)
     good = explanation.ivar > 0

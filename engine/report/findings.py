@@ -199,8 +199,13 @@ def _told(peak: Peak) -> str:
     return f"{peak.wavelength:.0f} Å{name}: {peak.flux}{share_of_highest}"
 
 
-def card(row: pd.Series, explained: Explanation, spectra: int) -> Card:
-    """One outlier, found among so many scored spectra, with its figure, its numbers and links to viewers."""
+def card(row: pd.Series, explained: Explanation, spectra: int, method: str) -> Card:
+    """One outlier with its figure, its numbers and links to viewers.
+
+    Parameters
+    ----------
+    spectra : scored, among which it was found; method : name of the one that explained it.
+    """
     score = SpectrumScore(
         str(row["spectype"]),
         float(row["score"]),
@@ -234,7 +239,7 @@ def card(row: pd.Series, explained: Explanation, spectra: int) -> Card:
         ),
         links=viewer_links(explained.grid, str(row["key"]), float(row["ra"]), float(row["dec"])),
         figure=Chart(
-            png_url(explanation_figure(explained, score), _FIGURE_DPI),
+            png_url(explanation_figure(explained, score, method), _FIGURE_DPI),
             f"Spectrum of {row['key']} over its baseline with the attribution and its places.",
             "",
         ),

@@ -81,7 +81,10 @@ def render(facts: StoreFacts, top: int) -> str:
         score_charts=score_charts(facts),
         place_charts=place_charts(facts),
         clustering=cluster_section(facts.clustering) if facts.clustering else None,
-        cards=[card(row, explained, facts.scored) for row, explained in explained_outliers(facts, top)],
+        cards=[
+            card(row, explained, facts.scored, configuration.attribution.method)
+            for row, explained in explained_outliers(facts, top)
+        ],
         columns=COLUMNS,
         rows=[cells(row) for _, row in facts.outliers.head(TABLE_ROWS).iterrows()],
         table_note=table_note(facts),

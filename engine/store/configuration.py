@@ -115,8 +115,12 @@ class RunConfiguration:
     def differences(self, other: RunConfiguration) -> list[str]:
         """``name: ours, theirs`` for every entry in which two configurations differ."""
         ours, theirs = self._for_people(), other._for_people()
-        differing = [name for name in ours if ours[name] != theirs[name]]
-        return [f"{name}: {ours[name]} here, {theirs[name]} there" for name in differing]
+        # Each method has an entry of its own name, which the other need not have.
+        names = dict.fromkeys((*ours, *theirs))
+        differing = [name for name in names if ours.get(name) != theirs.get(name)]
+        return [
+            f"{name}: {ours.get(name, 'none')} here, {theirs.get(name, 'none')} there" for name in differing
+        ]
 
     def _for_people(self) -> dict[str, object]:
         own = {name: getattr(self, name) or "none" for name in _OWN}

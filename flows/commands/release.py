@@ -13,10 +13,11 @@ from flows import option_types
 _MODEL = Group("Model and selection", sort_key=1)
 _OWN = Group("Targets and redshifts of your own", sort_key=1)
 _SET = Group("Training set", sort_key=1)
-_OCCLUSION = Group("Occlusion", sort_key=2)
-_EXPLAIN = Group("How much is explained", sort_key=2)
+_METHOD = Group("Method that explains", sort_key=2)
+_OCCLUSION = Group("Occlusion", sort_key=3)
+_EXPLAIN = Group("How much is explained", sort_key=3)
 _SOURCES = Group("What it holds", sort_key=1)
-_PLACE = Group("Where and how it runs", sort_key=3)
+_PLACE = Group("Where and how it runs", sort_key=4)
 
 Release = Annotated[tuple[str, ...], Parameter(negative=())]
 Store = Annotated[str, Parameter(name="--store")]
@@ -225,6 +226,8 @@ def plan(
     targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
     redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
     class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
+    method: Annotated[str | None, Parameter(group=_METHOD)] = None,
+    setting: Annotated[tuple[str, ...], Parameter(group=_METHOD, negative=())] = (),
     workers: Annotated[int, Parameter(group=_PLACE)] = 0,
     rates: Annotated[str | None, Parameter(group=_PLACE)] = None,
     measure: Annotated[bool, Parameter(negative="", group=_PLACE)] = False,
@@ -260,6 +263,10 @@ def plan(
     class_of
         Class that all spectra are taken for, e.g. QSO; a class in --redshifts goes before it. Default: that
         of the survey's pipeline.
+    method
+        Name of the method of attribution, see whyspec run --help.
+    setting
+        A setting of the method, NAME=VALUE; repeat --setting for more.
     workers
         Number of processes that the hours are for, here or on a cluster. Default: as whyspec run has here.
     rates
@@ -290,6 +297,8 @@ def plan(
         targets=option_types.path(targets),
         redshifts=option_types.path(redshifts),
         class_of=option_types.class_name(class_of),
+        method=method,
+        settings=option_types.settings(setting),
         check_data=check_data,
     )
     option_types.at_least("--workers", workers, 0)
@@ -315,6 +324,8 @@ def run(
     targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
     redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
     class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
+    method: Annotated[str | None, Parameter(group=_METHOD)] = None,
+    setting: Annotated[tuple[str, ...], Parameter(group=_METHOD, negative=())] = (),
     preset: Annotated[
         Literal["nearest", "paper", "reference-code"] | None, Parameter(group=_OCCLUSION)
     ] = None,
@@ -372,6 +383,11 @@ def run(
     class_of
         Class that all spectra are taken for, e.g. QSO; a class in --redshifts goes before it. Default: that
         of the survey's pipeline.
+    method
+        Name of the method of attribution that explains; whyspec methods lists all. Default: occlusion.
+    setting
+        A setting of the method, NAME=VALUE; repeat --setting for more. Lists have commas between. Default:
+        those that whyspec methods shows.
     preset
         A name for the next three. nearest: nearest, sparse, mean; locates best. paper: random, dense,
         inverse-variance (Shen & Melchior). reference-code: random, tiled, inverse-deviation, as in their
@@ -433,6 +449,8 @@ def run(
         targets=option_types.path(targets),
         redshifts=option_types.path(redshifts),
         class_of=option_types.class_name(class_of),
+        method=method,
+        settings=option_types.settings(setting),
         preset=preset,
         baseline_source=baseline_source,
         spacing=spacing,

@@ -26,13 +26,15 @@ def explain(
     output: Output = None,
     model: str | None = None,
     redshifts: Path | None = None,
-    preset: Literal["nearest", "paper", "reference-code"] = "nearest",
+    method: str | None = None,
+    setting: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    preset: Literal["nearest", "paper", "reference-code"] | None = None,
     baseline_source: Literal["nearest", "random"] | None = None,
     spacing: Literal["sparse", "dense", "tiled"] | None = None,
     combination: Literal["mean", "significance", "inverse-variance", "inverse-deviation"] | None = None,
-    windows: str = "1,4,16,64,256,1024",
+    windows: str | None = None,
     offsets: str | None = None,
-    baselines: int = 8,
+    baselines: int | None = None,
     memory: str | None = None,
     threads: int | None = None,
     json: Json = False,
@@ -68,8 +70,13 @@ def explain(
         class.
     redshifts
         Table of redshifts that go before the pipeline's, see whyspec run --help.
+    method
+        Name of the method of attribution; whyspec methods lists all. Default: occlusion.
+    setting
+        A setting of the method, NAME=VALUE; repeat --setting for more. Lists have commas between. Default:
+        those that whyspec methods shows.
     preset
-        nearest, paper or reference-code, see whyspec run --help.
+        Of occlusion: nearest, paper or reference-code, see whyspec run --help. Default: nearest.
     baseline_source
         nearest or random; this and the next two override the preset, see whyspec run --help.
     spacing
@@ -77,19 +84,19 @@ def explain(
     combination
         Of the maps: mean, significance, inverse-variance or inverse-deviation.
     windows
-        Window widths in pixels, increasing.
+        Window widths in pixels, increasing. Default: 1,4,16,64,256,1024.
     offsets
         First border of each width's tiles in pixels.
     baselines
-        Number of typical spectra into which pieces of the spectrum are pasted.
+        Number of typical spectra into which pieces of the spectrum are pasted. Default: 8.
     memory
-        Memory for the occlusion, e.g. 512MB. Default: what suits the device.
+        Memory for the attribution, e.g. 512MB. Default: what suits the device.
     threads
         Torch threads. Default: one.
     json
         Write score, peak, cautions and warnings as JSON to standard output.
     """
-    from engine.attribution.occlusion.settings import of_preset
+    from engine.attribution.method_choice import chosen_settings
     from flows import option_types
     from flows.console import notes
     from flows.spectrum.chosen_spectrum import chosen_spectrum
@@ -97,7 +104,7 @@ def explain(
     from infra.settings import load_settings
 
     _check(output)
-    given = {
+    occlusion = {
         "baseline_source": baseline_source,
         "spacing": spacing,
         "combination": combination,
@@ -105,7 +112,7 @@ def explain(
         "offsets": option_types.offsets(offsets),
         "baselines": baselines,
     }
-    occlusion = of_preset(preset, **{name: value for name, value in given.items() if value is not None})
+    attribution = chosen_settings(method, option_types.settings(setting), preset=preset, options=occlusion)
     settings = load_settings(**option_types.memory(memory), **option_types.given(threads=threads))
     identifier = None if target_id is None else option_types.identifier(target_id)
     request = SpectrumRequest(
@@ -113,7 +120,7 @@ def explain(
         identifier,
         row,
         model,
-        occlusion,
+        attribution,
         settings.occlusion_memory,
         redshift,
         spectral_class.strip().upper(),

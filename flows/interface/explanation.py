@@ -62,6 +62,11 @@ class Explanation:
         return self._explained.model
 
     @property
+    def method(self) -> str:
+        """Name of the method that explained it."""
+        return self._explained.method
+
+    @property
     def score(self) -> float:
         """The higher the odder."""
         return float(self._explained.score.score)
@@ -120,7 +125,9 @@ class Explanation:
 
     @property
     def baseline(self) -> NDArray[np.floating]:
-        """(N,) mean of the typical spectra into which pieces of this one were pasted."""
+        """(N,) what it was compared with: by occlusion, the mean of the typical spectra into which pieces of
+        it were pasted; by repair, the repaired spectrum. NaN of a method without.
+        """
         return self._explained.explanation.baseline
 
     @property
@@ -211,7 +218,9 @@ class Explanation:
         """
         from engine.figures.explanation import explanation_figure
 
-        figure = explanation_figure(self._explained.explanation, self._explained.score)
+        figure = explanation_figure(
+            self._explained.explanation, self._explained.score, self._explained.method
+        )
         if path is not None:
             from engine.figures.figure_file import save_figure
 

@@ -246,19 +246,9 @@ def method_settings(method: str, settings: dict[str, Any]) -> MethodSettings:
     ------
     ConfigurationError : there is no such method, or a setting is outside of what is allowed.
     """
-    from engine.attribution.methods import METHODS
-    from models.errors import ConfigurationError
+    from engine.attribution.method_choice import chosen_settings
 
-    if method not in METHODS:
-        raise ConfigurationError(
-            "There is no method of attribution of that name.",
-            got=method,
-            allowed=", ".join(METHODS),
-            remedy="Choose one of these.",
-            kind=ErrorKind.OPTION,
-        )
-    found: MethodSettings = METHODS[method].settings.from_dict(settings)
-    return found
+    return chosen_settings(method, settings)
 
 
 def only(given: tuple[OwnSpectrum, ...]) -> OwnSpectrum:

@@ -22,7 +22,7 @@ def run(release: str | Iterable[str], store: str, *, progress: bool = True, **op
     release : a directory, or one or more files of spectra; paths or URLs.
     store : path or URL, made if there is none.
     progress : whether to show bars, or lines, on standard error.
-    options : of the run: ``threshold``, ``models``, ``classes``, ``windows``, ``executor`` and so on, see
+    options : of the run: ``threshold``, ``models``, ``classes``, ``method``, ``settings`` and so on, see
         :class:`flows.run.request.RunRequest`. What is left out is as the store has it, else the default.
 
     Raises

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Context
 from typing import TypeVar
 
+from engine.attribution.method_choice import chosen_settings
 from engine.attribution.methods import method_of
-from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings
+from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.files.byte_source import is_local
 from engine.run.block_reading import REMOTE_BYTES
 from engine.run.events import FilesListed, RunObservers, Waiting
@@ -171,16 +172,12 @@ def configure(
     """
     old = store.configuration if store is not None else None
     threshold = _first(request.threshold, old.threshold if old else None, DEFAULT_THRESHOLD)
-    attribution = OcclusionSettings.from_dict(
-        {
-            **(old.attribution.to_dict() if old else {}),
-            **(PRESETS[request.preset] if request.preset else {}),
-            **{
-                each.name: value
-                for each in fields(OcclusionSettings)
-                if (value := getattr(request, each.name)) is not None
-            },
-        }
+    attribution = chosen_settings(
+        request.method,
+        request.settings,
+        preset=request.preset,
+        options={name: getattr(request, name) for name in OcclusionSettings.names()},
+        before=old.attribution if old else None,
     )
     configuration = RunConfiguration(
         models=chosen.references,

@@ -22,6 +22,8 @@ _READING = 1.2e-4
 _SCORING = {"local": 2.5e-2, "variational": 2.1e-3, "spender": 0.1}
 _EXPLAINING = {"local": 6.5, "variational": 90.0, "spender": 2000.0}
 """Seconds of one core by kind of model, with the default occlusion (docs/numbers.md)."""
+_LOCAL_PASS = 1 / 890
+"""Seconds of one core for a full pass of a local model in the best batch (docs/numbers.md)."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,23 @@ _NAMES = ("reading", "scoring", "explaining")
 
 def default_rates(cards: Sequence[ModelCard], settings: MethodSettings) -> Rates:
     """Rates of a usual machine, of the slowest kind of the models; explaining in proportion to its passes."""
-    kinds = [card.kind for card in cards]
-    usual, size = OcclusionSettings(), cards[0].grid.size
-    work = method_of(settings).passes(settings, size) / method_of(usual).passes(usual, size)
+    kinds, size = [card.kind for card in cards], cards[0].grid.size
     return Rates(
         reading=_READING,
         scoring=max(_SCORING[kind] for kind in kinds),
-        explaining=max(_EXPLAINING[kind] for kind in kinds) * work,
+        explaining=max(_explaining(kind, settings, size) for kind in kinds),
         basis="default",
         note="of another machine (docs/numbers.md); --measure takes this one's, --rates those of a cluster",
     )
+
+
+def _explaining(kind: str, settings: MethodSettings, size: int) -> float:
+    """Seconds to explain a spectrum of so many pixels."""
+    method, usual = method_of(settings), OcclusionSettings()
+    passes = method.passes(settings, size)
+    if kind == "local" and not method.by_seams(settings):
+        return _LOCAL_PASS * passes
+    return _EXPLAINING[kind] * passes / method_of(usual).passes(usual, size)
 
 
 def given_rates(text: str, default: Rates) -> Rates:

@@ -31,6 +31,8 @@ class RunRequest:
         redshifts that go before the pipeline's; empty for none. These two are not the store's when left out.
     class_of : class of the spectra without one in ``redshifts``; None as the store has it, else the
         pipeline's.
+    method : name of the method that explains, see :data:`engine.attribution.methods.METHODS`; settings : its
+        settings by name, as values or as texts.
     preset : of the occlusion, stands for the three that follow; those that are given too have precedence.
     baseline_source, spacing, combination, windows, offsets, baselines, seed : of the occlusion, see
         :class:`engine.attribution.occlusion.settings.OcclusionSettings`.
@@ -44,7 +46,7 @@ class RunRequest:
 
     Raises
     ------
-    InputError : a path or URL holds credentials, which Prefect would show.
+    InputError : a path, URL or setting holds credentials, which Prefect would show.
     """
 
     release: tuple[str, ...]
@@ -56,6 +58,8 @@ class RunRequest:
     targets: str = ""
     redshifts: str = ""
     class_of: str | None = None
+    method: str | None = None
+    settings: dict[str, Any] | None = None
     preset: PresetName | None = None
     baseline_source: BaselineSource | None = None
     spacing: Spacing | None = None
@@ -73,7 +77,8 @@ class RunRequest:
     wait: float = 0.0
 
     def __post_init__(self) -> None:
-        refuse_credentials(*self.release, self.store, *(self.models or ()))
+        settings = map(str, (self.settings or {}).values())
+        refuse_credentials(*self.release, self.store, *(self.models or ()), *settings)
         # Workers may run in another directory than the one this path was typed in.
         if "://" not in self.store:
             object.__setattr__(self, "store", str(Path(self.store).absolute()))

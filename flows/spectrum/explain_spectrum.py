@@ -9,6 +9,7 @@ import torch
 
 from engine.attribution.explainer import Explainer
 from engine.attribution.method import MethodSettings
+from engine.attribution.methods import method_of
 from engine.attribution.other_models import OtherModels
 from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.normalisation import NormalisedSpectra, normalise
@@ -53,6 +54,7 @@ def explained(
     spectype = str(spectra.rows["spectype"][0])
     number = _routed(models, spectra.rows)
     model = models[number]
+    method_of(attribution).refuse(attribution, model.card, model.calibration_size)
     # Whatever its class: the user asked for this very spectrum.
     normalised = normalise(spectra, model.card, ())
     if not normalised.scorable[0]:
@@ -76,6 +78,7 @@ def explained(
         SpectrumScore(spectype, *numbers),
         model.card.name,
         model.card.digest,
+        attribution.method,
         redacted_url(chosen.source),
         1,
         Observation.of({name: rows[name][0] for name in OBSERVATION_COLUMNS}),

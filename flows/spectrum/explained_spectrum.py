@@ -28,6 +28,7 @@ class ExplainedSpectrum:
     ----------
     explanation, score : of the spectrum.
     model, digest : name and digest of the scoring model.
+    method : name of the method that explained it.
     source : file of the spectrum.
     spectra : number of spectra that were looked at to find it.
     observation : where in the instrument it was taken.
@@ -39,6 +40,7 @@ class ExplainedSpectrum:
     score: SpectrumScore
     model: str
     digest: str
+    method: str
     source: str
     spectra: int
     observation: Observation
@@ -59,6 +61,7 @@ class ExplainedSpectrum:
             "observation": self.observation.to_dict(),
             "model": self.model,
             "model_digest": self.digest,
+            "method": self.method,
             "score": self.score.score,
             "tail_probability": self.score.tail_probability,
             "tail_uncertainty": self.score.tail_uncertainty,
@@ -84,6 +87,7 @@ class ExplainedSpectrum:
             ("redshift", f"{explained.redshift:.5f} {score.spectype}"),
             *self.observation.facts,
             ("model", f"{self.model} ({self.digest[:12]})"),
+            ("explained by", self.method),
             ("score", f"{score.score:.3f}"),
             ("tail probability", f"{score.tail_text}: the share of usual spectra as odd"),
         ]
@@ -115,7 +119,7 @@ class ExplainedSpectrum:
         from engine.figures.explanation import explanation_figure
         from engine.figures.figure_file import save_figure
 
-        save_figure(explanation_figure(self.explanation, self.score), path)
+        save_figure(explanation_figure(self.explanation, self.score, self.method), path)
 
 
 def _estimate(estimate: Estimate) -> dict[str, object]:

@@ -75,6 +75,7 @@ class StoredSpectra:
             SpectrumScore(row["spectype"], row["score"], row["tail_probability"], row["tail_uncertainty"]),
             model.name,
             model.digest,
+            self.view.configuration.attribution.method,
             redacted_url(row["source"]),
             int((self._current["status"] == RowStatus.SCORED).sum()),
             Observation.of(row),

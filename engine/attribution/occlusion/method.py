@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.attribution.method import AttributionMethod, Units, refuse_baselines
+from engine.attribution.method import AttributionMethod, MethodSettings, Units, refuse_baselines
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.occlusion.windows import scales_of
 from models.errors import ConfigurationError, ErrorKind
@@ -41,12 +41,22 @@ def units(settings: OcclusionSettings) -> Units:
 
 
 def _refuse(settings: OcclusionSettings, card: ModelCard, calibration_size: int) -> None:
-    refuse_baselines(settings.baselines, card, calibration_size)
-    if max(settings.windows) > card.grid.size:
+    refuse_baselines(settings, "baselines", settings.baselines, card, calibration_size)
+    refuse_windows(settings, settings.windows, card)
+
+
+def refuse_windows(settings: MethodSettings, windows: tuple[int, ...], card: ModelCard) -> None:
+    """Refuse windows of a method that are wider than a model's spectra.
+
+    Raises
+    ------
+    ConfigurationError : one is.
+    """
+    if max(windows) > card.grid.size:
         raise ConfigurationError(
             "A window is wider than the spectrum.",
-            where="--windows",
-            got=max(settings.windows),
+            where=f"{settings.method} settings, windows",
+            got=max(windows),
             allowed=f"1 to {card.grid.size} pixels",
             remedy="Leave that width out.",
             kind=ErrorKind.WINDOWS,
@@ -62,4 +72,5 @@ OCCLUSION = AttributionMethod(
     units=units,
     passes=forward_passes,
     refuse=_refuse,
+    by_seams=lambda _: True,
 )

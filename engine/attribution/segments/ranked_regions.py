@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS, IntegratedGradientsSettings
-from engine.attribution.method import AttributionMethod, MethodSettings, Units
+from engine.attribution.method import AttributionMethod, MethodSettings, Units, refuse_baselines
 from engine.attribution.occlusion.settings import check_windows
 from engine.attribution.segments.attribution import middle_of_peak
 from engine.attribution.segments.segmentation import Segmentation, Segments, segments_of
-from engine.attribution.segments.settings import check_choice, check_least, check_width, refuse_baselines
+from engine.attribution.segments.settings import check_choice, check_least, check_width
 from models.model_card import ModelCard
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn, get_args
 
-from engine.attribution.method import MethodSettings
+from engine.attribution.method import MethodSettings, refuse_baselines
 from engine.attribution.segments.segmentation import Segmentation, most_segments
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
@@ -77,26 +77,6 @@ def refuse_model(settings: SegmentSettings, card: ModelCard, calibration_size: i
     settings.check_pixels(card.grid.size)
     if settings.replacement == "nearest":
         refuse_baselines(settings, "replacement", BASELINES, card, calibration_size)
-
-
-def refuse_baselines(
-    settings: MethodSettings, name: str, wanted: int, card: ModelCard, calibration_size: int
-) -> None:
-    """Refuse a model with fewer calibration spectra than are wanted.
-
-    Raises
-    ------
-    ConfigurationError : it has fewer.
-    """
-    if calibration_size < wanted:
-        raise ConfigurationError(
-            "More baselines are asked for than the model has calibration spectra.",
-            where=f"{settings.method} settings, {name}",
-            got=wanted,
-            allowed=f"1 to {calibration_size} of {card.name}",
-            remedy="Ask for fewer, or replace by the reconstruction.",
-            kind=ErrorKind.BASELINES,
-        )
 
 
 def check_width(settings: MethodSettings, name: str, width: int, pixels: int) -> None:

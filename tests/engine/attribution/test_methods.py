@@ -277,8 +277,8 @@ def test_every_method_is_known_by_its_name_and_says_what_it_costs() -> None:
 
 def test_settings_that_do_not_suit_a_model_are_refused_before_any_work(tiny_model: ScoringModel) -> None:
     for settings, text in (
-        (OcclusionSettings(baselines=10**6), "--baselines\n  got: 1000000"),
-        (OcclusionSettings(windows=(1, 10**6)), "--windows\n  got: 1000000"),
+        (OcclusionSettings(baselines=10**6), "occlusion settings, baselines\n  got: 1000000"),
+        (OcclusionSettings(windows=(1, 10**6)), "occlusion settings, windows\n  got: 1000000"),
     ):
         with pytest.raises(ConfigurationError, match=text):
             method_of(settings).refuse(settings, tiny_model.card, tiny_model.calibration_size)

@@ -72,12 +72,12 @@ def explained(grid: WavelengthGrid = DESI_GRID, redshift: float = 0.2) -> Explan
 
 def png(spectrum: Explanation, score: SpectrumScore = SCORE, dpi: int = 50) -> Image.Image:
     buffer = io.BytesIO()
-    explanation_figure(spectrum, score).savefig(buffer, dpi=dpi)
+    explanation_figure(spectrum, score, "occlusion").savefig(buffer, dpi=dpi)
     return Image.open(buffer)
 
 
 def texts(spectrum: Explanation) -> str:
-    figure = explanation_figure(spectrum, SCORE)
+    figure = explanation_figure(spectrum, SCORE, "occlusion")
     found = list(figure.texts) + [text for axes in figure.axes for text in axes.texts]
     return "\n".join(text.get_text() for text in found)
 
@@ -101,7 +101,9 @@ def test_it_names_spectrum_lines_and_the_first_place() -> None:
 
 @pytest.mark.parametrize("grid", [DESI_GRID, SDSS_GRID], ids=["desi", "sdss"])
 def test_everything_written_is_inside_the_figure_and_apart_from_the_ticks(grid: WavelengthGrid) -> None:
-    figure = explanation_figure(replace(explained(grid), flux=-1234.5 * explained(grid).flux), SCORE)
+    figure = explanation_figure(
+        replace(explained(grid), flux=-1234.5 * explained(grid).flux), SCORE, "occlusion"
+    )
     figure.draw_without_rendering()
     whole = figure.bbox
     for axes in figure.axes:
@@ -115,7 +117,7 @@ def test_everything_written_is_inside_the_figure_and_apart_from_the_ticks(grid: 
 
 
 def test_line_names_do_not_overlap() -> None:
-    figure = explanation_figure(explained(redshift=0.05), SCORE)
+    figure = explanation_figure(explained(redshift=0.05), SCORE, "occlusion")
     strip = figure.axes[0]
     places = sorted(text.get_position()[0] for text in strip.texts)
     first, last = strip.get_xlim()
@@ -125,7 +127,7 @@ def test_line_names_do_not_overlap() -> None:
 
 
 def test_colours_are_symmetric_about_zero() -> None:
-    figure = explanation_figure(explained(), SCORE)
+    figure = explanation_figure(explained(), SCORE, "occlusion")
     for axes in figure.axes:
         for image in axes.images:
             assert image.norm.vmin == -image.norm.vmax  # type: ignore[operator]
@@ -180,8 +182,8 @@ def test_smoothing_skips_masked_pixels_and_keeps_the_flux_of_bright_lines() -> N
     np.testing.assert_allclose(sigma[150], 1.0)
 
 
-def legend(spectrum: Explanation) -> list[str]:
-    axes = explanation_figure(spectrum, SCORE).axes[1]
+def legend(spectrum: Explanation, method: str = "occlusion") -> list[str]:
+    axes = explanation_figure(spectrum, SCORE, method).axes[1]
     assert axes.legend_ is not None
     return [text.get_text() for text in axes.legend_.get_texts()]
 
@@ -200,7 +202,7 @@ def test_the_best_template_is_drawn_where_it_is_and_told_with_its_estimates() ->
     assert "cause: second redshift; redshift 0.41372 ± 0.00021" in legend(given)
     line = next(
         each
-        for each in explanation_figure(given, SCORE).axes[1].lines
+        for each in explanation_figure(given, SCORE, "occlusion").axes[1].lines
         if str(each.get_label()).startswith("cause")
     )
     drawn = np.asarray(line.get_ydata(), dtype=np.float64)
@@ -209,6 +211,15 @@ def test_the_best_template_is_drawn_where_it_is_and_told_with_its_estimates() ->
     # Smoothed as the spectrum is: between the reconstruction and the template on it.
     assert 2.5 < drawn.max(initial=0, where=np.isfinite(drawn)) < 3.5
     assert drawn[where[0]] == pytest.approx(1.5, abs=0.02)
+
+
+def test_it_says_the_method_and_what_its_baseline_is() -> None:
+    for method, name in (("occlusion", "mean baseline"), ("repair", "repaired spectrum")):
+        figure = explanation_figure(explained(), SCORE, method)
+        assert f"explained by {method}" in [text.get_text() for text in figure.texts]
+        assert name in legend(explained(), method)
+    without = replace(explained(), baseline=np.full(explained().grid.size, np.nan))
+    assert legend(without, "saliency") == ["spectrum, smoothed (±1σ per pixel)"]
 
 
 def test_a_cause_without_a_template_is_told_alone() -> None:
