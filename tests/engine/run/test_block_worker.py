@@ -231,7 +231,7 @@ def test_an_executor_works_only_inside_its_context(release: Path, model: Path, t
         executor.run(blocks[0])
     with executor:
         assert executor.run(blocks[0]).spectra == BLOCK_ROWS
-        missing = AttributionBlock(0, OUTLIER_BLOCK_ROWS, "plan", (0,))
+        missing = AttributionBlock(0, OUTLIER_BLOCK_ROWS, "plan", (SPECTRA - 1,))
         with pytest.raises(Exception, match="staging"):
             executor.run(missing)
 
