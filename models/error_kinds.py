@@ -196,7 +196,6 @@ class ErrorKind(StrEnum):
     QUERY_ORDER = "query-order"
     SKY_POSITION = "sky-position"
     SEGMENTS = "segments"
-    ATTRIBUTION_MEMORY = "attribution-memory"
     ATTRIBUTION_NEED = "attribution-need"
     WAVELET = "wavelet"
     MISSING_PACKAGE = "missing-package"

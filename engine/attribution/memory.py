@@ -9,6 +9,7 @@ from models.errors import ConfigurationError, ErrorKind
 if TYPE_CHECKING:
     import torch
 
+WHERE = "memory for attribution (--memory, WHYSPEC_OCCLUSION_MEMORY)"
 DEFAULT_MEMORY = 2**28
 """Bytes on a processor, where more is no faster."""
 
@@ -24,25 +25,27 @@ def memory_for(device: torch.device, given: int = 0) -> int:
     return torch.cuda.mem_get_info(device)[0] // 2
 
 
-def spectra_at_once(memory_bytes: int, floats_per_pixel: int, pixels: int) -> int:
-    """How many spectra of so many pixels a batch of float64 may hold, at least one.
+def spectra_at_once(memory_bytes: int, floats_per_pixel: int, pixels: int, number_bytes: int = 8) -> int:
+    """How many spectra of so many pixels a batch may hold, at least one.
 
     Parameters
     ----------
-    floats_per_pixel : numbers held at once for each pixel of each spectrum.
+    memory_bytes : what a batch may take, the model's own activations included.
+    floats_per_pixel : numbers held at once for each pixel of each spectrum; number_bytes : of each.
 
     Raises
     ------
     ConfigurationError : not even one fits.
     """
-    each = 8 * floats_per_pixel * pixels
+    each = number_bytes * floats_per_pixel * pixels
     if memory_bytes < each:
         raise ConfigurationError(
             "The memory allowed for attribution does not hold a single spectrum.",
-            where="memory for attribution (--memory, WHYSPEC_OCCLUSION_MEMORY)",
+            where=WHERE,
             got=f"{memory_bytes} bytes",
-            allowed=f"at least {each} bytes ({pixels} pixels x {floats_per_pixel} numbers x 8 bytes)",
+            allowed=f"at least {each} bytes ({pixels} pixels x {floats_per_pixel} numbers x "
+            f"{number_bytes} bytes)",
             remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",
-            kind=ErrorKind.ATTRIBUTION_MEMORY,
+            kind=ErrorKind.OCCLUSION_MEMORY,
         )
     return memory_bytes // each

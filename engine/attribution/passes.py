@@ -1,42 +1,13 @@
-"""Passes of a model: spectra in batches that the memory allowed holds."""
+"""Passes of a model: what may go wrong with a batch of spectra."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from engine.attribution.memory import WHERE
 from models.errors import BugError, ConfigurationError, ErrorKind
 from models.spectrum_model import LogProb
-
-WHERE = "memory for occlusion (--memory, WHYSPEC_OCCLUSION_MEMORY)"
-
-
-def batch_rows(memory_bytes: int, like: Tensor, floats_per_pixel: int) -> int:
-    """The largest number of spectra that one call of the model is given.
-
-    Parameters
-    ----------
-    memory_bytes : what a batch may take, the model's own activations included.
-    like : (N,), a spectrum of the type that the model is called with.
-    floats_per_pixel : numbers the model holds at once for each input pixel.
-
-    Raises
-    ------
-    ConfigurationError : the memory does not hold one spectrum.
-    """
-    row_bytes = len(like) * like.element_size() * floats_per_pixel
-    rows = memory_bytes // row_bytes
-    if rows < 1:
-        raise ConfigurationError(
-            "The memory allowed for occlusion does not hold a single spectrum.",
-            where=WHERE,
-            got=f"{memory_bytes} bytes",
-            allowed=f"at least {row_bytes} bytes ({len(like)} pixels x "
-            f"{like.element_size()} bytes x {floats_per_pixel} numbers per pixel)",
-            remedy="Raise it.",
-            kind=ErrorKind.OCCLUSION_MEMORY,
-        )
-    return rows
 
 
 def evaluated(log_prob: LogProb, spectra: Tensor, memory_bytes: int) -> Tensor:

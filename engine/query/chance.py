@@ -22,7 +22,7 @@ _BY_WHAT_IS_ODD = {
     "instrument": "--instrument",
     "cautions": "--caution",
     "without_cautions": "--without-caution",
-    "where": "--where",
+    "where": "the expression",
 }
 """Settings whose conditions look, or may look, at what makes spectra odd, with their options."""
 

@@ -244,7 +244,7 @@ def query(
     z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
     cluster: int | None = None,
     clustering: str = "default",
-    near: Annotated[tuple[str, str, str] | None, Parameter(allow_leading_hyphen=True)] = None,
+    near: Annotated[tuple[str, str, str] | None, Parameter(allow_leading_hyphen=True, negative=())] = None,
     moc: str | None = None,
     targets: Path | None = None,
     targets_column: str | None = None,

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.memory import spectra_at_once
 from engine.attribution.occlusion.request import OcclusionRequest
 from engine.attribution.occlusion.windows import Scale
-from engine.attribution.passes import batch_rows, evaluated
+from engine.attribution.passes import evaluated
 from models.spectrum_model import LogProb
 
 _BATCHES_PER_BASELINE = 32
@@ -74,7 +75,10 @@ class DenseOccluder:
 
     def batch_rows(self, request: OcclusionRequest) -> int:
         """The largest number of spectra that one call of the model is given."""
-        return batch_rows(self._memory_bytes, request.spectrum, self._floats_per_pixel)
+        spectrum = request.spectrum
+        return spectra_at_once(
+            self._memory_bytes, self._floats_per_pixel, len(spectrum), spectrum.element_size()
+        )
 
     def _evaluate(self, spectra: torch.Tensor) -> torch.Tensor:
         return evaluated(self._log_prob, spectra, self._memory_bytes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.attribution.passes import WHERE
+from engine.attribution.memory import WHERE
 from models.errors import ConfigurationError, ErrorKind
 
 _COPIES = 4

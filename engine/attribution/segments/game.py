@@ -9,7 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from engine.attribution.passes import batch_rows, evaluated
+from engine.attribution.memory import spectra_at_once
+from engine.attribution.passes import evaluated
 from engine.attribution.segments.replacements import replacement_of
 from engine.attribution.segments.segmentation import Segments, segments_of
 from engine.attribution.segments.settings import SegmentSettings
@@ -65,7 +66,7 @@ class Game:
         ConfigurationError : the memory allowed does not hold one spectrum.
         """
         subject = self.subject
-        rows = batch_rows(subject.memory_bytes, self.replacement, subject.floats_per_pixel)
+        rows = spectra_at_once(subject.memory_bytes, subject.floats_per_pixel, len(self.replacement))
         scores = [self.replacement.new_zeros(0)]
         with torch.no_grad():
             for low in range(0, count, rows):

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.attribution.method import AttributionMethod
+from engine.attribution.method import AttributionMethod, setting_error
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
 from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.settings import (
     Sampling,
     SegmentSettings,
     check_sampling,
-    refuse,
     refuse_model,
     refuse_samples,
 )
@@ -49,9 +48,9 @@ class LimeSettings(SegmentSettings):
         SegmentSettings.__post_init__(self)
         check_sampling(self, self.sampling)
         if self.kernel_width is not None and not self.kernel_width > 0:
-            refuse(self, "kernel_width", "a number above 0, or none")
+            raise setting_error(self, "kernel_width", "a number above 0, or none")
         if not self.ridge >= 0:
-            refuse(self, "ridge", "a number from 0")
+            raise setting_error(self, "ridge", "a number from 0")
 
     def check_pixels(self, pixels: int) -> None:
         """See :meth:`SegmentSettings.check_pixels`."""

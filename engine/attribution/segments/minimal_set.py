@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.attribution.method import AttributionMethod
+from engine.attribution.method import AttributionMethod, check_whole, setting_error
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
-from engine.attribution.segments.settings import SegmentSettings, check_least, refuse, refuse_model
+from engine.attribution.segments.settings import SegmentSettings, refuse_model
 
 if TYPE_CHECKING:
     from engine.attribution.subject import Subject
@@ -33,9 +33,9 @@ class MinimalSetSettings(SegmentSettings):
 
     def __post_init__(self) -> None:
         SegmentSettings.__post_init__(self)
-        check_least(self, most=1)
+        check_whole(self, most=1)
         if not 0.0 < self.keep <= 1.0:
-            refuse(self, "keep", "a share above 0, at most 1")
+            raise setting_error(self, "keep", "a share above 0, at most 1")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.attribution.method import AttributionMethod
+from engine.attribution.method import AttributionMethod, check_whole
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
 from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.settings import (
     SegmentSettings,
-    check_least,
     check_pairs,
     refuse_model,
 )
@@ -38,7 +37,7 @@ class PermutationSettings(SegmentSettings):
 
     def __post_init__(self) -> None:
         SegmentSettings.__post_init__(self)
-        check_least(self, permutations=4)
+        check_whole(self, permutations=4)
         check_pairs(self, "permutations")
 
 

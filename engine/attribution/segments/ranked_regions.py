@@ -10,11 +10,18 @@ from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS, IntegratedGradientsSettings
-from engine.attribution.method import AttributionMethod, MethodSettings, Units, refuse_baselines
+from engine.attribution.method import (
+    AttributionMethod,
+    MethodSettings,
+    Units,
+    check_choice,
+    check_whole,
+    refuse_baselines,
+)
 from engine.attribution.occlusion.settings import check_windows
 from engine.attribution.segments.attribution import middle_of_peak
 from engine.attribution.segments.segmentation import Segmentation, Segments, segments_of
-from engine.attribution.segments.settings import check_choice, check_least, check_width
+from engine.attribution.segments.settings import check_width
 from models.model_card import ModelCard
 
 if TYPE_CHECKING:
@@ -50,7 +57,7 @@ class RankedRegionsSettings(MethodSettings):
     def __post_init__(self) -> None:
         check_choice(self, "segmentation", get_args(Segmentation))
         check_windows(self.widths, self.method)
-        check_least(self, baselines=1, seed=0, steps=1)
+        check_whole(self, baselines=1, seed=0, steps=1)
 
     @property
     def gradients(self) -> IntegratedGradientsSettings:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NoReturn, get_args
+from typing import Literal, get_args
 
-from engine.attribution.method import MethodSettings, refuse_baselines
+from engine.attribution.method import (
+    MethodSettings,
+    check_choice,
+    check_whole,
+    refuse_baselines,
+    setting_error,
+)
 from engine.attribution.segments.segmentation import Segmentation, most_segments
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
@@ -50,13 +55,13 @@ class SegmentSettings(MethodSettings):
     def __post_init__(self) -> None:
         check_choice(self, "segmentation", get_args(Segmentation))
         check_choice(self, "replacement", get_args(Replacement))
-        check_least(self, width=1, seed=0)
+        check_whole(self, width=1, seed=0)
         if self.replacement == "same-shape" and self.white_noise is None:
-            refuse(
+            raise setting_error(
                 self, "white_noise", "a number from 0 with same-shape: with its own noise it replaces nothing"
             )
         if self.white_noise is not None and not self.white_noise >= 0:
-            refuse(self, "white_noise", "a number from 0, or none to keep the spectrum's noise")
+            raise setting_error(self, "white_noise", "a number from 0, or none to keep the spectrum's noise")
 
     def most_segments(self, pixels: int) -> int:
         """The segments that a spectrum of so many pixels has at most, and has without masks."""
@@ -97,24 +102,10 @@ def check_width(settings: MethodSettings, name: str, width: int, pixels: int) ->
         )
 
 
-def check_choice(settings: MethodSettings, name: str, allowed: Sequence[str]) -> None:
-    """Refuse a value that is not one of its names."""
-    if getattr(settings, name) not in allowed:
-        refuse(settings, name, ", ".join(allowed))
-
-
-def check_least(settings: MethodSettings, **least: int) -> None:
-    """Refuse values that are not whole numbers of at least these."""
-    for name, value in least.items():
-        got = getattr(settings, name)
-        if not isinstance(got, int) or isinstance(got, bool) or got < value:
-            refuse(settings, name, f"an integer of at least {value}")
-
-
 def check_sampling(settings: MethodSettings, sampling: Sampling) -> None:
     """Refuse an unknown ``sampling``, and a number of ``samples`` that it cannot draw."""
     check_choice(settings, "sampling", get_args(Sampling))
-    check_least(settings, samples=2)
+    check_whole(settings, samples=2)
     if sampling == "paired":
         check_pairs(settings, "samples")
 
@@ -122,24 +113,7 @@ def check_sampling(settings: MethodSettings, sampling: Sampling) -> None:
 def check_pairs(settings: MethodSettings, name: str) -> None:
     """Refuse an odd number of what comes in pairs."""
     if getattr(settings, name) % 2:
-        refuse(settings, name, "an even number")
-
-
-def refuse(settings: MethodSettings, name: str, allowed: str) -> NoReturn:
-    """Refuse the value of one setting.
-
-    Raises
-    ------
-    ConfigurationError : always.
-    """
-    raise ConfigurationError(
-        "A setting of an attribution is out of range.",
-        where=f"{settings.method} settings, {name}",
-        got=getattr(settings, name),
-        allowed=allowed,
-        remedy=f"Set {name} to an allowed value.",
-        kind=ErrorKind.ATTRIBUTION_SETTINGS,
-    )
+        raise setting_error(settings, name, "an even number")
 
 
 def refuse_samples(settings: MethodSettings, name: str, segments: int, least: int) -> None:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.attribution.method import AttributionMethod, Units
+from engine.attribution.method import AttributionMethod, Units, check_whole, setting_error
 from engine.attribution.segments.attribution import SegmentAttribution, segment_attribution
-from engine.attribution.segments.settings import SegmentSettings, check_least, refuse, refuse_model
+from engine.attribution.segments.settings import SegmentSettings, refuse_model
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,15 +38,15 @@ class SobolSettings(SegmentSettings):
 
     def __post_init__(self) -> None:
         SegmentSettings.__post_init__(self)
-        check_least(self, samples=2)
+        check_whole(self, samples=2)
         if self.samples & (self.samples - 1):
-            refuse(self, "samples", "a power of two")
+            raise setting_error(self, "samples", "a power of two")
 
     def check_pixels(self, pixels: int) -> None:
         """See :meth:`SegmentSettings.check_pixels`."""
         SegmentSettings.check_pixels(self, pixels)
         if 2 * self.most_segments(pixels) > _MOST_DIMENSIONS:
-            refuse(self, "width", f"at most {_MOST_DIMENSIONS // 2} segments of {pixels} pixels")
+            raise setting_error(self, "width", f"at most {_MOST_DIMENSIONS // 2} segments of {pixels} pixels")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
