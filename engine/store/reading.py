@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from engine.attribution.explanation import Explanation
@@ -26,6 +25,8 @@ from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from engine.store.stored_arrays import StoredArray
 
 _ROW_SCALARS = {spec.name: spec.path for spec in ARRAYS if spec.dims == ("row",)}
@@ -120,6 +121,8 @@ class StoreView:
         ------
         InputError : there is no column of that name.
         """
+        import pandas as pd
+
         data: dict[str, NDArray[Any]] = {}
         reconstruction: NDArray[Any] | None = None
         for name in self.columns if columns is None else columns:
@@ -146,6 +149,8 @@ class StoreView:
         ``columns`` names columns of :meth:`table` to add from the explained spectra's rows;
         the flags ``superseded`` and ``gone`` are always there.
         """
+        import pandas as pd
+
         data: dict[str, NDArray[Any]] = {name: self.read(path) for name, path in _OUTLIER_SCALARS.items()}
         rows = data["row"].astype(np.int64)
         data |= {flag: np.isin(rows, flagged) for flag, flagged in self.flagged.items()}
@@ -298,6 +303,8 @@ def _joined(ranges: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
 
 
 def _frame(data: dict[str, NDArray[Any]], index: pd.Index[Any]) -> pd.DataFrame:
+    import pandas as pd
+
     columns = {
         name: pd.array(values.astype(object), dtype="str") if values.dtype.kind in "TO" else values
         for name, values in data.items()

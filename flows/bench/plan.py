@@ -9,11 +9,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from engine.catalogue.building import update_catalogue
 from engine.run.plan import begin, begin_attribution
-from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
+from engine.store.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
+from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
+from engine.store.schema import BY_PATH
 from engine.store.status import status_of
 from engine.store.store import Store
 from flows.bench.devices import Machine, describe_machine, load_average
@@ -144,6 +149,7 @@ def bench_plan(
         snapshot = snapshot.with_results(_committed(store, snapshot.unscored_blocks))
         snapshot = begin_attribution(store, snapshot)
         snapshot = snapshot.with_results(_committed(store, snapshot.unexplained_blocks))
+        update_catalogue(store, snapshot, arrays=_NoRows(store.configuration))
         cases.append(planned("all in the store"))
         commands = (
             measured("run with nothing to do", lambda: run_release(request, settings)),
@@ -171,6 +177,23 @@ def bench_plan(
             commands=commands,
             machine=describe_machine(torch.device("cpu"), load_before),
         )
+
+
+@dataclass(frozen=True)
+class _NoRows:
+    """Blocks without a row: a catalogue that is up to date, of a store that holds no data."""
+
+    configuration: RunConfiguration
+
+    def numbers(self, kind: BlockKind, blocks: Sequence[int]) -> NDArray[np.int64]:  # noqa: ARG002
+        """None."""
+        return np.empty(0, dtype=np.int64)
+
+    def read_blocks(self, path: str, blocks: Sequence[int]) -> NDArray[Any]:  # noqa: ARG002
+        """None, of the array's type and shape."""
+        spec = BY_PATH[path]
+        dtype = np.dtype(object if spec.dtype == "string" else spec.dtype)
+        return np.empty((0, *spec.shard_shape(self.configuration)[1:]), dtype=dtype)
 
 
 def _committed(store: Store, blocks: Sequence[ScoreBlock | AttributionBlock]) -> list[BlockResult]:

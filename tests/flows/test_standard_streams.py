@@ -17,7 +17,9 @@ from tests.synthetic_store import synthetic_store
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return synthetic_store(tmp_path_factory.mktemp("streams") / "odd.zarr").url
+    url = synthetic_store(tmp_path_factory.mktemp("streams") / "odd.zarr").url
+    assert run_command(["catalogue", url]) == 0
+    return url
 
 
 def shell(command: str) -> subprocess.CompletedProcess[str]:

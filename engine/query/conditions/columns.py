@@ -40,6 +40,7 @@ _KINDS = {
     "bool": ColumnKind.BOOLEAN,
     "string": ColumnKind.TEXT,
     "str": ColumnKind.TEXT,
+    "object": ColumnKind.TEXT,
 }
 
 SHORT_NAMES: Mapping[str, str] = MappingProxyType(

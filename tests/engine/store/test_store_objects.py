@@ -119,7 +119,7 @@ def test_a_network_that_fails_longer_stops_the_run_which_continues_until_the_sto
     monkeypatch.setattr(file_systems, "FIRST_PAUSE", 0.001)
     store = Store.create("unsteady://bucket/store.zarr", configuration())
     # Eight writers share the burst: one of them sees four failures in a row.
-    unsteady.every, unsteady.burst, unsteady.writes = 80, 8 * file_systems.ATTEMPTS, 0
+    unsteady.every, unsteady.burst, unsteady.writes = 120, 8 * file_systems.ATTEMPTS, 0
     failures = 0
     for _ in range(30):
         try:

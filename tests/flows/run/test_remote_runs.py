@@ -55,10 +55,9 @@ def web(release: Path) -> Iterator[RangeServer]:
 
 
 def arrays(objects: dict[str, bytes]) -> dict[str, bytes]:
-    """What a store holds besides the place that its spectra came from."""
-    return {
-        path: data for path, data in objects.items() if not path.startswith(("ledger/", "spectra/source/c/"))
-    }
+    """What a store holds besides the place that its spectra came from, which its catalogue has, too."""
+    placed = ("ledger/", "spectra/source/c/", "catalogue/")
+    return {path: data for path, data in objects.items() if not path.startswith(placed)}
 
 
 def check_same(store: Path, local: Path) -> None:

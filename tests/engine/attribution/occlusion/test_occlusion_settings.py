@@ -48,7 +48,7 @@ def test_windows_must_be_increasing_whole_pixels(windows: tuple[int, ...]) -> No
         ({"baselines": 0}, r"number of baselines(.|\n)*got: 0(.|\n)*at least 1"),
         ({"seed": -1}, r"seed is too small(.|\n)*got: -1(.|\n)*at least 0"),
         ({"memory_bytes": 2**20}, r"does not know(.|\n)*got: memory_bytes"),
-        ({"window": [1]}, r"does not know(.|\n)*got: window(.|\n)*allowed: baseline_source, spacing"),
+        ({"window": [1]}, r"does not know(.|\n)*got: window(.|\n)*allowed: baseline_source=nearest, spacing"),
         ({"windows": 4}, r"wrong kind(.|\n)*windows: tuple"),
     ],
 )
