@@ -32,13 +32,12 @@ $(VENV)/development: $(VENV)/application
 demo: $(VENV)/application
 	@$(BIN)/whyspec demo --directory $(DEMO)
 
-# Four processes on two cores: tests wait for Ray, servers and other processes. Files with slow tests begin first
-# (tests/conftest.py): of files in order of their number of tests, as is usual, the longest would end alone.
+# Three processes on two cores: tests wait for Ray, servers and other processes a third of their time.
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-fast: $(VENV)/development
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 check: $(VENV)/development
 	$(BIN)/ruff format --check .
