@@ -207,7 +207,7 @@ def test_spectra_that_are_not_finite_are_quarantined() -> None:
 
 def test_memory_for_less_than_one_spectrum_is_refused(make_request: MakeRequest) -> None:
     with pytest.raises(
-        ConfigurationError, match=r"got: 1000 bytes(.|\n)*at least 51200 bytes \(50 pixels x 4"
+        ConfigurationError, match=r"got: 1000 bytes(.|\n)*at least 51200 bytes \(50 pixels x 256 numbers x 4"
     ):
         DenseOccluder(lambda spectra: spectra.sum(dim=1), 1000).differences(make_request(50), [])
 
