@@ -166,13 +166,17 @@ class CalibratedModel(SpectrumModel):
         """See :class:`SpectrumModel`."""
         return len(self.calibration_latents)
 
+    def latents_of(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Latents (M, S) of the ``chosen`` calibration spectra."""
+        return self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
+
     @abstractmethod
     def decode(self, latents: Tensor, redshift: Tensor) -> Tensor:
         """Noise-free spectra on the observed grid, (B, S) and (B,) to (B, N)."""
 
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
         """See :class:`SpectrumModel`."""
-        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
+        latents = self.latents_of(chosen)
         redshifts = torch.full((len(chosen),), redshift, dtype=torch.float64, device=latents.device)
         return self.decode(latents, redshifts)
 

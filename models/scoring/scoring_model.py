@@ -147,9 +147,9 @@ class ScoringModel(CalibratedModel):
 
     def baselines(self, redshift: float, chosen: NDArray[np.int64]) -> Tensor:
         """See :class:`models.spectrum_model.SpectrumModel`: decoded at one redshift, so placed once."""
-        latents = self.calibration_latents[torch.from_numpy(chosen).to(self.calibration_latents.device)]
         matrix, offset = self.decoder.basis(redshift)
-        return torch.addmm(offset, self.decoder.hidden(latents[:, : self.encoder.settings.latents]), matrix.T)
+        drawn = self.latents_of(chosen)[:, : self.encoder.settings.latents]
+        return torch.addmm(offset, self.decoder.hidden(drawn), matrix.T)
 
     def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LocalScore:
         """Minus the score, of (batch, N) spectra that share one ivar (N,) and one redshift.

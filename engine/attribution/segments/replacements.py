@@ -30,7 +30,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.attribution.baselines import nearest_calibration
+from engine.attribution.baselines import typical_spectra
 from engine.attribution.segments.random_stream import random_stream
 from engine.attribution.segments.segmentation import Segments
 from engine.attribution.segments.settings import BASELINES, Replacement, SegmentSettings
@@ -53,8 +53,7 @@ def replacement_of(subject: Subject, segments: Segments, settings: SegmentSettin
     if settings.replacement == "reconstruction":
         return subject.reconstruction
     if settings.replacement == "nearest":
-        chosen = nearest_calibration(subject, BASELINES)
-        return subject.decoder.baselines(chosen).double().mean(dim=0)
+        return typical_spectra(subject, "nearest", BASELINES, settings.seed).double().mean(dim=0)
     good = subject.good.cpu().numpy()
     flux = bridged(subject.flux.cpu().numpy(), good)
     parts = _Parts(flux, smooth(flux), good, segments, settings)
