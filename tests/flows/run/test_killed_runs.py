@@ -326,7 +326,7 @@ def test_a_second_run_over_a_changed_release_killed_while_it(
         each.finish()
         return each
 
-    assert all_at_once(trial, range(3)) == 3
+    assert all_at_once(trial, range(2)) == 2
 
 
 def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_killed_while_it_shows_itself_on_a_server(shown: Undisturbed, tmp_path: 
         each.finish()
         return each
 
-    assert all_at_once(trial, range(500, 503)) == 3
+    assert all_at_once(trial, range(500, 502)) == 2
 
 
 def test_ctrl_c_of_a_flow_run(shown: Undisturbed, tmp_path: Path) -> None:
@@ -430,13 +430,12 @@ def wait_for_half_a_shard(store: Path, command: Command) -> None:
         time.sleep(0.001)
 
 
-@pytest.mark.parametrize(("seed", "every_one"), [(410, False), (411, True)])
-def test_actors_killed_again_and_again(
-    seed: int, every_one: bool, pooled: Undisturbed, nodes: RayNodes, tmp_path: Path
-) -> None:
-    moments, each = random.Random(seed), ordeal(pooled, tmp_path, seed)
+def test_actors_killed_again_and_again(pooled: Undisturbed, nodes: RayNodes, tmp_path: Path) -> None:
+    """One of them, every one, and one again."""
+    moments, each = random.Random(410), ordeal(pooled, tmp_path, 410)
     command = pooled.start(each.store)
-    for after in sorted(moments.sample(range(pooled.moments(ENTRY) - 1), 3)):
+    rounds = zip(sorted(moments.sample(range(pooled.moments(ENTRY) - 1), 3)), (False, True, False), strict=True)
+    for after, every_one in rounds:
         wait_for_entries(each.store, after, command)
         actors = nodes.actors()
         wait_for_half_a_shard(each.store, command)
@@ -447,7 +446,7 @@ def test_actors_killed_again_and_again(
                     each.hits += 1
             each.story.append(f"of {len(actors)} actors after {after} entries, hits so far: {each.hits}")
     assert command.wait() == 0, (each.story, command.shown.read_text())
-    assert each.hits >= 2, each.story
+    assert each.hits >= 3, each.story
     each.compare()
 
 
