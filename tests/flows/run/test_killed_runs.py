@@ -434,7 +434,9 @@ def test_actors_killed_again_and_again(pooled: Undisturbed, nodes: RayNodes, tmp
     """One of them, every one, and one again."""
     moments, each = random.Random(410), ordeal(pooled, tmp_path, 410)
     command = pooled.start(each.store)
-    rounds = zip(sorted(moments.sample(range(pooled.moments(ENTRY) - 1), 3)), (False, True, False), strict=True)
+    rounds = zip(
+        sorted(moments.sample(range(pooled.moments(ENTRY) - 1), 3)), (False, True, False), strict=True
+    )
     for after, every_one in rounds:
         wait_for_entries(each.store, after, command)
         actors = nodes.actors()
