@@ -17,7 +17,6 @@ from flows.run_release import run_release
 from infra.settings import Settings
 from tests.small_run import small_options, small_request, tree_bytes
 
-
 THRESHOLD = 0.1
 """Five outliers."""
 
