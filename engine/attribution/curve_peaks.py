@@ -1,4 +1,4 @@
-"""Peaks of a curve, each with the interval of its upper half, as SciPy's find_peaks and peak_widths find them.
+"""Peaks of a curve, each with the interval of its upper half: those of SciPy's find_peaks and peak_widths.
 
 ``scipy.signal`` does the same, but to import it takes half as long as to import torch.
 """

@@ -148,7 +148,7 @@ class S3Server:
         return f"s3://{BUCKET}/{prefix}"
 
     def objects(self, prefix: str) -> dict[str, bytes]:
-        """Every object below a prefix with its bytes, from where moto has them: requests would take seconds."""
+        """Every object below a prefix with its bytes, from where moto has them: requests take seconds."""
         keys = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys
         return {
             name.removeprefix(f"{prefix}/"): keys[name].value
