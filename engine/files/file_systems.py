@@ -113,8 +113,8 @@ def storage_options(url: str) -> dict[str, Any]:
                 "retries": {"mode": "standard", "total_max_attempts": 2},
                 "proxies": _s3_proxies(given),
             },
-            # Else s3fs asks for the size of every object before it reads it whole, as it would read a large one
-            # in parts at the same time: two requests instead of one, of objects that are small.
+            # Else s3fs asks for the size of every object before it reads it whole, since it reads large ones in
+            # parts at the same time: two requests instead of one, of objects that are small.
             "max_concurrency": 1,
         }
         if not {"anon", "key", "secret", "token", "profile"} & given.keys() and not has_credentials():
