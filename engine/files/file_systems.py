@@ -113,7 +113,7 @@ def storage_options(url: str) -> dict[str, Any]:
                 "retries": {"mode": "standard", "total_max_attempts": 2},
                 "proxies": _s3_proxies(given),
             },
-            # Else s3fs asks for the size of every object before it reads it whole, since it reads large ones in
+            # Else s3fs asks for the size of every object before it reads it whole, as it reads large ones in
             # parts at the same time: two requests instead of one, of objects that are small.
             "max_concurrency": 1,
         }
