@@ -403,14 +403,6 @@ def pooled(
 ENTRY = r"open ledger/(score|attribution)/"
 
 
-@pytest.mark.parametrize("seed", [400])
-def test_the_driver_of_actors_killed(seed: int, pooled: Undisturbed, tmp_path: Path) -> None:
-    each = ordeal(pooled, tmp_path, seed)
-    each.kill_at_change(Death(random.Random(seed).randrange(pooled.moments(ENTRY)), ENTRY))
-    assert each.hits == 1
-    each.finish()
-
-
 def wait_for_entries(store: Path, count: int, command: Command) -> None:
     deadline = time.monotonic() + 100
     while entries(store) < count and command.process.exitcode is None and time.monotonic() < deadline:
@@ -452,13 +444,26 @@ def test_actors_killed_again_and_again(pooled: Undisturbed, nodes: RayNodes, tmp
     each.compare()
 
 
-@pytest.mark.parametrize("workers", [2, 3], ids=["with-one-to-spare", "with-none-to-spare"])
-def test_a_node_killed(workers: int, pooled: Undisturbed, nodes: RayNodes, tmp_path: Path) -> None:
-    nodes.complete()
-    each = ordeal(pooled, tmp_path, workers)
-    command = replace(pooled, tokens=(*pooled.tokens[:-1], workers)).start(each.store)
+def lose_a_node(workers: int, each: Ordeal, nodes: RayNodes) -> None:
+    """Run to the end with so many workers, of which a node dies when three blocks are done."""
+    command = replace(each.of, tokens=(*each.of.tokens[:-1], workers)).start(each.store)
     wait_for_entries(each.store, 3, command)
     assert nodes.kill_a_working_node()
     assert command.process.exitcode is None
     assert command.wait(100) == 0, command.shown.read_text()
     each.compare()
+
+
+def test_the_driver_of_actors_killed_then_a_node_with_one_to_spare(
+    pooled: Undisturbed, nodes: RayNodes, tmp_path: Path
+) -> None:
+    nodes.complete()
+    each = ordeal(pooled, tmp_path, 400)
+    each.kill_at_change(Death(1, ENTRY))
+    assert each.hits == 1
+    lose_a_node(2, each, nodes)
+
+
+def test_a_node_killed_with_none_to_spare(pooled: Undisturbed, nodes: RayNodes, tmp_path: Path) -> None:
+    nodes.complete()
+    lose_a_node(3, ordeal(pooled, tmp_path, 3), nodes)
