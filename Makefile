@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # pip would compile one file after the other. A few files of packages are for other Pythons: no error.
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
-COMPILE := $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 DEMO ?= demo
 
 .PHONY: demo test test-fast check format models settings constraints clean
