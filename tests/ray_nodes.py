@@ -28,7 +28,7 @@ class RayNodes:
     """One head and ``nodes`` other nodes, each with one CPU."""
 
     def __init__(self, nodes: int) -> None:
-        # A port where nothing can listen, since Ray starts a dashboard's process that it is told not to include.
+        # A port where nothing can listen: Ray starts the process of a dashboard that it is not to include.
         head = {**NODE, "include_dashboard": False, "dashboard_port": -1, "_system_config": _HEALTH}
         with warnings.catch_warnings():
             # Ray does not close the socket with which it tries the port.
