@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +17,7 @@ import pyarrow as pa
 from engine.catalogue.block_tables import block_table
 from engine.catalogue.columns import OUTLIER, ROW, CatalogueColumn, catalogue_columns, columns_digest
 from engine.catalogue.connection import connected, literal
+from engine.catalogue.name_filter import BLOCK_BYTES, block_starts, may_hold
 from engine.store.blocks import BlockKind
 from engine.store.catalogue_manifest import (
     FOLDER,
@@ -35,7 +36,6 @@ _KINDS: tuple[BlockKind, ...] = ("score", "attribution")
 _CONTENTS: Mapping[BlockKind, tuple[Content, ...]] = MappingProxyType(
     {"score": ("outliers", "others"), "attribution": ("explanations",)}
 )
-
 
 _OWN_FAULTS = (
     duckdb.ParserException,
@@ -83,6 +83,33 @@ class Catalogue:
             kind: tuple(index for index in listed[kind] if (kind, index) not in covered) for kind in _KINDS
         }
         return cls(view, parts, MappingProxyType(lacking))
+
+    def holding(self, names: Sequence[str]) -> Catalogue:
+        """It without parts whose spectra have none of these identifiers (as stored) and keys.
+
+        What it lacks stays, and so do parts without a filter.
+
+        Raises
+        ------
+        StoreError : a filter is damaged.
+        """
+        asked = [(part.names, name) for part in self.parts if part.names is not None for name in names]
+        starts = [block_starts([name], filter_.bytes)[0] for filter_, name in asked]
+        ranges = [(filter_.path, at, at + BLOCK_BYTES) for (filter_, _), at in zip(asked, starts, strict=True)]
+        blocks = self.view.objects.ranges(ranges)
+        found = {
+            filter_.path
+            for (filter_, name), block in zip(asked, blocks, strict=True)
+            if self._may_hold(filter_.path, block, name)
+        }
+        parts = (part for part in self.parts if part.names is None or part.names.path in found)
+        return replace(self, parts=tuple(parts))
+
+    def _may_hold(self, path: str, block: bytes, name: str) -> bool:
+        try:
+            return may_hold(block, name)
+        except ValueError as error:
+            raise catalogue_damaged(f"{self.view.url}/{path}", error) from error
 
     @property
     def lacking_blocks(self) -> int:
@@ -220,8 +247,8 @@ def _check_files(view: StoreView, parts: Sequence[CataloguePart]) -> None:
     """Refuse parts whose files are not there in full."""
     there = view.objects.sizes(FOLDER) if parts else {}
     for part in parts:
-        for file in part.files:
-            size, written = there.get(file.object.path), file.object.bytes
+        for each in part.objects:
+            size, written = there.get(each.path), each.bytes
             if size != written:
                 got = "there is no such object" if size is None else f"{size} bytes, recorded are {written}"
-                raise catalogue_damaged(f"{view.url}/{file.object.path}", got)
+                raise catalogue_damaged(f"{view.url}/{each.path}", got)
