@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -43,8 +44,10 @@ from models.errors import StoreError
 PART_ROWS = 2**19
 """Rows of a part, above which no further block joins it: half a gigabyte while it is made."""
 
-_GROUP_ROWS = 2**15
-"""Rows of a row group: what a look-up of one spectrum decodes."""
+_GROUP_ROWS: Mapping[Content, int] = MappingProxyType(
+    {"outliers": 2**13, "others": 2**15, "explanations": 2**13}
+)
+"""Rows of a row group: what a look-up of one spectrum decodes. Statistics of many groups cost, too."""
 
 _KINDS: tuple[BlockKind, ...] = ("score", "attribution")
 
@@ -259,7 +262,7 @@ def _contents(kind: BlockKind, table: pa.Table) -> dict[Content, NDArray[np.int6
 
 
 def _written(objects: ObjectTree, content: Content, table: pa.Table) -> CatalogueFile:
-    data = encoded(table)
+    data = encoded(table, _GROUP_ROWS[content])
     return CatalogueFile(content, table.num_rows, objects.put(file_path(digest_of(data)), data))
 
 
@@ -269,9 +272,9 @@ def _names_written(objects: ObjectTree, spectra: pa.Table) -> WrittenObject:
     return objects.put(names_path(digest_of(data)), data)
 
 
-def encoded(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file of the catalogue."""
+def encoded(table: pa.Table, group_rows: int) -> bytes:
+    """A table as the bytes of a Parquet file of the catalogue, with so many rows in a group."""
     stream = pa.BufferOutputStream()
-    pq.write_table(table, stream, compression="snappy", row_group_size=_GROUP_ROWS)
+    pq.write_table(table, stream, compression="snappy", row_group_size=group_rows)
     content: bytes = stream.getvalue().to_pybytes()
     return content

@@ -17,7 +17,7 @@ import pyarrow as pa
 from engine.catalogue.block_tables import block_table
 from engine.catalogue.columns import OUTLIER, ROW, CatalogueColumn, catalogue_columns, columns_digest
 from engine.catalogue.connection import connected, literal
-from engine.catalogue.name_filter import BLOCK_BYTES, block_starts, may_hold
+from engine.catalogue.name_filter import BLOCK_BYTES, block_start, may_hold
 from engine.store.blocks import BlockKind
 from engine.store.catalogue_manifest import (
     FOLDER,
@@ -93,14 +93,13 @@ class Catalogue:
         ------
         StoreError : a filter is damaged.
         """
-        asked = [(part.names, name) for part in self.parts if part.names is not None for name in names]
-        starts = [block_starts([name], filter_.bytes)[0] for filter_, name in asked]
-        ranges = [(filter_.path, at, at + BLOCK_BYTES) for (filter_, _), at in zip(asked, starts, strict=True)]
-        blocks = self.view.objects.ranges(ranges)
+        filters = [part.names for part in self.parts if part.names is not None]
+        asked = [(each, name, block_start(name, each.bytes)) for each in filters for name in names]
+        blocks = self.view.objects.ranges([(each.path, at, at + BLOCK_BYTES) for each, _, at in asked])
         found = {
-            filter_.path
-            for (filter_, name), block in zip(asked, blocks, strict=True)
-            if self._may_hold(filter_.path, block, name)
+            each.path
+            for (each, name, _), block in zip(asked, blocks, strict=True)
+            if self._may_hold(each.path, block, name)
         }
         parts = (part for part in self.parts if part.names is None or part.names.path in found)
         return replace(self, parts=tuple(parts))

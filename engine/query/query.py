@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from engine.attribution.explanation import stored_estimates
 from engine.attribution.places import stored_places
@@ -435,10 +436,11 @@ def _estimate_texts(found: pa.Table) -> list[str]:
     return texts
 
 
-def _redacted(sources: pa.ChunkedArray) -> list[str]:
+def _redacted(sources: pa.ChunkedArray) -> NDArray[np.object_]:
     """URLs without secrets, which earlier versions put into stores."""
-    shown = {url: redacted_url(url) for url in sources.unique().to_pylist()}
-    return [shown[url] for url in sources.to_pylist()]
+    each = sources.combine_chunks().dictionary_encode()
+    shown = np.array([redacted_url(url) for url in each.dictionary.to_pylist()], object)
+    return shown[each.indices.to_numpy()]
 
 
 def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> None:

@@ -222,7 +222,7 @@ class ObjectTree:
         with self.reading(f"{asked[0][0]} and {len(asked) - 1} more"):
             if self._local:
                 return [self._range(*each) for each in asked]
-            paths, starts, stops = zip(*asked, strict=True)
+            paths, starts, stops = map(list, zip(*asked, strict=True))
             whole = [f"{self._root}/{path}" for path in paths if self._place(path)]
             found = retried(lambda: self._fs.cat_ranges(whole, starts, stops, on_error="raise"))
             # A server without ranges sends the whole object.

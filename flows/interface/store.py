@@ -141,7 +141,7 @@ class Store:
         """
         rows = self._spectra.rows(str(key))
         if self._spectra.outlier(rows) is not None:
-            return self.explanation(key).spectrum
+            return Explanation(self._spectra.explained(rows)).spectrum
         from flows.interface.files import read
 
         row = rows.iloc[0]
