@@ -18,6 +18,7 @@ from engine.catalogue.block_tables import block_table
 from engine.catalogue.columns import OUTLIER, ROW, CatalogueColumn, catalogue_columns, columns_digest
 from engine.catalogue.connection import connected, literal
 from engine.catalogue.name_filter import BLOCK_BYTES, block_start, may_hold
+from engine.catalogue.remote_files import THREADS, RemoteFiles, remote_name
 from engine.store.blocks import BlockKind
 from engine.store.catalogue_manifest import (
     FOLDER,
@@ -28,6 +29,7 @@ from engine.store.catalogue_manifest import (
     check_identity,
     read_manifest,
 )
+from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.schema import FLAGS
 from models.errors import WhyspecError
@@ -123,21 +125,18 @@ class Catalogue:
         ------
         StoreError : within the block, where a file is damaged.
         """
-        files = [file.object.path for part in self.parts for file in part.files]
-        local = [str(Path(self.view.objects.root) / path) for path in files] if self._is_local else []
-        with connected(local) as connection:
-            yield CatalogueTables(self, connection)
-
-    @property
-    def _is_local(self) -> bool:
-        return self.view.objects.is_local
+        files = {file.object.path: file.object.bytes for part in self.parts for file in part.files}
+        remote = None if self.view.objects.is_local else RemoteFiles(self.view.objects, files)
+        names = [file_name(self.view.objects, path) for path in files]
+        with connected(names, 0 if remote is None else THREADS, remote) as connection:
+            yield CatalogueTables(self, connection, remote)
 
 
 class CatalogueTables:
     """SQL over a catalogue by one connection."""
 
-    def __init__(self, catalogue: Catalogue, connection: Any) -> None:
-        self._catalogue, self._connection = catalogue, connection
+    def __init__(self, catalogue: Catalogue, connection: Any, remote: RemoteFiles | None) -> None:
+        self._catalogue, self._connection, self._remote = catalogue, connection, remote
         self._registered = 0
         self._flags: dict[str, str] = {flag: self._flag_rows(flag) for flag in FLAGS}
 
@@ -208,17 +207,9 @@ class CatalogueTables:
 
     def _files(self, contents: Sequence[Content]) -> Iterator[str]:
         objects = self._catalogue.view.objects
-        paths = [
-            file.object.path
-            for part in self._catalogue.parts
-            for file in part.files
-            if file.content in contents
-        ]
-        if paths and objects.is_local:
-            places = (literal(str(Path(objects.root) / path)) for path in paths)
-            yield f"read_parquet([{', '.join(places)}])"
-        elif paths:
-            yield self.register(objects.parquet(paths))
+        files = (file for part in self._catalogue.parts for file in part.files if file.content in contents)
+        if names := [literal(file_name(objects, file.object.path)) for file in files]:
+            yield f"read_parquet([{', '.join(names)}])"
 
     def _columns(self, kind: BlockKind) -> tuple[CatalogueColumn, ...]:
         return catalogue_columns(kind, self._catalogue.view.configuration)
@@ -238,8 +229,15 @@ class CatalogueTables:
         except (WhyspecError, *_OWN_FAULTS):
             raise
         except duckdb.Error as error:  # whatever a decoder raises, the bytes are at fault
+            if self._remote is not None and isinstance(self._remote.fault, WhyspecError):
+                raise self._remote.fault from None
             where = f"{self._catalogue.view.url}/{FOLDER}"
             raise catalogue_damaged(where, str(error).partition("\n")[0]) from error
+
+
+def file_name(objects: ObjectTree, path: str) -> str:
+    """What DuckDB calls a file of a store's catalogue."""
+    return str(Path(objects.root) / path) if objects.is_local else remote_name(path)
 
 
 def _check_files(view: StoreView, parts: Sequence[CataloguePart]) -> None:

@@ -166,9 +166,7 @@ _GetClustering = Callable[[], ReadClustering | None]
 
 
 @contextmanager
-def _question(
-    view: StoreView, settings: QuerySettings, clustering: _GetClustering
-) -> Iterator[_Question]:
+def _question(view: StoreView, settings: QuerySettings, clustering: _GetClustering) -> Iterator[_Question]:
     """The question that settings ask, over the parts of the catalogue that may have what is asked for."""
     names = _names_of(settings, view.configuration)
     catalogue = Catalogue.of(view)

@@ -237,14 +237,6 @@ class ObjectTree:
             stream.seek(start)
             return stream.read(stop - start)
 
-    def parquet(self, paths: Sequence[str]) -> Any:
-        """Parquet objects as one dataset of Arrow, of which a reader takes columns and row groups."""
-        from pyarrow.dataset import dataset
-        from pyarrow.fs import FSSpecHandler, PyFileSystem
-
-        whole = [f"{self._root}/{path}" for path in paths if self._place(path)]
-        return dataset(whole, format="parquet", filesystem=PyFileSystem(FSSpecHandler(self._fs)))
-
     def sizes(self, below: str = "") -> dict[str, int]:
         """Path and size of every object below a folder, by one listing, sorted by path.
 
@@ -285,6 +277,10 @@ class ObjectTree:
                 self._fs.invalidate_cache()
                 prefix = f"{self._root}/{below}".rstrip("/")
                 found: dict[str, dict[str, Any]] = retried(lambda: self._fs.find(prefix, detail=True))
+                # A web server's index tells names alone.
+                unknown = [name for name, entry in found.items() if entry["size"] is None]
+                for name, size in zip(unknown, retried(lambda: self._fs.sizes(unknown)), strict=True):
+                    found[name]["size"] = size
             except (FileNotFoundError, NotADirectoryError):
                 return {}
         root = len(self._root.lstrip("/")) + 1
