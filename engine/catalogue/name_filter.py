@@ -1,8 +1,8 @@
-"""Name filter: a few bits for each name that a part of a catalogue has, which tell parts that lack a name.
+"""Name filter: a few bits for each name in a part of a catalogue. They tell parts that lack a name.
 
-A Bloom filter of blocks: Putze, Sanders & Singler, Journal of Experimental Algorithmics 14 (2009), in the form
-that Parquet has, with seven words to a block and their checksum in the place of the eighth. So one read of 32
-bytes answers for one name, and a damaged block is told.
+A Bloom filter of blocks (Putze, Sanders & Singler 2009, Journal of Experimental Algorithmics 14), in the form
+that Parquet has it, but with seven words in a block and their checksum in place of the eighth. So one read of
+32 bytes answers for one name, and a damaged block is told.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Remote files: a catalogue that lies elsewhere, as DuckDB opens it. All reads go by the store's own objects."""
+"""Remote files: a catalogue that lies elsewhere, as DuckDB opens it.
+
+All reads go by the store's own objects, so that retries, credentials and errors are those of the store.
+"""
 
 from __future__ import annotations
 
