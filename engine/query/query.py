@@ -438,7 +438,8 @@ def _redacted(sources: pa.ChunkedArray) -> NDArray[np.object_]:
     """URLs without secrets, which earlier versions put into stores."""
     each = sources.combine_chunks().dictionary_encode()
     shown = np.array([redacted_url(url) for url in each.dictionary.to_pylist()], object)
-    return shown[each.indices.to_numpy()]
+    found: NDArray[np.object_] = shown[each.indices.to_numpy()]
+    return found
 
 
 def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> None:
