@@ -81,4 +81,5 @@ def separation(ra: Floats, dec: Floats, other_ra: Floats, other_dec: Floats) -> 
     across, along = np.radians(other_ra - ra) / 2, np.radians(other_dec - dec) / 2
     flat = np.cos(np.radians(dec)) * np.cos(np.radians(other_dec))
     half = np.sqrt(np.sin(along) ** 2 + flat * np.sin(across) ** 2)
-    return np.degrees(2 * np.arcsin(np.minimum(half, 1.0)))
+    angle: Floats = np.degrees(2 * np.arcsin(np.minimum(half, 1.0)))
+    return angle

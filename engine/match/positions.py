@@ -33,9 +33,12 @@ PAIRS = (
 
 _DEGREES = {"": 1.0, "deg": 1.0, "degree": 1.0, "degrees": 1.0, "°": 1.0}
 _RADIANS = {"rad": np.degrees(1.0), "radian": np.degrees(1.0), "radians": np.degrees(1.0)}
-_HOURS = dict.fromkeys(("h", "hr", "hour", "hours", "hourangle"), 15.0)
+_HOURS = dict.fromkeys(("h", "hr", "hour", "hours", "hourangle", "15 deg", "15deg"), 15.0)
 _SEXAGESIMAL_HOURS = ("h:m:s", "hms", "hh:mm:ss")
 _SEXAGESIMAL_DEGREES = ("d:m:s", "dms", "dd:mm:ss")
+_NO_NUMBERS = ("", "nan", "null", "none", "-", "--")
+"""Texts that stand for nothing."""
+
 _HOURS_OF_A_DAY = 24.0
 _FEW = 10
 
@@ -112,7 +115,7 @@ def _degrees(
 
 
 def _refuse_texts(column: Column) -> None:
-    texts = [text for text in column.texts() if text]
+    texts = [text for text in column.texts() if text.lower() not in _NO_NUMBERS]
     if texts:
         raise InputError(
             "A column of positions holds texts that are no numbers.",
