@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from engine.catalogue.reading import Catalogue
 from engine.match.matched_spectra import MatchedSpectra, matched_spectra
-from engine.match.objects import KnownObjects, read_known_objects
+from engine.match.objects import KnownObjects, known_objects, read_table
 from engine.match.pairs import pairs_of
 from engine.match.selected_spectra import SelectedSpectra
 from engine.match.settings import MatchSettings
@@ -107,8 +106,12 @@ class Match:
         return outliers[unknown].drop(columns=[ROW]).reset_index(drop=True)
 
 
-def match(view: StoreView, table: Path, settings: MatchSettings) -> Match:
-    """Match a store with a table.
+def match(view: StoreView, table: object, settings: MatchSettings) -> Match:
+    """Match a store with a table of known objects.
+
+    Parameters
+    ----------
+    table : path of a FITS, Parquet, VOTable, ECSV or CSV file; or a pandas or astropy table.
 
     Raises
     ------
@@ -116,11 +119,7 @@ def match(view: StoreView, table: Path, settings: MatchSettings) -> Match:
     ConfigurationError : the selection looks at what makes spectra odd.
     StoreError : the store is damaged.
     """
-    return match_objects(view, read_known_objects(table, settings), settings)
-
-
-def match_objects(view: StoreView, known: KnownObjects, settings: MatchSettings) -> Match:
-    """The same of objects that were read."""
+    known = known_objects(read_table(table, settings), settings)
     with Catalogue.of(view).tables() as tables:
         spectra = SelectedSpectra(tables, view.configuration, settings.selection)
         pairs = pairs_of(tables, spectra, known, settings.radius)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from engine.files.tables.held_table import held_table
 from engine.files.tables.table import Table, read_table_columns
 from engine.match.positions import PAIRS, Positions, positions_of
 from engine.match.settings import MatchSettings
@@ -62,19 +63,30 @@ class KnownObjects:
         return len(self.places)
 
 
-def read_known_objects(path: Path, settings: MatchSettings) -> KnownObjects:
-    """The objects of a table: FITS, Parquet, VOTable, ECSV or CSV.
+def read_table(given: object, settings: MatchSettings) -> Table:
+    """What a match needs of a table: of the file at a path, or of a pandas or astropy table.
+
+    Raises
+    ------
+    InputError : it cannot be read.
+    """
+    chosen = (settings.id_column, settings.ra, settings.dec, settings.class_column)
+    names = {*LABELS, *(name for pair in PAIRS for name in pair), *filter(None, chosen)}
+    return (
+        read_table_columns(Path(given), names) if isinstance(given, str | Path) else held_table(given, names)
+    )
+
+
+def known_objects(table: Table, settings: MatchSettings) -> KnownObjects:
+    """The objects of a table.
 
     Without a radius they are matched by name, as target lists have it. Of rows with the same name, or exactly
     the same position, the first counts.
 
     Raises
     ------
-    InputError : the file cannot be read, lacks a column, or no row has a name or position.
+    InputError : the table lacks a column, or no row has a name or position.
     """
-    chosen = (settings.id_column, settings.ra, settings.dec, settings.class_column)
-    usual = {*LABELS, *(name for pair in PAIRS for name in pair)}
-    table = read_table_columns(path, {*usual, *filter(None, chosen)})
     classes = _classes(table, settings.class_column)
     if settings.radius is not None:
         found = positions_of(table, settings.ra, settings.dec)

@@ -17,7 +17,9 @@ from flows.interface.notebook_page import facts_page, facts_text
 from flows.interface.spectrum import Spectrum
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
+    from astropy.table import Table
 
     from engine.store.reading import StoreView
     from flows.interface.match import Match
@@ -126,7 +128,7 @@ class Store:
 
     def match(
         self,
-        table: str | Path,
+        table: str | Path | pd.DataFrame | Table,
         *,
         near: str = "",
         ra: str = "",
@@ -142,7 +144,7 @@ class Store:
 
         Parameters
         ----------
-        table : path of a FITS, Parquet, VOTable, ECSV or CSV file.
+        table : path of a FITS, Parquet, VOTable, ECSV or CSV file; or a pandas or astropy table.
         near : radius of a match by position such as ``"1arcsec"``; empty for a match by name.
         ra, dec, id_column : columns of positions and of names; empty for the usual ones.
         class_column : column of classes; empty for none.
@@ -172,7 +174,7 @@ class Store:
             moc=None if moc is None else read_moc(moc),
             top=top,
         )
-        return Match(match(self._view, Path(table), settings))
+        return Match(match(self._view, table, settings))
 
     def explanation(self, key: str | int) -> Explanation:
         """The latest explanation of a spectrum, by its key or its TARGETID (SPECOBJID).

@@ -115,6 +115,8 @@ def test_a_store_in_python_matches_as_the_command(store: SyntheticStore, known: 
     assert row["scored"] == found.summary.everything.scored
     assert len(found.matched) == found.summary.matched
     assert len(found.new) == found.summary.new
+    same = whyspec.open(store.url).match(pd.read_csv(known), near="1arcsec", where="z < 0.25")
+    assert same.summary.everything == found.summary.everything
     assert "known" in repr(found)
     assert found._repr_html_().startswith("<div>")
     table = found.matched.to_astropy()
