@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -73,7 +74,7 @@ class Match:
         chosen = np.searchsorted(pairs.rows, answered[ROW].to_numpy())
         chosen_rank, objects = found.rank[chosen], pairs.objects[chosen]
         classes = np.array(known.classes, dtype=np.object_)[known.codes[objects]]
-        of_match: dict[str, object] = {
+        of_match: dict[str, Any] = {
             "rank": pd.arrays.IntegerArray(chosen_rank.astype(np.int32), chosen_rank == 0),
             "table_class": pd.array(classes, dtype="str"),
             "table_id": pd.array(known.labels[objects], dtype="str"),

@@ -186,8 +186,8 @@ def _first_of_each(
             remedy="Name other columns, or look whether the table is whole.",
             kind=ErrorKind.MATCH_TABLE,
         )
-    keys = pd.DataFrame(values[known].reshape(len(known), -1))
-    return known[~keys.duplicated().to_numpy()]
+    repeated = pd.DataFrame(values[known].reshape(len(known), -1)).duplicated().to_numpy(np.bool_)
+    return np.asarray(known[~repeated], dtype=np.int64)
 
 
 def _classes(table: Table, column: str) -> Sequence[str]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue.reading import CatalogueTables
 from engine.match.nearest import NearestObject
-from engine.match.objects import KnownObjects
+from engine.match.objects import KnownObjects, MatchedBy
 from engine.match.selected_spectra import SelectedSpectra
 from engine.query.query_columns import ROW
 from models.errors import ErrorKind, InputError
@@ -60,7 +60,7 @@ def pairs_of(
 
 
 def _by_name(tables: CatalogueTables, spectra: SelectedSpectra, known: KnownObjects) -> Pairs:
-    names = _name_columns(known)
+    names = _name_columns(known.matched_by, known.names)
     given = tables.register(pa.table({**names, "object": np.arange(len(known))}))
     # Stored identifiers are signed, whatever the survey shows.
     stored = ["stored_id" if name == "target_id" else name for name in names]
@@ -76,11 +76,10 @@ def _by_name(tables: CatalogueTables, spectra: SelectedSpectra, known: KnownObje
     return Pairs(rows, objects, np.full(len(rows), np.nan))
 
 
-def _name_columns(known: KnownObjects) -> dict[str, Any]:
-    values = known.names
-    if known.matched_by == "target_id":
+def _name_columns(named_by: MatchedBy, values: Any) -> dict[str, Any]:
+    if named_by == "target_id":
         return {"target_id": pa.array(values, pa.int64())}
-    if known.matched_by == "key":
+    if named_by == "key":
         return {"key": pa.array(values, pa.string())}
     return {name: pa.array(values[:, place], pa.int64()) for place, name in enumerate(_FIBRE)}
 
@@ -108,6 +107,13 @@ def _by_position(tables: CatalogueTables, spectra: SelectedSpectra, nearest: Nea
             remedy="Match by name: leave --near out, or name the column with --id.",
             kind=ErrorKind.MATCH_TABLE,
         )
-    order = np.argsort(np.concatenate(rows), kind="stable")
-    joined = (np.concatenate(each)[order] for each in (rows, objects, separation))
-    return Pairs(*joined, several=several, by_chance=by_chance, without_position=without)
+    every = np.concatenate(rows)
+    order = np.argsort(every, kind="stable")
+    return Pairs(
+        every[order],
+        np.concatenate(objects)[order],
+        np.concatenate(separation)[order],
+        several=several,
+        by_chance=by_chance,
+        without_position=without,
+    )
