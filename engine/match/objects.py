@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,8 +70,19 @@ def read_table(given: object, settings: MatchSettings) -> Table:
     ------
     InputError : it cannot be read.
     """
-    chosen = (settings.id_column, settings.ra, settings.dec, settings.class_column)
-    names = {*LABELS, *(name for pair in PAIRS for name in pair), *filter(None, chosen)}
+    by_position = settings.radius is not None
+    own = [name for name in (settings.id_column, settings.ra, settings.dec) if name]
+    usual = [name for pair in PAIRS for name in pair] if by_position else EVERY_USUAL_NAME
+    table = _columns(given, {*(own or usual), *filter(None, (settings.class_column,))})
+    # Alone, as names of labels do not say which table of a FITS file is meant.
+    label = next((name for name in LABELS if name in map(str.lower, table.names)), None)
+    if label is None or not by_position:
+        return table
+    more = _columns(given, {label})
+    return replace(table, columns={**more.columns, **table.columns}) if more.names == table.names else table
+
+
+def _columns(given: object, names: Collection[str]) -> Table:
     return (
         read_table_columns(Path(given), names) if isinstance(given, str | Path) else held_table(given, names)
     )
@@ -96,7 +107,7 @@ def known_objects(table: Table, settings: MatchSettings) -> KnownObjects:
 
 def _named(table: Table, column: str, classes: Sequence[str]) -> KnownObjects:
     rows = named_rows(table, column or None)
-    if rows is None and not column and any(set(pair) <= set(table.columns) for pair in PAIRS):
+    if rows is None and not column and any(set(pair) <= set(map(str.lower, table.names)) for pair in PAIRS):
         raise InputError(
             "The table has no column of identifiers; it has positions.",
             where=str(table.path),

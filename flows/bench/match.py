@@ -40,7 +40,8 @@ class TimedMatch:
     Attributes
     ----------
     name : how; matched : spectra with an object.
-    seconds, cpu_seconds : of the quickest, from the table's file to the summary; cpu of all threads.
+    seconds, cpu_seconds : of the quickest, from the table's file to the summary, or to the matched rows; cpu
+        of all threads.
     peak_bytes : memory of the first above what was in use before; None if unknown.
     """
 
@@ -58,7 +59,7 @@ class MatchBench:
     Attributes
     ----------
     rows : of the store; objects : of the table; radius : arcsec.
-    matches : by position and by name.
+    matches : by position and by name, to the summary; then to the rows.
     astropy_matched, astropy_seconds, astropy_cpu_seconds : of astropy's search for the nearest object alone,
         of the same positions in memory: no files, classes or ranks.
     repeats : timed matches of each, of which the quickest counts.
@@ -103,10 +104,14 @@ def bench_match(
         simulated_store(url, rows, progress)
         ra, dec = _write_objects(table, rows, objects)
         matches = []
-        for name, radius in (("by position", RADIUS), ("by name", None)):
+        for name, radius, rows_too in (
+            ("by position", RADIUS, False),
+            ("by name", None, False),
+            ("by position, with rows", RADIUS, True),
+        ):
             progress(name)
             settings = MatchSettings(radius=radius, class_column="class")
-            matches.append(_timed(name, url, table, settings, repeats))
+            matches.append(_timed(name, _work(url, table, settings, rows_too=rows_too), repeats))
         progress("astropy")
         found, wall, cpu = zip(*(_astropy(rows, ra, dec) for _ in range(repeats)), strict=True)
         return MatchBench(
@@ -136,10 +141,15 @@ def _write_objects(path: Path, rows: int, objects: int) -> tuple[NDArray[np.floa
     return ra, dec
 
 
-def _timed(name: str, url: str, table: Path, settings: MatchSettings, repeats: int) -> TimedMatch:
+def _work(url: str, table: Path, settings: MatchSettings, *, rows_too: bool) -> Callable[[], int]:
     def work() -> int:
-        return match(StoreView.open(url), table, settings).summary.matched
+        found = match(StoreView.open(url), table, settings)
+        return len(found.matched()) if rows_too else found.summary.matched
 
+    return work
+
+
+def _timed(name: str, work: Callable[[], int], repeats: int) -> TimedMatch:
     with PeakMemory(_CPU) as memory:
         matched = work()
     _, wall, cpu = zip(*(_seconds(work) for _ in range(repeats)), strict=True)

@@ -32,8 +32,12 @@ def show_match(console: Console, url: str, summary: MatchSummary) -> None:
         "enriched: oddest over expected; intervals hold 95 %",
     ):
         console.print(line, style="dim")
+    if not summary.matched:
+        what = "positions" if summary.radius else f"names in {summary.column}"
+        hint = f"Nothing matches. Compare the table's {what} with those of 'whyspec query {url}'."
+        console.print(hint, style="yellow", soft_wrap=True)
     if summary.remark:
-        console.print(summary.remark, style="yellow")
+        console.print(summary.remark, style="yellow", soft_wrap=True)
 
 
 def _facts(url: str, summary: MatchSummary) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -272,3 +273,15 @@ def test_a_selection_by_oddness_is_refused(
 def test_settings_that_do_not_fit_together_are_refused(options: dict[str, object], error: str) -> None:
     with pytest.raises(ConfigurationError, match=error):
         MatchSettings(**options)  # type: ignore[arg-type]
+
+
+def test_a_table_of_names_before_the_data_is_not_taken(
+    store: SyntheticStore, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    first = fits.BinTableHDU.from_columns([fits.Column("NAME", "5A", array=["a", "b"])], name="ABOUT")
+    columns = [fits.Column(name, "D", array=frame.loc[[9, 13, 17], name]) for name in ("ra", "dec")]
+    data = fits.BinTableHDU.from_columns([*columns, fits.Column("NAME", "5A", array=["x", "y", "z"])])
+    fits.HDUList([fits.PrimaryHDU(), first, data]).writeto(tmp_path / "known.fits")
+    found = match(StoreView.open(store.url), tmp_path / "known.fits", MatchSettings(radius=ARCSEC))
+    assert (found.summary.rows, found.summary.matched) == (3, 3)
+    assert set(found.matched()["table_id"]) == {""}  # the column of that name is of another table

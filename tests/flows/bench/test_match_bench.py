@@ -17,7 +17,7 @@ def test_the_command_measures_and_writes_json(tmp_path: Path, capsys: pytest.Cap
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found == json.loads(file.read_text())
-    assert [each["name"] for each in found["matches"]] == ["by position", "by name"]
+    assert [each["name"] for each in found["matches"]] == ["by position", "by name", "by position, with rows"]
     matched = {each["matched"] for each in found["matches"]}
     assert matched == {found["astropy_matched"]}
     assert 350 < matched.pop() <= 500

@@ -62,6 +62,20 @@ def test_json_has_the_numbers_and_a_file_the_spectra(
     capsys.readouterr()
 
 
+def test_names_of_others_are_shown_as_plain_text_and_no_match_is_said(
+    store: SyntheticStore, tmp_path: Path, capsys: Captured
+) -> None:
+    rows = "\n".join(f"{number},{number},\x1b[31mred[bold]" for number in range(1, 13))
+    (tmp_path / "known.csv").write_text(f"ra,dec,kind\n{rows}\n")
+    options = ["--near", "0.01arcsec", "--class", "kind"]
+    assert run_command(["match", store.url, str(tmp_path / "known.csv"), *options]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "red[bold]" in out
+    assert "Nothing matches. Compare the table's positions with those of" in out
+    assert "ra has no unit and is at most 12. It was taken for degrees." in out
+
+
 @pytest.mark.parametrize("end", ["csv", "json", "ecsv", "vot", "fits", "txt"])
 def test_new_outliers_in_every_format(
     store: SyntheticStore, known: str, tmp_path: Path, capsys: Captured, end: str
