@@ -86,11 +86,13 @@ class Match:
         return frame[["key", *of_match, *OF_SPECTRA[1:]]].reset_index(drop=True)
 
     def _of_matched(self) -> QuerySettings:
-        ids = np.unique(self.found.stored_id)
+        ids, columns = np.unique(self.found.stored_id), (*OF_SPECTRA, ROW)
+        if not len(ids):
+            return QuerySettings(where="gone and not gone", columns=columns)  # no spectrum fulfils it
         targets = TargetList(
             self.known.path, "", "target_id", ids, (), np.empty((0, 3), np.int64), len(ids), 0, ()
         )
-        return QuerySettings(targets=targets, columns=(*OF_SPECTRA, ROW))
+        return QuerySettings(targets=targets, columns=columns)
 
     def new(self) -> pd.DataFrame:
         """Outliers without an object, oddest first, with the columns of a query.

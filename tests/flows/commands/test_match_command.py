@@ -67,9 +67,11 @@ def test_names_of_others_are_shown_as_plain_text_and_no_match_is_said(
 ) -> None:
     rows = "\n".join(f"{number},{number},\x1b[31mred[bold]" for number in range(1, 13))
     (tmp_path / "known.csv").write_text(f"ra,dec,kind\n{rows}\n")
-    options = ["--near", "0.01arcsec", "--class", "kind"]
+    rows_too = tmp_path / "rows.parquet"
+    options = ["--near", "0.01arcsec", "--class", "kind", "-o", str(rows_too)]
     assert run_command(["match", store.url, str(tmp_path / "known.csv"), *options]) == 0
     out = capsys.readouterr().out
+    assert len(pd.read_parquet(rows_too)) == 0
     assert "\x1b" not in out
     assert "red[bold]" in out
     assert "Nothing matches. Compare the table's positions with those of" in out
