@@ -158,15 +158,39 @@ def test_spectra_are_selected_as_by_a_query(frame: pd.DataFrame, matched: Callab
     assert summary.everything.in_store == int(low[[9, 13, 17, 21]].sum())
 
 
-@pytest.mark.parametrize("name", ["key", "fibre"])
-def test_other_names(frame: pd.DataFrame, matched: Callable[..., Match], name: str) -> None:
-    if name == "key":
-        table = pd.DataFrame({"key": frame.loc[[9, 13], "key"]})
-        assert matched(table).summary.matched == 2
-    else:
-        table = pd.DataFrame({"plate": [-1, 266], "mjd": [51602, 51602], "fiberid": [1, 1]})
-        summary = matched(table).summary
-        assert (summary.matched, summary.skipped, summary.column) == (0, 1, "plate, mjd, fiberid")
+def test_keys_match(frame: pd.DataFrame, matched: Callable[..., Match]) -> None:
+    found = matched(pd.DataFrame({"key": [*frame.loc[[9, 13], "key"], "iron/main/dark/1/2"]}))
+    assert sorted(found.matched()["key"]) == sorted(frame.loc[[9, 13], "key"])
+    assert (found.summary.matched_by, found.summary.everything.objects) == ("key", 3)
+
+
+def test_plate_mjd_and_fibre_match(matched: Callable[..., Match], monkeypatch: pytest.MonkeyPatch) -> None:
+    fibres = {"spectra/plate": 266, "spectra/mjd": 51602}
+    read = StoreView.read_blocks
+
+    def read_blocks(view: StoreView, path: str, blocks: list[int]) -> np.ndarray:
+        values = read(view, path, blocks)
+        rows = view.numbers("score", blocks)
+        return (
+            rows.astype(np.int32)
+            if path == "spectra/fiber"
+            else np.full_like(values, fibres[path])
+            if path in fibres
+            else values
+        )
+
+    monkeypatch.setattr(StoreView, "read_blocks", read_blocks)
+    table = pd.DataFrame({"plate": [266, 266, 266, 267, -1], "mjd": [51602] * 5, "fiberid": [3, 9, 3, 3, 3]})
+    found = matched(table)
+    assert found.found.pairs.rows.tolist() == [3, 9]
+    assert found.matched()["table_id"].tolist() == ["266-51602-9", "266-51602-3"]
+    assert (found.summary.skipped, found.summary.repeated, found.summary.column) == (
+        1,
+        1,
+        "plate, mjd, fiberid",
+    )
+    texts = matched(pd.DataFrame({"plate-mjd-fiber": ["0266-51602-0009", "x"]}))
+    assert (texts.found.pairs.rows.tolist(), texts.summary.skipped) == ([9], 1)
 
 
 def test_unsigned_identifiers_match(tmp_path: Path) -> None:
