@@ -16,6 +16,7 @@ from rich.box import Box
 from flows.commands.bench import bench
 from flows.commands.demo import demo
 from flows.commands.evaluate import ablation, evaluate
+from flows.commands.match import match
 from flows.commands.methods import methods
 from flows.commands.models import adapt, import_spender
 from flows.commands.release import plan, run, simulate, train
@@ -108,7 +109,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, show, explain, methods, verify, catalogue,
+    demo, plan, run, status, cluster, report, query, match, show, explain, methods, verify, catalogue,
     simulate, train, adapt, import_spender, evaluate, ablation, settings,
 )  # fmt: skip
 for place, command in enumerate(_IN_ORDER_OF_WORK):

@@ -48,6 +48,9 @@ _OWN_FAULTS = (
 """What DuckDB raises of a statement, not of a file."""
 
 
+_BATCH_ROWS = 2**18
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """A store's catalogue as far as it is of what a view of the store sees.
@@ -186,6 +189,16 @@ class CatalogueTables:
         """
         with self._decoding():
             return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
+
+    def batches(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
+        """The answer to a SELECT in parts, so that it never is in memory as a whole; take all of them.
+
+        Raises
+        ------
+        StoreError : a file of the catalogue is damaged.
+        """
+        with self._decoding():
+            yield from self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS)
 
     @cached_property
     def _any_is_explained_twice(self) -> bool:
