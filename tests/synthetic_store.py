@@ -14,6 +14,7 @@ from engine.attribution.method import Units
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.spectra.sky_position import healpix_29
 from engine.spectra.source_file import RefusedFile, SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.configuration import RunConfiguration
@@ -89,6 +90,7 @@ def synthetic_store(
     data["specprod"], data["survey"], data["program"] = "iron", survey, "bright"
     data["target_id"] = first_target + number
     data["ra"], data["dec"] = generator.uniform(0, 360, spectra), generator.uniform(-30, 60, spectra)
+    data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["redshift"] = generator.uniform(0.02, 0.3, spectra)
     data["spectype"] = np.where(number % 3 == 0, "QSO", "GALAXY")
     data["snr"] = generator.lognormal(1.0, 0.7, spectra)
