@@ -21,7 +21,7 @@ from engine.attribution.places import Place
 from engine.export.explained import WHAT_IS_KEPT, ExplainedSelection, ExplainedSpectrum
 from engine.export.exported import Exported
 from engine.export.image_space import ImageSpace
-from engine.export.spectrum_headers import FLUX, IVAR, base, places_table
+from engine.export.spectrum_headers import FLUX, IVAR, add_comment, base, places_table
 from engine.query.astropy_table import fits_table
 from engine.query.settings import QuerySettings
 from engine.store.reading import StoreView
@@ -88,8 +88,8 @@ def _primary(selection: ExplainedSelection) -> fits.PrimaryHDU:
         if len(values) == 1 and values[0]:
             unit.header[name.upper()] = values[0]
     unit.header["RESOLUTN"] = (False, "no resolution matrices")
-    unit.header.add_comment(_NO_RESOLUTION)
-    unit.header.add_comment(_MAPS)
+    add_comment(unit.header, _NO_RESOLUTION)
+    add_comment(unit.header, _MAPS)
     return unit
 
 
@@ -128,7 +128,7 @@ def _tables(selection: ExplainedSelection) -> Iterator[fits.BinTableHDU]:
 
 
 def _table(name: str, columns: Mapping[str, object]) -> fits.BinTableHDU:
-    return fits_table(pd.DataFrame(columns).convert_dtypes(convert_integer=False), name)
+    return fits_table(pd.DataFrame(columns), name)
 
 
 def _exposures(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields
 
@@ -17,6 +18,9 @@ from engine.store.root import code_version
 
 FLUX, IVAR = "10**-17 erg/(s cm2 Angstrom)", "10**34 s2 cm4 Angstrom2/erg2"
 """Units of flux and inverse variance as FITS writes them, and DESI's data model."""
+
+_COMMENT = 72
+"""Characters in a card of a comment."""
 
 _CARDS = {
     "SPECKEY": "key",
@@ -55,8 +59,14 @@ def base(view: StoreView) -> fits.PrimaryHDU:
     unit = fits.PrimaryHDU()
     unit.header["CREATOR"] = f"whyspec {code_version()}"
     unit.header["METHOD"] = (view.configuration.attribution.method, "of attribution")
-    unit.header.add_comment(WHAT_IS_KEPT)
+    add_comment(unit.header, WHAT_IS_KEPT)
     return unit
+
+
+def add_comment(header: fits.Header, text: str) -> None:
+    """Add sentences to a header, broken between words."""
+    for line in textwrap.wrap(text, _COMMENT):
+        header.add_comment(line)
 
 
 def places_table(places: Sequence[Sequence[Place]]) -> fits.BinTableHDU:

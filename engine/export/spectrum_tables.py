@@ -34,7 +34,8 @@ def write_spectrum_tables(view: StoreView, settings: QuerySettings, path: Path) 
 
     The table ``SPECTRUM`` has observed wavelength (Angstrom, vacuum), flux, standard deviation (infinite
     where masked), mask, inverse variance, reconstruction, baseline, the cause's template, the combined map
-    and one map per scale. ``PLACES`` has the places. The primary header says what the spectrum is, and its score.
+    and one map per scale. ``PLACES`` has the places. The primary header says what the spectrum is, and its
+    score.
 
     Raises
     ------

@@ -302,7 +302,8 @@ def query(
         return 0
     if chosen == "list":
         listed = write_viewer_list(view, settings, output)
-        notes().print(f"{counted(listed, 'spectrum')} in the list.")
+        if output is not None:
+            notes().print(f"{counted(listed, 'spectrum')}: {output}", soft_wrap=True)
         return 0
     found = answer(view, settings)
     write_table(found, chosen, output)

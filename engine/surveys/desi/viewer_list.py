@@ -1,9 +1,10 @@
 """Viewer list of DESI: TARGETIDs as prospect takes them, and as comments the tiles, nights and fibres.
 
 ``prospect_pages --target_list FILE`` (https://github.com/desihub/prospect, module
-``prospect.scripts.prospect_pages``) reads a TARGETID per line and passes over comments. It finds them below ``--datadir`` by ``--dirtree_type``:
-``healpix`` with ``--survey_program`` and ``--pixels``, ``cumulative`` with ``--tiles``. The Legacy Surveys'
-viewer has a page of a spectrum, ``viewer/desi-spectrum/dr1/targetidTARGETID``, and one of a fibre,
+``prospect.scripts.prospect_pages``) reads a TARGETID per line and passes over comments. It finds them
+below ``--datadir`` by ``--dirtree_type``: ``healpix`` with ``--survey_program`` and ``--pixels``,
+``cumulative`` with ``--tiles``. The Legacy Surveys' viewer has a page of a spectrum,
+``viewer/desi-spectrum/dr1/targetidTARGETID``, and one of a fibre,
 ``viewer/desi-obs/daily/tileTILEfiberFIBER`` (https://github.com/legacysurvey/imagine, ``map/urls.py``).
 """
 
@@ -12,7 +13,6 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-
 from typing import TypeVar
 
 from engine.surveys.viewer_list import ListedSpectrum
