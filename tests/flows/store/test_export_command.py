@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+import whyspec
 from engine.query.query import QuerySettings, answer
 from engine.store.reading import StoreView
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
 from flows.command_line import run_command
 from flows.run_release import run_release
-from flows.spectrum.chosen_spectrum import chosen_spectrum
-from flows.spectrum.spectrum_choice import SpectrumRequest
 from infra.settings import Settings
 from models.weights import save_model
 from tests.conftest import random_model
@@ -68,9 +67,9 @@ def test_explain_finds_one_spectrum_of_a_coadd_with_its_redshift(coadd: Path) ->
     with fits.open(coadd) as file:
         target, redshift = file["REDSHIFTS"].data[2]["TARGETID"], file["REDSHIFTS"].data[2]["Z"]
         flux = file["BRZ_FLUX"].data[2]
-    found = chosen_spectrum(SpectrumRequest(str(coadd), int(target))).spectra
-    assert found.rows["redshift"].tolist() == [redshift]
-    np.testing.assert_array_equal(found.flux[0], np.where(found.ivar[0] > 0, flux, 0))
+    found = whyspec.read(str(coadd), target_id=int(target))
+    assert (found.target_id, found.redshift, found.spectral_class) == (target, redshift, "GALAXY")
+    np.testing.assert_array_equal(found.flux, np.where(found.ivar > 0, flux, 0))
 
 
 def test_a_coadd_holds_maps_and_says_what_it_lacks(ran: Path, coadd: Path) -> None:
