@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import astropy.units as u
@@ -11,15 +12,18 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 
 from engine.export import hats
 from engine.export.exported import LeftOut
 from engine.export.hats import write_hats
+from engine.export.spectrum_tables import write_spectrum_tables
 from engine.query.query import COLUMNS, QuerySettings, answer
 from engine.query.target_list import read_target_list
 from engine.store.reading import StoreView
 from flows.store.catalogue import update_catalogue_of
 from models.errors import InputError
+from tests.engine.clustering.synthetic import SMALL_GRID
 from tests.synthetic_store import FIRST_TARGET, SPECTRA, synthetic_store
 
 UNPLACED = 4
@@ -105,6 +109,20 @@ def test_what_the_store_lacks_is_counted(view: StoreView, tmp_path: Path) -> Non
     done = write_hats(view, settings, tmp_path / "asked")
     assert rows_of(tmp_path / "asked")["target_id"].tolist() == [FIRST_TARGET + 9]
     assert done.left_out == (LeftOut(2, "not in the store"), LeftOut(1, "without a position on the sky"))
+
+
+def test_unsigned_identifiers_keep_every_bit(tmp_path: Path) -> None:
+    first = 10_586_837_783_195_965_440  # an eBOSS plate above 8191
+    grid = replace(SMALL_GRID, name="sdss")
+    store = synthetic_store(tmp_path / "odd.zarr", grid=grid, first_target=first - 2**64, spectra=12)
+    view = StoreView.open(store.url)
+    write_hats(view, EVERY, tmp_path / "hats")
+    found = rows_of(tmp_path / "hats")["target_id"]
+    assert found.dtype == np.uint64
+    assert sorted(found) == list(range(first, first + 12))
+    write_spectrum_tables(view, QuerySettings(top=1), tmp_path / "one")
+    (path,) = (tmp_path / "one").glob("*.fits")
+    assert fits.getheader(path)["TARGETID"] in (first + 1, first + 5, first + 9)
 
 
 @pytest.mark.parametrize(
