@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,9 +22,10 @@ from engine.attribution.places import Place
 from engine.export.explained import WHAT_IS_KEPT, ExplainedSelection, ExplainedSpectrum
 from engine.export.exported import Exported
 from engine.export.image_space import ImageSpace
-from engine.export.spectrum_headers import FLUX, IVAR, add_comment, base, places_table
+from engine.export.spectrum_headers import FLUX, IVAR, add_comment, base, header_text, places_table
 from engine.query.astropy_table import fits_table
 from engine.query.settings import QuerySettings
+from engine.spectra.observation import exposures_of
 from engine.store.reading import StoreView
 from engine.surveys.surveys import survey_on
 from models.errors import ConfigurationError, ErrorKind
@@ -86,7 +88,7 @@ def _primary(selection: ExplainedSelection) -> fits.PrimaryHDU:
     for name in ("specprod", "survey", "program"):
         values = selection.frame[name].unique().tolist()
         if len(values) == 1 and values[0]:
-            unit.header[name.upper()] = values[0]
+            unit.header[name.upper()] = header_text(values[0])
     unit.header["RESOLUTN"] = (False, "no resolution matrices")
     add_comment(unit.header, _NO_RESOLUTION)
     add_comment(unit.header, _MAPS)
@@ -133,12 +135,12 @@ def _table(name: str, columns: Mapping[str, object]) -> fits.BinTableHDU:
 
 def _exposures(frame: pd.DataFrame) -> pd.DataFrame:
     """A row for each target and exposure."""
-    names = ("TILEID", "NIGHT", "EXPID", "FIBER", "PETAL_LOC")
     rows = [
-        (target, *map(int, each.split("/")))
+        (target, *astuple(each))
         for target, text in zip(frame["target_id"], frame["exposures"], strict=True)
-        for each in text.split()
+        for each in exposures_of(text)
     ]
+    names = ("TILEID", "NIGHT", "EXPID", "FIBER", "PETAL_LOC")
     return pd.DataFrame(rows, columns=["TARGETID", *names]).astype(dict.fromkeys(names, "int32"))
 
 

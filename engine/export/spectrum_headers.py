@@ -15,6 +15,7 @@ from engine.export.explained import WHAT_IS_KEPT, ExplainedSpectrum
 from engine.query.astropy_table import ascii_text, fits_table
 from engine.store.reading import StoreView
 from engine.store.root import code_version
+from models.plain_text import printable
 
 FLUX, IVAR = "10**-17 erg/(s cm2 Angstrom)", "10**34 s2 cm4 Angstrom2/erg2"
 """Units of flux and inverse variance as FITS writes them, and DESI's data model."""
@@ -48,7 +49,7 @@ def primary(view: StoreView, spectrum: ExplainedSpectrum) -> fits.PrimaryHDU:
     for keyword, name in _CARDS.items():
         value = spectrum.row[name]
         if isinstance(value, str):
-            unit.header[keyword] = ascii_text(value)
+            unit.header[keyword] = header_text(value)
         elif np.isfinite(value):
             unit.header[keyword] = value.item() if isinstance(value, np.generic) else value
     return unit
@@ -61,6 +62,11 @@ def base(view: StoreView) -> fits.PrimaryHDU:
     unit.header["METHOD"] = (view.configuration.attribution.method, "of attribution")
     add_comment(unit.header, WHAT_IS_KEPT)
     return unit
+
+
+def header_text(text: str) -> str:
+    """A text as headers of FITS can have it."""
+    return ascii_text(printable(text).replace("\n", " ").replace("\t", " "))
 
 
 def add_comment(header: fits.Header, text: str) -> None:

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from engine.spectra.observation import exposures_of
 from engine.surveys.viewer_list import ListedSpectrum
 
 _Name = TypeVar("_Name", str, tuple[int, int])
@@ -40,8 +41,9 @@ def _pixels(spectra: Sequence[ListedSpectrum]) -> Iterator[str]:
 
 def _tiles(spectra: Sequence[ListedSpectrum]) -> Iterator[str]:
     """Options of prospect, then the fibres of each tile and night."""
-    exposures = [tuple(map(int, one.split("/"))) for each in spectra for one in each.exposures.split()]
-    fibres = _sets(((tile, night), fiber) for tile, night, _, fiber, _ in exposures if min(tile, fiber) >= 0)
+    exposures = [one for each in spectra for one in exposures_of(each.exposures)]
+    known = (one for one in exposures if min(one.tile, one.fiber) >= 0)
+    fibres = _sets(((one.tile, one.night), one.fiber) for one in known)
     if fibres:
         yield f"# --dirtree_type cumulative --tiles {_numbers({tile for tile, _ in fibres})}"
     for (tile, night), numbers in fibres.items():

@@ -11,6 +11,7 @@ from astropy.table import Table
 from specutils import Spectrum
 
 from engine.export.exported import LeftOut
+from engine.export.spectrum_headers import header_text
 from engine.export.spectrum_tables import INDEX, _file_names, write_spectrum_tables
 from engine.query.query import COLUMNS, QuerySettings, answer
 from engine.spectra.units import FLUX_UNIT
@@ -82,6 +83,12 @@ def test_nothing_explained_is_an_error(view: StoreView, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="1 spectra, all of them without an explanation"):
         write_spectrum_tables(view, QuerySettings(target_ids=(FIRST_TARGET + 2,)), tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_headers_take_any_text() -> None:
+    header = fits.Header()
+    header["TEXT"] = header_text("Hα\x1b[0m\nnext")
+    assert header["TEXT"] == r"Halpha\u241b[0m next"
 
 
 def test_names_of_files_are_plain_and_different() -> None:

@@ -27,7 +27,7 @@ def desi(target_id: int, exposures: str, pixel: int = 10000) -> ListedSpectrum:
 def test_prospect_reads_targets_and_finds_their_files(tmp_path: Path) -> None:
     spectra = [
         desi(BIG + 1, "1000/20210623/88000/1501/3 1001/20210624/88001/12/0"),
-        desi(BIG, "1000/20210623/88000/20/0", 999),
+        desi(BIG, "1000/20210623/88000/20/0 1/2 \x1b 7/-1/-1/-1/-1", 999),
         desi(BIG, "1000/20210623/88000/20/0", 999),
         desi(-1, "", 999),
     ]
