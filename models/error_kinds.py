@@ -113,6 +113,7 @@ class ErrorKind(StrEnum):
     OWN_FILE = "own-file"
     NO_REDSHIFT = "no-redshift"
     MATCH_TABLE = "match-table"
+    NOTHING_TO_EXPORT = "nothing-to-export"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -201,6 +202,7 @@ class ErrorKind(StrEnum):
     WAVELET = "wavelet"
     MISSING_PACKAGE = "missing-package"
     MATCH_SETTINGS = "match-settings"
+    EXPORT_FORM = "export-form"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

@@ -141,6 +141,7 @@ class CatalogueTables:
     def __init__(self, catalogue: Catalogue, connection: Any, remote: RemoteFiles | None) -> None:
         self._catalogue, self._connection, self._remote = catalogue, connection, remote
         self._registered = 0
+        self._lacking: dict[tuple[BlockKind, tuple[str, ...]], str] = {}
         self._flags: dict[str, str] = {flag: self._flag_rows(flag) for flag in FLAGS}
 
     def spectra(self, columns: Sequence[str], *, outliers_only: bool) -> str:
@@ -213,10 +214,17 @@ class CatalogueTables:
         selects = [f"SELECT {names} FROM {each}" for each in self._files(contents)]
         lacking = self._catalogue.lacking[kind]
         if lacking or not selects:
-            chosen = [column for column in self._columns(kind) if column.name in columns]
-            table = block_table(self._catalogue.view, kind, lacking, chosen)
-            selects.append(f"SELECT {names} FROM {self.register(table)}")
+            selects.append(f"SELECT {names} FROM {self._table_of_lacking(kind, columns)}")
         return f"({' UNION ALL '.join(selects)})"
+
+    def _table_of_lacking(self, kind: BlockKind, columns: Sequence[str]) -> str:
+        """A name for these columns of the blocks that the catalogue lacks, read once."""
+        asked = (kind, tuple(sorted(columns)))
+        if asked not in self._lacking:
+            chosen = [column for column in self._columns(kind) if column.name in columns]
+            table = block_table(self._catalogue.view, kind, self._catalogue.lacking[kind], chosen)
+            self._lacking[asked] = self.register(table)
+        return self._lacking[asked]
 
     def _files(self, contents: Sequence[Content]) -> Iterator[str]:
         objects = self._catalogue.view.objects
