@@ -11,12 +11,12 @@ from typing import Any
 from engine.benchmark.contenders import Contender
 from engine.benchmark.detectors import DetectorRate
 from engine.benchmark.field import Field
-from engine.benchmark.intervals import summary
+from engine.benchmark.intervals import median, summary
 from engine.benchmark.judged_spectra import JudgedSpectrum
 from engine.benchmark.measures import MEASURES, Measure
 from engine.benchmark.quotas import Quota
 from engine.benchmark.records import Records
-from engine.evaluation.explanation_summary import Estimate, mean, share
+from engine.evaluation.explanation_summary import Estimate, share
 from engine.evaluation.localisation import InjectedPlace
 
 SCHEMA = 1
@@ -95,8 +95,8 @@ class MethodResults:
         return summary(measure, [each.measure(measure.name) for each in self.of(model)])
 
     def seconds(self, model: str | None = None) -> Estimate:
-        """Of one processor for one spectrum, the mean."""
-        return mean([each.seconds for each in self.of(model)])
+        """Of one processor for one spectrum, the median: the first one loads what a method needs."""
+        return median([each.seconds for each in self.of(model)])
 
     @property
     def explained(self) -> Estimate:

@@ -78,7 +78,13 @@ def benchmark(
     from engine.evaluation.held_out_spectra import HeldOutSettings
     from flows import option_types
     from flows.console import messages, notes, write_json
-    from flows.evaluation.benchmark import BenchmarkRequest, save_benchmark, show_benchmark
+    from flows.evaluation.benchmark import (
+        BenchmarkRequest,
+        planned,
+        prepared,
+        save_benchmark,
+        show_benchmark,
+    )
     from flows.evaluation.benchmark import benchmark as run_benchmark
 
     request = BenchmarkRequest(
@@ -95,9 +101,10 @@ def benchmark(
         rivals=rivals,
         workers=workers,
     )
-    results = run_benchmark(request, notes(), plan_only=plan)
-    if results is None:
+    if plan:
+        planned(prepared(request, notes()), notes())
         return 0
+    results = run_benchmark(request, notes())
     files = save_benchmark(results, output)
     if json:
         write_json(results.to_dict())

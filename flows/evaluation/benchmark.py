@@ -142,31 +142,25 @@ class Contest:
         )
 
 
-def benchmark(
-    request: BenchmarkRequest, console: Console, *, plan_only: bool = False
-) -> BenchmarkResults | None:
-    """Simulate, plan, judge and write; progress goes to ``console``. Called again, it goes on where it was.
-
-    Returns None if only the plan was asked for.
+def benchmark(request: BenchmarkRequest, console: Console) -> BenchmarkResults:
+    """Simulate, plan, judge; progress goes to ``console``. Called again, it goes on where it was.
 
     Raises
     ------
     InputError : a model, templates or a function is not there, or the output cannot be written.
     ConfigurationError : a method does not suit a model, or a name is there twice.
     """
-    make_output(request.output)
     detectors = _named_detectors(request.detectors)
     contest = prepared(request, console)
     plan = planned(contest, console)
-    if plan_only:
-        return None
     judge(contest, plan, console)
     rates = _rates(contest, detectors, console)
     return collected(contest.settings(), contest.fields, contest.contenders, plan, contest.records, rates)
 
 
 def prepared(request: BenchmarkRequest, console: Console) -> Contest:
-    """Models loaded, spectra simulated and scored."""
+    """Models loaded, spectra simulated and scored, the directory made."""
+    make_output(request.output)
     torch.set_num_threads(1)  # seconds of one processor, whatever the machine
     contenders = contenders_of(request.methods)
     models = [load_model(name) for name in request.models]
