@@ -18,6 +18,7 @@ def benchmark(
     hours: float = 0.6,
     seed: int = 5100,
     strengths: str = "10,20,40",
+    threshold: float = 0.01,
     templates: Path | None = None,
     sky: Path | None = None,
     population: Literal["broad", "plain"] = "broad",
@@ -57,6 +58,8 @@ def benchmark(
         Of spectra and anomalies.
     strengths
         Of the anomalies in sigma, for an observer who knows shape and place; tried equally often.
+    threshold
+        Tail probability at or below which a spectrum counts as detected. Its clean twin must be above.
     templates
         Directory of redrock templates. Half of the sources come from them.
     sky
@@ -91,6 +94,7 @@ def benchmark(
         judged=JudgedSettings(
             HeldOutSettings(1, seed, templates, sky, population),
             option_types.decimals("--strengths", strengths),
+            threshold,
         ),
         output=output,
         models=option_types.comma_list(models),

@@ -75,6 +75,7 @@ def benchmark(
     hours: float = 0.6,
     seed: int = 5100,
     strengths: Sequence[float] = (10.0, 20.0, 40.0),
+    threshold: float = 0.01,
     rivals: int = 1000,
 ) -> Benchmark:
     """Compare methods of attribution, and detectors, on simulated spectra whose anomalies are known.
@@ -89,7 +90,7 @@ def benchmark(
     detectors : names, or functions of flux (n, N), ivar (n, N) and redshift (n,) that return (n,), the higher
         the odder.
     output : directory of results and records.
-    models, spectra, hours, seed, strengths, rivals : see ``whyspec benchmark --help``.
+    models, spectra, hours, seed, strengths, threshold, rivals : see ``whyspec benchmark --help``.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def benchmark(
     from flows.evaluation.benchmark import benchmark as run
 
     request = BenchmarkRequest(
-        judged=JudgedSettings(HeldOutSettings(1, seed), tuple(map(float, strengths))),
+        judged=JudgedSettings(HeldOutSettings(1, seed), tuple(map(float, strengths)), threshold),
         output=Path(output),
         models=tuple(map(str, models)),
         methods=tuple(METHODS) if methods is None else tuple(methods),

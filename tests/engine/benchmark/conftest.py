@@ -13,7 +13,7 @@ from tests.conftest import random_model
 SETTINGS = JudgedSettings(
     HeldOutSettings(1, seed=3),
     strengths=(100.0, 400.0),
-    threshold=0.2,
+    threshold=0.001,
     kinds=(AnomalyKind.COSMIC_RAYS, AnomalyKind.TRIANGULAR_BUMP, AnomalyKind.TILT),
 )
 
