@@ -44,7 +44,7 @@ def test_more_spectra_begin_with_the_same(field: Field) -> None:
 def test_nothing_detected_is_said(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.benchmark.judged_spectra.MOST_TRIES", 3)
     blind = replace(SETTINGS, threshold=1e-9, strengths=(0.1,))
-    with pytest.raises(ConfigurationError, match="detects none.*\n*.*3 spectra tried"):
+    with pytest.raises(ConfigurationError, match=r"detects none[^$]*3 spectra tried"):
         judged_spectra(field.model, replace(blind, kinds=SETTINGS.kinds[:1]), 1)
 
 

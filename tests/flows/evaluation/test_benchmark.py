@@ -20,6 +20,8 @@ from engine.simulation.anomalies import AnomalyKind
 from flows.command_line import run_command
 from flows.evaluation.benchmark import PLAN, RECORDS, RESULTS, TABLES, BenchmarkRequest, benchmark
 from models.errors import ConfigurationError, InputError
+from models.weights import save_model
+from tests.conftest import random_model
 from tests.small_run import whyspec
 
 QUIET = Console(quiet=True)
@@ -55,6 +57,14 @@ def lasting(results: Any) -> dict[str, Any]:
     for each in found["methods"]:
         del each["seconds"]
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Directory of a model of random weights."""
+    directory = tmp_path_factory.mktemp("random-model")
+    save_model(random_model(), directory)
+    return directory
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,15 @@ import pytest
 from flows.evaluation.named_functions import is_function_name, named_function
 from models.errors import InputError
 
-CODE = "from pathlib import Path\nPath(__file__).with_suffix('.ran').touch()\ndef score(flux, ivar, redshift):\n    return 1\n"
+CODE = """
+from pathlib import Path
+
+Path(__file__).with_suffix(".ran").touch()
+
+
+def score(flux, ivar, redshift):
+    return 1
+"""
 
 
 def test_a_function_of_an_installed_module_is_found() -> None:
