@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.evaluation.localisation import InjectedPlace
+
 DECOY_STRENGTH = 30.0
 """Sigma of each line as a whole."""
 _DECOY_WIDTHS = (2.0, 8.0, 32.0)
@@ -45,6 +47,12 @@ class BlindHalf:
         lines = _lines(np.random.Generator(np.random.PCG64(seed)), ivar, unseen)
         return cls((flux + lines).astype(np.float32), unseen, lines > 0)
 
+    @property
+    def _distance(self) -> NDArray[np.float64]:
+        """(N,), pixels from each to the nearest that is seen."""
+        pixel = np.arange(len(self.flux), dtype=np.float64)
+        return InjectedPlace(pixel, ~self.decoys, ~self.unseen).distance()
+
     def measures(self, attribution: Floats, good: NDArray[np.bool_], widest: int) -> dict[str, float]:
         """What a map (N,), whose widest scale is so many pixels, says of what the scorer cannot see.
 
@@ -53,7 +61,7 @@ class BlindHalf:
         """
         values = np.where(good, np.abs(attribution.astype(np.float64)), 0.0)
         total = float(values.sum())
-        far = self.unseen & (_distance(~self.unseen) > widest) & good
+        far = self.unseen & (self._distance > widest) & good
         if not np.isfinite(total) or not far.any():
             return dict.fromkeys(("leak", "exact_zero", "decoy", "decoyed"), float("nan"))
         peak = int(np.where(good, attribution, -np.inf).argmax())
@@ -80,14 +88,3 @@ def _lines(random: np.random.Generator, ivar: Floats, unseen: NDArray[np.bool_])
         line = np.where((np.abs(away) <= 3) & unseen & (ivar > 0), np.exp(-0.5 * away**2), 0.0)
         flux += DECOY_STRENGTH * line / np.sqrt((line**2 * ivar).sum())
     return flux
-
-
-def _distance(known: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Pixels from each to the nearest that is ``known`` (N,); of none, N."""
-    pixel, where = np.arange(len(known)), np.flatnonzero(known)
-    if not len(where):
-        return np.full(len(known), len(known))
-    place = np.searchsorted(where, pixel)
-    below = np.abs(pixel - where[np.maximum(place - 1, 0)])
-    above = np.abs(where[np.minimum(place, len(where) - 1)] - pixel)
-    return np.minimum(below, above)

@@ -113,7 +113,7 @@ def random_contender() -> Contender:
 def neighbours(settings: MethodSettings) -> tuple[MethodSettings, ...]:
     """The same method with another seed; and with half the amounts and scales in between, if it has any."""
     values = settings.to_dict()
-    seed = {"seed": values["seed"] + 1} if isinstance(values.get("seed"), int) else {}
+    seed = {name: value + 1 for name, value in values.items() if name == "seed" and isinstance(value, int)}
     others = {name: change for name, value in values.items() if (change := _other(name, value)) != value}
     found = []
     for change in (seed, others):

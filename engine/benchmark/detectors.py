@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.benchmark.judged_spectra import JudgedSpectrum
 from engine.evaluation.detectors import SCORE, TAIL
+from engine.evaluation.injected_spectra import InjectedSpectra
 from engine.evaluation.rates import bootstrap
 from engine.evaluation.rivals import RIVALS, Rivals
 from engine.spectra.scorer import as_float32
@@ -110,14 +111,20 @@ def _values(
     detector: DetectorFunction, tried: Sequence[JudgedSpectrum]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """With the anomaly and without, (n,) each."""
-    odd, clean = [], []
-    for low in range(0, len(tried), _AT_ONCE):
-        part = [each.injected for each in tried[low : low + _AT_ONCE]]
-        redshift = np.concatenate([each.redshift for each in part])
-        for values, flux, ivar in ((odd, "flux", "ivar"), (clean, "clean_flux", "clean_ivar")):
-            arrays = (np.concatenate([getattr(each, name) for each in part]) for name in (flux, ivar))
-            values.append(np.asarray(detector(*arrays, redshift), dtype=np.float64))
-    return _finite(odd), _finite(clean)
+    parts = [tried[low : low + _AT_ONCE] for low in range(0, len(tried), _AT_ONCE)]
+    return (
+        _finite([_asked(detector, [each.injected for each in part], "flux", "ivar") for part in parts]),
+        _finite(
+            [_asked(detector, [each.injected for each in part], "clean_flux", "clean_ivar") for part in parts]
+        ),
+    )
+
+
+def _asked(
+    detector: DetectorFunction, spectra: Sequence[InjectedSpectra], flux: str, ivar: str
+) -> NDArray[np.float64]:
+    given = [np.concatenate([getattr(each, name) for each in spectra]) for name in (flux, ivar, "redshift")]
+    return np.asarray(detector(given[0], given[1], given[2]), dtype=np.float64)
 
 
 def _finite(parts: list[NDArray[np.float64]]) -> NDArray[np.float64]:

@@ -150,7 +150,8 @@ def _tried(model: SpectrumModel, settings: JudgedSettings) -> Iterator[JudgedSpe
     for spectrum in held_out_spectra(model.card, held_out):
         # The cell that was tried least often, in the order of the draw, which this spectrum can carry.
         for cell in sorted(turn, key=tries.__getitem__):
-            injected = _injected(model, spectrum, *cells[cell], held_out.seed)
+            kind, strength = cells[cell]
+            injected = _injected(model, spectrum, kind, strength, held_out.seed)
             if injected is not None:
                 tries[cell] += 1
                 tail, clean_tail = _tails(model, injected)

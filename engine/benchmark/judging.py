@@ -6,7 +6,7 @@ import copy
 import math
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,8 +38,8 @@ from engine.evaluation.localisation import InjectedPlace
 from models.errors import ConfigurationError, QuarantineError
 from models.spectrum_model import SpectrumModel
 
-CONTROL_EXPLANATIONS = 9
-"""Explanations that the controls of one spectrum take at most."""
+CONTROL_EXPLANATIONS = 8
+"""Explanations that the controls of one spectrum take at most, beside the one that is judged."""
 _SHUFFLE_SEED = 51
 _NOISE_DRAWS = 2
 _AT_ONCE = 32
@@ -116,13 +116,20 @@ class _QuickScores:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One judged spectrum with its model: flux (N,) and ivar (N,) as scored, redshift."""
+    """One judged spectrum with its model.
+
+    Attributes
+    ----------
+    flux, ivar : (N,) as scored; redshift : of the spectrum.
+    explanations : of the methods that were asked already, by name: each, or why there is none.
+    """
 
     judge: Judge
     spectrum: JudgedSpectrum
     flux: NDArray[np.float32]
     ivar: NDArray[np.float32]
     redshift: float
+    explanations: dict[str, tuple[Attribution | None, str]] = field(default_factory=dict)
 
     @cached_property
     def subject(self) -> Subject:
@@ -155,7 +162,7 @@ class Case:
     def judged(self, contender: Contender) -> Judgement:
         """By the measures of the parts ``truth`` and ``faithfulness``."""
         start = time.process_time()
-        found, failure = _tried(contender.explain, self.subject)
+        found, failure = self._explained(contender)
         seconds = time.process_time() - start
         if found is None:
             return Judgement(_nothing("truth", "faithfulness"), seconds, failure=failure)
@@ -166,13 +173,19 @@ class Case:
     def controlled(self, contender: Contender) -> Judgement:
         """By the measures of the part ``controls``; NaN those of a changed model, of what asks no model."""
         start = time.process_time()
-        found, failure = _tried(contender.explain, self.subject)
+        found, failure = self._explained(contender)
         if found is None:
             return Judgement(_nothing("controls"), time.process_time() - start, failure=failure)
         measures = _nothing("controls") | self._stability(contender, found.combined)
         if contender.asks_the_model:
             measures |= self._changed_model(contender, found.combined)
         return Judgement(measures, time.process_time() - start)
+
+    def _explained(self, contender: Contender) -> tuple[Attribution | None, str]:
+        """The explanation, or why there is none; made once."""
+        if contender.name not in self.explanations:
+            self.explanations[contender.name] = _tried(contender.explain, self.subject)
+        return self.explanations[contender.name]
 
     def _truth(self, found: Attribution) -> dict[str, float]:
         injected, grid = self.spectrum.injected, self.judge.model.card.grid

@@ -1,8 +1,9 @@
 """Quotas: on how many spectra each method is judged, so that all of it fits into the time that there is.
 
-Methods differ a thousandfold in what they cost. Each gets the same seconds at most; what a cheap one leaves
-over goes to the dear ones. A method is judged on the first spectra of the list, and its controls are done on
-the first of these. So any two methods have spectra in common.
+The method that all others are compared with may take half of the time. Of the rest each method gets the same
+seconds at most: they differ a thousandfold in what they cost, and what a cheap one leaves over goes to the
+dear ones. A method is judged on the first spectra of the list, and its controls are done on the first of
+these. So any two methods have spectra in common.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from typing import Any
 
 from engine.benchmark.judging import CONTROL_EXPLANATIONS
 
-CONTROLLED = 8
+CONTROLLED = 16
 """One in so many judged spectra is controlled, too."""
+REFERENCE_SHARE = 0.5
+"""Of the time, which the method that others are compared with may take."""
 LEAST = 4
 """Spectra of each model that every method is judged on, however little time there is."""
 
@@ -44,14 +47,20 @@ class Quota:
         return asdict(self)
 
 
-def quotas(costs: Mapping[str, Cost], spectra: int, seconds: float) -> dict[str, Quota]:
-    """Of every method, for so many ``spectra`` and ``seconds`` in all at most."""
+def quotas(costs: Mapping[str, Cost], spectra: int, seconds: float, reference: str = "") -> dict[str, Quota]:
+    """Of every method, for so many ``spectra`` and ``seconds`` in all at most.
+
+    ``reference`` names the method that others are compared with.
+    """
     found: dict[str, Quota] = {}
     remaining = seconds
+    if reference in costs:
+        found[reference] = _quota(costs[reference], spectra, REFERENCE_SHARE * seconds)
+        remaining -= found[reference].seconds
     # The cheapest first: what it does not need is shared by the others.
-    for place, (name, cost) in enumerate(sorted(costs.items(), key=lambda item: item[1].seconds(1, 1))):
-        share = max(0.0, remaining) / (len(costs) - place)
-        found[name] = _quota(cost, spectra, share)
+    others = sorted((name for name in costs if name not in found), key=lambda name: costs[name].seconds(1, 1))
+    for place, name in enumerate(others):
+        found[name] = _quota(costs[name], spectra, max(0.0, remaining) / (len(others) - place))
         remaining -= found[name].seconds
     return {name: found[name] for name in costs}
 

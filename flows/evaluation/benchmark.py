@@ -17,7 +17,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from engine.attribution.method_choice import method_named
-from engine.attribution.methods import METHODS
+from engine.attribution.methods import DEFAULT_METHOD, METHODS
 from engine.benchmark.choice import Choice, choose
 from engine.benchmark.contenders import (
     RANDOM,
@@ -245,7 +245,7 @@ def planned(contest: Contest, console: Console) -> dict[str, Quota]:
             progress(len(costs), len(contest.contenders))
     request = contest.request
     seconds = SPARED * 3600 * request.hours * request.workers / len(contest.fields)
-    found = quotas(costs, request.per_model, seconds)
+    found = quotas(costs, request.per_model, seconds, DEFAULT_METHOD)
     body = {"digest": contest.digest, "quotas": {name: each.to_dict() for name, each in found.items()}}
     with writing(path):
         write_durably(path, canonical_json(body))

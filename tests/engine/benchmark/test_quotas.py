@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,14 @@ def test_the_time_is_kept_unless_everyone_has_the_least(
         assert quota.controlled == math.ceil(quota.judged / CONTROLLED)
     total = sum(quota.seconds for quota in found.values())
     assert total <= seconds + 0.1 * len(found) or any(quota.judged == least for quota in found.values())
+
+
+def test_the_reference_may_take_half_of_the_time() -> None:
+    many = {name: Cost(1, 0) for name in ("reference", "other", *map(str, range(10)))}
+    found = quotas(many, 1000, 300.0, "reference")
+    assert found["reference"].seconds == pytest.approx(150, abs=10)
+    assert found["other"].seconds < 20
+    assert quotas(many, 10, 300.0, "reference")["reference"].judged == 10
 
 
 def test_without_a_bound_every_method_has_every_spectrum() -> None:
