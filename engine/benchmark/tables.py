@@ -23,6 +23,7 @@ def benchmark_markdown(results: BenchmarkResults, choice: Choice) -> str:
     tables = (
         truth_table(results, choice),
         strength_table(results),
+        kind_table(results),
         measure_table(results, "faithfulness", "Faithfulness to the score"),
         measure_table(results, "controls", "Stability and controls"),
         cost_table(results),
@@ -86,6 +87,20 @@ def strength_table(results: BenchmarkResults) -> TextTable:
         ]
         rows.append((method.name, *(_located(maps) for maps in (*by_whole, *by_pixel))))
     return TextTable("Located, by strength as a whole and by amplitude of one pixel", heads, tuple(rows))
+
+
+def kind_table(results: BenchmarkResults) -> TextTable:
+    """Share located, by kind of anomaly, all strengths together."""
+    kinds = sorted({each.kind for each in results.detected})
+    rows = [
+        (
+            method.name,
+            *(_located([each for each in method.maps if each.spectrum.kind == kind]) for kind in kinds),
+        )
+        for method in results.methods
+    ]
+    heads = ("method", *(kind.replace("_", " ") for kind in kinds))
+    return TextTable("Located, by anomaly", heads, tuple(rows))
 
 
 def measure_table(results: BenchmarkResults, part: Part, title: str) -> TextTable:

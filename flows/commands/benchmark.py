@@ -81,16 +81,9 @@ def benchmark(
     from engine.evaluation.held_out_spectra import HeldOutSettings
     from flows import option_types
     from flows.console import messages, notes, write_json
-    from flows.evaluation.benchmark import (
-        BenchmarkRequest,
-        planned,
-        prepared,
-        save_benchmark,
-        show_benchmark,
-    )
-    from flows.evaluation.benchmark import benchmark as run_benchmark
+    from flows.evaluation import benchmark as flow
 
-    request = BenchmarkRequest(
+    request = flow.BenchmarkRequest(
         judged=JudgedSettings(
             HeldOutSettings(1, seed, templates, sky, population),
             option_types.decimals("--strengths", strengths),
@@ -106,13 +99,13 @@ def benchmark(
         workers=workers,
     )
     if plan:
-        planned(prepared(request, notes()), notes())
+        flow.plan(request, notes())
         return 0
-    results = run_benchmark(request, notes())
-    files = save_benchmark(results, output)
+    results = flow.benchmark(request, notes())
+    files = flow.save_benchmark(results, output)
     if json:
         write_json(results.to_dict())
-    show_benchmark(messages(json), results)
+    flow.show_benchmark(messages(json), results)
     for path in files:
         notes().print(f"Written: {path}", soft_wrap=True)
     return 0

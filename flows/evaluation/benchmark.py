@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -36,7 +37,8 @@ from engine.benchmark.detectors import (
 )
 from engine.benchmark.field import Field, tasks_of, trial, work
 from engine.benchmark.judged_spectra import JudgedSettings, judged_spectra
-from engine.benchmark.quotas import Cost, Quota, quotas
+from engine.benchmark.quotas import Cost, Quota
+from engine.benchmark.quotas import quotas as quotas_of
 from engine.benchmark.records import Records
 from engine.benchmark.results import BenchmarkResults, collected
 from engine.benchmark.tables import (
@@ -151,24 +153,47 @@ def benchmark(request: BenchmarkRequest, console: Console) -> BenchmarkResults:
     ConfigurationError : a method does not suit a model, or a name is there twice.
     """
     detectors = _named_detectors(request.detectors)
-    contest = prepared(request, console)
-    plan = planned(contest, console)
-    judge(contest, plan, console)
-    rates = _rates(contest, detectors, console)
-    return collected(contest.settings(), contest.fields, contest.contenders, plan, contest.records, rates)
+    with _one_thread():
+        contest = prepared(request, console)
+        quotas = planned(contest, console)
+        judge(contest, quotas, console)
+        rates = _rates(contest, detectors, console)
+    return collected(contest.settings(), contest.fields, contest.contenders, quotas, contest.records, rates)
+
+
+def plan(request: BenchmarkRequest, console: Console) -> None:
+    """Tell on how many spectra each method would stand, and keep that for :func:`benchmark`.
+
+    Raises
+    ------
+    InputError, ConfigurationError : as :func:`benchmark`.
+    """
+    with _one_thread():
+        planned(prepared(request, console), console)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Seconds are those of one processor, and numbers do not depend on how many there are."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def prepared(request: BenchmarkRequest, console: Console) -> Contest:
-    """Models loaded, spectra simulated and scored, the directory made."""
-    make_output(request.output)
-    torch.set_num_threads(1)  # seconds of one processor, whatever the machine
+    """Models loaded, the directory made, spectra simulated and scored."""
     contenders = contenders_of(request.methods)
     models = [load_model(name) for name in request.models]
     for model in models:
         _refuse(contenders, model)
+    make_output(request.output)
     fields = []
     for model in models:
-        with threadpool_limits(1), counting(console, f"simulate for {model.card.name}") as progress:
+        with counting(console, f"simulate for {model.card.name}") as progress:
             tried = judged_spectra(model, request.judged, request.per_model, progress)
         fields.append(Field(model, request.judged, tried))
     return Contest(request, tuple(fields), contenders)
@@ -245,7 +270,7 @@ def planned(contest: Contest, console: Console) -> dict[str, Quota]:
             progress(len(costs), len(contest.contenders))
     request = contest.request
     seconds = SPARED * 3600 * request.hours * request.workers / len(contest.fields)
-    found = quotas(costs, request.per_model, seconds, DEFAULT_METHOD)
+    found = quotas_of(costs, request.per_model, seconds, DEFAULT_METHOD)
     body = {"digest": contest.digest, "quotas": {name: each.to_dict() for name, each in found.items()}}
     with writing(path):
         write_durably(path, canonical_json(body))
@@ -266,25 +291,25 @@ def _kept_plan(path: Path, digest: str) -> dict[str, Quota] | None:
         return None  # made anew
 
 
-def judge(contest: Contest, plan: dict[str, Quota], console: Console) -> None:
-    """All that the plan says, in one process or several."""
+def judge(contest: Contest, quotas: dict[str, Quota], console: Console) -> None:
+    """All that the quotas say, in one process or several."""
     workers = contest.request.workers
-    with _others(contest.request, plan), counting(console, "explain and judge") as progress:
-        total = _judgements(contest, plan) // workers
-        for done in work(contest.fields, contest.contenders, plan, contest.records, (0, workers)):
+    with _others(contest.request, quotas), counting(console, "explain and judge") as progress:
+        total = _judgements(contest, quotas) // workers
+        for done in work(contest.fields, contest.contenders, quotas, contest.records, (0, workers)):
             progress(min(done, total), total)
 
 
-def _judgements(contest: Contest, plan: dict[str, Quota]) -> int:
+def _judgements(contest: Contest, quotas: dict[str, Quota]) -> int:
     return sum(
-        len(tasks_of(place, contest.contenders, plan))
+        len(tasks_of(place, contest.contenders, quotas))
         for each in contest.fields
         for place in range(len(each.detected))
     )
 
 
 @contextmanager
-def _others(request: BenchmarkRequest, plan: dict[str, Quota]) -> Iterator[None]:
+def _others(request: BenchmarkRequest, quotas: dict[str, Quota]) -> Iterator[None]:
     """The other workers, which do their shares meanwhile."""
     if request.workers == 1:
         yield
@@ -292,17 +317,20 @@ def _others(request: BenchmarkRequest, plan: dict[str, Quota]) -> Iterator[None]
     # Fresh processes: a fork would inherit the threads of torch.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(request.workers - 1, mp_context=context) as pool:
-        shares = [pool.submit(_share, request, plan, worker) for worker in range(1, request.workers)]
+        shares = [pool.submit(_share, request, quotas, worker) for worker in range(1, request.workers)]
         yield
         for each in shares:
             each.result()
 
 
-def _share(request: BenchmarkRequest, plan: dict[str, Quota], worker: int) -> None:
+def _share(request: BenchmarkRequest, quotas: dict[str, Quota], worker: int) -> None:
     """What one of several workers does: the spectra are made anew from the seed, and results are records."""
-    contest = prepared(request, Console(quiet=True))
-    for _ in work(contest.fields, contest.contenders, plan, contest.records, (worker, request.workers)):
-        pass
+    parent = os.getppid()
+    with _one_thread():
+        contest = prepared(request, Console(quiet=True))
+        for _ in work(contest.fields, contest.contenders, quotas, contest.records, (worker, request.workers)):
+            if os.getppid() != parent:
+                return  # it was killed: nobody waits for this
 
 
 def _rates(
@@ -315,7 +343,7 @@ def _rates(
             name: own_detector(name, each.model, learnt) if function is None else function
             for name, function in detectors.items()
         }
-        with threadpool_limits(1), counting(console, f"detect in {each.model.card.name}") as progress:
+        with counting(console, f"detect in {each.model.card.name}") as progress:
             found += detector_rates(each.model.card.name, each.tried, functions, progress)
     return tuple(found)
 
