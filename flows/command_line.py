@@ -14,6 +14,7 @@ from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import Box
 
 from flows.commands.bench import bench
+from flows.commands.benchmark import benchmark
 from flows.commands.demo import demo
 from flows.commands.evaluate import ablation, evaluate
 from flows.commands.export import export
@@ -112,7 +113,7 @@ app = App(
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
     demo, plan, run, status, cluster, report, query, match, export, show, explain, methods, verify, catalogue,
-    simulate, train, adapt, import_spender, evaluate, ablation, settings,
+    simulate, train, adapt, import_spender, evaluate, ablation, benchmark, settings,
 )  # fmt: skip
 Selection.__doc__ = _unwrapped(Selection.__doc__ or "")
 for place, command in enumerate(_IN_ORDER_OF_WORK):
