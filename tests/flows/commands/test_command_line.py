@@ -226,7 +226,6 @@ def test_a_run_imports_what_it_needs_and_no_more(finished: Path, release: Path, 
     file = min(release.rglob("coadd-*.fits"))
     assert imported_by("explain", file, "--row", 3, "--windows", 512, "--baselines", 1) == {
         "astropy",
-        "scipy",  # finds the peaks of places
         "torch",
     }
 
