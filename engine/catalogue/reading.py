@@ -48,6 +48,9 @@ _OWN_FAULTS = (
 """What DuckDB raises of a statement, not of a file."""
 
 
+_BATCH_ROWS = 2**18
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """A store's catalogue as far as it is of what a view of the store sees.
@@ -138,6 +141,7 @@ class CatalogueTables:
     def __init__(self, catalogue: Catalogue, connection: Any, remote: RemoteFiles | None) -> None:
         self._catalogue, self._connection, self._remote = catalogue, connection, remote
         self._registered = 0
+        self._lacking: dict[tuple[BlockKind, tuple[str, ...]], str] = {}
         self._flags: dict[str, str] = {flag: self._flag_rows(flag) for flag in FLAGS}
 
     def spectra(self, columns: Sequence[str], *, outliers_only: bool) -> str:
@@ -187,6 +191,16 @@ class CatalogueTables:
         with self._decoding():
             return self._connection.sql(sql, params=list(parameters)).to_arrow_table()
 
+    def batches(self, sql: str, parameters: Sequence[object] = ()) -> Iterator[pa.RecordBatch]:
+        """The answer to a SELECT in parts, so that it never is in memory as a whole; take all of them.
+
+        Raises
+        ------
+        StoreError : a file of the catalogue is damaged.
+        """
+        with self._decoding():
+            yield from self._connection.sql(sql, params=list(parameters)).to_arrow_reader(_BATCH_ROWS)
+
     @cached_property
     def _any_is_explained_twice(self) -> bool:
         """Whether a spectrum has several explanations: rare, and to look is cheaper than to sort them all."""
@@ -200,10 +214,17 @@ class CatalogueTables:
         selects = [f"SELECT {names} FROM {each}" for each in self._files(contents)]
         lacking = self._catalogue.lacking[kind]
         if lacking or not selects:
-            chosen = [column for column in self._columns(kind) if column.name in columns]
-            table = block_table(self._catalogue.view, kind, lacking, chosen)
-            selects.append(f"SELECT {names} FROM {self.register(table)}")
+            selects.append(f"SELECT {names} FROM {self._table_of_lacking(kind, columns)}")
         return f"({' UNION ALL '.join(selects)})"
+
+    def _table_of_lacking(self, kind: BlockKind, columns: Sequence[str]) -> str:
+        """A name for these columns of the blocks that the catalogue lacks, read once."""
+        asked = (kind, tuple(sorted(columns)))
+        if asked not in self._lacking:
+            chosen = [column for column in self._columns(kind) if column.name in columns]
+            table = block_table(self._catalogue.view, kind, self._catalogue.lacking[kind], chosen)
+            self._lacking[asked] = self.register(table)
+        return self._lacking[asked]
 
     def _files(self, contents: Sequence[Content]) -> Iterator[str]:
         objects = self._catalogue.view.objects

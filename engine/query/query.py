@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,7 @@ __all__ = [
     "NOT_IN_STORE",
     "QuerySettings",
     "answer",
+    "answer_in_parts",
     "count",
     "parse_probability_range",
     "parse_redshift_range",
@@ -140,6 +142,21 @@ def answer(view: StoreView, settings: QuerySettings) -> pd.DataFrame:
     return _answered(view, settings, lambda: _chosen_clustering(view, settings))
 
 
+def answer_in_parts(
+    view: StoreView, settings: QuerySettings, parts: Iterable[Condition]
+) -> Iterator[pd.DataFrame]:
+    """What :func:`answer` finds of those that the store has, one frame per part, in the order of its rows.
+
+    So an answer of any length is read with the memory of one part.
+
+    Parameters
+    ----------
+    parts : conditions on columns of the store of which each spectrum fulfils one, or none.
+    """
+    with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
+        yield from question.parts(parts)
+
+
 def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> pd.DataFrame:
     """What :func:`query` answers, from a view and the clustering asked for; ``None`` where there is none.
 
@@ -215,37 +232,58 @@ class _Question:
     def answer(self) -> pd.DataFrame:
         """The answer's frame."""
         asked = self._asked()
-        order = [each.partition(":") for each in self._settings.order or _ODDEST_FIRST]
-        by = [
-            f"{quoted(self._column(name, '--order').name)} {_direction(name, end)}" for name, _, end in order
-        ]
         if self._settings.top is not None and not self._settings.outliers_only:
-            asked = self._first(asked, by, [name for name, _, _ in order])
-        condition = self._condition(asked)
-        parts = [part for name in self._names for part in (*self._column(name).made_of, name)]
-        wanted = [name for name in dict.fromkeys(parts) if self._column(name).sql]
-        needed = [*wanted, *(name for name, _, _ in order), *condition.columns, ROW]
-        selected = ", ".join(map(quoted, wanted))
+            asked = self._first(asked)
         limit = "" if self._settings.top is None else f" LIMIT {self._settings.top}"
-        sql = (
-            f"SELECT {selected} FROM ({self._joined(needed, asked)}) AS found WHERE {condition.sql} "
-            f"ORDER BY {', '.join([*by, ROW])}{limit}"
-        )
-        frame = self._frame(self._tables.fetch(sql, condition.parameters))
+        frame = self._found(asked, self._condition(asked), f"{self._by}{limit}")
         if not any(map(len, asked.absent)):
             return frame
         return pd.concat([frame, self._absent(asked)], ignore_index=True)
 
-    def _first(self, asked: _Asked, by: Sequence[str], names: Sequence[str]) -> _Asked:
+    def parts(self, conditions: Iterable[Condition]) -> Iterator[pd.DataFrame]:
+        """The frames of what also fulfils each of these conditions."""
+        asked = self._asked()
+        if self._settings.top is not None:
+            asked = self._first(asked)
+        for each in conditions:
+            yield self._found(asked, all_of((self._condition(asked), each)), ROW)
+
+    def _found(self, asked: _Asked, condition: Condition, order: str) -> pd.DataFrame:
+        """The answer's columns of what fulfils a condition, in an order."""
+        parts = [part for name in self._names for part in (*self._column(name).made_of, name)]
+        wanted = [name for name in dict.fromkeys(parts) if self._column(name).sql]
+        needed = [*wanted, *self._order, *condition.columns, ROW]
+        selected = ", ".join(map(quoted, wanted))
+        sql = (
+            f"SELECT {selected} FROM ({self._joined(needed, asked)}) AS found WHERE {condition.sql} "
+            f"ORDER BY {order}"
+        )
+        return self._frame(self._tables.fetch(sql, condition.parameters))
+
+    def _first(self, asked: _Asked) -> _Asked:
         """The first of what is asked for, found by the few columns that decide, before all are read."""
         condition = self._condition(asked)
-        columns = self._joined([*names, *condition.columns, "stored_id", ROW], asked)
+        columns = self._joined([*self._order, *condition.columns, "stored_id", ROW], asked)
         found = self._tables.fetch(
             f"SELECT {ROW}, stored_id AS target_id FROM ({columns}) AS found WHERE {condition.sql} "
-            f"ORDER BY {', '.join([*by, ROW])} LIMIT {self._settings.top}",
+            f"ORDER BY {self._by} LIMIT {self._settings.top}",
             condition.parameters,
         )
         return self._among(found, asked.absent)
+
+    @property
+    def _by(self) -> str:
+        """SQL of the order that is asked for."""
+        return ", ".join([*self._order.values(), ROW])
+
+    @cached_property
+    def _order(self) -> dict[str, str]:
+        """SQL of the order, by column."""
+        order = [each.partition(":") for each in self._settings.order or _ODDEST_FIRST]
+        return {
+            name: f"{quoted(self._column(name, '--order').name)} {_direction(name, end)}"
+            for name, _, end in order
+        }
 
     def count(self, conditions: Sequence[Condition] = ()) -> int:
         """How many spectra there are that fulfil these conditions, too."""
