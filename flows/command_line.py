@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import Box
 
+from flows.commands.attribute import attribute
 from flows.commands.bench import bench
 from flows.commands.demo import demo
 from flows.commands.evaluate import ablation, evaluate
@@ -108,7 +109,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, show, explain, methods, verify, catalogue,
+    demo, plan, run, status, attribute, cluster, report, query, show, explain, methods, verify, catalogue,
     simulate, train, adapt, import_spender, evaluate, ablation, settings,
 )  # fmt: skip
 for place, command in enumerate(_IN_ORDER_OF_WORK):

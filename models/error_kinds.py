@@ -112,6 +112,7 @@ class ErrorKind(StrEnum):
     OWN_SPECTRUM = "own-spectrum"
     OWN_FILE = "own-file"
     NO_REDSHIFT = "no-redshift"
+    NO_EXPLANATIONS = "no-explanations"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -199,6 +200,8 @@ class ErrorKind(StrEnum):
     ATTRIBUTION_NEED = "attribution-need"
     WAVELET = "wavelet"
     MISSING_PACKAGE = "missing-package"
+    EXPLANATIONS_NAME = "explanations-name"
+    OTHER_EXPLANATIONS = "other-explanations"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

@@ -26,16 +26,13 @@ from engine.store.verify import VerifyReport, examine, report_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.reading import inspect
 from flows.run.catalogue import complete_catalogue
-from flows.run.executors import started_executor
-from flows.run.model_choice import model_location
+from flows.run.executors import FEW_BLOCKS, started_executor
+from flows.run.model_choice import store_models
+from flows.run.summary import clear_staging
 from flows.run.tally import RunTally
 from infra.settings import Settings
-from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError, RetryError
-from models.model_files import read_model
+from models.errors import InputError, QuarantineError, RetryError
 from models.observers import report
-
-_SERIAL_BLOCKS = 4
-"""Up to so many blocks are run in this process: starting Ray would take longer."""
 
 _ROUNDS = 2
 """A plan that is recovered in the first tells which blocks the second must run."""
@@ -107,7 +104,7 @@ def repair(
     with run_lock(url, "repair", wait=wait, state=tally.state, on_wait=on_wait) as lock:
         store.ledger.guard = lock.check
         recipe = WorkerRecipe(
-            _locations(store, models),
+            store_models(store, models),
             url,
             settings.threads_per_worker,
             settings.occlusion_memory,
@@ -157,22 +154,6 @@ def repair(
         )
 
 
-def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Where workers find the store's models, in its order: as given, else where the store says."""
-    known = store.configuration.models
-    given = {read_model(name).card.digest: model_location(name) for name in models}
-    for digest in given.keys() - {each.digest for each in known}:
-        raise ConfigurationError(
-            "The store was not made with this model.",
-            where=f"--model {given[digest]}",
-            got=digest,
-            allowed="; ".join(map(str, known)),
-            remedy="Name the directories in which the store's models are now.",
-            kind=ErrorKind.MODEL_DIGEST,
-        )
-    return tuple(given.get(each.digest, each.name) for each in known)
-
-
 class _Work:
     """A repair under way: what was done so far."""
 
@@ -214,7 +195,7 @@ class _Work:
 
     def _run(self, plan: Repair, evidence: Evidence, snapshot: Snapshot) -> Snapshot:
         store = self._store
-        few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
+        few = len(plan.score_blocks) + len(plan.attribution_blocks) <= FEW_BLOCKS
         with (
             GroupThreads() as threads,
             started_executor(
@@ -229,8 +210,7 @@ class _Work:
             snapshot = self._drive("explaining", plan.attribution_blocks, executor, threads, snapshot)
             self.explained += len(plan.attribution_blocks)
         store.objects.delete(made)
-        if not len(snapshot.waiting_outliers):
-            store.clear_staging()
+        clear_staging(store, snapshot)
         return snapshot
 
     def _drive(
