@@ -21,7 +21,7 @@ from engine.store.configuration import RunConfiguration
 from models.causes.quantities import QUANTITIES
 from models.row_status import RowStatus
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 """Grows with every change that an older reader would misread."""
 
 FLUX_UNIT = "1e-17 erg / (s cm2 Angstrom)"
