@@ -20,14 +20,9 @@ from engine.run.executor import WorkerRecipe
 from engine.run.plan import begin_set
 from engine.store.blocks import BlockResult
 from engine.store.entries import ExplanationSetEntry
-from engine.store.explanation_set import (
-    ExplanationSet,
-    check_name,
-    check_other_than_run,
-    check_settings,
-    make_set,
-)
+from engine.store.explanation_set import ExplanationSet, make_set
 from engine.store.run_lock import run_lock
+from engine.store.set_entries import check_name, check_other_than_run, check_settings
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from flows.run.executors import FEW_BLOCKS, started_executor

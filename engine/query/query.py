@@ -442,16 +442,18 @@ def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClu
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
     """The clustering asked for; ``None`` where nothing was clustered and nothing is asked of it."""
     names = view.clusterings()
-    if settings.clustering in names:
-        return read_store_clustering(view, settings.clustering)
-    if settings.cluster is None and settings.clustering == DEFAULT_CLUSTERING:
+    usual = settings.clustering == DEFAULT_CLUSTERING
+    name = view.explanation if usual else settings.clustering
+    if name in names:
+        return read_store_clustering(view, name)
+    if settings.cluster is None and usual:
         return None
     raise InputError(
         "The store has no clustering of that name."
         if names
         else "The explanations of this store have not been clustered.",
         where=view.url,
-        got=settings.clustering,
+        got=name,
         allowed=", ".join(names) or "none yet",
         remedy=f"Run 'whyspec cluster {view.url}' first"
         + (", or choose an allowed clustering." if names else "."),

@@ -36,7 +36,8 @@ class QuerySettings:
     keys : spectrum keys.
     top : at most that many, the oddest; ``None`` for all.
     redshift : least and largest redshift, both included.
-    cluster : cluster number; ``clustering`` : of the clustering of that name.
+    cluster : cluster number; ``clustering`` : of the clustering of that name; the default has the name of the
+        set of explanations that is asked.
     place : where one of the explanation's places is: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
         :func:`engine.attribution.place_filter.parse_place`; empty for anywhere.
     line : the line that one of the places is of, by its name; empty for any and none.

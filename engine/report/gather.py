@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from engine.attribution.explanation import Explanation
-from engine.clustering.stored import ReadClustering, read_store_clustering
+from engine.clustering.stored import ReadClustering, explanation_of, read_store_clustering
 from engine.query.query import QuerySettings, find
 from engine.report.viewers import public_url
 from engine.spectra.source_file import RefusedFile
+from engine.store.entries import RUN_SET
 from engine.store.file_versions import versions_by_identity
 from engine.store.ledger import Ledger
 from engine.store.reading import StoreView
@@ -67,20 +68,20 @@ class StoreFacts:
         return int(self.outliers["explained"].sum())
 
 
-def gather(url: str) -> StoreFacts:
-    """Read everything the report shows except the figures' maps.
+def gather(url: str, explanation: str = RUN_SET) -> StoreFacts:
+    """Read everything the report shows of a set of explanations, except the figures' maps.
 
     Raises
     ------
-    InputError : there is no store.
+    InputError : there is no store, or no set of explanations of that name.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
+    view = StoreView.open(url).with_explanation(explanation)
     table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded", "gone"])
     current = table[~table["superseded"]]
     plans = Ledger(view.objects, view.configuration).plans()
-    names = view.clusterings()
-    shown = "default" if "default" in names else next(iter(names), "")
+    names = sorted(view.clusterings(), key=lambda name: name != explanation)
+    shown = next((name for name in names if explanation_of(view, name) == explanation), "")
     clustering = read_store_clustering(view, shown) if shown else None
     return StoreFacts(
         view=view,

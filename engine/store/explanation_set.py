@@ -15,21 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.explanation import Explanations
-from engine.attribution.method import MethodSettings
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.block_arrays import BlockArrays
 from engine.store.blocks import AttributionBlock, WrittenObject
-from engine.store.configuration import RunConfiguration
-from engine.store.entries import RUN_SET, ExplanationSetEntry, is_set_name
+from engine.store.entries import ExplanationSetEntry
 from engine.store.hierarchy import group_document, set_documents
 from engine.store.ledger import Ledger
-from engine.store.objects import ObjectTree
 from engine.store.schema import scales_of, units_of
+from engine.store.set_entries import FOLDER, read_entry, set_folder
 from engine.store.store import Store
-from models.errors import ConfigurationError, ErrorKind, InputError
-
-FOLDER = "explanations"
-"""Folder of the sets in a store."""
 
 GROUP = {"description": "one group per set of explanations beside those in outliers/"}
 
@@ -50,7 +44,7 @@ class ExplanationSet:
     def __init__(self, store: Store, entry: ExplanationSetEntry) -> None:
         self.name = entry.name
         self.configuration = entry.configuration_in(store.configuration)
-        self.objects = store.objects.below(f"{FOLDER}/{entry.name}")
+        self.objects = store.objects.below(set_folder(entry.name))
         self.ledger = Ledger(self.objects, self.configuration)
         self.ledger.guard = store.ledger.guard
         self._store = store
@@ -164,81 +158,4 @@ def open_set(store: Store, name: str) -> ExplanationSet:
     ------
     InputError : there is none.
     """
-    return ExplanationSet(store, read_entry(store.objects, store.ledger, name))
-
-
-def read_entry(objects: ObjectTree, ledger: Ledger, name: str) -> ExplanationSetEntry:
-    """The entry of the set of that name beside the run's own.
-
-    Raises
-    ------
-    InputError : there is none.
-    StoreError : it is damaged.
-    """
-    entry = ledger.explanation_set(name) if is_set_name(name) else None
-    if entry is None:
-        raise InputError(
-            "The store has no explanations of that name.",
-            where=objects.url,
-            got=name,
-            allowed=", ".join([RUN_SET, *ledger.explanation_sets()]),
-            remedy="Choose one of these. To make others: "
-            f"'whyspec attribute {objects.url} --method METHOD --name NAME'.",
-            kind=ErrorKind.NO_EXPLANATIONS,
-        )
-    return entry
-
-
-def check_name(name: str) -> None:
-    """Refuse a name that no set beside the run's own may have.
-
-    Raises
-    ------
-    ConfigurationError : it is one.
-    """
-    if not is_set_name(name):
-        raise ConfigurationError(
-            "A set of explanations cannot have that name.",
-            where="--name",
-            got=name,
-            allowed="lower-case letters, digits, - and _; at most 64, the first a letter or digit; not "
-            f"{RUN_SET}, which is that of the run's own",
-            remedy="Choose another name, e.g. that of the method.",
-            kind=ErrorKind.EXPLANATIONS_NAME,
-        )
-
-
-def check_settings(name: str, asked: MethodSettings, there: MethodSettings) -> None:
-    """Refuse other settings than those that the set of that name was made with.
-
-    Raises
-    ------
-    ConfigurationError : they are others.
-    """
-    if asked != there:
-        raise ConfigurationError(
-            "The store has explanations of that name by another method or with other settings.",
-            where=f"explanations {name}",
-            got=f"{asked.method}: {asked}",
-            allowed=f"{there.method}: {there}",
-            remedy="Choose another --name for these settings, or leave them out to continue that set.",
-            kind=ErrorKind.OTHER_EXPLANATIONS,
-        )
-
-
-def check_other_than_run(store: RunConfiguration, asked: MethodSettings) -> None:
-    """Refuse to explain once more as the store's runs do.
-
-    Raises
-    ------
-    ConfigurationError : method and settings are the run's.
-    """
-    if asked == store.attribution:
-        raise ConfigurationError(
-            "The store's own explanations are made by this method with these settings.",
-            where="--method",
-            got=f"{asked.method}: {asked}",
-            allowed="another method, or other settings",
-            remedy=f"Ask for them by --explanation {RUN_SET}. 'whyspec run' explains outliers that wait.",
-            kind=ErrorKind.OTHER_EXPLANATIONS,
-        )
+    return ExplanationSet(store, read_entry(store.ledger, name))

@@ -15,7 +15,8 @@ def cluster(
     /,
     *,
     clusters: int | None = None,
-    name: str = "default",
+    name: str = "",
+    explanation: str = "default",
     seed: int = 0,
     json: Json = False,
 ) -> int:
@@ -32,7 +33,10 @@ def cluster(
     clusters
         Number of clusters; chosen by silhouette if left out.
     name
-        Name of the clustering in the store; one of the same name is replaced.
+        Name of the clustering in the store; one of the same name is replaced. Default: that of the set of
+        explanations.
+    explanation
+        Name of the set of explanations, see whyspec attribute --help.
     seed
         Seed of everything random in the clustering.
     json
@@ -44,16 +48,17 @@ def cluster(
     from flows.run.progress import RunProgress
     from flows.store.cluster_table import show_clusters
 
-    settings = ClusteringSettings(name=name, clusters=clusters, seed=seed)
+    settings = ClusteringSettings(name=name or explanation, clusters=clusters, seed=seed)
     with RunProgress(notes()) as progress:
-        summary = cluster_store(store, settings, [progress])
+        summary = cluster_store(store, settings, [progress], explanation)
     if json:
         write_json(summary.to_dict())
     console = messages(json)
     show_clusters(console, summary)
-    other = () if name == "default" else ("--clustering", name)
-    found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
-    show_next(console, *found, ("report", store, "-o", report_name(store)))
+    chosen = () if explanation == "default" else ("--explanation", explanation)
+    other = () if settings.name == explanation else ("--clustering", settings.name)
+    found = (("query", store, "--cluster", 0, *other, *chosen),) if summary.clusters else ()
+    show_next(console, *found, ("report", store, *chosen, "-o", report_name(store)))
     return 0
 
 
@@ -210,6 +215,7 @@ def report(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("whyspec.html"),
     top: int = 12,
+    explanation: str = "default",
 ) -> int:
     """Write a report on a store: one HTML file for any browser.
 
@@ -223,12 +229,14 @@ def report(
         HTML file; replaced if it is there.
     top
         Number of outliers shown with their figure, oddest first.
+    explanation
+        Name of the set of explanations that is shown, see whyspec attribute --help.
     """
     from engine.report.page import write_report
     from flows.console import notes
 
     with notes().status("draw the report"):
-        write_report(store, output, top)
+        write_report(store, output, top, explanation)
     notes().print(f"Report: {output}")
     return 0
 
@@ -261,6 +269,7 @@ def query(
     instrument: str | None = None,
     caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
     without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    explanation: str = "default",
     order: str | None = None,
     columns: str | None = None,
     count: Annotated[bool, Parameter(negative=())] = False,
@@ -298,7 +307,7 @@ def query(
     cluster
         Cluster number.
     clustering
-        Name of the clustering that --cluster refers to.
+        Name of the clustering that --cluster refers to. Default: that of the set of explanations.
     near
         Right ascension, declination and radius: 150.1 2.2 5arcsec, or 10:00:24 +02:12:00 0.1deg.
     moc
@@ -335,6 +344,9 @@ def query(
         Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
     without_caution
         Cautions that the explanation does not carry; any for explanations without cautions.
+    explanation
+        Name of the set of explanations that is asked for places, cause and cautions, see whyspec attribute
+        --help.
     order
         Columns to order by, with a comma between; snr:desc for the largest first. Default: oddest first.
     columns
@@ -401,7 +413,7 @@ def query(
         cautions=caution,
         without_cautions=without_caution,
     )
-    view = StoreView.open(store)
+    view = StoreView.open(store).with_explanation(explanation)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
     if count:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from engine.figures.spectrum_score import SpectrumScore
 from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
+from engine.store.entries import RUN_SET
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import shown_identifiers
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
@@ -32,17 +33,6 @@ _COLUMNS = (
     "source_row",
     *OBSERVATION_COLUMNS,
 )
-
-
-def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
-    """The latest explanation of a spectrum in the store at ``url``; see :meth:`StoredSpectra.explanation`.
-
-    Raises
-    ------
-    InputError : there is no store; or see there.
-    StoreError : the store is damaged.
-    """
-    return StoredSpectra(StoreView.open(url)).explanation(key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +119,17 @@ def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:
 
 
 def _not_explained(view: StoreView, row: dict[Hashable, Any]) -> InputError:
-    status = RowStatus(row["status"])
+    status, name = RowStatus(row["status"]), view.explanation
+    again = (
+        "" if name == RUN_SET else f"'whyspec attribute {view.url} --name {name}', if it is an outlier, or "
+    )
     scored = f"score {row['score']:.2f}, tail probability {row['tail_probability']:.2g}"
     return InputError(
         "The store holds no explanation of this spectrum: it is no outlier, or the run has not come to it.",
         where=f"{view.url}, {row['key']}",
         got=scored if status is RowStatus.SCORED else status.meaning,
         allowed="an explained outlier",
-        remedy=f"Explain it with 'whyspec explain {redacted_url(row['source'])} --row {row['source_row']}'.",
+        remedy=f"Explain it with {again}"
+        f"'whyspec explain {redacted_url(row['source'])} --row {row['source_row']}'.",
         kind=ErrorKind.NO_OUTLIER,
     )
