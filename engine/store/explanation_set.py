@@ -18,12 +18,16 @@ from engine.attribution.explanation import Explanations
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.block_arrays import BlockArrays
 from engine.store.blocks import AttributionBlock, WrittenObject
-from engine.store.entries import ExplanationSetEntry
+from engine.store.configuration import RunConfiguration
+from engine.store.entries import ExplanationSetEntry, misfit
 from engine.store.hierarchy import group_document, set_documents
 from engine.store.ledger import Ledger
+from engine.store.objects import ObjectTree
 from engine.store.schema import scales_of, units_of
 from engine.store.set_entries import FOLDER, read_entry, set_folder
 from engine.store.store import Store
+from models.errors import StoreError
+from models.json_text import read_json
 
 GROUP = {"description": "one group per set of explanations beside those in outliers/"}
 
@@ -159,3 +163,21 @@ def open_set(store: Store, name: str) -> ExplanationSet:
     InputError : there is none.
     """
     return ExplanationSet(store, read_entry(store.ledger, name))
+
+
+def recovered_entry(
+    objects: ObjectTree, configuration: RunConfiguration, name: str
+) -> ExplanationSetEntry | None:
+    """The entry of a set from the attributes of its group, in a store of that configuration.
+
+    ``None`` where there is no such group, or it is not what was written.
+    """
+    path = f"{set_folder(name)}/zarr.json"
+    try:
+        data = objects.get(path)
+        said = read_json(data)["attributes"]
+        entry = ExplanationSetEntry(name, said["method"], said["settings"], said["configuration_digest"])
+        whole = not misfit(entry, configuration) and data == group_document(attributes_of(entry))
+    except (FileNotFoundError, StoreError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return entry if whole else None
