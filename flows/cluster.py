@@ -6,8 +6,7 @@ from engine.clustering.pipeline import ClusteringSummary, cluster_store
 from engine.clustering.settings import ClusteringSettings
 from engine.run.events import RunObservers, Waiting
 from engine.store.entries import RUN_SET
-from engine.store.objects import ObjectTree
-from engine.store.root import read_configuration
+from engine.store.reading import StoreView
 from engine.store.run_lock import run_lock
 from infra.dask_cluster import dask_cluster
 from infra.flow_call import as_flow
@@ -44,7 +43,7 @@ def cluster_explanations(
     def on_wait(what: str) -> None:
         report(observers, Waiting(what))
 
-    read_configuration(ObjectTree(store))
+    StoreView.open(store).with_explanation(explanation)  # refused before anything is started
     with run_lock(store, "cluster", on_wait=on_wait), dask_cluster(load_settings()):
         summary = cluster_store(store, settings, lambda step, _done, _steps: on_wait(step), explanation)
     on_wait("")

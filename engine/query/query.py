@@ -123,7 +123,7 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
     Raises
     ------
-    InputError : there is no store, or no such cluster or clustering.
+    InputError : there is no store, or no such cluster, clustering or set of explanations.
     ConfigurationError : there is no such column, or an expression is none.
     StoreError : the store is damaged, or its catalogue.
     """
@@ -132,11 +132,14 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
 def answer(view: StoreView, settings: QuerySettings) -> pd.DataFrame:
     """What :func:`query` answers, from a view of the store."""
+    view = view.with_explanation(settings.explanation)
     return _answered(view, settings, lambda: _chosen_clustering(view, settings))
 
 
 def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> pd.DataFrame:
-    """What :func:`query` answers, from a view and the clustering asked for; ``None`` where there is none.
+    """What :func:`query` answers, from a view with the set of explanations and the clustering asked for.
+
+    ``clustering`` is ``None`` where there is none.
 
     Raises
     ------
@@ -152,6 +155,7 @@ def _answered(view: StoreView, settings: QuerySettings, clustering: _GetClusteri
 
 def count(view: StoreView, settings: QuerySettings) -> int:
     """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
+    view = view.with_explanation(settings.explanation)
     with Catalogue.of(view).tables() as tables:
         return _Question(tables, view, settings, lambda: _chosen_clustering(view, settings)).count()
 

@@ -412,8 +412,9 @@ def query(
         instrument=parse_probability_range(instrument) if instrument is not None else None,
         cautions=caution,
         without_cautions=without_caution,
+        explanation=explanation,
     )
-    view = StoreView.open(store).with_explanation(explanation)
+    view = StoreView.open(store)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
     if count:

@@ -128,8 +128,9 @@ class Store:
             superseded=superseded,
             order=_texts(order),
             columns=_texts(columns),
+            explanation=explanation,
         )
-        return Answer(answer(self._view.with_explanation(explanation), settings))
+        return Answer(answer(self._view, settings))
 
     def explanation(self, key: str | int, name: str = DEFAULT_EXPLANATION) -> Explanation:
         """The latest explanation of a spectrum, by its key or its TARGETID (SPECOBJID).

@@ -5,9 +5,9 @@ from __future__ import annotations
 from engine.surveys.desi import coadd, coadd_head
 from engine.surveys.desi.coadd_files import is_coadd, redshift_urls
 from engine.surveys.desi.coadd_prefetch import prefetch_coadd
-from engine.surveys.desi.exposures import EXPOSURES, LONE_COADD
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.healpix_layout import DESI_HEALPIX, DESI_UNIQPIX
+from engine.surveys.desi.single_exposures import EXPOSURES, LONE_COADD
 from engine.surveys.desi.tiles_layout import DESI_TILES
 from engine.surveys.layout import Layout
 from engine.surveys.reader import Reader, RedshiftFile
