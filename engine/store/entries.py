@@ -20,7 +20,7 @@ from engine.attribution.method_choice import method_named
 from engine.store.blocks import BlockResult, WrittenObject
 from engine.store.configuration import RunConfiguration
 from engine.store.saved_plans import AttributionPlan, ScorePlan
-from engine.store.schema import FLAGS, FlagName
+from engine.store.schema import FLAGS, FlagName, check_sizes
 from models.errors import ConfigurationError
 
 MOST_BLOCKS = 2**20
@@ -181,10 +181,14 @@ def _of_set(entry: ExplanationSetEntry, configuration: RunConfiguration) -> Iter
     if not is_set_name(entry.name):
         yield f"the name {entry.name!r}"
     try:
-        if entry.configuration_in(configuration).digest != entry.configuration:
+        own = entry.configuration_in(configuration)
+        check_sizes(own)
+        if own.digest != entry.configuration:
             yield "a digest of other settings or other models"
     except ConfigurationError as error:
         yield f"{error.what} {error.got}"
+    except (AssertionError, AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        yield f"settings that are none ({type(error).__name__}: {error})"
 
 
 def _of_score_plan(entry: ScorePlan, configuration: RunConfiguration) -> Iterator[str]:

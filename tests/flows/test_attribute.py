@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 
 from engine.query.settings import QuerySettings
 from engine.store import objects
+from engine.store.checksummed import checksummed
 from engine.store.explanation_set import open_set, outlier_numbers
 from engine.store.reading import StoreView
 from engine.store.store import Store
@@ -19,7 +21,7 @@ from flows.attribute import AttributionRequest, AttributionSummary, attribute_ou
 from flows.run_release import run_release
 from flows.store.repair import repair
 from infra.settings import Settings
-from models.errors import ConfigurationError, InputError, WhyspecError
+from models.errors import ConfigurationError, InputError, StoreError, WhyspecError
 from tests.small_run import small_request, tree_bytes
 
 SET = "explanations/residual"
@@ -220,6 +222,45 @@ def test_a_link_in_the_place_of_a_set_is_not_followed(store: Path, tmp_path: Pat
     with pytest.raises(WhyspecError, match="Something else is in the place"):
         StoreView.open(str(store)).with_explanation("residual").read("outliers/row")
     assert tree_bytes(elsewhere) == kept
+
+
+DAMAGE: dict[str, tuple[str, str, str]] = {
+    "another setting": ("[64, 512]", "[64]", "a digest of other settings or other models"),
+    "no such method": (
+        '"method": "residual"',
+        '"method": "magic"',
+        "There is no method of attribution of that name",
+    ),
+    "settings that are none": ("[64, 512]", '{"a": [0]}', "wrong kind"),
+    "another name": ('"name": "residual"', '"name": "other"', "the entry of ledger/explanations/other.json"),
+}
+
+
+@pytest.mark.parametrize("what", DAMAGE)
+def test_an_entry_that_does_not_fit_is_an_error_and_made_again(
+    what: str, store: Path, explained: Path
+) -> None:
+    old, new, said = DAMAGE[what]
+    path = store / "ledger/explanations/residual.json"
+    body = json.loads(path.read_bytes())
+    text = json.dumps({name: value for name, value in body.items() if name != "checksum"})
+    assert old in text
+    path.write_bytes(checksummed(json.loads(text.replace(old, new))))
+    with pytest.raises(StoreError) as raised:
+        StoreView.open(str(store)).with_explanation("residual")
+    assert said in str(raised.value.got)
+    assert raised.value.where == str(path)
+    assert repair(str(store), SERIAL).ok
+    assert tree_bytes(store) == tree_bytes(explained)
+
+
+def test_ray_gives_the_same_bytes(
+    complete: Path, explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = shutil.copytree(complete, tmp_path / "odd.zarr")
+    monkeypatch.setattr("flows.attribute.FEW_BLOCKS", 0)
+    assert attributed(store, executor="ray", workers=1).waiting == 0
+    assert tree_bytes(store) == tree_bytes(explained)
 
 
 REFUSED: dict[str, tuple[dict[str, object], str, str]] = {
