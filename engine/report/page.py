@@ -84,8 +84,8 @@ def render(facts: StoreFacts, top: int) -> str:
         place_charts=place_charts(facts),
         clustering=cluster_section(facts.clustering) if facts.clustering else None,
         cards=[
-            card(row, explained, facts.scored, configuration.attribution.method)
-            for row, explained in explained_outliers(facts, top)
+            card(row, explained, facts.scored, configuration.attribution.method, agreement)
+            for row, explained, agreement in explained_outliers(facts, top)
         ],
         columns=COLUMNS,
         rows=[cells(row) for _, row in facts.outliers.head(TABLE_ROWS).iterrows()],

@@ -22,7 +22,7 @@ from engine.store.configuration import RunConfiguration
 from engine.store.entries import ExplanationSetEntry, misfit
 from engine.store.hierarchy import group_document, set_documents
 from engine.store.ledger import Ledger
-from engine.store.objects import ObjectTree
+from engine.store.objects import ObjectTree, OnDamage
 from engine.store.schema import scales_of, units_of
 from engine.store.set_entries import FOLDER, read_entry, set_folder
 from engine.store.store import Store
@@ -120,15 +120,19 @@ def outlier_numbers(ledger: Ledger) -> dict[int, int]:
 
 
 def has_unfinished_sets(store: Store) -> bool:
-    """Whether a set has planned blocks that are not finished: their spectra may be in staging alone."""
-    return any(
-        _is_unfinished(ExplanationSet(store, each)) for each in store.ledger.explanation_sets().values()
-    )
+    """Whether a set may have planned blocks that are not finished: their spectra may be in staging alone.
+
+    What is damaged counts as not finished.
+    """
+    damaged: list[StoreError] = []
+    entries = store.ledger.explanation_sets(damaged.append).values()
+    unfinished = [_is_unfinished(ExplanationSet(store, each), damaged.append) for each in entries]
+    return bool(damaged) or any(unfinished)
 
 
-def _is_unfinished(own: ExplanationSet) -> bool:
+def _is_unfinished(own: ExplanationSet, on_damage: OnDamage) -> bool:
     finished = own.ledger.finished("attribution")
-    plans = own.ledger.attribution_plans()
+    plans = own.ledger.attribution_plans(on_damage)
     return any(index not in finished for plan in plans for index in plan.block_indices)
 
 

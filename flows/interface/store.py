@@ -19,8 +19,8 @@ from flows.interface.spectrum import Spectrum
 if TYPE_CHECKING:
     import xarray as xr
 
-    from engine.attribution.agreement import Agreement
     from engine.store.reading import StoreView
+    from flows.interface.comparison import Comparison
     from flows.interface.explanation_set import ExplanationSets
     from flows.spectrum.stored_spectrum import StoredSpectra
 
@@ -152,16 +152,17 @@ class Store:
 
         return ExplanationSets(self._view)
 
-    def agreement(self, key: str | int) -> tuple[Agreement, ...]:
-        """How far the explanations of a spectrum agree, of all pairs of sets that explain it.
+    def compare(self, key: str | int) -> Comparison:
+        """The explanations of a spectrum by all sets that explain it, and where they agree.
 
         Raises
         ------
         InputError : there is no such spectrum, several, or it is not explained.
         """
+        from flows.interface.comparison import Comparison
         from flows.spectrum.explained_spectra import stored_explanations
 
-        return stored_explanations(self._view, str(key)).agreement
+        return Comparison(stored_explanations(self._view, str(key)))
 
     def spectrum(self, key: str | int) -> Spectrum:
         """A spectrum in physical units: what the store keeps of an outlier; of others, from their file.

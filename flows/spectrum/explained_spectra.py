@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -15,6 +15,9 @@ from flows.console import facts
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
 from flows.spectrum.stored_spectrum import StoredSpectra
 from models.errors import ErrorKind, InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,14 @@ class ExplainedSpectra:
             rows = [(f"{each.first}, {each.second}", str(each)) for each in agreement]
             console.print(facts("Agreement", rows))
 
+    def figure(self) -> Figure:
+        """The figures of all, one under the other."""
+        # Imported here: a command that draws nothing does without matplotlib.
+        from engine.figures.explanation import explanations_figure
+
+        explained = [(each.explanation, each.method) for each in self.by_name.values()]
+        return explanations_figure(explained, self.first.score)
+
     def draw(self, path: Path) -> None:
         """Write the figure of all of them.
 
@@ -62,12 +73,9 @@ class ExplainedSpectra:
         ------
         InputError : it cannot be written.
         """
-        # Imported here: a command that draws nothing does without matplotlib.
-        from engine.figures.explanation import explanations_figure
         from engine.figures.figure_file import save_figure
 
-        explained = [(each.explanation, each.method) for each in self.by_name.values()]
-        save_figure(explanations_figure(explained, self.first.score), path)
+        save_figure(self.figure(), path)
 
 
 def stored_explanations(view: StoreView, key: str, name: str = "") -> ExplainedSpectra:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import whyspec
 from engine.query.settings import QuerySettings
 from engine.store import objects
 from engine.store.checksummed import checksummed
@@ -18,6 +19,7 @@ from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
 from flows.attribute import AttributionRequest, AttributionSummary, attribute_outliers
+from flows.command_line import run_command
 from flows.run_release import run_release
 from flows.store.repair import repair
 from infra.settings import Settings
@@ -106,6 +108,23 @@ def test_a_repeat_does_nothing(store: Path) -> None:
     before = tree_bytes(store)
     assert attributed(store).explained == 0
     assert attributed(store, method=None, name="residual", settings={}).explained == 0
+    assert tree_bytes(store) == before
+
+
+def test_the_command_and_python_do_the_same(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    outliers = StoreView.open(str(store)).outliers
+    before = tree_bytes(store)
+    command = ["attribute", str(store), "--method", "residual", "--setting", "windows=64,512", "--json"]
+    assert run_command(command) == 0
+    shown = capsys.readouterr()
+    told = json.loads(shown.out)
+    assert (told["name"], told["explained"], told["in_set"]) == ("residual", 0, outliers)
+    assert "0 other outliers of the store without" in shown.err
+    assert "--explanation residual" in shown.err
+    summary = whyspec.attribute(str(store), "residual", settings={"windows": (64, 512)}, progress=False)
+    assert {**summary.to_dict(), "seconds": 0} == {**told, "seconds": 0}
+    assert run_command(["attribute", str(store), "--key", "nowhere", "--name", "residual"]) == 0
+    assert "1 name not in the store" in capsys.readouterr().err
     assert tree_bytes(store) == before
 
 

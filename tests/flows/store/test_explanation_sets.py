@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from engine.query.query import QuerySettings, count, query
 from engine.report.page import write_report
 from engine.store.reading import StoreView
 from engine.store.snapshot import Snapshot
+from engine.store.status import SetStatus, status_of
 from engine.store.store import Store
 from engine.store.verify import verify
 from flows.command_line import run_command
@@ -129,7 +131,11 @@ def test_python_has_the_sets_by_name(made: SyntheticStore, store: whyspec.Store)
     assert (runs.method, other.method) == ("occlusion", "saliency")
     np.testing.assert_array_equal(runs.flux, other.flux)
     assert (runs.score, runs.redshift) == (other.score, other.redshift)
-    (agreement,) = store.agreement(FIRST)
+    compared = store.compare(FIRST)
+    (agreement,) = compared.agreement
+    assert list(compared.explanations) == ["default", "saliency"]
+    assert "saliency: by saliency: " in repr(compared)
+    assert store.compare(LAST).agreement == ()
     maps = np.stack([each.combined[runs.ivar > 0] for each in (runs, other)])
     assert agreement.rank_correlation == rank_correlation(maps)
     assert "saliency: 20 by saliency" in repr(store)
@@ -148,6 +154,14 @@ def test_places_are_shared_where_they_overlap(made: SyntheticStore) -> None:
     assert (apart.shared, apart.places) == ((), (1, 1))
 
 
+def test_status_counts_the_sets(made: SyntheticStore, capsys: pytest.CaptureFixture[str]) -> None:
+    status = status_of(made.url)
+    assert status.sets == (SetStatus("saliency", "saliency", SET_OUTLIERS, 2, 2),)
+    assert status.is_complete
+    assert run_command(["status", made.url]) == 0
+    assert f"{SET_OUTLIERS} outliers explained by saliency" in capsys.readouterr().err
+
+
 def test_xarray_opens_a_set(made: SyntheticStore) -> None:
     group = "explanations/saliency/outliers"
     found = xr.open_zarr(made.url, group=group, consolidated=False)
@@ -161,7 +175,7 @@ def test_a_report_is_of_one_set(made: SyntheticStore, tmp_path: Path) -> None:
     write_report(made.url, page, top=1, explanation="saliency")
     text = page.read_text()
     assert "saliency, one of default, saliency" in text
-    assert f"{SET_OUTLIERS}" in text
+    assert re.search(r"agreement with default.*\s.*rank correlation 1?0?\.?\d*", text)
 
 
 def test_a_clustering_is_of_one_set(made: SyntheticStore, tmp_path: Path) -> None:
