@@ -162,7 +162,7 @@ def check_gradient(model: SpectrumModel) -> None:
     card = model.card
     flat = np.ones(card.grid.size, np.float32)
     subject = subject_of(model, flat, flat, 0.5 * (card.redshift_min + card.redshift_max))
-    subject.gradient(subject.flux[None])
+    subject.gradient(subject.flux[None].double())
 
 
 def _not_given(what: str, instead: str) -> ConfigurationError:

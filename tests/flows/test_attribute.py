@@ -250,7 +250,7 @@ DAMAGE: dict[str, tuple[str, str, str]] = {
         '"method": "magic"',
         "There is no method of attribution of that name",
     ),
-    "settings that are none": ("[64, 512]", '{"a": [0]}', "wrong kind"),
+    "settings that are none": ("[64, 512]", '{"a": [0]}', "Window widths must be whole pixels"),
     "another name": ('"name": "residual"', '"name": "other"', "the entry of ledger/explanations/other.json"),
 }
 
