@@ -68,6 +68,15 @@ class AttributionRequest:
     wait: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.selection is not None and self.selection.columns:
+            raise ConfigurationError(
+                "An attribution has no columns to choose.",
+                where="--columns",
+                got=", ".join(self.selection.columns),
+                allowed="with whyspec query",
+                remedy="Leave it out.",
+                kind=ErrorKind.OPTION,
+            )
         refuse_credentials(self.store, *self.models, *map(str, self.settings.values()))
 
 

@@ -12,7 +12,6 @@ from engine.attribution.place_filter import PlaceFilter, parse_line, parse_place
 from engine.query.conditions.moc import Moc
 from engine.query.conditions.near import Cone
 from engine.query.target_list import TargetList
-from engine.store.entries import RUN_SET
 from models.causes.names import CAUSES
 from models.causes.names import UNKNOWN as UNKNOWN_CAUSE
 from models.errors import ConfigurationError, ErrorKind
@@ -57,7 +56,8 @@ class QuerySettings:
     superseded : whether rows that newer rows replace are found.
     order : columns by which the answer is ordered, each with ``:desc`` behind it or not; empty for the oddest
         first: by tail probability, of equal ones by falling score.
-    explanation : name of the set of explanations that is asked for places, cause and cautions.
+    explanation : name of the set of explanations that is asked for places, cause and cautions; empty for that
+        of the view that is asked, else that of the runs.
     columns : of the answer; empty for :data:`engine.query.query.COLUMNS`.
 
     Raises
@@ -90,7 +90,7 @@ class QuerySettings:
     superseded: bool = False
     order: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
-    explanation: str = RUN_SET
+    explanation: str = ""
 
     def __post_init__(self) -> None:
         if self.top is not None and self.top < 1:

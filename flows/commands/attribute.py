@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 
-_WHICH = Group("Which outliers", sort_key=1)
+from flows.commands.selection import ALL_OUTLIERS, Selection
+
 _HOW = Group("Where and how it runs", sort_key=2)
 
 
@@ -17,11 +18,8 @@ def attribute(
     method: str | None = None,
     setting: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     name: str = "",
-    query: Annotated[str, Parameter(group=_WHICH)] = "",
-    target_id: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=(), group=_WHICH)] = (),
-    key: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=(), group=_WHICH)] = (),
-    line: Annotated[str | None, Parameter(group=_WHICH)] = None,
-    top: Annotated[int | None, Parameter(group=_WHICH)] = None,
+    query: str = "",
+    selection: Selection = ALL_OUTLIERS,
     model: Annotated[tuple[str, ...], Parameter(negative=(), group=_HOW)] = (),
     memory: Annotated[str | None, Parameter(group=_HOW)] = None,
     executor: Annotated[Literal["ray", "serial"], Parameter(group=_HOW)] = "ray",
@@ -48,16 +46,8 @@ def attribute(
     name
         Name of the set of explanations. Default: that of the method.
     query
-        Condition in names of columns, as whyspec query takes it, e.g. "z < 0.3 and tail < 1e-4". Default: all
-        outliers.
-    target_id
-        TARGETIDs (SDSS: SPECOBJIDs).
-    key
-        Spectrum keys, as whyspec query shows them.
-    line
-        The line that one of the places of the run's own explanation is of: Halpha, OIII, "[O III] 5008".
-    top
-        Largest number of outliers, oddest first.
+        Condition in names of columns, as whyspec query takes it, e.g. "z < 0.3 and tail < 1e-4". The options
+        below choose outliers, too. Default: all.
     model
         Names or directories of scoring models that have moved.
     memory
@@ -81,19 +71,13 @@ def attribute(
     from flows.store.attribution_table import show_attribution
     from infra.settings import load_settings
 
-    selection = QuerySettings(
-        target_ids=tuple(map(option_types.identifier, target_id)),
-        keys=key,
-        where=query,
-        line="" if line is None else option_types.not_empty("--line", line),
-        top=top,
-    )
+    chosen = selection.settings(query)
     request = AttributionRequest(
         store=store,
         method=method,
         name=name,
         settings=option_types.settings(setting),
-        selection=None if selection == QuerySettings() else selection,
+        selection=None if chosen == QuerySettings() else chosen,
         models=option_types.models(model) or (),
         executor=executor,
         workers=workers,
@@ -107,6 +91,6 @@ def attribute(
     console = messages(json)
     show_attribution(console, summary)
     if summary.in_set:
-        chosen = ("--explanation", summary.name)
-        show_next(console, ("query", store, *chosen), ("report", store, *chosen, "-o", report_name(store)))
+        named = ("--explanation", summary.name)
+        show_next(console, ("query", store, *named), ("report", store, *named, "-o", report_name(store)))
     return 0
