@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from flows.run.model_choice import store_models
 from flows.run.request import ExecutorName
 from flows.run.summary import clear_staging
 from flows.run.tally import RunTally
+from flows.store.attribution_summary import AttributionSummary
 from infra.flow_call import as_flow
 from infra.settings import Settings
 from models.credentials import refuse_credentials
@@ -78,39 +79,6 @@ class AttributionRequest:
                 kind=ErrorKind.OPTION,
             )
         refuse_credentials(self.store, *self.models, *map(str, self.settings.values()))
-
-
-@dataclass(frozen=True)
-class AttributionSummary:
-    """What an attribution did.
-
-    Attributes
-    ----------
-    store, name : of the set; method, settings : by which it explains.
-    explained : outliers explained now; in_set : explanations in the set.
-    waiting : of the store's outliers that no newer row replaces, those that the set does not explain.
-    not_outliers : selected spectra that are no outliers, or that newer rows replace: the store holds no
-        spectrum of them to explain.
-    absent : names that were asked for and that the store does not have.
-    caution_counts : (caution label, explanations made now that carry it), sorted by label.
-    seconds : wall time.
-    """
-
-    store: str
-    name: str
-    method: str
-    settings: Mapping[str, object]
-    explained: int
-    in_set: int
-    waiting: int
-    not_outliers: int
-    absent: int
-    caution_counts: tuple[tuple[str, int], ...]
-    seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready description."""
-        return {**asdict(self), "caution_counts": dict(self.caution_counts)}
 
 
 def attribute(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import xarray as xr
 
-    from flows.attribute import AttributionSummary
     from flows.run.progress import RunProgress
     from flows.run.request import RunRequest, RunSummary
+    from flows.store.attribution_summary import AttributionSummary
 
 
 def run(release: str | Iterable[str], store: str, *, progress: bool = True, **options: Any) -> RunSummary:

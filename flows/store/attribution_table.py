@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rich.console import Console
 
 from engine.attribution.cautions import Caution
 from flows.console import count, duration, facts
-
-if TYPE_CHECKING:
-    from flows.attribute import AttributionSummary
+from flows.store.attribution_summary import AttributionSummary
 
 
 def show_attribution(console: Console, summary: AttributionSummary) -> None:

@@ -18,9 +18,10 @@ from engine.store.explanation_set import open_set, outlier_numbers
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
-from flows.attribute import AttributionRequest, AttributionSummary, attribute_outliers
+from flows.attribute import AttributionRequest, attribute_outliers
 from flows.command_line import run_command
 from flows.run_release import run_release
+from flows.store.attribution_summary import AttributionSummary
 from flows.store.repair import repair
 from infra.settings import Settings
 from models.errors import ConfigurationError, InputError, StoreError, WhyspecError
@@ -124,7 +125,7 @@ def test_the_command_and_python_do_the_same(store: Path, capsys: pytest.CaptureF
     summary = whyspec.attribute(str(store), "residual", settings={"windows": (64, 512)}, progress=False)
     assert {**summary.to_dict(), "seconds": 0} == {**told, "seconds": 0}
     assert run_command(["attribute", str(store), "--key", "nowhere", "--name", "residual"]) == 0
-    assert "1 name not in the store" in capsys.readouterr().err
+    assert "1 name not in the store" in capsys.readouterr().out
     assert tree_bytes(store) == before
 
 

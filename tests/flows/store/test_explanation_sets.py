@@ -159,7 +159,7 @@ def test_status_counts_the_sets(made: SyntheticStore, capsys: pytest.CaptureFixt
     assert status.sets == (SetStatus("saliency", "saliency", SET_OUTLIERS, 2, 2),)
     assert status.is_complete
     assert run_command(["status", made.url]) == 0
-    assert f"{SET_OUTLIERS} outliers explained by saliency" in capsys.readouterr().err
+    assert f"{SET_OUTLIERS} outliers explained by saliency" in capsys.readouterr().out
 
 
 def test_xarray_opens_a_set(made: SyntheticStore) -> None:
