@@ -155,8 +155,7 @@ def answer_in_parts(
     parts : conditions on columns of the store of which each spectrum fulfils one, or none.
     """
     view = _with_set(view, settings)
-    with Catalogue.of(view).tables() as tables:
-        question = _Question(tables, view, settings, lambda: _chosen_clustering(view, settings))
+    with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
         yield from question.parts(parts)
 
 

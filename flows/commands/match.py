@@ -73,14 +73,14 @@ def match(
     from engine.match.settings import MatchSettings
     from engine.query.conditions.moc import read_moc
     from engine.query.conditions.near import parse_cone, parse_radius
-    from engine.query.table_formats import chosen_format, write_table
+    from engine.query.table_formats import chosen_table_format, write_table
     from engine.store.reading import StoreView
     from flows import option_types
     from flows.console import count, messages, notes, write_json
     from flows.store.match_table import show_match
     from models.output_files import check_output
 
-    table_format = chosen_format(None, output)
+    table_format = chosen_table_format(output)
     if output is not None:
         check_output(output)
     names = (("--ra", ra), ("--dec", dec), ("--id", id_), ("--class", class_))

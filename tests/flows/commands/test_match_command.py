@@ -139,3 +139,12 @@ def test_a_store_in_python_matches_as_the_command(store: SyntheticStore, known: 
     assert str(table["separation"].unit) == "arcsec"
     assert table["rank"].mask.sum() == found.summary.matched - row["scored"]
     assert found.matched.to_xarray()["separation"].attrs["units"] == "arcsec"
+
+
+def test_a_match_is_written_as_a_table_alone(
+    store: SyntheticStore, known: str, tmp_path: Path, capsys: Captured
+) -> None:
+    assert run_command(["match", store.url, known, "-o", str(tmp_path / "known.lst")]) == 64
+    told = " ".join(capsys.readouterr().err.split())
+    assert "A list for viewers is made by a query alone." in told
+    assert "'whyspec query --format list'" in told
