@@ -49,7 +49,7 @@ def export(
         Write what was done as JSON to standard output.
     """
     from engine.store.reading import StoreView
-    from flows.console import messages, notes, write_json
+    from flows.console import counting, messages, notes, write_json
     from flows.store.export import ExportTarget
     from flows.store.export_note import show_export
 
@@ -58,8 +58,8 @@ def export(
     view = StoreView.open(store)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
-    with notes().status("export"):
-        done = target.export(view, settings)
+    with counting(notes(), "export spectra") as progress:
+        done = target.export(view, settings, progress)
     if json:
         write_json(done.to_dict())
     show_export(messages(json), done)
