@@ -186,7 +186,7 @@ def test_lsdb_opens_searches_and_matches_it(view: StoreView, whole: Path) -> Non
             some = expected.iloc[::9]
             other = pd.DataFrame({"ra": some["ra"], "dec": some["dec"] + 1e-4, "asked": some["target_id"]})
             matched = catalogue.crossmatch(
-                lsdb.from_dataframe(other, margin_threshold=2),
+                lsdb.from_dataframe(other, margin_threshold=None),
                 radius_arcsec=1.0,
                 suffix_method="overlapping_columns",
             ).compute()
