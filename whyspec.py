@@ -5,6 +5,7 @@ See docs/python.md. What ``__all__`` names is stable; the errors are those of :m
 
 from __future__ import annotations
 
+from flows.interface.benchmark import Benchmark, benchmark
 from flows.interface.explaining import explain
 from flows.interface.explanation import Explanation
 from flows.interface.files import read
@@ -16,11 +17,13 @@ from flows.interface.store import open_store as open  # noqa: A004 - as users of
 from models.errors import WhyspecError
 
 __all__ = [
+    "Benchmark",
     "Explanation",
     "Model",
     "Spectrum",
     "Store",
     "WhyspecError",
+    "benchmark",
     "cluster",
     "explain",
     "load_model",

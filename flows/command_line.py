@@ -14,9 +14,11 @@ from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import Box
 
 from flows.commands.bench import bench
+from flows.commands.benchmark import benchmark
 from flows.commands.demo import demo
 from flows.commands.evaluate import ablation, evaluate
 from flows.commands.export import export
+from flows.commands.match import match
 from flows.commands.methods import methods
 from flows.commands.models import adapt, import_spender
 from flows.commands.release import plan, run, simulate, train
@@ -110,8 +112,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, export, show, explain, methods, verify, catalogue,
-    simulate, train, adapt, import_spender, evaluate, ablation, settings,
+    demo, plan, run, status, cluster, report, query, match, export, show, explain, methods, verify, catalogue,
+    simulate, train, adapt, import_spender, evaluate, ablation, benchmark, settings,
 )  # fmt: skip
 Selection.__doc__ = _unwrapped(Selection.__doc__ or "")
 for place, command in enumerate(_IN_ORDER_OF_WORK):

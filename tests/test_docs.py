@@ -308,7 +308,7 @@ def test_docstrings_use_the_words_of_today(layer: str) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("page", ["guide.md", "python.md", "export.md"])
+@pytest.mark.parametrize("page", ["guide.md", "python.md", "match.md", "export.md"])
 def test_python_on_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo").mkdir()
     synthetic_store(tmp_path / "demo" / "odd.zarr")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from engine.attribution.explanation import stored_estimates
 from engine.attribution.places import stored_places
@@ -104,6 +106,9 @@ COLUMNS = (
 NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
+_FEW = 32
+"""Names for which filters are looked at: among more, each part of a large catalogue has some."""
+
 _FIBRE = ("plate", "mjd", "fiber")
 _ODDEST_FIRST = ("tail_probability", "score:desc")
 
@@ -148,8 +153,7 @@ def answer_in_parts(
     ----------
     parts : conditions on columns of the store of which each spectrum fulfils one, or none.
     """
-    with Catalogue.of(view).tables() as tables:
-        question = _Question(tables, view, settings, lambda: _chosen_clustering(view, settings))
+    with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
         yield from question.parts(parts)
 
 
@@ -164,18 +168,29 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
 
 
 def _answered(view: StoreView, settings: QuerySettings, clustering: _GetClustering) -> pd.DataFrame:
-    with Catalogue.of(view).tables() as tables:
-        return _Question(tables, view, settings, clustering).answer()
+    with _question(view, settings, clustering) as question:
+        return question.answer()
 
 
 def count(view: StoreView, settings: QuerySettings) -> int:
     """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
-    with Catalogue.of(view).tables() as tables:
-        return _Question(tables, view, settings, lambda: _chosen_clustering(view, settings)).count()
+    with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
+        return question.count()
 
 
 _GetClustering = Callable[[], ReadClustering | None]
 """Reads the clustering that is asked for, where a query needs one; gives None where there is none."""
+
+
+@contextmanager
+def _question(view: StoreView, settings: QuerySettings, clustering: _GetClustering) -> Iterator[_Question]:
+    """The question that settings ask, over the parts of the catalogue that may have what is asked for."""
+    names = _names_of(settings, view.configuration)
+    catalogue = Catalogue.of(view)
+    if 0 < sum(map(len, names)) <= _FEW and all(given.num_columns == 1 for given in names):
+        catalogue = catalogue.holding([str(name) for given in names for name in given.column(0).to_pylist()])
+    with catalogue.tables() as tables:
+        yield _Question(tables, view, settings, names, clustering)
 
 
 @dataclass(frozen=True)
@@ -201,11 +216,12 @@ class _Question:
         tables: CatalogueTables,
         view: StoreView,
         settings: QuerySettings,
+        named: Sequence[pa.Table],
         clustering: _GetClustering,
     ) -> None:
         self._tables, self._view, self._settings = tables, view, settings
         self._configuration = view.configuration
-        self._get_clustering = clustering
+        self._named, self._get_clustering = named, clustering
         self._names = settings.columns or COLUMNS
         for name in self._names:
             self._column(name, "--columns")
@@ -310,10 +326,9 @@ class _Question:
 
     def _asked(self) -> _Asked:
         """Which of the spectra that are asked for by name there are."""
-        settings, tables = self._settings, self._tables
-        if not settings.by_identity:
+        settings, tables, names = self._settings, self._tables, self._named
+        if not names:
             return _Asked(all_of(()))
-        names = _names_of(settings, self._configuration)
         needed = list(dict.fromkeys(["target_id", *(name for given in names for name in given.column_names)]))
         current = "" if settings.superseded else "AND NOT superseded"
         selects = []
@@ -395,7 +410,7 @@ _NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64"
 
 
 def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[pa.Table]:
-    """What is asked for by name: tables of the columns that hold such names, each name once."""
+    """What is asked for by name: tables of the columns that hold such names, each name once; or none."""
     ids = stored_identifiers(configuration.grid, settings.target_ids)
     keys = list(settings.keys)
     given: list[pa.Table] = []
@@ -457,10 +472,12 @@ def _estimate_texts(found: pa.Table) -> list[str]:
     return texts
 
 
-def _redacted(sources: pa.ChunkedArray) -> list[str]:
+def _redacted(sources: pa.ChunkedArray) -> NDArray[np.object_]:
     """URLs without secrets, which earlier versions put into stores."""
-    shown = {url: redacted_url(url) for url in sources.unique().to_pylist()}
-    return [shown[url] for url in sources.to_pylist()]
+    each = sources.combine_chunks().dictionary_encode()
+    shown = np.array([redacted_url(url) for url in each.dictionary.to_pylist()], object)
+    found: NDArray[np.object_] = shown[each.indices.to_numpy()]
+    return found
 
 
 def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> None:

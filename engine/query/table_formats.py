@@ -74,6 +74,24 @@ def chosen_format(asked: AnswerFormat | None, target: Path | None) -> AnswerForm
     return asked or named or "table"
 
 
+def chosen_table_format(target: Path | None) -> TableFormat:
+    """The format of a table that the file's name says; text for standard output.
+
+    Raises
+    ------
+    ConfigurationError : the name says none, or a list.
+    """
+    chosen = chosen_format(None, target)
+    if chosen == "list":
+        raise _refused(
+            "A list for viewers is made by a query alone.",
+            where=f"-o {target}",
+            got="a name that ends in .lst",
+            remedy="End the name as one of a table, or ask by 'whyspec query --format list'.",
+        )
+    return chosen
+
+
 def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | None = None) -> None:
     """Write a query's answer.
 
