@@ -113,6 +113,8 @@ class ErrorKind(StrEnum):
     OWN_SPECTRUM = "own-spectrum"
     OWN_FILE = "own-file"
     NO_REDSHIFT = "no-redshift"
+    MATCH_TABLE = "match-table"
+    NOTHING_TO_EXPORT = "nothing-to-export"
     BENCHMARK_FUNCTION = "benchmark-function"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
@@ -201,6 +203,8 @@ class ErrorKind(StrEnum):
     ATTRIBUTION_NEED = "attribution-need"
     WAVELET = "wavelet"
     MISSING_PACKAGE = "missing-package"
+    MATCH_SETTINGS = "match-settings"
+    EXPORT_FORM = "export-form"
     BENCHMARK_SETTINGS = "benchmark-settings"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.

@@ -14,6 +14,7 @@ from engine.attribution.method import Units
 from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.spectra.sky_position import healpix_29
 from engine.spectra.source_file import RefusedFile, SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.configuration import RunConfiguration
@@ -65,11 +66,13 @@ def synthetic_store(
     repeats: dict[int, int] | None = None,
     failed: frozenset[int] = frozenset(),
     largest_tail: float = 1.0,
+    unplaced: int = 0,
 ) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored.
 
     ``repeats`` names rows that repeat the target of an earlier one; ``failed`` outliers' rows whose
-    explanation came out as NaN; ``largest_tail`` is that of spectra that are no outliers.
+    explanation came out as NaN; ``largest_tail`` is that of spectra that are no outliers. The first
+    ``unplaced`` rows have no position.
     """
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
@@ -89,6 +92,8 @@ def synthetic_store(
     data["specprod"], data["survey"], data["program"] = "iron", survey, "bright"
     data["target_id"] = first_target + number
     data["ra"], data["dec"] = generator.uniform(0, 360, spectra), generator.uniform(-30, 60, spectra)
+    data["ra"][:unplaced] = np.nan
+    data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["redshift"] = generator.uniform(0.02, 0.3, spectra)
     data["spectype"] = np.where(number % 3 == 0, "QSO", "GALAXY")
     data["snr"] = generator.lognormal(1.0, 0.7, spectra)

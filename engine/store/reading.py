@@ -173,7 +173,8 @@ class StoreView:
         ------
         InputError : there is no complete explanation of that number.
         """
-        if not any(start <= number < stop for start, stop in self.outlier_ranges):
+        block, place = divmod(number, self.configuration.outlier_block_rows)
+        if block not in self.explained or place >= self.explained[block].spectra:
             raise InputError(
                 "There is no explained outlier of that number.",
                 where=self.url,

@@ -17,9 +17,12 @@ from flows.interface.notebook_page import facts_page, facts_text
 from flows.interface.spectrum import Spectrum
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
+    from astropy.table import Table
 
     from engine.store.reading import StoreView
+    from flows.interface.match import Match
     from flows.spectrum.stored_spectrum import StoredSpectra
 
 
@@ -123,6 +126,56 @@ class Store:
         )
         return Answer(answer(self._view, settings))
 
+    def match(
+        self,
+        table: str | Path | pd.DataFrame | Table,
+        *,
+        near: str = "",
+        ra: str = "",
+        dec: str = "",
+        id_column: str = "",
+        class_column: str = "",
+        where: str = "",
+        cone: tuple[float | str, float | str, str] | None = None,
+        moc: str | None = None,
+        top: int | None = None,
+    ) -> Match:
+        """Compare the store with a table of known objects: which outliers are known, which are new.
+
+        Parameters
+        ----------
+        table : path of a FITS, Parquet, VOTable, ECSV or CSV file; or a pandas or astropy table.
+        near : radius of a match by position such as ``"1arcsec"``; empty for a match by name.
+        ra, dec, id_column : columns of positions and of names; empty for the usual ones.
+        class_column : column of classes; empty for none.
+        where, cone, moc : which spectra are looked at, as in a query.
+        top : how many of the oddest are compared with as many drawn from all; None for as many as outliers.
+
+        Raises
+        ------
+        InputError : the table cannot be read or lacks a column; the store has no positions.
+        ConfigurationError : the radius has no unit, or the selection looks at what makes spectra odd.
+        StoreError : the store is damaged.
+        """
+        from engine.match.match import match
+        from engine.match.settings import MatchSettings
+        from engine.query.conditions.moc import read_moc
+        from engine.query.conditions.near import parse_cone, parse_radius
+        from flows.interface.match import Match
+
+        settings = MatchSettings(
+            radius=parse_radius(near) if near else None,
+            id_column=id_column,
+            ra=ra,
+            dec=dec,
+            class_column=class_column,
+            where=where,
+            cone=None if cone is None else parse_cone(str(cone[0]), str(cone[1]), cone[2]),
+            moc=None if moc is None else read_moc(moc),
+            top=top,
+        )
+        return Match(match(self._view, table, settings))
+
     def explanation(self, key: str | int) -> Explanation:
         """The latest explanation of a spectrum, by its key or its TARGETID (SPECOBJID).
 
@@ -141,7 +194,7 @@ class Store:
         """
         rows = self._spectra.rows(str(key))
         if self._spectra.outlier(rows) is not None:
-            return self.explanation(key).spectrum
+            return Explanation(self._spectra.explained(rows)).spectrum
         from flows.interface.files import read
 
         row = rows.iloc[0]
