@@ -48,6 +48,7 @@ def export(
     json
         Write what was done as JSON to standard output.
     """
+    from engine.store.entries import RUN_SET
     from engine.store.reading import StoreView
     from flows.console import counting, messages, notes, write_json
     from flows.store.export import ExportTarget
@@ -55,7 +56,7 @@ def export(
 
     target = ExportTarget.of(hats, spectra, votable)
     settings = selection.settings(where)
-    view = StoreView.open(store)
+    view = StoreView.open(store).with_explanation(settings.explanation or RUN_SET)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
     with counting(notes(), "export spectra") as progress:
