@@ -21,6 +21,7 @@ from engine.attribution.methods import method_of
 from engine.attribution.subject import Subject
 from engine.evaluation.localisation import random_map
 from models.errors import ConfigurationError, ErrorKind, QuarantineError
+from models.model_card import ModelCard
 
 MapFunction = Callable[[NDArray[np.float32], NDArray[np.float32], float], NDArray[np.floating]]
 Explain = Callable[[Subject], Attribution]
@@ -43,6 +44,8 @@ class Contender:
     passes : forward passes that one explanation of so many pixels stands for; 0 where nobody knows.
     asks_the_model : whether it explains the model's score. What does not is not judged by models that are
         changed.
+    refuse : raises ConfigurationError for a model that does not suit, by its card and the number of its
+        calibration spectra.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Contender:
     widest: int = 1
     passes: Callable[[int], int] = field(default=lambda _: 0)
     asks_the_model: bool = True
+    refuse: Callable[[ModelCard, int], None] = field(default=lambda *_: None)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -69,12 +73,22 @@ def own_contender(settings: MethodSettings) -> Contender:
     """A method of whyspec, by the door that runs call it by."""
     method = method_of(settings)
     return Contender(
-        name=method.name,
+        name=own_name(settings),
         settings=settings.to_dict(),
         explain=_explain(settings),
         neighbours=tuple(_explain(each) for each in neighbours(settings)),
         widest=max(method.scales(settings)),
         passes=lambda pixels: method.passes(settings, pixels),
+        refuse=lambda card, calibration_size: method.refuse(settings, card, calibration_size),
+    )
+
+
+def own_name(settings: MethodSettings) -> str:
+    """The method's name; with other settings than the defaults these too: ``lime.width-32``."""
+    defaults = type(settings)().to_dict()
+    changed = [f"{name}-{value}" for name, value in settings.to_dict().items() if value != defaults[name]]
+    return ".".join(
+        [settings.method, *(re.sub(r"[^A-Za-z0-9_.]+", "-", each).strip("-") for each in changed)]
     )
 
 

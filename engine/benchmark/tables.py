@@ -125,7 +125,7 @@ def cost_table(results: BenchmarkResults) -> TextTable:
     rows = [
         (
             each.name,
-            *(_seconds(each.seconds(name)) for name in results.models),
+            *(cell(each.seconds(name)) for name in results.models),
             *(f"{passes:,}" if (passes := each.passes.get(name, 0)) else "" for name in results.models),
             str(sum(each.failures.values())),
         )
@@ -239,10 +239,6 @@ def _counted(spectra: Sequence[Spectrum]) -> str:
         return ""
     per_pixel = median(each.per_pixel for each in spectra)
     return f"{sum(each.detected for each in spectra)} of {len(spectra)}, {per_pixel:.2g}"
-
-
-def _seconds(found: Estimate) -> str:
-    return "" if math.isnan(found.value) else f"{found.value:.2f}"
 
 
 def _range(low: float, high: float) -> str:

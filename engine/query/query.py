@@ -155,6 +155,7 @@ def answer_in_parts(
     parts : conditions on columns of the store of which each spectrum fulfils one, or none.
     """
     view = _with_set(view, settings)
+    view = _with_set(view, settings)
     with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
         yield from question.parts(parts)
 
@@ -176,11 +177,14 @@ def _answered(view: StoreView, settings: QuerySettings, clustering: _GetClusteri
         return question.answer()
 
 
-def count(view: StoreView, settings: QuerySettings) -> int:
-    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
+def count(view: StoreView, settings: QuerySettings, *conditions: Condition) -> int:
+    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is.
+
+    Of these only such as fulfil the conditions, on query columns, too.
+    """
     view = _with_set(view, settings)
     with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
-        return question.count()
+        return question.count(conditions)
 
 
 def _with_set(view: StoreView, settings: QuerySettings) -> StoreView:
@@ -292,10 +296,10 @@ class _Question:
             for name, _, end in order
         }
 
-    def count(self) -> int:
-        """How many spectra there are."""
+    def count(self, conditions: Sequence[Condition] = ()) -> int:
+        """How many spectra there are that fulfil these conditions, too."""
         asked = self._asked()
-        condition = self._condition(asked)
+        condition = all_of((self._condition(asked), *conditions))
         columns = self._joined([*condition.columns, ROW], asked)
         sql = f"SELECT count(*) FROM ({columns}) AS found WHERE {condition.sql}"
         return int(self._tables.fetch(sql, condition.parameters).column(0)[0].as_py())

@@ -41,9 +41,9 @@ def benchmark(
     output
         Directory for results and records.
     methods
-        Names as whyspec methods lists them, all, or module:function of a module that is installed or on
-        PYTHONPATH: a function of flux, ivar and redshift of one spectrum that returns a map. It is imported
-        and run.
+        Names as whyspec methods lists them; all of them; names with settings, such as lime/width=32; or
+        module:function of a module that is installed or on PYTHONPATH: a function of flux, ivar and redshift
+        of one spectrum that returns a map. It is imported and run.
     detectors
         Of tail, score, pca_scan, isolation_forest, local_outlier_factor, or module:function: a function of
         flux, ivar (n by pixels) and redshift that returns n numbers, the higher the odder. none for none.

@@ -17,7 +17,8 @@ import torch
 from rich.console import Console
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from engine.attribution.method_choice import method_named
+from engine.attribution.method import MethodSettings
+from engine.attribution.method_choice import chosen_settings
 from engine.attribution.methods import DEFAULT_METHOD, METHODS
 from engine.benchmark.choice import Choice, choose
 from engine.benchmark.contenders import (
@@ -52,6 +53,7 @@ from engine.benchmark.tables import (
 from engine.evaluation.learnt import learn
 from engine.evaluation.rivals import Rivals
 from engine.evaluation.training_spectra import training_spectra
+from flows import option_types
 from flows.console import counting, show_whole
 from flows.evaluation.evaluate import LEAST_RIVALS
 from flows.evaluation.explained_evaluation import rich_table
@@ -67,7 +69,7 @@ from models.weights import load_model
 
 RESULTS, TABLES, PLAN, RECORDS = "benchmark.json", "benchmark.md", "plan.json", "records"
 MODELS = ("desi-galaxy", "sdss-galaxy")
-SPARED = 0.9
+SPARED = 0.85
 """Share of the time that judging gets; the rest is for simulating, detectors and wrong forecasts."""
 
 
@@ -80,7 +82,8 @@ class BenchmarkRequest:
     judged : which spectra.
     output : directory of results and records.
     models : names or directories.
-    methods : names of methods, ``module:function``, or functions, see :mod:`engine.benchmark.contenders`.
+    methods : names of methods, with settings if need be (``lime/width=32/samples=500``), ``module:function``,
+        settings, or functions, see :mod:`engine.benchmark.contenders`.
     detectors : likewise, see :mod:`engine.benchmark.detectors`.
     spectra : detected ones, of all models together.
     hours : that it may take, about; infinite for every method on every spectrum.
@@ -91,7 +94,7 @@ class BenchmarkRequest:
     judged: JudgedSettings
     output: Path
     models: tuple[str, ...] = MODELS
-    methods: tuple[str | MapFunction, ...] = tuple(METHODS)
+    methods: tuple[str | MethodSettings | MapFunction, ...] = tuple(METHODS)
     detectors: tuple[str | DetectorFunction, ...] = OWN_DETECTORS
     spectra: int = 200
     hours: float = 0.6
@@ -199,7 +202,7 @@ def prepared(request: BenchmarkRequest, console: Console) -> Contest:
     return Contest(request, tuple(fields), contenders)
 
 
-def contenders_of(methods: tuple[str | MapFunction, ...]) -> tuple[Contender, ...]:
+def contenders_of(methods: tuple[str | MethodSettings | MapFunction, ...]) -> tuple[Contender, ...]:
     """What is judged: those that are named, and a random map.
 
     Raises
@@ -212,9 +215,12 @@ def contenders_of(methods: tuple[str | MapFunction, ...]) -> tuple[Contender, ..
     return tuple(found)
 
 
-def _contender(given: str | MapFunction) -> Contender:
+def _contender(given: str | MethodSettings | MapFunction) -> Contender:
+    if isinstance(given, MethodSettings):
+        return own_contender(given)
     if isinstance(given, str) and not is_function_name(given):
-        return own_contender(method_named(given).settings())
+        name, *settings = given.split("/")
+        return own_contender(chosen_settings(name, option_types.settings(tuple(settings))))
     function: MapFunction = named_function(given) if isinstance(given, str) else given
     return stranger(_name_of(function), function)
 
@@ -246,9 +252,7 @@ def _refuse_twins(names: list[str]) -> None:
 
 def _refuse(contenders: tuple[Contender, ...], model: SpectrumModel) -> None:
     for each in contenders:
-        if each.name in METHODS:
-            settings = METHODS[each.name].settings()
-            METHODS[each.name].refuse(settings, model.card, model.calibration_size)
+        each.refuse(model.card, model.calibration_size)
 
 
 def planned(contest: Contest, console: Console) -> dict[str, Quota]:

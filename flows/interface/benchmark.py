@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
+    from engine.attribution.method import MethodSettings
     from engine.benchmark.choice import Choice
     from engine.benchmark.results import BenchmarkResults
 
@@ -66,7 +67,7 @@ class Benchmark:
 
 
 def benchmark(
-    methods: Sequence[str | Callable[..., Any]] | None = None,
+    methods: Sequence[str | MethodSettings | Callable[..., Any]] | None = None,
     detectors: Sequence[str | Callable[..., Any]] = (),
     *,
     output: str | Path = "benchmark",
@@ -84,9 +85,9 @@ def benchmark(
 
     Parameters
     ----------
-    methods : names, or functions of flux (N,), ivar (N,) and redshift that return a map (N,), positive where
-        a pixel makes the spectrum odd; all methods of whyspec if None. A function is known by its name: give
-        a changed one another name, or another ``output``.
+    methods : names, settings of methods, or functions of flux (N,), ivar (N,) and redshift that return a map
+        (N,), positive where a pixel makes the spectrum odd; all methods of whyspec if None. A function is
+        known by its name: give a changed one another name, or another ``output``.
     detectors : names, or functions of flux (n, N), ivar (n, N) and redshift (n,) that return (n,), the higher
         the odder.
     output : directory of results and records.

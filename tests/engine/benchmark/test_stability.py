@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from engine.attribution.methods import METHODS
-from engine.benchmark.contenders import neighbours
+from engine.benchmark.contenders import neighbours, own_contender, own_name
 from engine.benchmark.stability import (
     NOISE,
     change_of_form,
@@ -46,6 +46,13 @@ def test_shuffled_weights_are_the_same_numbers_elsewhere(tiny_model: ScoringMode
     assert moved > 1000
     again = shuffled(tiny_model, 1).state_dict()
     assert all(torch.equal(value, again[name]) for name, value in found.state_dict().items())
+
+
+def test_other_settings_than_the_defaults_are_in_the_name() -> None:
+    assert own_name(METHODS["lime"].settings()) == "lime"
+    assert own_name(METHODS["lime"].settings(width=32, samples=500)) == "lime.width-32.samples-500"
+    windows = METHODS["residual"].settings(windows=(1, 16))
+    assert own_contender(windows).name == "residual.windows-1-16"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -141,7 +141,16 @@ def test_what_is_finished_is_not_done_again(
 @pytest.mark.slow
 def test_the_command_in_two_processes_writes_what_one_does(model: Path, tmp_path: Path) -> None:
     def asked(output: Path, workers: int) -> list[object]:
-        options = ["-o", output, "--models", model, "--methods", "saliency,residual", "--detectors", "none"]
+        options = [
+            "-o",
+            output,
+            "--models",
+            model,
+            "--methods",
+            "saliency,residual,saliency/per=flux",
+            "--detectors",
+            "none",
+        ]
         several = ["--spectra", 3, "--strengths", "400", "--threshold", 0.001, "--hours", "inf", "--seed", 3]
         return ["benchmark", *options, *several, "--workers", workers]
 
@@ -151,7 +160,8 @@ def test_the_command_in_two_processes_writes_what_one_does(model: Path, tmp_path
     assert json.loads(done.stdout) == written
     assert "Plan" in done.stderr
     assert "Default by the rule of decision 51: `occlusion`" in done.stderr
-    assert "| saliency | 3 |" in (tmp_path / "two" / TABLES).read_text()
+    for row in ("| saliency | 3 |", "| saliency.per-flux | 3 |"):
+        assert row in (tmp_path / "two" / TABLES).read_text()
     assert run_command(list(map(str, asked(tmp_path / "one", 1)))) == 0
     alone = json.loads((tmp_path / "one" / RESULTS).read_text())
     assert lasting(written) == lasting(alone)
@@ -193,6 +203,8 @@ def test_the_python_interface_takes_functions_and_gives_a_table(
     ("wrong", "error", "text"),
     [
         ({"methods": ("no-such",)}, ConfigurationError, "no method of attribution"),
+        ({"methods": ("lime/width=-1",)}, ConfigurationError, "width"),
+        ({"methods": ("occlusion/baselines=100000",)}, ConfigurationError, "calibration spectra"),
         ({"methods": ("saliency", "saliency")}, ConfigurationError, "saliency"),
         ({"methods": ("no_such_module:method",)}, InputError, "not there to be called"),
         ({"detectors": ("no-such",)}, ConfigurationError, "pca_scan"),
