@@ -10,7 +10,7 @@ from flows.interface.explaining import explain
 from flows.interface.explanation import Explanation
 from flows.interface.files import read
 from flows.interface.model import Model, load_model, models
-from flows.interface.runs import cluster, plan, report, run
+from flows.interface.runs import attribute, cluster, plan, report, run
 from flows.interface.spectrum import Spectrum
 from flows.interface.store import Store
 from flows.interface.store import open_store as open  # noqa: A004 - as users of other stores know it
@@ -23,6 +23,7 @@ __all__ = [
     "Spectrum",
     "Store",
     "WhyspecError",
+    "attribute",
     "benchmark",
     "cluster",
     "explain",

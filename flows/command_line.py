@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import Box
 
+from flows.commands.attribute import attribute
 from flows.commands.bench import bench
 from flows.commands.benchmark import benchmark
 from flows.commands.demo import demo
@@ -112,8 +113,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, match, export, show, explain, methods, verify, catalogue,
-    simulate, train, adapt, import_spender, evaluate, ablation, benchmark, settings,
+    demo, plan, run, status, attribute, cluster, report, query, match, export, show, explain, methods, verify,
+    catalogue, simulate, train, adapt, import_spender, evaluate, ablation, benchmark, settings,
 )  # fmt: skip
 Selection.__doc__ = _unwrapped(Selection.__doc__ or "")
 for place, command in enumerate(_IN_ORDER_OF_WORK):

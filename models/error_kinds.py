@@ -116,6 +116,7 @@ class ErrorKind(StrEnum):
     MATCH_TABLE = "match-table"
     NOTHING_TO_EXPORT = "nothing-to-export"
     BENCHMARK_FUNCTION = "benchmark-function"
+    NO_EXPLANATIONS = "no-explanations"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -206,6 +207,8 @@ class ErrorKind(StrEnum):
     MATCH_SETTINGS = "match-settings"
     EXPORT_FORM = "export-form"
     BENCHMARK_SETTINGS = "benchmark-settings"
+    EXPLANATIONS_NAME = "explanations-name"
+    OTHER_EXPLANATIONS = "other-explanations"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

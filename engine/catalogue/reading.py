@@ -29,6 +29,7 @@ from engine.store.catalogue_manifest import (
     check_identity,
     read_manifest,
 )
+from engine.store.entries import RUN_SET
 from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.schema import FLAGS
@@ -74,14 +75,19 @@ class Catalogue:
         ------
         StoreError : it is damaged, or of another store.
         """
-        objects, configuration = view.objects, view.configuration
+        objects, configuration = view.objects, view.of_runs.configuration
         manifest = read_manifest(objects, configuration)
         listed = {kind: view.entry_sizes(kind) for kind in _KINDS}
         parts: tuple[CataloguePart, ...] = ()
         if manifest is not None and manifest.parts:
             check_identity(objects, manifest, view.plan_digests())
             if (manifest.version, manifest.columns) == (VERSION, columns_digest(configuration)):
-                parts = tuple(part for part in manifest.parts if part.is_of(listed[part.kind]))
+                # Of explanations it has those of the runs alone.
+                parts = tuple(
+                    part
+                    for part in manifest.parts
+                    if part.kind in _kinds(view) and part.is_of(listed[part.kind])
+                )
                 _check_files(view, parts)
         covered = {(part.kind, block.index) for part in parts for block in part.blocks}
         lacking = {
@@ -117,8 +123,8 @@ class Catalogue:
 
     @property
     def lacking_blocks(self) -> int:
-        """Finished blocks that it lacks."""
-        return sum(map(len, self.lacking.values()))
+        """Finished blocks that it lacks, and that an update of it would add."""
+        return sum(len(self.lacking[kind]) for kind in _kinds(self.view))
 
     @contextmanager
     def tables(self) -> Iterator[CatalogueTables]:
@@ -254,6 +260,11 @@ class CatalogueTables:
                 raise self._remote.fault from None
             where = f"{self._catalogue.view.url}/{FOLDER}"
             raise catalogue_damaged(where, str(error).partition("\n")[0]) from error
+
+
+def _kinds(view: StoreView) -> tuple[BlockKind, ...]:
+    """Kinds of the view's blocks that a catalogue may hold."""
+    return _KINDS if view.explanation == RUN_SET else ("score",)
 
 
 def file_name(objects: ObjectTree, path: str) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.places import Place
 from engine.export.explained import WHAT_IS_KEPT, ExplainedSelection, ExplainedSpectrum
-from engine.export.exported import Exported
+from engine.export.exported import Exported, Progress
 from engine.export.image_space import ImageSpace
 from engine.export.spectrum_headers import FLUX, IVAR, add_comment, base, header_text, places_table
 from engine.query.astropy_table import fits_table
@@ -38,7 +38,9 @@ _NO_RESOLUTION = "There is no RESOLUTION: the store does not keep it."
 _MAPS = "Maps are MAP and the width of the window in pixels; ATTRIBUTION is all of them combined."
 
 
-def write_coadd(view: StoreView, settings: QuerySettings, path: Path) -> Exported:
+def write_coadd(
+    view: StoreView, settings: QuerySettings, path: Path, progress: Progress = lambda *_: None
+) -> Exported:
     """Write the explained spectra of a selection, in its order, as a coadd of DESI.
 
     HDUs: ``FIBERMAP``, ``EXP_FIBERMAP`` (where exposures are known), ``SCORES``, ``REDSHIFTS``,
@@ -57,7 +59,7 @@ def write_coadd(view: StoreView, settings: QuerySettings, path: Path) -> Exporte
     check_new_output(path)
     with output_file(path) as partial, partial.open("w+b") as stream:
         fits.HDUList([_primary(selection), *_tables(selection)]).writeto(stream)
-        stream.write(_bytes(places_table(_fill(stream, band, selection))))
+        stream.write(_bytes(places_table(_fill(stream, band, selection, progress))))
     return Exported(
         str(path),
         "coadd of DESI's form",
@@ -144,7 +146,9 @@ def _exposures(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["TARGETID", *names]).astype(dict.fromkeys(names, "int32"))
 
 
-def _fill(stream: BinaryIO, band: str, selection: ExplainedSelection) -> list[tuple[Place, ...]]:
+def _fill(
+    stream: BinaryIO, band: str, selection: ExplainedSelection, progress: Progress
+) -> list[tuple[Place, ...]]:
     """Write the images of a band; gives the places of each spectrum."""
     wavelength = selection.view.wavelength
     units = [("BUNIT", "Angstrom", "vacuum")]
@@ -161,6 +165,7 @@ def _fill(stream: BinaryIO, band: str, selection: ExplainedSelection) -> list[tu
                 spaces[name] = ImageSpace(stream, f"{band}_{name}", shape, values.dtype.str[1:], cards)
             spaces[name].fill(number, values)
         places.append(spectrum.explanation.places)
+        progress(number + 1, len(selection))
     stream.seek(0, 2)
     return places
 

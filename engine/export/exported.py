@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+Progress = Callable[[int, int], None]
+"""Called with the spectra that are written, and with all that will be."""
 
 
 @dataclass(frozen=True)

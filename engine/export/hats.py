@@ -8,7 +8,7 @@ The layout is that of HATS 1.0 (https://www.ivoa.net/documents/Notes/HATS/): ``h
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
-from engine.export.chosen import Chosen, chosen, nothing_chosen
-from engine.export.exported import Exported, LeftOut
+from engine.export.chosen import chosen, nothing_chosen
+from engine.export.exported import Exported, LeftOut, Progress
 from engine.export.sky_partitions import (
     INDEX_ORDER,
     SkyPartition,
@@ -33,7 +33,7 @@ from engine.store.reading import StoreView
 from engine.store.root import code_version
 from models.output_files import output_directory
 
-PARTITION_ROWS = 100_000
+PARTITION_ROWS = 50_000
 """Most rows of a partition; so many are in memory at once."""
 
 _INDEX, _STORED = "_healpix_29", "healpix_29"
@@ -42,7 +42,11 @@ _UNPLACED = "without a position on the sky"
 
 
 def write_hats(
-    view: StoreView, settings: QuerySettings, path: Path, partition_rows: int = PARTITION_ROWS
+    view: StoreView,
+    settings: QuerySettings,
+    path: Path,
+    progress: Progress = lambda *_: None,
+    partition_rows: int = PARTITION_ROWS,
 ) -> Exported:
     """Write what a selection finds as a new HATS catalogue.
 
@@ -55,23 +59,31 @@ def write_hats(
     InputError : nothing is chosen, nothing of it has a position, or the directory exists or cannot be made.
     StoreError : the store is damaged.
     """
+    partitions, left_out = _planned(view, settings, partition_rows)
+    spectra = sum(each.rows for each in partitions)
+    with output_directory(path) as directory:
+        frames = _frames(view, settings, partitions, partition_rows)
+        _write_dataset(directory / "dataset", frames, lambda done: progress(done, spectra))
+        _write_partition_info(directory, partitions)
+        _write_properties(directory, path.name, partitions)
+    return Exported(str(path), "HATS catalogue", spectra, len(partitions), left_out)
+
+
+def _planned(
+    view: StoreView, settings: QuerySettings, most: int
+) -> tuple[list[SkyPartition], tuple[LeftOut, ...]]:
+    """The partitions of what is chosen, from the cells alone; and what has no place in them."""
+    if settings.top is None:
+        settings = replace(
+            settings, order=(_STORED,)
+        )  # the order is that of places anyway: one sort is enough
     found = chosen(view, settings, (_STORED,))
     cells = np.sort(found.frame[_STORED].to_numpy(np.int64))
     placed = cells[np.searchsorted(cells, 0) :]
     if not len(placed):
         raise nothing_chosen(view, f"{len(cells):,} spectra, all of them {_UNPLACED}")
-    partitions = sky_partitions(placed, partition_rows)
-    with output_directory(path) as directory:
-        _write_dataset(directory / "dataset", _frames(view, settings, partitions, partition_rows))
-        _write_partition_info(directory, partitions)
-        _write_properties(directory, path.name, partitions)
-    return Exported(
-        str(path), "HATS catalogue", len(placed), len(partitions), _left_out(found, len(cells) - len(placed))
-    )
-
-
-def _left_out(found: Chosen, unplaced: int) -> tuple[LeftOut, ...]:
-    return found.left_out(LeftOut(unplaced, _UNPLACED))
+    unplaced = LeftOut(len(cells) - len(placed), _UNPLACED)
+    return sky_partitions(placed, most), found.left_out(unplaced)
 
 
 def _frames(
@@ -95,8 +107,11 @@ def _between(start: int, stop: int) -> Condition:
     return Condition(f"{_STORED} >= ? AND {_STORED} < ?", (start, stop), frozenset({_STORED}))
 
 
-def _write_dataset(dataset: Path, frames: Iterator[tuple[SkyPartition, pd.DataFrame]]) -> None:
+def _write_dataset(
+    dataset: Path, frames: Iterator[tuple[SkyPartition, pd.DataFrame]], on_written: Callable[[int], None]
+) -> None:
     footers: list[pq.FileMetaData] = []
+    done = 0
     for partition, frame in frames:
         file = dataset / partition.path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -112,6 +127,8 @@ def _write_dataset(dataset: Path, frames: Iterator[tuple[SkyPartition, pd.DataFr
         )
         written[0].set_file_path(partition.path)
         footers += written
+        done += len(frame)
+        on_written(done)
         schema = table.schema
     pq.write_metadata(schema, dataset / "_common_metadata")
     pq.write_metadata(schema, dataset / "_metadata", metadata_collector=footers)

@@ -18,7 +18,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from engine.export.explained import WHAT_IS_KEPT, ExplainedSelection, ExplainedSpectrum
-from engine.export.exported import Exported
+from engine.export.exported import Exported, Progress
 from engine.export.spectrum_headers import FLUX, IVAR, places_table, primary
 from engine.query.settings import QuerySettings
 from engine.query.table_formats import write_table
@@ -29,7 +29,9 @@ INDEX = "index.ecsv"
 """The query's answer, with the file of each spectrum."""
 
 
-def write_spectrum_tables(view: StoreView, settings: QuerySettings, path: Path) -> Exported:
+def write_spectrum_tables(
+    view: StoreView, settings: QuerySettings, path: Path, progress: Progress = lambda *_: None
+) -> Exported:
     """Write each explained spectrum of a selection as a FITS file of a new directory, and an index.
 
     The table ``SPECTRUM`` has observed wavelength (Angstrom, vacuum), flux, standard deviation (infinite
@@ -45,9 +47,10 @@ def write_spectrum_tables(view: StoreView, settings: QuerySettings, path: Path) 
     selection = ExplainedSelection.of(view, settings)
     names = _file_names(selection.frame["key"].tolist())
     with output_directory(path) as directory:
-        for name, spectrum in zip(names, selection, strict=True):
+        for number, (name, spectrum) in enumerate(zip(names, selection, strict=True), 1):
             places = places_table([spectrum.explanation.places])
             fits.HDUList([primary(view, spectrum), _table(spectrum), places]).writeto(directory / name)
+            progress(number, len(names))
         index = selection.answered.copy()
         index.insert(0, "file", pd.Series(names, dtype="str"))
         write_table(index, "ecsv", directory / INDEX)

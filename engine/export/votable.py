@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from engine.export.chosen import chosen
-from engine.export.exported import Exported
+from engine.export.exported import Exported, Progress
 from engine.query.astropy_table import votable_parts
 from engine.query.conditions.condition import Condition
 from engine.query.query import answer_in_parts
@@ -23,7 +23,11 @@ PART_ROWS = 10_000
 
 
 def write_votable(
-    view: StoreView, settings: QuerySettings, path: Path, part_rows: int = PART_ROWS
+    view: StoreView,
+    settings: QuerySettings,
+    path: Path,
+    progress: Progress = lambda *_: None,
+    part_rows: int = PART_ROWS,
 ) -> Exported:
     """Write what a selection finds as a new VOTable, ordered by the store's rows.
 
@@ -39,8 +43,9 @@ def write_votable(
     starts = [*rows.iloc[::part_rows].tolist(), int(rows.iloc[-1]) + 1]
     check_new_output(path)
     with output_file(path) as partial, partial.open("wb") as stream:
-        for piece in votable_parts(_frames(view, settings, starts)):
+        for number, piece in enumerate(votable_parts(_frames(view, settings, starts)), 1):
             stream.write(piece)
+            progress(min(number * part_rows, len(rows)), len(rows))
     return Exported(str(path), "VOTable", len(rows), left_out=found.left_out())
 
 

@@ -130,7 +130,7 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
     Raises
     ------
-    InputError : there is no store, or no such cluster or clustering.
+    InputError : there is no store, or no such cluster, clustering or set of explanations.
     ConfigurationError : there is no such column, or an expression is none.
     StoreError : the store is damaged, or its catalogue.
     """
@@ -139,6 +139,7 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
 def answer(view: StoreView, settings: QuerySettings) -> pd.DataFrame:
     """What :func:`query` answers, from a view of the store."""
+    view = _with_set(view, settings)
     return _answered(view, settings, lambda: _chosen_clustering(view, settings))
 
 
@@ -153,12 +154,16 @@ def answer_in_parts(
     ----------
     parts : conditions on columns of the store of which each spectrum fulfils one, or none.
     """
+    view = _with_set(view, settings)
+    view = _with_set(view, settings)
     with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
         yield from question.parts(parts)
 
 
 def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> pd.DataFrame:
-    """What :func:`query` answers, from a view and the clustering asked for; ``None`` where there is none.
+    """What :func:`query` answers, from a view with the set of explanations and the clustering asked for.
+
+    ``clustering`` is ``None`` where there is none.
 
     Raises
     ------
@@ -172,10 +177,19 @@ def _answered(view: StoreView, settings: QuerySettings, clustering: _GetClusteri
         return question.answer()
 
 
-def count(view: StoreView, settings: QuerySettings) -> int:
-    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
+def count(view: StoreView, settings: QuerySettings, *conditions: Condition) -> int:
+    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is.
+
+    Of these only such as fulfil the conditions, on query columns, too.
+    """
+    view = _with_set(view, settings)
     with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
-        return question.count()
+        return question.count(conditions)
+
+
+def _with_set(view: StoreView, settings: QuerySettings) -> StoreView:
+    """The view with the set of explanations that is asked for; as it is where none is named."""
+    return view.with_explanation(settings.explanation) if settings.explanation else view
 
 
 _GetClustering = Callable[[], ReadClustering | None]
@@ -282,10 +296,10 @@ class _Question:
             for name, _, end in order
         }
 
-    def count(self) -> int:
-        """How many spectra there are."""
+    def count(self, conditions: Sequence[Condition] = ()) -> int:
+        """How many spectra there are that fulfil these conditions, too."""
         asked = self._asked()
-        condition = self._condition(asked)
+        condition = all_of((self._condition(asked), *conditions))
         columns = self._joined([*condition.columns, ROW], asked)
         sql = f"SELECT count(*) FROM ({columns}) AS found WHERE {condition.sql}"
         return int(self._tables.fetch(sql, condition.parameters).column(0)[0].as_py())
@@ -498,16 +512,18 @@ def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClu
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
     """The clustering asked for; ``None`` where nothing was clustered and nothing is asked of it."""
     names = view.clusterings()
-    if settings.clustering in names:
-        return read_store_clustering(view, settings.clustering)
-    if settings.cluster is None and settings.clustering == DEFAULT_CLUSTERING:
+    usual = settings.clustering == DEFAULT_CLUSTERING
+    name = view.explanation if usual else settings.clustering
+    if name in names:
+        return read_store_clustering(view, name)
+    if settings.cluster is None and usual:
         return None
     raise InputError(
         "The store has no clustering of that name."
         if names
         else "The explanations of this store have not been clustered.",
         where=view.url,
-        got=settings.clustering,
+        got=name,
         allowed=", ".join(names) or "none yet",
         remedy=f"Run 'whyspec cluster {view.url}' first"
         + (", or choose an allowed clustering." if names else "."),

@@ -48,18 +48,19 @@ def export(
     json
         Write what was done as JSON to standard output.
     """
+    from engine.store.entries import RUN_SET
     from engine.store.reading import StoreView
-    from flows.console import messages, notes, write_json
+    from flows.console import counting, messages, notes, write_json
     from flows.store.export import ExportTarget
     from flows.store.export_note import show_export
 
     target = ExportTarget.of(hats, spectra, votable)
     settings = selection.settings(where)
-    view = StoreView.open(store)
+    view = StoreView.open(store).with_explanation(settings.explanation or RUN_SET)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
-    with notes().status("export"):
-        done = target.export(view, settings)
+    with counting(notes(), "export spectra") as progress:
+        done = target.export(view, settings, progress)
     if json:
         write_json(done.to_dict())
     show_export(messages(json), done)

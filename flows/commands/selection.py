@@ -30,7 +30,7 @@ class Selection:
     cluster
         Cluster number.
     clustering
-        Name of the clustering that --cluster refers to.
+        Name of the clustering that --cluster refers to. Default: that of the set of explanations.
     near
         Right ascension, declination and radius: 150.1 2.2 5arcsec, or 10:00:24 +02:12:00 0.1deg.
     moc
@@ -67,6 +67,9 @@ class Selection:
         Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
     without_caution
         Cautions that the explanation does not carry; any for explanations without cautions.
+    explanation
+        Name of the set of explanations that is asked for places, cause and cautions, see whyspec attribute
+        --help. Default: that of the runs.
     order
         Columns to order by, with a comma between; snr:desc for the largest first. Default: oddest first.
     columns
@@ -96,6 +99,7 @@ class Selection:
     instrument: str | None = None
     caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = ()
     without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = ()
+    explanation: str = ""
     order: str | None = None
     columns: str | None = None
 
@@ -144,6 +148,7 @@ class Selection:
             instrument=parse_probability_range(self.instrument) if self.instrument is not None else None,
             cautions=self.caution,
             without_cautions=self.without_caution,
+            explanation=self.explanation,
         )
 
 

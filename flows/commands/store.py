@@ -17,7 +17,8 @@ def cluster(
     /,
     *,
     clusters: int | None = None,
-    name: str = "default",
+    name: str = "",
+    explanation: str = "default",
     seed: int = 0,
     json: Json = False,
 ) -> int:
@@ -34,7 +35,10 @@ def cluster(
     clusters
         Number of clusters; chosen by silhouette if left out.
     name
-        Name of the clustering in the store; one of the same name is replaced.
+        Name of the clustering in the store; one of the same name is replaced. Default: that of the set of
+        explanations.
+    explanation
+        Name of the set of explanations, see whyspec attribute --help.
     seed
         Seed of everything random in the clustering.
     json
@@ -46,16 +50,17 @@ def cluster(
     from flows.run.progress import RunProgress
     from flows.store.cluster_table import show_clusters
 
-    settings = ClusteringSettings(name=name, clusters=clusters, seed=seed)
+    settings = ClusteringSettings(name=name or explanation, clusters=clusters, seed=seed)
     with RunProgress(notes()) as progress:
-        summary = cluster_store(store, settings, [progress])
+        summary = cluster_store(store, settings, [progress], explanation)
     if json:
         write_json(summary.to_dict())
     console = messages(json)
     show_clusters(console, summary)
-    other = () if name == "default" else ("--clustering", name)
-    found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
-    show_next(console, *found, ("report", store, "-o", report_name(store)))
+    chosen = () if explanation == "default" else ("--explanation", explanation)
+    other = () if settings.name == explanation else ("--clustering", settings.name)
+    found = (("query", store, "--cluster", 0, *other, *chosen),) if summary.clusters else ()
+    show_next(console, *found, ("report", store, *chosen, "-o", report_name(store)))
     return 0
 
 
@@ -212,6 +217,7 @@ def report(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("whyspec.html"),
     top: int = 12,
+    explanation: str = "default",
 ) -> int:
     """Write a report on a store: one HTML file for any browser.
 
@@ -225,12 +231,14 @@ def report(
         HTML file; replaced if it is there.
     top
         Number of outliers shown with their figure, oddest first.
+    explanation
+        Name of the set of explanations that is shown, see whyspec attribute --help.
     """
     from engine.report.page import write_report
     from flows.console import notes
 
     with notes().status("draw the report"):
-        write_report(store, output, top)
+        write_report(store, output, top, explanation)
     notes().print(f"Report: {output}")
     return 0
 
@@ -282,6 +290,7 @@ def query(
     from engine.query.query import count as count_found
     from engine.query.table_formats import chosen_format, write_table
     from engine.query.viewer_list import write_viewer_list
+    from engine.store.entries import RUN_SET
     from engine.store.reading import StoreView
     from flows import option_types
     from flows.console import count as counted
@@ -294,7 +303,7 @@ def query(
     if output is not None:
         check_output(output)
     settings = selection.settings(where)
-    view = StoreView.open(store)
+    view = StoreView.open(store).with_explanation(settings.explanation or RUN_SET)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
     if count:

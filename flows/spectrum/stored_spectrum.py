@@ -14,6 +14,7 @@ import pandas as pd
 from engine.figures.spectrum_score import SpectrumScore
 from engine.query.query import NOT_IN_STORE, QuerySettings, answer, count
 from engine.spectra.observation import OBSERVATION_COLUMNS, Observation
+from engine.store.entries import RUN_SET
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import stored_identifier
 from flows.spectrum.explained_spectrum import ExplainedSpectrum
@@ -38,17 +39,6 @@ _COLUMNS = (
 )
 
 _NUMBER = re.compile(r"-?[0-9]{1,20}", re.ASCII)
-
-
-def stored_spectrum(url: str, key: str) -> ExplainedSpectrum:
-    """The latest explanation of a spectrum in the store at ``url``; see :meth:`StoredSpectra.explanation`.
-
-    Raises
-    ------
-    InputError : there is no store; or see there.
-    StoreError : the store is damaged.
-    """
-    return StoredSpectra(StoreView.open(url)).explanation(key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,13 +132,16 @@ def _not_one(view: StoreView, key: str, found: list[str]) -> InputError:
 
 
 def _not_explained(view: StoreView, row: dict[Hashable, Any]) -> InputError:
-    status = RowStatus[row["status"].upper()]
+    status, name = RowStatus[row["status"].upper()], view.explanation
+    again = (
+        "" if name == RUN_SET else f"'whyspec attribute {view.url} --name {name}', if it is an outlier, or "
+    )
     scored = f"score {row['score']:.2f}, tail probability {row['tail_probability']:.2g}"
     return InputError(
         "The store holds no explanation of this spectrum: it is no outlier, or the run has not come to it.",
         where=f"{view.url}, {row['key']}",
         got=scored if status is RowStatus.SCORED else status.meaning,
         allowed="an explained outlier",
-        remedy=f"Explain it with 'whyspec explain {row['source']} --row {row['source_row']}'.",
+        remedy=f"Explain it with {again}'whyspec explain {row['source']} --row {row['source_row']}'.",
         kind=ErrorKind.NO_OUTLIER,
     )

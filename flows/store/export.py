@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.export.coadd import write_coadd
-from engine.export.exported import Exported
+from engine.export.exported import Exported, Progress
 from engine.export.hats import write_hats
 from engine.export.spectrum_tables import write_spectrum_tables
 from engine.export.votable import write_votable
@@ -22,7 +22,7 @@ class ExportTarget:
     """A new file or directory, and what writes it."""
 
     path: Path
-    write: Callable[[StoreView, QuerySettings, Path], Exported]
+    write: Callable[[StoreView, QuerySettings, Path, Progress], Exported]
 
     @classmethod
     def of(cls, hats: Path | None, spectra: Path | None, votable: Path | None) -> ExportTarget:
@@ -53,6 +53,6 @@ class ExportTarget:
         check_new_output(target.path)
         return target
 
-    def export(self, view: StoreView, settings: QuerySettings) -> Exported:
+    def export(self, view: StoreView, settings: QuerySettings, progress: Progress) -> Exported:
         """Write what a selection finds."""
-        return self.write(view, settings, self.path)
+        return self.write(view, settings, self.path, progress)

@@ -186,7 +186,9 @@ def test_lsdb_opens_searches_and_matches_it(view: StoreView, whole: Path) -> Non
             some = expected.iloc[::9]
             other = pd.DataFrame({"ra": some["ra"], "dec": some["dec"] + 1e-4, "asked": some["target_id"]})
             matched = catalogue.crossmatch(
-                lsdb.from_dataframe(other), radius_arcsec=1.0, suffix_method="overlapping_columns"
+                lsdb.from_dataframe(other, margin_threshold=None),
+                radius_arcsec=1.0,
+                suffix_method="overlapping_columns",
             ).compute()
     assert sorted(map(int, matched["target_id"])) == sorted(some["target_id"])
     assert (matched["target_id"].to_numpy(np.int64) == matched["asked"].to_numpy(np.int64)).all()

@@ -26,7 +26,7 @@ def view(tmp_path_factory: pytest.TempPathFactory) -> StoreView:
 
 @pytest.mark.parametrize("part_rows", [37, SPECTRA])
 def test_parts_join_to_the_table_of_the_query(view: StoreView, tmp_path: Path, part_rows: int) -> None:
-    done = write_votable(view, QuerySettings(status="any"), tmp_path / "odd.vot", part_rows)
+    done = write_votable(view, QuerySettings(status="any"), tmp_path / "odd.vot", part_rows=part_rows)
     by_row = QuerySettings(status="any", order=("row",))
     assert (tmp_path / "odd.vot").read_bytes() == votable_bytes(answer(view, by_row))
     assert (done.spectra, done.left_out) == (SPECTRA, ())
