@@ -252,7 +252,8 @@ class Lines(nn.Module):
         bins, before = len(self.log_wavelength), drawn.place.shape[:-2]
         rows = drawn.value.new_zeros(*before, self.count * bins)
         place = drawn.place + bins * self.row[:, None]
-        return rows.scatter_add_(-1, place.flatten(-2), drawn.value.flatten(-2)).unflatten(-1, (-1, bins))
+        rows.scatter_add_(-1, place.flatten(-2), drawn.value.flatten(-2))
+        return torch.unflatten(rows, -1, (-1, bins))
 
     def of_modes(self, drawn: DrawnLines, modes: Tensor, root: Tensor) -> Tensor:
         """Of every template t' W^1/2 V, (..., T, K), with V (..., M, K) and W^1/2 (..., M)."""

@@ -86,7 +86,7 @@ class WhitenedResidual:
 def in_blocks(values: Tensor, size: int = BLOCK) -> Tensor:
     """Sums over blocks of neighbouring pixels, (..., N) to (..., M); the last block may have fewer."""
     padded = nn.functional.pad(values, (0, -values.shape[-1] % size))
-    return padded.unflatten(-1, (-1, size)).sum(dim=-1)
+    return torch.unflatten(padded, -1, (-1, size)).sum(dim=-1)
 
 
 def modes_in_blocks(modes: Tensor, weight: Tensor, size: int) -> Tensor:
@@ -95,8 +95,8 @@ def modes_in_blocks(modes: Tensor, weight: Tensor, size: int) -> Tensor:
     count = -(-pixels // size)
     place = torch.arange(count * size, device=modes.device).clamp_(max=pixels - 1).view(count, size)
     # Of the last block what is beyond the end counts nothing.
-    padded = nn.functional.pad(weight, (0, count * size - pixels)).unflatten(-1, (count, size))
-    return picked(modes, place, padded)
+    padded = nn.functional.pad(weight, (0, count * size - pixels))
+    return picked(modes, place, torch.unflatten(padded, -1, (count, size)))
 
 
 def picked(rows: Tensor, place: Tensor, weight: Tensor) -> Tensor:
