@@ -4,7 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# pip would compile one file after the other. A few files of packages are for other Pythons: no error.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
+COMPILE := $(BIN)/python -W ignore -m compileall -qq -j 0 $(VENV)/lib || true
 DEMO ?= demo
 
 .PHONY: demo test test-fast check format models settings constraints clean
@@ -23,10 +25,12 @@ $(VENV)/application: pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) "$$(grep '^torch==' constraints.txt)"
 	@$(PIP) --editable ".[s3,http]"
+	@$(COMPILE)
 	@touch $@
 
 $(VENV)/development: $(VENV)/application
 	@$(PIP) --editable ".[s3,http,polars,specutils,spender,test]"
+	@$(COMPILE)
 	@touch $@
 
 demo: $(VENV)/application

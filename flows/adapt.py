@@ -55,18 +55,31 @@ def adapt_model(request: AdaptingRequest, observers: AdaptObservers = ()) -> Mod
     ConfigurationError : the model is of another kind or another survey, or too few spectra are of its classes
         and redshifts.
     """
+    check_model_directory(Path(request.directory), (CARD, OWN_CACHE))
+    return adapt_listed(listed(request.release, request.layout, observers), request, observers)
+
+
+def listed(release: tuple[str, ...], layout: str, observers: AdaptObservers) -> ReleaseListing:
+    """The files of a release."""
+
+    def on_listed(done: int, files: int) -> None:
+        report(observers, FilesListed(done, files))
+
+    return list_release(release, layout, on_listed)
+
+
+def adapt_listed(
+    listing: ReleaseListing, request: AdaptingRequest, observers: AdaptObservers = ()
+) -> ModelCard:
+    """:func:`adapt_model` to the files of ``listing``; raises what it raises."""
     directory = Path(request.directory)
     check_model_directory(directory, (CARD, OWN_CACHE))
     model = load_local_model(request.model)
     card = model.card
 
-    def on_listed(done: int, files: int) -> None:
-        report(observers, FilesListed(done, files))
-
     def on_step(title: str, spectra: int) -> None:
         report(observers, AdaptingStep(title, spectra))
 
-    listing = list_release(request.release, request.layout, on_listed)
     _check_grid(listing, card)
     training = _training_request(listing, request, card)
     with locked(Path(request.cache) if request.cache else directory / OWN_CACHE) as cache:

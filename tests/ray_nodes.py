@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import warnings
 from collections.abc import Iterator
 
 import psutil
@@ -27,8 +28,12 @@ class RayNodes:
     """One head and ``nodes`` other nodes, each with one CPU."""
 
     def __init__(self, nodes: int) -> None:
-        head = {**NODE, "include_dashboard": False, "_system_config": _HEALTH}
-        self._cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
+        # A port where nothing can listen: Ray starts the process of a dashboard that it is not to include.
+        head = {**NODE, "include_dashboard": False, "dashboard_port": -1, "_system_config": _HEALTH}
+        with warnings.catch_warnings():
+            # Ray does not close the socket with which it tries the port.
+            warnings.simplefilter("ignore", ResourceWarning)
+            self._cluster = Cluster(initialize_head=True, connect=False, head_node_args=head)
         self._wanted = nodes
         self._others: list[psutil.Process] = []
         self.complete()

@@ -13,7 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from engine.clustering.clustering import Clustering, ClusterMeans, ClusterSummary, FloatOrNone
 from engine.clustering.rest_frame import RestGrid
 from engine.store.clusters import ClusterArray, StoredClustering, clustering_damaged
+from engine.store.entries import RUN_SET
 from engine.store.reading import StoreView
+from models.errors import ErrorKind, InputError
 from models.json_text import first_problem, read_json
 
 
@@ -71,10 +73,20 @@ def read_store_clustering(view: StoreView, name: str) -> ReadClustering:
 
     Raises
     ------
-    InputError : there is none.
+    InputError : there is none, or it is of another set of explanations than the view's.
     StoreError : it is damaged.
     """
     stored = view.clustering(name)
+    if (explanation := _explanation_of(stored)) != view.explanation:
+        raise InputError(
+            "The clustering is of other explanations.",
+            where=f"{view.url}/clusters/{name}",
+            got=f"explanations {explanation}",
+            allowed=f"a clustering of the explanations {view.explanation}",
+            remedy=f"Ask for it with --explanation {explanation}, or run "
+            f"'whyspec cluster {view.url} --explanation {view.explanation}'.",
+            kind=ErrorKind.NO_CLUSTERING,
+        )
     try:
         return _read(stored)
     except ValidationError as error:
@@ -82,6 +94,21 @@ def read_store_clustering(view: StoreView, name: str) -> ReadClustering:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         got = f"{type(error).__name__}: {error}"
         raise clustering_damaged(f"{view.url}/clusters/{name}", got) from error
+
+
+def explanation_of(view: StoreView, name: str) -> str:
+    """Name of the set of explanations that a clustering is of.
+
+    Raises
+    ------
+    InputError : there is no clustering of that name.
+    StoreError : it is damaged.
+    """
+    return _explanation_of(view.clustering(name))
+
+
+def _explanation_of(stored: StoredClustering) -> str:
+    return str(stored.attributes.get("explanation", RUN_SET))
 
 
 def _read(stored: StoredClustering) -> ReadClustering:

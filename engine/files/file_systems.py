@@ -112,7 +112,10 @@ def storage_options(url: str) -> dict[str, Any]:
                 "read_timeout": READ_SECONDS,
                 "retries": {"mode": "standard", "total_max_attempts": 2},
                 "proxies": _s3_proxies(given),
-            }
+            },
+            # Else s3fs asks for the size of every object before it reads it whole, as it reads large ones in
+            # parts at the same time: two requests instead of one, of objects that are small.
+            "max_concurrency": 1,
         }
         if not {"anon", "key", "secret", "token", "profile"} & given.keys() and not has_credentials():
             ours["anon"] = True

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 
 from engine.simulation.settings import FormName, ReleaseName, SurveyName
 from flows import option_types
+
+if TYPE_CHECKING:
+    from flows.run.request import RunRequest
 
 _MODEL = Group("Model and selection", sort_key=1)
 _OWN = Group("Targets and redshifts of your own", sort_key=1)
@@ -321,6 +324,7 @@ def run(
     model: Annotated[tuple[str, ...], Parameter(group=_MODEL, negative=())] = (),
     threshold: Annotated[float | None, Parameter(group=_MODEL)] = None,
     classes: Annotated[str | None, Parameter(group=_MODEL)] = None,
+    adapt: Annotated[Path | None, Parameter(group=_MODEL)] = None,
     targets: Annotated[Path | None, Parameter(group=_OWN)] = None,
     redshifts: Annotated[Path | None, Parameter(group=_OWN)] = None,
     class_of: Annotated[str | None, Parameter(group=_OWN)] = None,
@@ -374,6 +378,10 @@ def run(
     classes
         Spectral classes to score, e.g. GALAXY,QSO; all for every spectrum. A single model scores them
         whatever its card says. Default: the classes of the models' cards.
+    adapt
+        Adapt the models to the release first, as whyspec adapt does, each in a directory of its own below
+        this one, and score by these. One for which the release has too few spectra stays as it is. A run
+        that continues does not adapt again.
     targets
         Table that names the only spectra to read, by TARGETID (SPECOBJID), key, or plate, MJD and fiber:
         FITS, Parquet, VOTable, ECSV, CSV, or a text with one in each line. Give it again with the same store.
@@ -466,6 +474,8 @@ def run(
         check_data=check_data,
         wait=option_types.seconds(wait),
     )
+    if adapt is not None:
+        request = _adapted(request, adapt)
     given = option_types.given(threads_per_worker=threads_per_worker)
     settings = load_settings(**option_types.memory(memory), **given)
     with RunProgress(notes()) as progress:
@@ -479,3 +489,14 @@ def run(
         clustered = (("cluster", store),) if summary.store_outliers > summary.store_waiting else ()
         show_next(console, *listed, *clustered, ("report", store, "-o", report_name(store)))
     return 3 if summary.quarantined else 0
+
+
+def _adapted(request: RunRequest, directory: Path) -> RunRequest:
+    """The request, its models adapted to its release, shown as it goes."""
+    from flows.adapted_run import with_adapted_models
+    from flows.console import notes
+    from flows.training.progress import TrainingBars
+    from infra.settings import load_settings, own_threads
+
+    with TrainingBars(notes()) as bars:
+        return with_adapted_models(request, directory, own_threads(load_settings()), [bars])

@@ -18,11 +18,9 @@ from typing import Any, Self
 
 import boto3
 import pytest
-from moto.moto_server.werkzeug_app import (
-    DomainDispatcherApplication,
-    MotoRequestHandler,
-    create_backend_app,
-)
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
+from moto.s3.models import s3_backends
 from werkzeug.serving import make_server
 
 from engine.files import file_systems
@@ -43,12 +41,15 @@ _CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "Slo
 
 @dataclass(frozen=True, slots=True)
 class S3Request:
-    """One request as it arrived: ``path`` is bucket and key; ``signed`` is whether it names an account."""
+    """One request as it arrived: ``path`` is bucket and key; ``signed`` is whether it names an account;
+    ``sent`` are the bytes of content that it was answered with.
+    """
 
     method: str
     path: str
     signed: bool
     status: int
+    sent: int = 0
 
 
 @dataclass
@@ -65,7 +66,8 @@ class S3Server:
     """moto's S3 behind a counter, at ``url`` while it is entered."""
 
     def __init__(self) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        # Not behind moto's dispatcher, which looks through the folders of all services at every request.
+        self._moto = create_backend_app("s3")
         self._requests: list[S3Request] = []
         self._orders: list[_Order] = []
         self._lock = threading.Lock()
@@ -149,15 +151,13 @@ class S3Server:
         return f"s3://{BUCKET}/{prefix}"
 
     def objects(self, prefix: str) -> dict[str, bytes]:
-        """Every object below a prefix with its bytes."""
-        client = self.client()
-        found: dict[str, bytes] = {}
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{prefix}/"):
-            for entry in page.get("Contents", []):
-                body = client.get_object(Bucket=BUCKET, Key=entry["Key"])["Body"]
-                found[entry["Key"][len(prefix) + 1 :]] = body.read()
-                body.close()
-        return dict(sorted(found.items()))
+        """Every object below a prefix with its bytes, from where moto has them: requests take seconds."""
+        keys = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].buckets[BUCKET].keys
+        return {
+            name.removeprefix(f"{prefix}/"): keys[name].value
+            for name in sorted(keys)
+            if name.startswith(f"{prefix}/")
+        }
 
     def _answer(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"].lstrip("/")
@@ -174,7 +174,9 @@ class S3Server:
             return [b"" if method == "HEAD" else body]
 
         def counted(status: str, headers: Any, *rest: Any) -> Any:
-            self._note(S3Request(method, path, signed, int(status.split()[0])))
+            length = dict(headers).get("Content-Length", dict(headers).get("content-length", 0))
+            sent = 0 if method == "HEAD" else int(length)
+            self._note(S3Request(method, path, signed, int(status.split()[0]), sent))
             return start(status, headers, *rest)
 
         answer: Iterable[bytes] = self._moto(environ, counted)

@@ -9,8 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.spectra.masked_pixels import MaskedPixels
 from engine.spectra.pixels import is_zero, keep, new_pair
 from engine.surveys.desi.grid import DESI_GRID
+
+MASKING = {
+    0: "SOMEBADPIX",
+    1: "ALLBADPIX",
+    2: "COSMIC",
+    3: "LOWFLAT",
+    4: "BADFIBERFLAT",
+    5: "BRIGHTSKY",
+    6: "BADSKY",
+    7: "BAD2DFIT",
+    8: "NODATA",
+    9: "BADFIBER",
+    10: "BADCOLUMN",
+}
+"""Names of the bits of a pixel's mask (specmask of desispec's maskbits.py). Every bit drops a pixel, also one
+without a name."""
 
 _LARGEST = np.finfo(np.float32).max
 
@@ -59,22 +76,28 @@ class JoinedArms:
     flux, ivar : (n, 7781) float32; both 0 where a pixel is not good.
     holds : (n, 3), whether the b, r and z arm have a good pixel.
     unmasked : (n,), whether any pixel has mask 0 and a positive, finite ivar, whatever its flux.
+    masked : what the masks of the arms drop; pixels of two arms count twice.
     """
 
     flux: NDArray[np.float32]
     ivar: NDArray[np.float32]
     holds: NDArray[np.bool_]
     unmasked: NDArray[np.bool_]
+    masked: MaskedPixels
 
     @classmethod
     def empty(cls, count: int) -> JoinedArms:
         """``count`` spectra without a good pixel."""
         flux, ivar = new_pair(count, DESI_GRID.size)
-        return cls(flux, ivar, np.zeros((count, 3), dtype=bool), np.zeros(count, dtype=bool))
+        holds, unmasked = np.zeros((count, 3), dtype=bool), np.zeros(count, dtype=bool)
+        return cls(flux, ivar, holds, unmasked, MaskedPixels.empty(count))
 
     def rows(self, chosen: slice) -> JoinedArms:
         """The spectra ``chosen``, as views."""
-        return JoinedArms(self.flux[chosen], self.ivar[chosen], self.holds[chosen], self.unmasked[chosen])
+        masked = self.masked.rows(chosen)
+        return JoinedArms(
+            self.flux[chosen], self.ivar[chosen], self.holds[chosen], self.unmasked[chosen], masked
+        )
 
     def labels(self) -> NDArray[np.str_]:
         """Letters of the arms that hold data, e.g. ``"brz"``, per spectrum."""
@@ -100,7 +123,9 @@ def join_arms(pixels: Iterable[ArmPixels], joined: JoinedArms) -> None:
         good = arm_ivar > 0
         good &= arm_ivar < np.inf
         if one.mask is not None:
-            good &= is_zero(one.mask)
+            clear = is_zero(one.mask)
+            good &= clear
+            joined.masked.add(one.mask, clear)
         np.logical_or(joined.unmasked, good.any(axis=1), out=joined.unmasked)
         good &= np.isfinite(arm_flux)
         keep(arm_flux, good)

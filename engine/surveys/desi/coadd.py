@@ -40,7 +40,7 @@ from engine.spectra.pixels import good_fraction
 from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
 from engine.spectra.spectra import Spectra
-from engine.surveys.desi.arms import ARMS, JOINED_ARMS, Arm, ArmPixels, JoinedArms, join_arms
+from engine.surveys.desi.arms import ARMS, JOINED_ARMS, MASKING, Arm, ArmPixels, JoinedArms, join_arms
 from engine.surveys.desi.exposure_table import EXPOSURES, FIBERMAP_COLUMNS, ExposureTable
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.target_classes import TARGET_BITS, target_classes
@@ -306,6 +306,7 @@ class CoaddSpectra:
         data["arms"] = joined.labels()
         data["snr"] = median_snr(joined.flux, joined.ivar)
         data["good_fraction"] = good_fraction(joined.ivar)
+        joined.masked.fill(data, MASKING)
         scored = data["status"] == RowStatus.SCORED
         data["status"][scored & ~joined.unmasked] = RowStatus.NO_GOOD_PIXELS
         data["status"][scored & joined.unmasked & (data["good_fraction"] == 0)] = RowStatus.NON_FINITE_FLUX

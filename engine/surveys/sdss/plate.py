@@ -23,6 +23,7 @@ from engine.files.byte_ranges import Range
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import BLOCK, HEADER_READ, HeaderDataUnit, PrefetchPlan, padded, row_range
 from engine.files.row_windows import RowWindows, window_rows
+from engine.spectra.masked_pixels import MaskedPixels
 from engine.spectra.pixels import good_fraction, is_zero, keep, new_pair
 from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
@@ -37,6 +38,7 @@ from engine.surveys.reader import (
 )
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
+    MASKING,
     arm_labels,
     first_pixel,
     identifier,
@@ -305,7 +307,7 @@ class PlateSpectra:
         """Rows ``start`` to ``stop`` on the SDSS grid."""
         count, units = stop - start, self._units
         flux, ivar = new_pair(count, SDSS_GRID.size)
-        unmasked = np.zeros(count, dtype=bool)
+        unmasked, masked = np.zeros(count, dtype=bool), MaskedPixels.empty(count)
         rows = Rows.empty(count)
         place = slice(units.first, units.first + units.flux.shape[-1])
         for first, last in self._windows.pieces(start, stop):
@@ -313,12 +315,13 @@ class PlateSpectra:
                 end = min(begin + _CHUNK, last)
                 part = slice(begin - start, end - start)
                 images = self.file.images((units.flux, units.ivar, units.and_mask), begin, end)
-                unmasked[part] = _place(images, flux[part, place], ivar[part, place])
+                unmasked[part] = _place(images, flux[part, place], ivar[part, place], masked.rows(part))
             self._fill(rows.data[first - start : last - start], first, last)
         data = rows.data
         data["arms"] = arm_labels(ivar)
         data["snr"] = median_snr(flux, ivar)
         data["good_fraction"] = good_fraction(ivar)
+        masked.fill(data, MASKING)
         sky = data["status"].astype(bool)
         data["status"] = statuses(sky, data["redshift"], data["zwarn"], unmasked, data["good_fraction"] > 0)
         data["status"][self._repeated[start:stop]] = RowStatus.REPEATED_TARGET
@@ -391,17 +394,23 @@ _FILLED = (
 
 
 def _place(
-    stored: Sequence[NDArray[Any]], flux: NDArray[np.float32], ivar: NDArray[np.float32]
+    stored: Sequence[NDArray[Any]],
+    flux: NDArray[np.float32],
+    ivar: NDArray[np.float32],
+    masked: MaskedPixels,
 ) -> NDArray[np.bool_]:
     """Put ``stored`` flux, ivar and AND mask, where they are good, into ``flux`` and ``ivar``.
 
-    Returns which spectra have an unmasked pixel.
+    Counts what the mask drops in ``masked``. Returns which spectra have an unmasked pixel.
     """
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, hence not good
         new_flux, new_ivar = stored[0].astype(np.float32), stored[1].astype(np.float32)
     good = new_ivar > 0
     good &= new_ivar < np.inf
-    good &= is_zero(stored[2] & np.array(FATAL_MASK, dtype=stored[2].dtype))
+    fatal = stored[2] & np.array(FATAL_MASK, dtype=stored[2].dtype)
+    clear = is_zero(fatal)
+    good &= clear
+    masked.add(fatal, clear)
     unmasked = np.asarray(good.any(axis=1))
     good &= np.isfinite(new_flux)
     keep(new_flux, good)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from engine.files.fits_file import FitsFile
 from engine.files.fits_headers import HeaderDataUnit
+from engine.spectra.masked_pixels import MaskedPixels
 from engine.spectra.pixels import good_fraction
 from engine.spectra.rows import Rows, whole
 from engine.spectra.sky_position import healpix_29
@@ -27,6 +28,7 @@ from engine.surveys.reader import Description, write_names
 from engine.surveys.sdss.conventions import (
     FATAL_MASK,
     KEY_COLUMNS,
+    MASKING,
     arm_labels,
     first_pixel,
     identifier,
@@ -142,8 +144,11 @@ def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spect
     first = first_pixel(file.url, table["LOGLAM"])
     place = slice(first, first + pixels.rows)
     unmasked = (table["IVAR"] > 0) & np.isfinite(table["IVAR"])
+    masked = MaskedPixels.empty(1)
     if "AND_MASK" in table:
-        unmasked &= (table["AND_MASK"] & FATAL_MASK) == 0
+        fatal = table["AND_MASK"] & FATAL_MASK
+        unmasked &= fatal == 0
+        masked.add(fatal[None], (fatal == 0)[None])
     good = unmasked & np.isfinite(table["FLUX"])
     flux = np.zeros((1, SDSS_GRID.size), dtype=np.float32)
     ivar = np.zeros((1, SDSS_GRID.size), dtype=np.float32)
@@ -158,6 +163,7 @@ def _read(file: FitsFile, pixels: HeaderDataUnit, unit: HeaderDataUnit) -> Spect
     data["arms"] = arm_labels(ivar)
     data["snr"] = median_snr(flux, ivar)
     data["good_fraction"] = good_fraction(ivar)
+    masked.fill(data, MASKING)
     sky = "SKY" in {str(row.get(name, "")).upper() for name in ("OBJTYPE", "SOURCETYPE")}
     data["status"] = statuses(
         np.array([sky]), data["redshift"], data["zwarn"], np.array([unmasked.any()]), np.array([good.any()])

@@ -146,8 +146,8 @@ def test_a_profile_that_does_not_exist_is_named(
 
 def test_what_the_user_told_fsspec_goes_before(s3_visitor: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(fsspec.config.conf, "s3", {"profile": "survey", "config_kwargs": {"read_timeout": 5}})
-    assert storage_options("s3://desidata/x") == {}
-    monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True})
+    assert storage_options("s3://desidata/x") == {"max_concurrency": 1}
+    monkeypatch.setitem(fsspec.config.conf, "s3", {"anon": True, "max_concurrency": 4})
     assert storage_options("s3://desidata/x").keys() == {"config_kwargs"}
     monkeypatch.setitem(fsspec.config.conf, "https", {"client_kwargs": {"trust_env": True}})
     assert storage_options("https://x/y")["client_kwargs"].keys() == {"timeout", "trust_env"}

@@ -69,18 +69,18 @@ def test_a_directory_with_something_else_is_refused(
 @pytest.mark.slow
 def test_one_json_document_and_the_table_beside_it(tmp_path: Path) -> None:
     done = whyspec(
-        "bench", "pipeline", "--directory", tmp_path / "b", "--spectra", 160, "--spectra-per-file", 20,
-        "--distinct", 20, "--workers", 1, "--sample", 1, "--delay", 0.02, "--threshold", 0.001,
-        "--windows", "256,1024", "--json",
+        "bench", "pipeline", "--directory", tmp_path / "b", "--spectra", 64, "--spectra-per-file", 8,
+        "--distinct", 8, "--workers", 1, "--sample", 1, "--delay", 0.02, "--threshold", 0.001,
+        "--windows", "1024", "--json",
         timeout=250,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert (found["small"]["spectra"], found["small"]["files"]) == (40, 2)
-    assert (found["run"]["spectra"], found["run"]["files"], found["run"]["retries"]) == (160, 8, 0)
-    assert found["parts"]["spectra"] == 40
+    assert (found["small"]["spectra"], found["small"]["files"]) == (16, 2)
+    assert (found["run"]["spectra"], found["run"]["files"], found["run"]["retries"]) == (64, 8, 0)
+    assert found["parts"]["spectra"] == 16
     assert min(found["parts"][name] for name in ("decode", "normalise", "score", "explain")) > 0
-    assert found["derived"]["spectra_per_second"] == pytest.approx(160 / found["run"]["seconds"])
+    assert found["derived"]["spectra_per_second"] == pytest.approx(64 / found["run"]["seconds"])
     assert sum(found["derived"]["shares"].values()) == pytest.approx(1.0)
     assert found["start_up"]["serial"] > 0
     assert 0 < found["start_up"]["nothing"] < found["start_up"]["ray"]

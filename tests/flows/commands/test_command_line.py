@@ -22,8 +22,8 @@ from tests.small_run import SPECTRA, environment, small_options, small_release, 
 from tests.synthetic_store import synthetic_store
 
 COMMANDS = (
-    "demo", "plan", "run", "status", "cluster", "report", "query", "show", "explain", "methods", "verify",
-    "simulate", "train", "import-spender", "evaluate", "ablation", "settings", "bench",
+    "demo", "plan", "run", "status", "cluster", "report", "query", "match", "export", "show", "explain",
+    "methods", "verify", "simulate", "train", "import-spender", "evaluate", "ablation", "settings", "bench",
 )  # fmt: skip
 """In the order in which they are used."""
 
@@ -226,7 +226,6 @@ def test_a_run_imports_what_it_needs_and_no_more(finished: Path, release: Path, 
     file = min(release.rglob("coadd-*.fits"))
     assert imported_by("explain", file, "--row", 3, "--windows", 512, "--baselines", 1) == {
         "astropy",
-        "scipy",  # finds the peaks of places
         "torch",
     }
 

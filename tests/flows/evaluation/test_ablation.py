@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.evaluation.explained_injections import ExplanationSettings
 from flows.command_line import run_command
+from flows.evaluation import ablation
 
 
 @pytest.mark.slow
 def test_a_part_is_measured_and_written(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # At the scales of users it takes long.
+    few = partial(ExplanationSettings, occlusion=OcclusionSettings(windows=(64, 512), baselines=2))
+    monkeypatch.setattr(ablation, "ExplanationSettings", few)
     command = ["ablation", str(model), "-o", str(tmp_path), "--parts", "cost", "--spectra", "4"]
     assert run_command(command) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["cost.md"]

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from engine.attribution.occlusion.combine import COMBINATIONS
+from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.evaluation import explained_injections
+from engine.evaluation.explained_injections import ExplanationSettings
 from flows.command_line import run_command
 from flows.evaluation.explained_evaluation import FIGURE, RESULTS, TABLES
 
 
 @pytest.mark.slow
 def test_the_command_explains_and_writes_what_it_found(
-    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # At the scales of users it takes half a minute.
+    few = partial(ExplanationSettings, occlusion=OcclusionSettings(windows=(64, 512), baselines=2))
+    monkeypatch.setattr(explained_injections, "ExplanationSettings", few)
     options = [
         "--spectra",
         "5",

@@ -23,6 +23,7 @@ from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import ConfigurationError, StoreError
 from tests.small_run import (
+    OUTLIER_BLOCK_ROWS,
     PER_FILE,
     SPECTRA,
     THRESHOLD,
@@ -70,7 +71,7 @@ def test_a_run_leaves_a_complete_store(first: RunSummary) -> None:
     assert first.files_new == 4
     assert first.spectra == first.store_spectra == SPECTRA
     assert sum(count for _, count in first.status_counts) == SPECTRA
-    assert first.outliers == first.explained == first.store_outliers > 4
+    assert first.outliers == first.explained == first.store_outliers > OUTLIER_BLOCK_ROWS
     assert first.quarantined == ()
     assert verify(first.store).ok
     assert not list((Path(first.store) / "staging").glob("*.safetensors"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.store.store import Store
 from engine.surveys.desi.grid import DESI_GRID
 from engine.training.request import AdaptingRequest
 from flows import adapt as adapting_flow
@@ -86,6 +87,62 @@ def test_adapted_twice_the_bytes_are_equal_and_the_card_says_what_changed(
     assert card.training["adapted"]["residual_factors"] in ("fitted anew", "kept: too few spectra")
     assert 0 < card.metrics["adapting_median_tail_after"] < 1
     assert (card.redshift_min, card.normalisation_max) == (base.redshift_min, base.normalisation_max)
+
+
+@pytest.mark.slow
+def test_a_run_adapts_its_models_first_and_only_once(
+    release: Path,
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A model of stars, of which there are none, stays; the other is adapted, and continues to be used."""
+    monkeypatch.setattr(adapting, "LEAST", 8)
+    stars = random_model()
+    stars.card = replace(stars.card, name="stars", classes=("STAR",))
+    save_model(stars, tmp_path / "stars")
+    adapted, store = tmp_path / "adapted", tmp_path / "odd.zarr"
+    words = ["run", str(release), "--store", str(store), "--adapt", str(adapted), "--executor", "serial"]
+    named = ["--model", f"{model},{tmp_path / 'stars'}"]
+    more = ["--score-only", "--threshold", "0.1", *named]
+
+    assert run_command([*words, *more]) == 0
+    name = load_local_model(str(model)).card.name
+    told = shown(capsys)
+    assert f"{name}: adapt it to the release." in told
+    assert f"{name}: median tail probability " in told
+    assert "stars: stays as it is. The release holds no spectra that the model is for." in told
+    assert [path.name for path in adapted.iterdir()] == [name]
+    references = Store.open(str(store)).configuration.models
+    assert [each.name for each in references] == [str(adapted / name), str(tmp_path / "stars")]
+    before = (adapted / name / "model.safetensors").stat().st_mtime_ns
+
+    assert run_command([*words, "--score-only"]) == 0  # nothing to do, nothing adapted again
+    assert (adapted / name / "model.safetensors").stat().st_mtime_ns == before
+    other = [*words[:3], str(tmp_path / "other.zarr"), *words[4:]]
+    assert run_command([*other, *more]) == 0  # a second store with the models of the first
+    assert f"{name}: adapted before, in {adapted / name}." in shown(capsys)
+    assert Store.open(str(tmp_path / "other.zarr")).configuration.models == references
+
+
+def test_adapted_models_of_others_are_refused(
+    release: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "odd.zarr"
+    plain = ["run", str(release), "--store", str(store), "--model", str(model), "--executor", "serial"]
+    assert run_command([*plain, "--score-only"]) == 0
+    capsys.readouterr()
+    assert run_command([*plain, "--adapt", str(tmp_path / "adapted")]) == 64
+    told = shown(capsys)
+    assert "The store keeps the models that it was made with, and none of them is adapted." in told
+    assert "Leave --adapt out, or choose another --store." in told
+    card = load_local_model(str(model)).card
+    save_model(random_model(), tmp_path / "adapted" / card.name)  # made by somebody else
+    plain[3] = str(tmp_path / "other.zarr")
+    assert run_command([*plain, "--adapt", str(tmp_path / "adapted")]) == 64
+    assert "The directory of adapted models holds one of another model." in shown(capsys)
+    assert not Path(plain[3]).exists()
 
 
 def test_a_model_of_another_survey_is_refused(

@@ -122,6 +122,30 @@ def test_both_mask_types_equal_a_slow_reading(tmp_path: Path, unsigned_mask: boo
     assert 0.9 < spectra.rows["good_fraction"].mean() < 1
 
 
+def test_rows_say_what_the_mask_drops_and_by_which_bit(tmp_path: Path) -> None:
+    content = CoaddContent()
+    for arm in content.arms:
+        content.mask[arm][:] = 0
+    content.mask["B"][1, 5:9] = 1 << 2
+    content.mask["R"][1, 8:10] = 1 << 2 | 1 << 8
+    content.mask["Z"][2] = 1 << 9
+    content.ivar["Z"][2] = 0  # as the survey writes it: what is masked has no ivar
+    content.mask["Z"][3, 7] = 1 << 14  # a bit without a name
+    rows = read(content, tmp_path).rows
+    assert rows["masked_pixels"][:4].tolist() == [0, 6, 2881, 1]
+    assert rows["masked_by"][:4].tolist() == ["", "COSMIC=6 NODATA=2", "BADFIBER=2881", "bit14=1"]
+
+
+def test_a_coadd_without_masks_says_so(tmp_path: Path) -> None:
+    paths = CoaddContent().write(tmp_path)
+    with fits.open(paths[0], mode="update") as hdus:
+        for arm in "BRZ":
+            del hdus[f"{arm}_MASK"]
+    rows = read_spectra(inspect(*paths)).rows
+    assert set(rows["masked_pixels"].tolist()) == {-1}
+    assert set(rows["masked_by"].tolist()) == {""}
+
+
 def test_a_compressed_mask_is_read(tmp_path: Path) -> None:
     content = CoaddContent()
     coadd, redrock = content.write(tmp_path)

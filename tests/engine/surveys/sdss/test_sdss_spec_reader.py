@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from astropy.io import fits
 
 from engine.surveys.reading import inspect, read_spectra
-from engine.surveys.sdss.conventions import FATAL_MASK
+from engine.surveys.sdss.conventions import FATAL_MASK, MASKING
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import QuarantineError
 from models.row_status import RowStatus
@@ -39,13 +40,19 @@ def test_every_real_file_equals_astropy_pixel_by_pixel(real_data: Path) -> None:
             columns = {name.lower(): name for name in table.names}
             flux = np.zeros(SDSS_GRID.size, dtype=np.float32)
             ivar = np.zeros(SDSS_GRID.size, dtype=np.float32)
+            masked, by = 0, Counter[str]()
             pixels = (table[columns[name]].tolist() for name in ("loglam", "flux", "ivar", "and_mask"))
             for loglam, value, weight, mask in zip(*pixels, strict=True):
                 place = round((loglam - 3.54) / 1e-4)
                 if weight > 0 and not mask & FATAL_MASK:
                     flux[place], ivar[place] = value, weight
+                masked += bool(mask & FATAL_MASK)
+                by.update(name for bit, name in MASKING.items() if mask >> bit & 1)
             np.testing.assert_array_equal(spectra.flux[0], flux)
             np.testing.assert_array_equal(spectra.ivar[0], ivar)
+            assert row["masked_pixels"] == masked
+            said = dict(each.split("=") for each in row["masked_by"].split())
+            assert {name: int(number) for name, number in said.items()} == by
             assert row["redshift"] == float(best["Z"][0])
             assert row["zwarn"] == best["ZWARNING"][0]
             assert row["spectype"] == best["CLASS"][0].strip()
