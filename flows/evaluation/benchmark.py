@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,10 +124,11 @@ class Contest:
     request: BenchmarkRequest
     fields: tuple[Field, ...]
     contenders: tuple[Contender, ...]
-    records: Records = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "records", Records(self.request.output / RECORDS))
+    @property
+    def records(self) -> Records:
+        """Of what is finished."""
+        return Records(self.request.output / RECORDS)
 
     def settings(self) -> dict[str, Any]:
         """JSON-ready, what was asked."""
