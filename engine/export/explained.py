@@ -70,6 +70,7 @@ class ExplainedSelection:
 
     Attributes
     ----------
+    view : the store, with the set of explanations that is asked for.
     frame : the query's answer and a few more columns, a row each; answer : the names of the former.
     left_out : the rest of the selection.
     """
@@ -87,6 +88,8 @@ class ExplainedSelection:
         ------
         InputError : nothing.
         """
+        if settings.explanation:
+            view = view.with_explanation(settings.explanation)
         answer = settings.columns or COLUMNS
         found = chosen(view, settings, tuple(dict.fromkeys((*answer, *COLUMNS, *_NEEDED))))
         explained = found.frame["explained"] & found.frame["outlier_row"].notna()

@@ -49,7 +49,9 @@ def write_spectrum_tables(
     with output_directory(path) as directory:
         for number, (name, spectrum) in enumerate(zip(names, selection, strict=True), 1):
             places = places_table([spectrum.explanation.places])
-            fits.HDUList([primary(view, spectrum), _table(spectrum), places]).writeto(directory / name)
+            fits.HDUList([primary(selection.view, spectrum), _table(spectrum), places]).writeto(
+                directory / name
+            )
             progress(number, len(names))
         index = selection.answered.copy()
         index.insert(0, "file", pd.Series(names, dtype="str"))

@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 from specutils import Spectrum
 
+from engine.attribution.saliency import SaliencySettings
 from engine.export.exported import LeftOut
 from engine.export.spectrum_headers import header_text
 from engine.export.spectrum_tables import INDEX, _file_names, write_spectrum_tables
@@ -17,7 +18,7 @@ from engine.query.query import COLUMNS, QuerySettings, answer
 from engine.spectra.units import FLUX_UNIT
 from engine.store.reading import StoreView
 from models.errors import InputError
-from tests.synthetic_store import FIRST_TARGET, WINDOWS, synthetic_store
+from tests.synthetic_store import FIRST_TARGET, WINDOWS, add_set, synthetic_store
 
 FAILED = 5
 SETTINGS = QuerySettings(target_ids=tuple(FIRST_TARGET + row for row in (1, 2, FAILED, 9)))
@@ -77,6 +78,21 @@ def test_maps_places_and_scores_are_there(view: StoreView, written: Path) -> Non
         assert header["TAILPROB"] == pytest.approx(row["tail_probability"])
         assert (header["SPECKEY"], header["MODEL"]) == (row["key"], "synthetic")
         assert "the survey's mask bits are not kept" in " ".join(header["COMMENT"])
+
+
+def test_maps_are_those_of_the_set_of_explanations_that_is_asked_for(tmp_path: Path) -> None:
+    store = synthetic_store(tmp_path / "odd.zarr")
+    add_set(store.url, SaliencySettings(), 40.0, 20)
+    view = StoreView.open(store.url)
+    asked = QuerySettings(target_ids=(FIRST_TARGET + 9,), explanation="saliency")
+    write_spectrum_tables(view, asked, tmp_path / "set")
+    stored = view.with_explanation("saliency").outlier(2)
+    (path,) = (tmp_path / "set").glob("*.fits")
+    with fits.open(path) as file:
+        assert (file[0].header["METHOD"], file[0].header["TARGETID"]) == ("saliency", FIRST_TARGET + 9)
+        np.testing.assert_array_equal(file["SPECTRUM"].data["attribution"], stored.combined)
+        assert file["PLACES"].data["place_wavelength"][0] == stored.places[0].wavelength
+        assert stored.places[0].wavelength != view.outlier(2).places[0].wavelength
 
 
 def test_nothing_explained_is_an_error(view: StoreView, tmp_path: Path) -> None:
