@@ -26,6 +26,7 @@ from engine.store.objects import ObjectTree, OnDamage
 from engine.store.schema import scales_of, units_of
 from engine.store.set_entries import FOLDER, read_entry, set_folder
 from engine.store.store import Store
+from models.digests import canonical_json
 from models.errors import StoreError
 from models.json_text import read_json
 
@@ -150,11 +151,11 @@ def make_set(store: Store, entry: ExplanationSetEntry) -> ExplanationSet:
 
 
 def attributes_of(entry: ExplanationSetEntry) -> dict[str, object]:
-    """Attributes of the set's group: what its entry says."""
+    """Attributes of the set's group: what its entry says. Settings are JSON text: netCDF has no objects."""
     return {
         "description": f"explanations by {entry.method}, see outliers/ in this group",
         "method": entry.method,
-        "settings": entry.settings,
+        "settings": canonical_json(entry.settings).decode(),
         "configuration_digest": entry.configuration,
     }
 
@@ -180,7 +181,8 @@ def recovered_entry(
     try:
         data = objects.get(path)
         said = read_json(data)["attributes"]
-        entry = ExplanationSetEntry(name, said["method"], said["settings"], said["configuration_digest"])
+        settings = read_json(said["settings"].encode())
+        entry = ExplanationSetEntry(name, said["method"], settings, said["configuration_digest"])
         whole = not misfit(entry, configuration) and data == group_document(attributes_of(entry))
     except (FileNotFoundError, StoreError, ValueError, LookupError, TypeError, AttributeError):
         return None

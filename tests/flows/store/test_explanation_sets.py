@@ -168,6 +168,10 @@ def test_xarray_opens_a_set(made: SyntheticStore) -> None:
     assert int((found.row >= 0).sum()) == SET_OUTLIERS
     assert found.window.attrs["units"] == "pixel"
     assert found.maps.dims == ("outlier", "window", "wavelength")
+    attributes = xr.open_zarr(made.url, group="explanations/saliency", consolidated=False).attrs
+    assert (attributes["method"], json.loads(attributes["settings"])) == (
+        "saliency", SaliencySettings().to_dict(),
+    )  # fmt: skip
 
 
 def test_a_report_is_of_one_set(made: SyntheticStore, tmp_path: Path) -> None:
