@@ -36,12 +36,13 @@ $(VENV)/development: $(VENV)/application
 demo: $(VENV)/application
 	@$(BIN)/whyspec demo --directory $(DEMO)
 
-# Three processes on two cores: tests wait for Ray, servers and other processes a third of their time.
+# Three processes on two cores: tests wait for Ray, servers and other processes a third of their time. Threads of
+# one process would wait for those of others.
 test: $(VENV)/development
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-fast: $(VENV)/development
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
 
 check: $(VENV)/development
 	$(BIN)/ruff format --check .

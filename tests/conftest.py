@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Several processes run tests: their threads would spin for each other on the same cores.
     torch.set_num_threads(1)
     threadpool_limits(1)
+THREADS = torch.get_num_threads()
 
 settings.register_profile(
     "default",
@@ -38,6 +40,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True)
+def threads() -> Iterator[None]:
+    """Commands set the threads of torch for their process, which here is that of all tests."""
+    torch.set_num_threads(THREADS)
+    yield
+    torch.set_num_threads(THREADS)
 
 
 @pytest.fixture

@@ -87,13 +87,23 @@ def read_store_clustering(view: StoreView, name: str) -> ReadClustering:
             f"'whyspec cluster {view.url} --explanation {view.explanation}'.",
             kind=ErrorKind.NO_CLUSTERING,
         )
-    try:
-        return _read(stored)
-    except ValidationError as error:
-        raise clustering_damaged(f"{view.url}/clusters/{name}", first_problem(error)) from error
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        got = f"{type(error).__name__}: {error}"
-        raise clustering_damaged(f"{view.url}/clusters/{name}", got) from error
+    return _checked(view, stored)
+
+
+def shown_clustering(view: StoreView) -> ReadClustering | None:
+    """The clustering of the view's set of explanations that a report shows; ``None`` where there is none.
+
+    It is that of the set's own name, else the first.
+
+    Raises
+    ------
+    StoreError : one is damaged.
+    """
+    for name in sorted(view.clusterings(), key=lambda name: name != view.explanation):
+        stored = view.clustering(name)
+        if _explanation_of(stored) == view.explanation:
+            return _checked(view, stored)
+    return None
 
 
 def explanation_of(view: StoreView, name: str) -> str:
@@ -107,8 +117,21 @@ def explanation_of(view: StoreView, name: str) -> str:
     return _explanation_of(view.clustering(name))
 
 
+def _checked(view: StoreView, stored: StoredClustering) -> ReadClustering:
+    where = f"{view.url}/clusters/{stored.name}"
+    try:
+        return _read(stored)
+    except ValidationError as error:
+        raise clustering_damaged(where, first_problem(error)) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        got = f"{type(error).__name__}: {error}"
+        raise clustering_damaged(where, got) from error
+
+
 def _explanation_of(stored: StoredClustering) -> str:
-    return str(stored.attributes.get("explanation", RUN_SET))
+    # Whether the attributes are those of a clustering, who reads the rest of it finds out.
+    attributes = stored.attributes if isinstance(stored.attributes, dict) else {}
+    return str(attributes.get("explanation", RUN_SET))
 
 
 def _read(stored: StoredClustering) -> ReadClustering:

@@ -375,7 +375,8 @@ class _Question:
             elif name == "source":
                 data[name] = _redacted(found[name])
             else:
-                data[name] = found[name].to_pandas().to_numpy(copy=True)
+                column = found[name].to_pandas()
+                data[name] = column.array if column.dtype == "str" else column.to_numpy(copy=True)
         frame = pd.DataFrame(data, index=pd.RangeIndex(found.num_rows))
         types, now = self._types, frame.dtypes
         return frame.astype({name: kind for name, kind in types.items() if now[name] != kind})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.agreement import Agreement, agreement_of
 from engine.attribution.explanation import Explanation
-from engine.clustering.stored import ReadClustering, explanation_of, read_store_clustering
+from engine.clustering.stored import ReadClustering, shown_clustering
 from engine.query.query import QuerySettings, find
 from engine.report.viewers import public_url
 from engine.spectra.source_file import RefusedFile
@@ -81,9 +81,7 @@ def gather(url: str, explanation: str = RUN_SET) -> StoreFacts:
     table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded", "gone"])
     current = table[~table["superseded"]]
     plans = Ledger(view.objects, view.configuration).plans()
-    names = sorted(view.clusterings(), key=lambda name: name != explanation)
-    shown = next((name for name in names if explanation_of(view, name) == explanation), "")
-    clustering = read_store_clustering(view, shown) if shown else None
+    clustering = shown_clustering(view)
     return StoreFacts(
         view=view,
         store=public_url(url),

@@ -22,7 +22,7 @@ class Exposure:
 
 
 def exposures_of(text: str) -> tuple[Exposure, ...]:
-    """What a row's column ``exposures`` lists; what is none there is passed over."""
+    """What a row's column ``exposures`` lists; what is none there is left out."""
     found = filter(None, map(_EXPOSURE.fullmatch, text.split(" ")))
     return tuple(Exposure(*map(int, match.groups())) for match in found)
 

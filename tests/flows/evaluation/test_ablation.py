@@ -20,6 +20,7 @@ def test_a_part_is_measured_and_written(
     # At the scales of users it takes long.
     few = partial(ExplanationSettings, occlusion=OcclusionSettings(windows=(64, 512), baselines=2))
     monkeypatch.setattr(ablation, "ExplanationSettings", few)
+    monkeypatch.setenv("WHYSPEC_THREADS", "1")
     command = ["ablation", str(model), "-o", str(tmp_path), "--parts", "cost", "--spectra", "4"]
     assert run_command(command) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["cost.md"]

@@ -69,7 +69,7 @@ def adapted(before: ScoringModel) -> tuple[ScoringModel, Adaptation]:
     """The model adapted to a sample with outliers, and what changed."""
     model = copy.deepcopy(before)
     spectra, _ = foreign(1300, 70)
-    return model, adapt(model, split_of(spectra), AdaptingSettings(seed=1, threads=1))
+    return model, adapt(model, split_of(spectra), AdaptingSettings(seed=1, threads=2))
 
 
 def test_tails_of_ordinary_spectra_are_uniform_after_and_not_before(
@@ -108,7 +108,7 @@ def test_the_same_sample_gives_the_same_model(
     before: ScoringModel, adapted: tuple[ScoringModel, Adaptation]
 ) -> None:
     again = copy.deepcopy(before)
-    adapt(again, split_of(foreign(1300, 70)[0]), AdaptingSettings(seed=1, threads=1))
+    adapt(again, split_of(foreign(1300, 70)[0]), AdaptingSettings(seed=1, threads=2))
     for name, tensor in adapted[0].state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
 
