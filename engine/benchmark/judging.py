@@ -192,7 +192,8 @@ class Case:
         residual = self.flux - self.subject.reconstruction.numpy()
         places = places_of(found, residual, self.ivar, grid, self.redshift)
         width = math.nan if injected.kind in WITHOUT_WIDTH else float(injected.peak_width_angstrom[0])
-        return truth_measures(found.combined, places, self.place, KnownWidth(self.injected, width), grid)
+        known = KnownWidth(self.injected, width)
+        return truth_measures(found.combined, found.peak_pixel, places, self.place, known, grid)
 
     def _stability(self, contender: Contender, own: Floats) -> dict[str, float]:
         seeds = (self.spectrum.number * _NOISE_DRAWS + draw for draw in range(_NOISE_DRAWS))

@@ -21,7 +21,7 @@ from models.digests import canonical_json, digest_of
 from models.json_text import read_json
 from models.output_files import writing
 
-MEASURES_VERSION = 1
+MEASURES_VERSION = 2
 """Raised when a measure changes its meaning: then no older record counts."""
 
 RecordPart = Literal["judged", "controlled"]

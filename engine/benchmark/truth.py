@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from engine.attribution.places import Place
-from engine.evaluation.localisation import InjectedPlace, localise
+from engine.evaluation.localisation import REACH, InjectedPlace, localise
 from models.grid import WavelengthGrid
 
 WIDTH_FACTOR = 2.0
@@ -34,6 +34,7 @@ class KnownWidth:
 
 def truth_measures(
     attribution: NDArray[np.floating],
+    peak: int,
     places: tuple[Place, ...],
     place: InjectedPlace,
     known: KnownWidth,
@@ -43,11 +44,12 @@ def truth_measures(
 
     Parameters
     ----------
+    peak : pixel of the map's highest point, as the explanation says: of a segment the middle.
     places : what the explanation points at, its first one first.
     """
     found = localise(attribution, place)
     return {
-        "located": float(found.located),
+        "located": float(place.distance()[peak] <= REACH),
         "auc": found.auc,
         "average_precision": average_precision(attribution[place.good], place.injected[place.good]),
         "mass": found.mass,

@@ -14,12 +14,13 @@ from engine.attribution.occlusion.settings import OcclusionSettings
 from engine.attribution.residual import ResidualSettings
 from engine.attribution.saliency import SaliencySettings
 from engine.attribution.segments.exact_shapley import ExactShapleySettings
+from engine.attribution.segments.lime import LimeSettings
 from engine.benchmark.contenders import Contender, own_contender, random_contender, stranger
 from engine.benchmark.field import Field
 from engine.benchmark.judging import Case
 from engine.benchmark.measures import measures_of
 from engine.benchmark.removal_curves import curve_measures
-from engine.evaluation.localisation import localise
+from engine.evaluation.localisation import REACH, localise
 from models.errors import ConfigurationError
 
 
@@ -48,6 +49,14 @@ def test_measures_are_those_of_the_map_that_a_run_would_make(case: Case, setting
     assert set(found.measures) == {each.name for each in measures_of("truth", "faithfulness")}
     assert found.seconds > 0
     assert not found.failure
+
+
+def test_the_peak_of_a_segment_is_its_middle(case: Case) -> None:
+    settings = LimeSettings(width=512, samples=64)
+    found = method_of(settings).attribute(case.subject, settings)
+    assert found.peak_pixel != int(found.combined.argmax())
+    located = case.place.distance()[found.peak_pixel] <= REACH
+    assert case.judged(own_contender(settings)).measures["located"] == located
 
 
 def test_quick_scores_are_the_scores(case: Case) -> None:

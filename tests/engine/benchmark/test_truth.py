@@ -53,7 +53,10 @@ def test_a_map_of_the_truth_is_right_in_everything() -> None:
     wavelength = DESI_GRID.wavelength()
     injected = np.abs(wavelength - 6000.0) < 10.0
     known = InjectedPlace(wavelength, np.ones(len(wavelength), dtype=bool), injected)
-    found = truth_measures(
-        injected.astype(float), (place(6000.0, 20.0),), known, KnownWidth(injected, 20.0), DESI_GRID
-    )
+    width, there = KnownWidth(injected, 20.0), (place(6000.0, 20.0),)
+    peak = int(np.abs(wavelength - 6000.0).argmin())
+    found = truth_measures(injected.astype(float), peak, there, known, width, DESI_GRID)
     assert found == {"located": 1.0, "auc": 1.0, "average_precision": 1.0, "mass": 1.0, "width": 1.0}
+    # The peak is where the explanation says, 10 Angstrom beyond at most.
+    beyond = int(np.abs(wavelength - 6020.5).argmin())
+    assert truth_measures(injected.astype(float), beyond, there, known, width, DESI_GRID)["located"] == 0.0
