@@ -18,10 +18,6 @@ _ROWS_AT_ONCE = 128
 """(baseline, window) rows whose cells are worked on at once."""
 _LARGEST = 80.0
 """Largest change of a cell's evidence whose exponential float32 holds."""
-_LITTLE = 1e-30
-"""Change of a latent that leaves every unit of the hidden layer on its side of zero."""
-_ROUNDING = 8.0
-"""Units in the last place within which the hidden layer changes as a linear map does."""
 _MOST_LOST = -0.5
 """Sums of share * (exp(change) - 1) below this have lost digits against one."""
 
@@ -164,11 +160,6 @@ class ScanReadout(PixelReadout):
 
 
 class _ScanRule(ReadoutRule):
-    """Changes of the hidden layer are those of a linear map but where a unit's input changes its sign.
-
-    Few windows do that to any unit, so products over the hidden layer become products over latents.
-    """
-
     def __init__(self, readout: ScanReadout) -> None:
         self._readout = readout
         self._density: Difference = difference(readout.density)
@@ -177,13 +168,12 @@ class _ScanRule(ReadoutRule):
 
     @property
     def multiply_adds(self) -> int:
-        readout, hidden = self._readout, self._readout.drawn.shape[1]
         return (
             self._density.multiply_adds
             + self._hidden.multiply_adds
-            + readout.latents * (hidden + len(readout.drawn))
-            + readout.mixing.numel()
-            + readout.searched * len(readout.searches.sizes)
+            + self._readout.drawn.numel()
+            + self._readout.mixing.numel()
+            + self._readout.searched
         )
 
     def terms(self, outputs: Tensor, features: Tensor, dtype: torch.dtype) -> Terms:
@@ -196,126 +186,100 @@ class _ScanRule(ReadoutRule):
         signed = searches.signed(searched)[readout.cells :]
         below = (searched - counted)[..., readout.cells :]
         least = torch.where(signed, -counted[..., readout.cells :], -torch.inf)
+        significance_counted = torch.cat((counted, significance[..., readout.searched :]), dim=-1)
         sums = searches.log_sums(log_terms)
         counts = torch.tensor(searches.sizes, device=sums.device)
         log_share = log_terms - torch.repeat_interleave(sums, counts, dim=-1)
-        # Evidence is sqrt(least^2 + v^2) - least of v = unit * significance: all is carried in such units.
-        smallest = SHRINKAGE * BEND**2 * searches.powers(searched)
-        unit = nn.functional.pad(smallest / BEND, (0, len(readout.mixing)), value=1.0)
-        unit_of_cells, unit_of_templates, _ = torch.split(
-            unit, [readout.cells, len(readout.template_scale), len(readout.mixing)]
-        )
-        value = counted * (smallest / BEND)
-        slope = self._slope(latents)
-        drawn = -readout.drawn.T * unit
         return (
-            slope.to(dtype),
-            slope.abs().to(dtype),
-            (slope @ drawn).to(dtype),
-            drawn.to(dtype),
-            (readout.mixing * unit).to(dtype),
-            unit_of_cells.to(dtype),
-            (readout.template_scale * unit_of_templates).to(dtype),
-            (below * unit_of_templates).to(dtype),
-            (least * unit_of_templates).to(dtype),
-            value.to(dtype),
-            smallest.square().to(dtype),
-            (smallest.square() + value.square()).sqrt().to(dtype),
-            (2 * significance[..., readout.searched :]).to(dtype),
-            (log_share.exp().mT * searches.membership(searched)).to(dtype),
+            (2 * significance_counted).to(dtype),
+            significance_counted.to(dtype),
+            below.to(dtype),
+            least.to(dtype),
+            torch.sqrt(1 + (counted / BEND).square()).to(dtype),
+            log_share.exp().to(dtype),
             log_share.to(dtype),
             (searches.log_rest - sums).to(dtype),
+            torch.cat((-readout.drawn.T, readout.mixing)).to(dtype),
+            readout.template_scale.to(dtype),
+            (SHRINKAGE * searches.powers(searched)).to(dtype),
+            searches.membership(searched).to(dtype),
             self._density.terms(latents, dtype),
             self._hidden.terms(latents, dtype),
             self._joint.terms(readout.raw_parts(outputs, significance), dtype),
         )
 
-    def _slope(self, latents: Tensor) -> Tensor:
-        """Slopes (M, S, H) of the hidden layer at latents (M, 1, S)."""
-        little = torch.eye(latents.shape[-1], dtype=latents.dtype, device=latents.device) * _LITTLE
-        terms = self._hidden.terms(latents, latents.dtype)
-        return self._hidden.change(little.expand(len(latents), -1, -1), terms) / _LITTLE
-
     def change(self, outputs: Tensor, features: FeaturesOf, terms: Terms) -> Tensor:
-        slope, size, *of_searches, of_density, of_hidden, of_joint = terms
+        *of_searches, of_density, of_hidden, of_joint = terms
         latents = outputs[..., : self._readout.latents]
-        bend = self._hidden.change(latents, of_hidden) - latents @ slope
-        rounding = _ROUNDING * torch.finfo(bend.dtype).eps * (latents.abs() @ size)
-        bent = ~(bend.abs() <= rounding).all(dim=-1)
+        hidden = self._hidden.change(latents, of_hidden)
         raw = outputs.new_empty(*outputs.shape[:-1], 2 + len(self._readout.searches.sizes))
         raw[..., 0] = self._density.change(latents, of_density)[..., 0].neg_()
-        windows = outputs.shape[1]
+        windows, modes = outputs.shape[1], len(self._readout.mixing)
         # So few that all of their cells stay in a cache.
         step = max(_ROWS_AT_ONCE // len(outputs), 1)
         for low in range(0, windows, step):
-            part = slice(low, min(low + step, windows))
-            of_flux = features(part.start, part.stop)
-            hidden = (latents[:, part], bend[:, part], bent[:, part])
-            raw[:, part, 1:] = self._searched(hidden, *of_flux, *of_searches)
+            high = min(low + step, windows)
+            of_cells, of_profiles = features(low, high)
+            inputs = torch.cat((hidden[:, low:high], of_profiles[..., :modes]), dim=-1)
+            raw[:, low:high, 1:] = self._searched(inputs, of_cells, of_profiles[..., modes:], *of_searches)
         return -self._joint.change(raw, of_joint)[..., 0]
 
     def _searched(
         self,
-        hidden: tuple[Tensor, Tensor, Tensor],
+        inputs: Tensor,
         of_cells: Tensor,
-        of_profiles: Tensor,
-        of_latents: Tensor,
-        drawn: Tensor,
-        mixing: Tensor,
-        unit: Tensor,
-        template_scale: Tensor,
+        of_templates: Tensor,
+        twice: Tensor,
+        significance: Tensor,
         below: Tensor,
         least: Tensor,
-        value: Tensor,
-        smallest: Tensor,
         root: Tensor,
-        twice: Tensor,
         share: Tensor,
         log_share: Tensor,
         log_rest: Tensor,
+        matrix: Tensor,
+        template_scale: Tensor,
+        powers: Tensor,
+        membership: Tensor,
     ) -> Tensor:
         """Changes of excitation and of every log ratio, (M, k, 1 + G).
 
-        For those of latents (M, k, S), what the hidden layer adds to a linear map of them (M, k, H), whether
-        it does (M, k), and of what flux adds to cells (M, k, C), to modes and to templates (M, k, K + T).
+        For those of hidden layer and modes (M, k, H + K), and of what flux adds to cells (M, k, C) and to
+        templates (M, k, T).
         """
-        latents, bend, bent = hidden
-        cells, searched = self._readout.cells, self._readout.searched
-        of_modes, of_templates = of_profiles[..., : len(mixing)], of_profiles[..., len(mixing) :]
-        moved = (of_modes.reshape(-1, len(mixing)) @ mixing).view(*latents.shape[:2], -1)
-        moved.baddbmm_(latents, of_latents)
-        if bent.any():
-            moved[bent] += bend[bent] @ drawn
-        moved[..., :cells].addcmul_(of_cells, unit)
-        templates = moved[..., cells:searched].addcmul_(of_templates, template_scale)
+        searches, searched = self._readout.searches, self._readout.searched
+        moved = (inputs.flatten(0, 1) @ matrix).view(*inputs.shape[:2], -1)
+        moved[..., : self._readout.cells] += of_cells
+        templates = moved[..., self._readout.cells : searched].addcmul_(of_templates, template_scale)
         # max(s + d, 0) - max(s, 0) of templates that count above zero alone; nothing else is cut.
         torch.maximum(templates.add_(below), least, out=templates)
+        after = moved + significance
         # t'^2 - t^2 = d (2 t + d), for d = t' - t.
-        misfit = moved[..., searched:]
-        misfit = 0.5 * (misfit * (misfit + twice)).sum(dim=-1)
-        moved = moved[..., :searched]
-        after = moved + value
-        # sqrt(l^2 + v'^2) - sqrt(l^2 + v^2) = (v'^2 - v^2) / (sqrt(l^2 + v'^2) + sqrt(l^2 + v^2)).
-        moved = (after + value).mul_(moved)
-        torch.addcmul(smallest, after, after, out=after)
-        moved.div_(after.sqrt_().add_(root))
-        found = _log_sum_changes(moved, share, log_share, log_rest, self._readout.searches)
+        moved.mul_(moved + twice)
+        misfit = 0.5 * moved[..., searched:].sum(dim=-1)
+        # BEND^2 (sqrt(1 + u'^2) - sqrt(1 + u^2)) = (t'^2 - t^2) / (sqrt(1 + u'^2) + sqrt(1 + u^2)).
+        after, moved = after[..., :searched], moved[..., :searched]
+        after.mul_(1 / BEND).square_().add_(1).sqrt_().add_(root)
+        moved.div_(after).mul_(powers)
+        found = _log_sum_changes(moved, share, log_share, log_rest, membership, searches)
         return torch.cat((misfit[..., None], found), dim=-1)
 
 
 def _log_sum_changes(
-    change: Tensor, share: Tensor, log_share: Tensor, log_rest: Tensor, searches: Searches
+    change: Tensor,
+    share: Tensor,
+    log_share: Tensor,
+    log_rest: Tensor,
+    membership: Tensor,
+    searches: Searches,
 ) -> Tensor:
-    """Changes of the log ratio of every search, (M, n, F) to (M, n, G); see :func:`_log_sum_change`.
-
-    ``share`` (M, F, G) is zero where a feature is not of a search.
-    """
-    sums = torch.expm1(change) @ share
+    """Changes of the log ratio of every search, (M, n, F) to (M, n, G); see :func:`_log_sum_change`."""
+    kept = share * torch.expm1(change)
+    sums = (kept.flatten(0, 1) @ membership).view(*kept.shape[:2], -1)
     result = torch.log1p(sums)
-    # What overflows is infinite, or, times zero, not a number.
-    beyond = ~((sums >= _MOST_LOST) & (sums < torch.inf)).all(dim=-1)
+    beyond = (sums < _MOST_LOST).any(dim=-1) | (change.amax(dim=-1) > _LARGEST)
     if beyond.any():
-        whole = (each.expand_as(change)[beyond] for each in (change, log_share))
+        whole = (each.expand_as(change)[beyond] for each in (change, share, log_share))
         parts = (torch.split(each, list(searches.sizes), dim=-1) for each in whole)
         rests = log_rest.expand_as(result)[beyond].unbind(dim=-1)
         again = [_log_sum_change(*of_search) for of_search in zip(*parts, rests, strict=True)]
@@ -323,15 +287,15 @@ def _log_sum_changes(
     return result / result.new_tensor(searches.sharpness)
 
 
-def _log_sum_change(change: Tensor, log_share: Tensor, log_rest: Tensor) -> Tensor:
+def _log_sum_change(change: Tensor, share: Tensor, log_share: Tensor, log_rest: Tensor) -> Tensor:
     """Log of the sum over features of share * exp(change), and of the rest that does not change.
 
-    Of changes and logs of shares (R, F), and of the rest's (R,), it is (R,). Shares and rest sum to one,
+    Of changes, shares and their logs (R, F), and of the rest's (R,), it is (R,). Shares and rest sum to one,
     so it is the log of one plus the sum of share * (exp(change) - 1), which keeps small changes; unless
     nearly all of it is lost, or the exponential overflows. A share may be too small for float32, and yet be
     all that is left.
     """
-    sums = (log_share.exp() * torch.expm1(change)).sum(dim=-1)
+    sums = (share * torch.expm1(change)).sum(dim=-1)
     beyond = (change.amax(dim=-1) > _LARGEST) | (sums < _MOST_LOST)
     left = torch.logaddexp(torch.logsumexp(change + log_share, dim=-1), log_rest)
     return torch.where(beyond, left, torch.log1p(sums))
