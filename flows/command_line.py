@@ -13,12 +13,17 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.help import DefaultFormatter, PanelSpec
 from rich.box import Box
 
+from flows.commands.attribute import attribute
 from flows.commands.bench import bench
+from flows.commands.benchmark import benchmark
 from flows.commands.demo import demo
 from flows.commands.evaluate import ablation, evaluate
+from flows.commands.export import export
+from flows.commands.match import match
 from flows.commands.methods import methods
 from flows.commands.models import adapt, import_spender
 from flows.commands.release import plan, run, simulate, train
+from flows.commands.selection import Selection
 from flows.commands.settings import settings
 from flows.commands.spectrum import explain, show
 from flows.commands.store import catalogue, cluster, query, report, status, verify
@@ -108,9 +113,10 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 _IN_ORDER_OF_WORK: tuple[Callable[..., int], ...] = (
-    demo, plan, run, status, cluster, report, query, show, explain, methods, verify, catalogue,
-    simulate, train, adapt, import_spender, evaluate, ablation, settings,
+    demo, plan, run, status, attribute, cluster, report, query, match, export, show, explain, methods, verify,
+    catalogue, simulate, train, adapt, import_spender, evaluate, ablation, benchmark, settings,
 )  # fmt: skip
+Selection.__doc__ = _unwrapped(Selection.__doc__ or "")
 for place, command in enumerate(_IN_ORDER_OF_WORK):
     # The epilogue belongs to `whyspec --help`: under the options of every command it would bury them.
     command.__doc__ = _unwrapped(command.__doc__ or "")

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,25 @@ def atomic_file(path: Path) -> Iterator[Path]:
         if mode:
             partial.chmod(stat.S_IMODE(mode))
         partial.replace(target)
+
+
+@contextlib.contextmanager
+def atomic_directory(path: Path) -> Iterator[Path]:
+    """The path of a temporary directory, which becomes ``path`` when the block ends without an error.
+
+    Raises
+    ------
+    OSError : there is something of that name, or the place cannot be written to.
+    """
+    if path.exists() or path.is_symlink():
+        raise FileExistsError(errno.EEXIST, "there is something of that name", str(path))
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}{PARTIAL}")
+    partial.mkdir()
+    try:
+        yield partial
+        partial.rename(path)  # refused where a file or a full directory has come there
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def write_durably(path: Path, content: bytes) -> None:

@@ -54,6 +54,7 @@ class ErrorKind(StrEnum):
     MISSING_REDSHIFTS = "missing-redshifts"
     CONFLICTING_FILE = "conflicting-file"
     OUTSIDE_LAYOUT = "outside-layout"
+    BENCHMARK_MAP = "benchmark-map"
 
     # InputError, exit status 66: what the user pointed at is not what the command needs.
     INPUT = "input"
@@ -112,6 +113,10 @@ class ErrorKind(StrEnum):
     OWN_SPECTRUM = "own-spectrum"
     OWN_FILE = "own-file"
     NO_REDSHIFT = "no-redshift"
+    MATCH_TABLE = "match-table"
+    NOTHING_TO_EXPORT = "nothing-to-export"
+    BENCHMARK_FUNCTION = "benchmark-function"
+    NO_EXPLANATIONS = "no-explanations"
 
     # ConfigurationError, exit status 64: options, settings, model and store do not fit together.
     CONFIGURATION = "configuration"
@@ -199,6 +204,11 @@ class ErrorKind(StrEnum):
     ATTRIBUTION_NEED = "attribution-need"
     WAVELET = "wavelet"
     MISSING_PACKAGE = "missing-package"
+    MATCH_SETTINGS = "match-settings"
+    EXPORT_FORM = "export-form"
+    BENCHMARK_SETTINGS = "benchmark-settings"
+    EXPLANATIONS_NAME = "explanations-name"
+    OTHER_EXPLANATIONS = "other-explanations"
 
     # StoreError, exit status 65: the store is damaged or of another schema version.
     STORE = "store"

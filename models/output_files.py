@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.atomic_files import atomic_file
+from models.atomic_files import atomic_directory, atomic_file
 from models.errors import ErrorKind, InputError
 
 
@@ -51,6 +51,31 @@ def output_file(path: Path) -> Iterator[Path]:
     InputError : it cannot be written; it is then what it was before.
     """
     with writing(path), atomic_file(path) as partial:
+        yield partial
+
+
+def check_new_output(path: Path) -> None:
+    """As :func:`check_output`, for a file or directory that must not be there yet.
+
+    Raises
+    ------
+    InputError : there is something of that name; or see :func:`check_output`.
+    """
+    if path.exists() or path.is_symlink():
+        raise _unwritable(path, "there is something of that name")
+    check_output(path)
+
+
+@contextmanager
+def output_directory(path: Path) -> Iterator[Path]:
+    """As :func:`models.atomic_files.atomic_directory`, for a directory that a user named.
+
+    Raises
+    ------
+    InputError : it exists, or cannot be made; nothing is then left of it.
+    """
+    check_new_output(path)
+    with writing(path), atomic_directory(path) as partial:
         yield partial
 
 

@@ -11,5 +11,8 @@ SMOOTH = 101
 def sharp(spectra: Tensor) -> Tensor:
     """Spectra less their mean over ``SMOOTH`` pixels, (B, N) to (B, N)."""
     half = SMOOTH // 2
-    padded = nn.functional.pad(spectra[:, None], (half, half), mode="replicate")
-    return spectra - nn.functional.avg_pool1d(padded, SMOOTH, 1)[:, 0]
+    padded = nn.functional.pad(spectra[:, None], (half + 1, half), mode="replicate")[:, 0]
+    # A pooling adds up every pixel's neighbours anew.
+    running = padded.double().cumsum(dim=1)
+    mean = (running[:, SMOOTH:] - running[:, :-SMOOTH]) / SMOOTH
+    return spectra - mean.to(spectra.dtype)

@@ -6,14 +6,10 @@ Its process imports no torch, so that it is ready in a moment.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, cast
 
-from engine.run.executor import WorkerRecipe
+from engine.run.executor import Worker, WorkerRecipe
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import ErrorKind, StoreError
-
-if TYPE_CHECKING:
-    from engine.run.worker import BlockWorker
 
 BLOCK_SECONDS = 0.1
 
@@ -23,8 +19,8 @@ class QuickRecipe(WorkerRecipe):
 
     __slots__ = ()
 
-    def make(self) -> BlockWorker:
-        return cast("BlockWorker", QuickWorker())
+    def make(self) -> Worker:
+        return QuickWorker()
 
 
 class QuickWorker:

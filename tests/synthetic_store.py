@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 
 from engine.attribution.cautions import Caution, counted
 from engine.attribution.explanation import Explanations
-from engine.attribution.method import Units
+from engine.attribution.method import MethodSettings, Units
 from engine.attribution.occlusion.settings import OcclusionSettings
+from engine.run.plan import begin_set
 from engine.spectra.rows import Rows
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
+from engine.spectra.sky_position import healpix_29
 from engine.spectra.source_file import RefusedFile, SourceFile
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from engine.store.configuration import RunConfiguration
+from engine.store.entries import ExplanationSetEntry
+from engine.store.explanation_set import ExplanationSet, make_set
+from engine.store.reading import StoreView
 from engine.store.routing import NO_MODEL, ModelReference
 from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from engine.surveys.desi.survey import DESI
 from models.causes.quantities import QUANTITIES
@@ -65,11 +71,13 @@ def synthetic_store(
     repeats: dict[int, int] | None = None,
     failed: frozenset[int] = frozenset(),
     largest_tail: float = 1.0,
+    unplaced: int = 0,
 ) -> SyntheticStore:
     """Write ``spectra`` rows, every fourth an explained outlier, every tenth other row unscored.
 
     ``repeats`` names rows that repeat the target of an earlier one; ``failed`` outliers' rows whose
-    explanation came out as NaN; ``largest_tail`` is that of spectra that are no outliers.
+    explanation came out as NaN; ``largest_tail`` is that of spectra that are no outliers. The first
+    ``unplaced`` rows have no position.
     """
     generator = np.random.default_rng(11)
     configuration = RunConfiguration(
@@ -89,6 +97,8 @@ def synthetic_store(
     data["specprod"], data["survey"], data["program"] = "iron", survey, "bright"
     data["target_id"] = first_target + number
     data["ra"], data["dec"] = generator.uniform(0, 360, spectra), generator.uniform(-30, 60, spectra)
+    data["ra"][:unplaced] = np.nan
+    data["healpix_29"] = healpix_29(data["ra"], data["dec"])
     data["redshift"] = generator.uniform(0.02, 0.3, spectra)
     data["spectype"] = np.where(number % 3 == 0, "QSO", "GALAXY")
     data["snr"] = generator.lognormal(1.0, 0.7, spectra)
@@ -202,8 +212,39 @@ def synthetic_store(
     return SyntheticStore(str(url), rows, places, score, tail, outlier, explained, place_wavelength, cautions)
 
 
+def add_set(url: str, attribution: MethodSettings, shift: float, most: int | None = None) -> None:
+    """Give the store explanations by one more method: the same with places so many Angstrom redder.
+
+    ``most`` is how many outliers it explains, the first ones; None for all.
+    """
+    store = Store.open(url)
+    entry = ExplanationSetEntry.of(attribution.method, attribution, store.configuration)
+    own, view = make_set(store, entry), StoreView.open(url)
+    rows = np.sort(view.read("outliers/row"))[:most]
+    snapshot = begin_set(own, Snapshot(), rows)
+    middle = dict(
+        zip(view.read("outliers/row").tolist(), view.read("outliers/place_wavelength"), strict=True)
+    )
+    for block in snapshot.unexplained_blocks:
+        unexplained = own.unexplained(block.rows)
+        places = np.array([middle[row][0] for row in block.rows]) + shift
+        shape = (len(block.rows), unexplained.grid.size)
+        combined = np.where(unexplained.ivar > 0, unexplained.flux, 0).astype(np.float32)
+        explained = replace(
+            unexplained,
+            maps=np.repeat(combined[:, None], len(unexplained.scales), axis=1),
+            spread=np.zeros((shape[0], len(unexplained.scales), shape[1]), np.float32),
+            combined=combined,
+            explained_score=np.full(shape[0], 50, np.float32),
+            cause=np.full(shape[0], "unknown", dtype=object),
+            **place_arrays(places, unexplained.redshift),
+        )
+        written = own.write_explanations(block, explained)
+        _commit(own, block, np.ones(shape[0], np.uint8), np.empty(0, np.int64), written)
+
+
 def _commit(
-    store: Store,
+    store: Store | ExplanationSet,
     block: ScoreBlock | AttributionBlock,
     status: NDArray[np.uint8],
     outliers: NDArray[np.int64],

@@ -20,7 +20,7 @@ import torch
 from cyclopts import App, CycloptsError
 
 import whyspec
-from flows.command_line import app
+from flows.command_line import app, run_command
 from infra.settings import Settings
 from tests.small_run import REPOSITORY
 from tests.synthetic_store import synthetic_store
@@ -308,7 +308,7 @@ def test_docstrings_use_the_words_of_today(layer: str) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("page", ["guide.md", "python.md"])
+@pytest.mark.parametrize("page", ["guide.md", "python.md", "match.md", "export.md"])
 def test_python_on_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "demo").mkdir()
     synthetic_store(tmp_path / "demo" / "odd.zarr")
@@ -316,8 +316,12 @@ def test_python_on_the_page_runs(page: str, tmp_path: Path, monkeypatch: pytest.
     table = {"wavelength": pixels, "flux": 5 + np.sin(pixels / 300), "error": np.full_like(pixels, 0.5)}
     pd.DataFrame(table).to_csv(tmp_path / "mine.csv", index=False)
     monkeypatch.chdir(tmp_path)
-    blocks = [code for language, code in FENCE.findall(text_of(DOCS / page)) if language == "python"]
+    fences = FENCE.findall(text_of(DOCS / page))
+    blocks = [code for language, code in fences if language == "python"]
     assert blocks
+    for line in (line for language, code in fences if not language for line in lines_of(code)):
+        if line.startswith("whyspec export demo/"):
+            assert run_command(shlex.split(line)[1:]) == 0
     threads, names = torch.get_num_threads(), {}
     torch.set_num_threads(1)  # several threads wait for each other where others use the cores
     try:

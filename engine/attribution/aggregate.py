@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from itertools import combinations
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from engine.attribution.agreement import rank_correlation
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.method import AttributionMethod, MethodSettings, Units, setting_error
 
@@ -66,17 +65,7 @@ def attribute(subject: Subject, settings: AggregateSettings) -> AggregateAttribu
     mean, spread = normalised.mean(axis=0, keepdims=True), normalised.std(axis=0, keepdims=True)
     found = attribution_of(subject, (1,), mean, spread=spread)
     values = {each.name: getattr(found, each.name) for each in fields(found)}
-    return AggregateAttribution(**values, agreement=agreement(maps[:, subject.good.cpu().numpy()]))
-
-
-def agreement(maps: NDArray[np.floating]) -> float:
-    """Mean rank correlation of maps (M, n), of all pairs; NaN where a map is uniform."""
-    from scipy.stats import rankdata
-
-    if (np.ptp(maps, axis=1) == 0).any():
-        return float("nan")
-    matrix = np.corrcoef(rankdata(maps, axis=1))
-    return float(np.mean([matrix[pair] for pair in combinations(range(len(maps)), 2)]))
+    return AggregateAttribution(**values, agreement=rank_correlation(maps[:, subject.good.cpu().numpy()]))
 
 
 def _passes(settings: AggregateSettings, pixels: int) -> int:

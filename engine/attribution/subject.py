@@ -152,6 +152,19 @@ def _gradient(log_prob: LogProb, spectra: Tensor) -> Tensor:
     return slope
 
 
+def check_gradient(model: SpectrumModel) -> None:
+    """Refuse a model whose score has no gradient, by asking for one at a flat spectrum.
+
+    Raises
+    ------
+    ConfigurationError : it has none.
+    """
+    card = model.card
+    flat = np.ones(card.grid.size, np.float32)
+    subject = subject_of(model, flat, flat, 0.5 * (card.redshift_min + card.redshift_max))
+    subject.gradient(subject.flux[None].double())
+
+
 def _not_given(what: str, instead: str) -> ConfigurationError:
     return ConfigurationError(
         "A method of attribution asks of a model what it does not give.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 
 from engine.catalogue.block_tables import BlockArrays, block_table
 from engine.catalogue.columns import OUTLIER, ROW, catalogue_columns, columns_digest
-from engine.store.blocks import BlockKind, BlockResult
+from engine.catalogue.name_filter import name_filter
+from engine.store.blocks import BlockKind, BlockResult, WrittenObject
 from engine.store.catalogue_manifest import (
     FOLDER,
     MANIFEST,
@@ -26,6 +29,7 @@ from engine.store.catalogue_manifest import (
     check_identity,
     file_path,
     is_file_path,
+    names_path,
     read_manifest,
     save_manifest,
 )
@@ -40,8 +44,10 @@ from models.errors import StoreError
 PART_ROWS = 2**19
 """Rows of a part, above which no further block joins it: half a gigabyte while it is made."""
 
-_GROUP_ROWS = 2**15
-"""Rows of a row group: what a look-up of one spectrum decodes."""
+_GROUP_ROWS: Mapping[Content, int] = MappingProxyType(
+    {"outliers": 2**13, "others": 2**15, "explanations": 2**13}
+)
+"""Rows of a row group: what a look-up of one spectrum decodes. Statistics of many groups cost, too."""
 
 _KINDS: tuple[BlockKind, ...] = ("score", "attribution")
 
@@ -123,7 +129,7 @@ def update_catalogue(
     return CatalogueUpdate(
         rows=sum(part.rows for part in parts),
         parts=len(parts),
-        bytes=sum(file.object.bytes for part in parts for file in part.files),
+        bytes=sum(each.bytes for part in parts for each in part.objects),
         written=total,
         anew=anew,
     )
@@ -172,7 +178,7 @@ def _former(store: Store, anew: str) -> tuple[CatalogueManifest | None, str]:
 
 
 def _is_good(part: CataloguePart, snapshot: Snapshot, there: Mapping[str, int]) -> bool:
-    whole = all(there.get(file.object.path) == file.object.bytes for file in part.files)
+    whole = all(there.get(each.path) == each.bytes for each in part.objects)
     return whole and part.was_made_of(_results(snapshot, part.kind))
 
 
@@ -242,7 +248,8 @@ class _Builder:
         results = _results(self._snapshot, kind)
         held = (HeldBlock(block, self._sizes[kind][block], result_digest(results[block])) for block in blocks)
         plans = sorted({results[block].plan for block in blocks})
-        return CataloguePart(kind, tuple(held), tuple(plans), tuple(files))
+        names = _names_written(self._store.objects, table) if kind == "score" else None
+        return CataloguePart(kind, tuple(held), tuple(plans), tuple(files), names)
 
 
 def _contents(kind: BlockKind, table: pa.Table) -> dict[Content, NDArray[np.int64]]:
@@ -255,13 +262,19 @@ def _contents(kind: BlockKind, table: pa.Table) -> dict[Content, NDArray[np.int6
 
 
 def _written(objects: ObjectTree, content: Content, table: pa.Table) -> CatalogueFile:
-    data = encoded(table)
+    data = encoded(table, _GROUP_ROWS[content])
     return CatalogueFile(content, table.num_rows, objects.put(file_path(digest_of(data)), data))
 
 
-def encoded(table: pa.Table) -> bytes:
-    """A table as the bytes of a Parquet file of the catalogue."""
+def _names_written(objects: ObjectTree, spectra: pa.Table) -> WrittenObject:
+    """The filter of identifiers and keys, by which spectra are asked for."""
+    data = name_filter(chain(map(str, spectra["target_id"].to_pylist()), spectra["key"].to_pylist()))
+    return objects.put(names_path(digest_of(data)), data)
+
+
+def encoded(table: pa.Table, group_rows: int) -> bytes:
+    """A table as the bytes of a Parquet file of the catalogue, with so many rows in a group."""
     stream = pa.BufferOutputStream()
-    pq.write_table(table, stream, compression="zstd", row_group_size=_GROUP_ROWS)
+    pq.write_table(table, stream, compression="snappy", row_group_size=group_rows)
     content: bytes = stream.getvalue().to_pybytes()
     return content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import duckdb
@@ -13,15 +14,16 @@ MEMORY = "768MiB"
 """What DuckDB may hold; a larger sort goes through the temporary directory."""
 
 
-def connected(files: Sequence[str], threads: int = 0) -> duckdb.DuckDBPyConnection:
-    """A database in memory that may read these local files.
+def connected(files: Sequence[str], threads: int = 0, file_system: Any = None) -> duckdb.DuckDBPyConnection:
+    """A database in memory that may read these files.
 
-    It loads no extension, reads no other file, no variable of Python and nothing over a network, and no
-    statement can change that.
+    It loads no extension, reads no other file, no variable of Python and nothing over a network by itself,
+    and no statement can change that.
 
     Parameters
     ----------
     threads : 0 for one per CPU.
+    file_system : of fsspec, that has the files; None where they are local.
     """
     spill = Path(tempfile.gettempdir()) / f"whyspec-{uuid4().hex}"  # made by DuckDB where it needs it
     settings: dict[str, str | bool | int | float | list[str]] = {
@@ -36,6 +38,8 @@ def connected(files: Sequence[str], threads: int = 0) -> duckdb.DuckDBPyConnecti
     if threads:
         settings["threads"] = threads
     connection = duckdb.connect(":memory:", config=settings)
+    if file_system is not None:
+        connection.register_filesystem(file_system)
     if files:
         connection.execute(f"SET allowed_paths = [{', '.join(map(literal, files))}]")
     # Files never change, and a question opens each of them more than once.

@@ -17,6 +17,7 @@ from engine.clustering.stored import ClusteringSummary, clustering_arrays
 from engine.clustering.traits import Traits
 from engine.store.clusters import write_clustering
 from engine.store.dask_arrays import dask_array
+from engine.store.entries import RUN_SET
 from engine.store.reading import StoreView
 from engine.store.schema import EXPLANATIONS
 from engine.store.store import Store
@@ -25,9 +26,12 @@ __all__ = ["ClusteringSettings", "ClusteringSummary", "Progress", "cluster_store
 
 
 def cluster_store(
-    url: str, settings: ClusteringSettings, progress: Progress | None = None
+    url: str,
+    settings: ClusteringSettings,
+    progress: Progress | None = None,
+    explanation: str = RUN_SET,
 ) -> ClusteringSummary:
-    """Cluster all committed, non-superseded explanations of a store and write the result into it.
+    """Cluster all committed, non-superseded explanations of a set and write the result into the store.
 
     The result is the group ``clusters/<name>``: labels and distances by outlier row, the coordinates
     that were clustered, axes and centroids, mean maps, and as attributes the settings and the
@@ -35,10 +39,10 @@ def cluster_store(
 
     Raises
     ------
-    InputError : there is no store.
+    InputError : there is no store, or no set of explanations of that name.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
+    view = StoreView.open(url).with_explanation(explanation)
     table = view.outliers_table(())
     usable = ~table["superseded"].to_numpy()
     traits = _traits(view, table)
@@ -56,6 +60,7 @@ def cluster_store(
         "summary": _text(summary.to_dict()),
         "configuration_digest": view.configuration.digest,
         "mean_grid": _text(asdict(clustering.means.rest)),
+        **({} if explanation == RUN_SET else {"explanation": explanation}),
     }
     write_clustering(Store.open(url), settings.name, clustering_arrays(clustering, table), attributes)
     return summary

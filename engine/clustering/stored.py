@@ -13,7 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from engine.clustering.clustering import Clustering, ClusterMeans, ClusterSummary, FloatOrNone
 from engine.clustering.rest_frame import RestGrid
 from engine.store.clusters import ClusterArray, StoredClustering, clustering_damaged
+from engine.store.entries import RUN_SET
 from engine.store.reading import StoreView
+from models.errors import ErrorKind, InputError
 from models.json_text import first_problem, read_json
 
 
@@ -71,17 +73,65 @@ def read_store_clustering(view: StoreView, name: str) -> ReadClustering:
 
     Raises
     ------
-    InputError : there is none.
+    InputError : there is none, or it is of another set of explanations than the view's.
     StoreError : it is damaged.
     """
     stored = view.clustering(name)
+    if (explanation := _explanation_of(stored)) != view.explanation:
+        raise InputError(
+            "The clustering is of other explanations.",
+            where=f"{view.url}/clusters/{name}",
+            got=f"explanations {explanation}",
+            allowed=f"a clustering of the explanations {view.explanation}",
+            remedy=f"Ask for it with --explanation {explanation}, or run "
+            f"'whyspec cluster {view.url} --explanation {view.explanation}'.",
+            kind=ErrorKind.NO_CLUSTERING,
+        )
+    return _checked(view, stored)
+
+
+def shown_clustering(view: StoreView) -> ReadClustering | None:
+    """The clustering of the view's set of explanations that a report shows; ``None`` where there is none.
+
+    It is that of the set's own name, else the first.
+
+    Raises
+    ------
+    StoreError : one is damaged.
+    """
+    for name in sorted(view.clusterings(), key=lambda name: name != view.explanation):
+        stored = view.clustering(name)
+        if _explanation_of(stored) == view.explanation:
+            return _checked(view, stored)
+    return None
+
+
+def explanation_of(view: StoreView, name: str) -> str:
+    """Name of the set of explanations that a clustering is of.
+
+    Raises
+    ------
+    InputError : there is no clustering of that name.
+    StoreError : it is damaged.
+    """
+    return _explanation_of(view.clustering(name))
+
+
+def _checked(view: StoreView, stored: StoredClustering) -> ReadClustering:
+    where = f"{view.url}/clusters/{stored.name}"
     try:
         return _read(stored)
     except ValidationError as error:
-        raise clustering_damaged(f"{view.url}/clusters/{name}", first_problem(error)) from error
+        raise clustering_damaged(where, first_problem(error)) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         got = f"{type(error).__name__}: {error}"
-        raise clustering_damaged(f"{view.url}/clusters/{name}", got) from error
+        raise clustering_damaged(where, got) from error
+
+
+def _explanation_of(stored: StoredClustering) -> str:
+    # Whether the attributes are those of a clustering, who reads the rest of it finds out.
+    attributes = stored.attributes if isinstance(stored.attributes, dict) else {}
+    return str(attributes.get("explanation", RUN_SET))
 
 
 def _read(stored: StoredClustering) -> ReadClustering:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engine.attribution.occlusion.attribution import WindowEffects
 from engine.attribution.occlusion.combine import scale_map
-from engine.attribution.subject import Subject
+from engine.attribution.subject import Subject, subject_of
 from models.errors import BugError, ErrorKind
 from models.spectrum_model import SpectrumModel
 
@@ -18,11 +17,13 @@ from models.spectrum_model import SpectrumModel
 def blind_subject(model: SpectrumModel, subject: Subject, unseen: NDArray[np.bool_]) -> Subject:
     """The same spectrum for the same model, for which the ``unseen`` (N,) pixels are masked.
 
-    For methods of attribution they are not: their windows paste these pixels as before.
+    All that may be asked of the model is blind to them: score, reconstructions, the model anew. For methods
+    of attribution they are not masked: their windows paste these pixels as before.
     """
-    ivar = torch.where(torch.from_numpy(unseen), 0.0, subject.ivar)
-    with torch.no_grad():
-        return replace(subject, log_prob=model.conditioned(subject.flux.double(), ivar, subject.redshift))
+    ivar = np.where(unseen, 0, subject.ivar.cpu().numpy())
+    flux, memory = subject.flux.cpu().numpy(), subject.memory_bytes
+    blind = subject_of(model, flux, ivar, subject.redshift, memory_bytes=memory)
+    return replace(blind, ivar=subject.ivar)
 
 
 def unseen_windows(effects: WindowEffects, unseen: NDArray[np.bool_]) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import AsinhNorm
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.image import AxesImage
 from matplotlib.path import Path
 from matplotlib.ticker import MaxNLocator
@@ -46,6 +47,21 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore, method: s
     """
     figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)
+    _draw(figure, explanation, score, method)
+    return figure
+
+
+def explanations_figure(explained: Sequence[tuple[Explanation, str]], score: SpectrumScore) -> Figure:
+    """Draw several explanations of one spectrum, each with its method, one under the other."""
+    figure = Figure(figsize=(WIDTH, HEIGHT * len(explained)), facecolor="white")
+    FigureCanvasAgg(figure)
+    parts = figure.subfigures(len(explained), squeeze=False)[:, 0]
+    for part, (explanation, method) in zip(parts, explained, strict=True):
+        _draw(part, explanation, score, method)
+    return figure
+
+
+def _draw(figure: Figure | SubFigure, explanation: Explanation, score: SpectrumScore, method: str) -> None:
     grid = figure.add_gridspec(
         4,
         2,
@@ -100,7 +116,6 @@ def explanation_figure(explanation: Explanation, score: SpectrumScore, method: s
     figure.text(_LEFT, 0.014, f"explained by {method}", fontsize=9, color=MUTED, parse_math=False)
     for axes in (flux, scales, combined):
         axes.yaxis.set_label_coords(-0.052, 0.5)
-    return figure
 
 
 def _facts(redshift: float, score: SpectrumScore) -> str:

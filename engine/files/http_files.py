@@ -23,6 +23,11 @@ class HttpFiles(HTTPFileSystem):  # type: ignore[misc]  # fsspec has no types
     cannot be decompressed by itself, and no length but that of the gzip file is known.
     """
 
+    async def _ls_real(self, url: str, detail: bool = True, **kwargs: Any) -> list[Any]:
+        """What an index links to, without the links that sort it."""
+        found = await super()._ls_real(url, detail=detail, **kwargs)
+        return [each for each in found if "?" not in (each["name"] if detail else each)]
+
     async def _info(self, url: str, **kwargs: Any) -> dict[str, Any]:
         """Of a file that is sent in gzip the size is None."""
         found: dict[str, Any] = await super()._info(url, auto_decompress=False, **kwargs)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from astropy.io import fits
+from astropy.io.votable import from_table
 from astropy.table import MaskedColumn, Table
 from astropy.units import UnitsWarning
 
@@ -20,25 +22,58 @@ _NO_CHARACTERS = {0xFFFE: "\N{REPLACEMENT CHARACTER}", 0xFFFF: "\N{REPLACEMENT C
 
 
 def fits_bytes(frame: pd.DataFrame) -> bytes:
-    """A FITS table; texts are ASCII, Greek letters spelt, others escaped; descriptions are in ``TCOMM``."""
-    plain = frame.assign(**{name: _ascii(frame[name]) for name in _texts(frame)})
-    unit = fits.table_to_hdu(_table(plain))
-    for number, name in enumerate(plain.columns, 1):
-        if description := _description(str(name)):
-            unit.header[f"TCOMM{number}"] = _spelt(description)
+    """A FITS file of one table, see :func:`fits_table`."""
     content = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), unit]).writeto(content)
+    fits.HDUList([fits.PrimaryHDU(), fits_table(frame)]).writeto(content)
     return content.getvalue()
+
+
+def fits_table(frame: pd.DataFrame, name: str = "") -> fits.BinTableHDU:
+    """A FITS table; texts are ASCII, see :func:`ascii_text`; descriptions are in ``TCOMM``.
+
+    Parameters
+    ----------
+    name : of the table (EXTNAME); empty for none.
+    """
+    plain = frame.assign(**{each: _ascii(frame[each]) for each in _texts(frame)})
+    unit = fits.table_to_hdu(_table(plain))
+    if name:
+        unit.name = name
+    for number, column in enumerate(plain.columns, 1):
+        if description := _description(str(column)):
+            unit.header[f"TCOMM{number}"] = ascii_text(description)
+    return unit
 
 
 def votable_bytes(frame: pd.DataFrame) -> bytes:
     """A VOTable. Unsigned integers of 64 bits, which the format lacks, are texts of digits."""
+    return b"".join(votable_parts([frame]))
+
+
+def votable_parts(frames: Iterable[pd.DataFrame]) -> Iterator[bytes]:
+    """The VOTable of the rows of all frames, which have the same columns, in pieces."""
+    begin, end = b"<TABLEDATA>", b"</TABLEDATA>"
+    close = b""
+    for number, frame in enumerate(frames):
+        head, tag, rest = _votable(frame).partition(begin)
+        inner, *after = rest.partition(end)
+        rows = inner.rstrip()
+        close = inner[len(rows) :] + b"".join(after)
+        yield rows if number else head + tag + rows
+    yield close
+
+
+def _votable(frame: pd.DataFrame) -> bytes:
     unsigned = [str(name) for name in frame if frame[name].dtype == np.uint64]
     content = io.BytesIO()
     with warnings.catch_warnings():
         # The standard would rather have 0.1 nm than Angstrom; readers know both.
         warnings.simplefilter("ignore", UnitsWarning)
-        _described(frame.astype(dict.fromkeys(unsigned, "str"))).write(content, format="votable")
+        document = from_table(_described(frame.astype(dict.fromkeys(unsigned, "str"))))
+        for field in document.get_first_table().fields:
+            if field.datatype == "unicodeChar":
+                field.arraysize = "*"  # whatever is longest in these rows
+        document.to_xml(content)
     return content.getvalue()
 
 
@@ -85,8 +120,9 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 
 
 def _ascii(column: pd.Series) -> list[str]:
-    return [_spelt(str(text)) for text in column]
+    return [ascii_text(str(text)) for text in column]
 
 
-def _spelt(text: str) -> str:
+def ascii_text(text: str) -> str:
+    """A text in ASCII: Greek letters are spelt, others escaped."""
     return text.translate(_SPELT).encode("ascii", "backslashreplace").decode()

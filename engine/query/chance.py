@@ -8,8 +8,14 @@ import numpy as np
 import pandas as pd
 
 from engine.attribution.significance import chance_sigma
+from engine.catalogue.columns import CatalogueColumn, catalogue_columns
+from engine.query.conditions.condition import Condition
 from engine.query.query import QuerySettings, count
+from engine.query.query_columns import query_columns
+from engine.query.selection import condition_of_expression
+from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
+from engine.store.schema import FLAGS
 from models.calibration.false_discovery import false_discovery_rate
 from models.row_status import RowStatus
 
@@ -22,7 +28,6 @@ _BY_WHAT_IS_ODD = {
     "instrument": "--instrument",
     "cautions": "--caution",
     "without_cautions": "--without-caution",
-    "where": "the expression",
 }
 """Settings whose conditions look, or may look, at what makes spectra odd, with their options."""
 
@@ -31,23 +36,30 @@ def chance_note(view: StoreView, settings: QuerySettings, found: pd.DataFrame) -
     """The false discovery rate of an answer, or why it has none, and the largest sigma of chance.
 
     Outliers chosen by a limit of their tail probability, among spectra of any redshift, class, S/N or fibre,
-    have a rate: that of Benjamini & Hochberg. The limit is the run's threshold, or with a largest number of
+    have a rate: that of Benjamini & Hochberg. So has what an expression chose, if all columns that it names
+    are known before a spectrum is scored. The limit is the run's threshold, or with a largest number of
     spectra the largest tail probability in the answer. Empty where nothing was found, and of an answer
     without the columns that it needs.
     """
     if not len(found) or not {"tail_probability", "explained", "trials"} <= set(found):
         return ""
-    scored = replace(_population(settings), status=RowStatus.SCORED.label)
+    why = _why_no_rate(view.configuration, settings)
+    if why and not found["explained"].any():
+        return why
+    scored = _scored(view.configuration, settings)
     spectra = count(view, scored)
-    return f"{_rate(view, settings, found, scored, spectra)}\n{largest_by_chance(found, spectra)}".strip()
+    rate = why or _rate(view, settings, found, scored, spectra)
+    return f"{rate}\n{largest_by_chance(found, spectra)}".strip()
 
 
-def _population(settings: QuerySettings) -> QuerySettings:
-    """What is asked for whatever makes it odd."""
+def _scored(configuration: RunConfiguration, settings: QuerySettings) -> QuerySettings:
+    """Scored spectra that are asked for, whatever makes them odd."""
     nothing = QuerySettings()
     unasked = {name: getattr(nothing, name) for name in _BY_WHAT_IS_ODD}
     return replace(
         settings,
+        status=RowStatus.SCORED.label,
+        where="" if _odd_columns(configuration, settings) else settings.where,
         target_ids=(),
         keys=(),
         targets=None,
@@ -59,14 +71,14 @@ def _population(settings: QuerySettings) -> QuerySettings:
     )
 
 
-def _rate(
-    view: StoreView, settings: QuerySettings, found: pd.DataFrame, scored: QuerySettings, spectra: int
-) -> str:
+def _why_no_rate(configuration: RunConfiguration, settings: QuerySettings) -> str:
+    """Why an answer has no false discovery rate; empty where it has one."""
     if settings.by_identity:
         return "No false discovery rate: these spectra were asked for by name, not chosen by their scores."
     conditions = [
         option for name, option in _BY_WHAT_IS_ODD.items() if getattr(settings, name) not in ("", (), None)
     ]
+    conditions += [f"{name} in the expression" for name in _odd_columns(configuration, settings)]
     if conditions:
         return (
             f"No false discovery rate: {', '.join(conditions)} looks at what makes spectra odd, and how "
@@ -74,10 +86,37 @@ def _rate(
         )
     if settings.status or settings.order:
         return "No false discovery rate: these spectra were not chosen by their tail probabilities."
+    return ""
+
+
+def _odd_columns(configuration: RunConfiguration, settings: QuerySettings) -> list[str]:
+    """Columns of the expression that look, or may look, at what makes spectra odd."""
+    known = query_columns(configuration)
+    before = {each.name for each in catalogue_columns("score", configuration) if _is_before(each)} | set(
+        FLAGS
+    )
+    return sorted(
+        name
+        for condition in condition_of_expression(settings, configuration)
+        for name in condition.columns
+        if known[name].explanations or known[name].clusters or not before.issuperset(known[name].spectra)
+    )
+
+
+def _is_before(column: CatalogueColumn) -> bool:
+    """Whether a column of spectra is known before these are scored."""
+    return not column.path.startswith("scores/") or column.name in ("model", "normalisation")
+
+
+def _rate(
+    view: StoreView, settings: QuerySettings, found: pd.DataFrame, scored: QuerySettings, spectra: int
+) -> str:
     limit = view.configuration.threshold
     if settings.top is not None:
         limit = float(found["tail_probability"].max())
-    selected = count(view, replace(scored, where=f"tail_probability <= {limit!r}"))
+    selected = count(
+        view, scored, Condition("tail_probability <= ?::FLOAT", (limit,), frozenset({"tail_probability"}))
+    )
     rate = false_discovery_rate(limit, spectra, selected)
     told = "unknown" if rate is None else f"up to {rate:.0%}"
     return (

@@ -78,5 +78,10 @@ _MEANINGS: Mapping[str, Meaning] = MappingProxyType(
         "cautions": Meaning("", "what tells that the explanation is not to be trusted; empty for nothing"),
         "caution_bits": Meaning("", "the same as bits; -1 where there is no explanation"),
         "cluster": Meaning("", "number of the cluster of what makes the spectrum odd"),
+        "rank": Meaning("", "place among all scored spectra that a match looked at; 1 is the oddest"),
+        "table_class": Meaning("", "class of the matched object in the user's table"),
+        "table_id": Meaning("", "what the user's table calls the matched object"),
+        "table_row": Meaning("", "row of the matched object in the user's table, counted from 0"),
+        "separation": Meaning("arcsec", "angle between the spectrum and the matched object"),
     }
 )

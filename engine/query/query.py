@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from engine.attribution.explanation import stored_estimates
 from engine.attribution.places import stored_places
@@ -53,6 +56,7 @@ __all__ = [
     "NOT_IN_STORE",
     "QuerySettings",
     "answer",
+    "answer_in_parts",
     "count",
     "parse_probability_range",
     "parse_redshift_range",
@@ -102,6 +106,9 @@ COLUMNS = (
 NOT_IN_STORE = "not_in_store"
 """Status of a TARGETID or key that was asked for and that no row has."""
 
+_FEW = 32
+"""Names for which filters are looked at: among more, each part of a large catalogue has some."""
+
 _FIBRE = ("plate", "mjd", "fiber")
 _ODDEST_FIRST = ("tail_probability", "score:desc")
 
@@ -123,7 +130,7 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
     Raises
     ------
-    InputError : there is no store, or no such cluster or clustering.
+    InputError : there is no store, or no such cluster, clustering or set of explanations.
     ConfigurationError : there is no such column, or an expression is none.
     StoreError : the store is damaged, or its catalogue.
     """
@@ -132,11 +139,31 @@ def query(url: str, settings: QuerySettings) -> pd.DataFrame:
 
 def answer(view: StoreView, settings: QuerySettings) -> pd.DataFrame:
     """What :func:`query` answers, from a view of the store."""
+    view = _with_set(view, settings)
     return _answered(view, settings, lambda: _chosen_clustering(view, settings))
 
 
+def answer_in_parts(
+    view: StoreView, settings: QuerySettings, parts: Iterable[Condition]
+) -> Iterator[pd.DataFrame]:
+    """What :func:`answer` finds of those that the store has, one frame per part, in the order of its rows.
+
+    So an answer of any length is read with the memory of one part.
+
+    Parameters
+    ----------
+    parts : conditions on columns of the store of which each spectrum fulfils one, or none.
+    """
+    view = _with_set(view, settings)
+    view = _with_set(view, settings)
+    with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
+        yield from question.parts(parts)
+
+
 def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> pd.DataFrame:
-    """What :func:`query` answers, from a view and the clustering asked for; ``None`` where there is none.
+    """What :func:`query` answers, from a view with the set of explanations and the clustering asked for.
+
+    ``clustering`` is ``None`` where there is none.
 
     Raises
     ------
@@ -146,18 +173,38 @@ def find(view: StoreView, settings: QuerySettings, clustering: ReadClustering | 
 
 
 def _answered(view: StoreView, settings: QuerySettings, clustering: _GetClustering) -> pd.DataFrame:
-    with Catalogue.of(view).tables() as tables:
-        return _Question(tables, view, settings, clustering).answer()
+    with _question(view, settings, clustering) as question:
+        return question.answer()
 
 
-def count(view: StoreView, settings: QuerySettings) -> int:
-    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is."""
-    with Catalogue.of(view).tables() as tables:
-        return _Question(tables, view, settings, lambda: _chosen_clustering(view, settings)).count()
+def count(view: StoreView, settings: QuerySettings, *conditions: Condition) -> int:
+    """How many spectra :func:`answer` finds of those that the store has, whatever ``top`` is.
+
+    Of these only such as fulfil the conditions, on query columns, too.
+    """
+    view = _with_set(view, settings)
+    with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
+        return question.count(conditions)
+
+
+def _with_set(view: StoreView, settings: QuerySettings) -> StoreView:
+    """The view with the set of explanations that is asked for; as it is where none is named."""
+    return view.with_explanation(settings.explanation) if settings.explanation else view
 
 
 _GetClustering = Callable[[], ReadClustering | None]
 """Reads the clustering that is asked for, where a query needs one; gives None where there is none."""
+
+
+@contextmanager
+def _question(view: StoreView, settings: QuerySettings, clustering: _GetClustering) -> Iterator[_Question]:
+    """The question that settings ask, over the parts of the catalogue that may have what is asked for."""
+    names = _names_of(settings, view.configuration)
+    catalogue = Catalogue.of(view)
+    if 0 < sum(map(len, names)) <= _FEW and all(given.num_columns == 1 for given in names):
+        catalogue = catalogue.holding([str(name) for given in names for name in given.column(0).to_pylist()])
+    with catalogue.tables() as tables:
+        yield _Question(tables, view, settings, names, clustering)
 
 
 @dataclass(frozen=True)
@@ -183,11 +230,12 @@ class _Question:
         tables: CatalogueTables,
         view: StoreView,
         settings: QuerySettings,
+        named: Sequence[pa.Table],
         clustering: _GetClustering,
     ) -> None:
         self._tables, self._view, self._settings = tables, view, settings
         self._configuration = view.configuration
-        self._get_clustering = clustering
+        self._named, self._get_clustering = named, clustering
         self._names = settings.columns or COLUMNS
         for name in self._names:
             self._column(name, "--columns")
@@ -195,42 +243,63 @@ class _Question:
     def answer(self) -> pd.DataFrame:
         """The answer's frame."""
         asked = self._asked()
-        order = [each.partition(":") for each in self._settings.order or _ODDEST_FIRST]
-        by = [
-            f"{quoted(self._column(name, '--order').name)} {_direction(name, end)}" for name, _, end in order
-        ]
         if self._settings.top is not None and not self._settings.outliers_only:
-            asked = self._first(asked, by, [name for name, _, _ in order])
-        condition = self._condition(asked)
-        parts = [part for name in self._names for part in (*self._column(name).made_of, name)]
-        wanted = [name for name in dict.fromkeys(parts) if self._column(name).sql]
-        needed = [*wanted, *(name for name, _, _ in order), *condition.columns, ROW]
-        selected = ", ".join(map(quoted, wanted))
+            asked = self._first(asked)
         limit = "" if self._settings.top is None else f" LIMIT {self._settings.top}"
-        sql = (
-            f"SELECT {selected} FROM ({self._joined(needed, asked)}) AS found WHERE {condition.sql} "
-            f"ORDER BY {', '.join([*by, ROW])}{limit}"
-        )
-        frame = self._frame(self._tables.fetch(sql, condition.parameters))
+        frame = self._found(asked, self._condition(asked), f"{self._by}{limit}")
         if not any(map(len, asked.absent)):
             return frame
         return pd.concat([frame, self._absent(asked)], ignore_index=True)
 
-    def _first(self, asked: _Asked, by: Sequence[str], names: Sequence[str]) -> _Asked:
+    def parts(self, conditions: Iterable[Condition]) -> Iterator[pd.DataFrame]:
+        """The frames of what also fulfils each of these conditions."""
+        asked = self._asked()
+        if self._settings.top is not None:
+            asked = self._first(asked)
+        for each in conditions:
+            yield self._found(asked, all_of((self._condition(asked), each)), ROW)
+
+    def _found(self, asked: _Asked, condition: Condition, order: str) -> pd.DataFrame:
+        """The answer's columns of what fulfils a condition, in an order."""
+        parts = [part for name in self._names for part in (*self._column(name).made_of, name)]
+        wanted = [name for name in dict.fromkeys(parts) if self._column(name).sql]
+        needed = [*wanted, *self._order, *condition.columns, ROW]
+        selected = ", ".join(map(quoted, wanted))
+        sql = (
+            f"SELECT {selected} FROM ({self._joined(needed, asked)}) AS found WHERE {condition.sql} "
+            f"ORDER BY {order}"
+        )
+        return self._frame(self._tables.fetch(sql, condition.parameters))
+
+    def _first(self, asked: _Asked) -> _Asked:
         """The first of what is asked for, found by the few columns that decide, before all are read."""
         condition = self._condition(asked)
-        columns = self._joined([*names, *condition.columns, "stored_id", ROW], asked)
+        columns = self._joined([*self._order, *condition.columns, "stored_id", ROW], asked)
         found = self._tables.fetch(
             f"SELECT {ROW}, stored_id AS target_id FROM ({columns}) AS found WHERE {condition.sql} "
-            f"ORDER BY {', '.join([*by, ROW])} LIMIT {self._settings.top}",
+            f"ORDER BY {self._by} LIMIT {self._settings.top}",
             condition.parameters,
         )
         return self._among(found, asked.absent)
 
-    def count(self) -> int:
-        """How many spectra there are."""
+    @property
+    def _by(self) -> str:
+        """SQL of the order that is asked for."""
+        return ", ".join([*self._order.values(), ROW])
+
+    @cached_property
+    def _order(self) -> dict[str, str]:
+        """SQL of the order, by column."""
+        order = [each.partition(":") for each in self._settings.order or _ODDEST_FIRST]
+        return {
+            name: f"{quoted(self._column(name, '--order').name)} {_direction(name, end)}"
+            for name, _, end in order
+        }
+
+    def count(self, conditions: Sequence[Condition] = ()) -> int:
+        """How many spectra there are that fulfil these conditions, too."""
         asked = self._asked()
-        condition = self._condition(asked)
+        condition = all_of((self._condition(asked), *conditions))
         columns = self._joined([*condition.columns, ROW], asked)
         sql = f"SELECT count(*) FROM ({columns}) AS found WHERE {condition.sql}"
         return int(self._tables.fetch(sql, condition.parameters).column(0)[0].as_py())
@@ -271,10 +340,9 @@ class _Question:
 
     def _asked(self) -> _Asked:
         """Which of the spectra that are asked for by name there are."""
-        settings, tables = self._settings, self._tables
-        if not settings.by_identity:
+        settings, tables, names = self._settings, self._tables, self._named
+        if not names:
             return _Asked(all_of(()))
-        names = _names_of(settings, self._configuration)
         needed = list(dict.fromkeys(["target_id", *(name for given in names for name in given.column_names)]))
         current = "" if settings.superseded else "AND NOT superseded"
         selects = []
@@ -307,7 +375,8 @@ class _Question:
             elif name == "source":
                 data[name] = _redacted(found[name])
             else:
-                data[name] = found[name].to_pandas().to_numpy(copy=True)
+                column = found[name].to_pandas()
+                data[name] = column.array if column.dtype == "str" else column.to_numpy(copy=True)
         frame = pd.DataFrame(data, index=pd.RangeIndex(found.num_rows))
         types, now = self._types, frame.dtypes
         return frame.astype({name: kind for name, kind in types.items() if now[name] != kind})
@@ -356,7 +425,7 @@ _NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64"
 
 
 def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[pa.Table]:
-    """What is asked for by name: tables of the columns that hold such names, each name once."""
+    """What is asked for by name: tables of the columns that hold such names, each name once; or none."""
     ids = stored_identifiers(configuration.grid, settings.target_ids)
     keys = list(settings.keys)
     given: list[pa.Table] = []
@@ -418,10 +487,12 @@ def _estimate_texts(found: pa.Table) -> list[str]:
     return texts
 
 
-def _redacted(sources: pa.ChunkedArray) -> list[str]:
+def _redacted(sources: pa.ChunkedArray) -> NDArray[np.object_]:
     """URLs without secrets, which earlier versions put into stores."""
-    shown = {url: redacted_url(url) for url in sources.unique().to_pylist()}
-    return [shown[url] for url in sources.to_pylist()]
+    each = sources.combine_chunks().dictionary_encode()
+    shown = np.array([redacted_url(url) for url in each.dictionary.to_pylist()], object)
+    found: NDArray[np.object_] = shown[each.indices.to_numpy()]
+    return found
 
 
 def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClustering | None) -> None:
@@ -442,16 +513,18 @@ def _check_cluster(view: StoreView, settings: QuerySettings, clustering: ReadClu
 def _chosen_clustering(view: StoreView, settings: QuerySettings) -> ReadClustering | None:
     """The clustering asked for; ``None`` where nothing was clustered and nothing is asked of it."""
     names = view.clusterings()
-    if settings.clustering in names:
-        return read_store_clustering(view, settings.clustering)
-    if settings.cluster is None and settings.clustering == DEFAULT_CLUSTERING:
+    usual = settings.clustering == DEFAULT_CLUSTERING
+    name = view.explanation if usual else settings.clustering
+    if name in names:
+        return read_store_clustering(view, name)
+    if settings.cluster is None and usual:
         return None
     raise InputError(
         "The store has no clustering of that name."
         if names
         else "The explanations of this store have not been clustered.",
         where=view.url,
-        got=settings.clustering,
+        got=name,
         allowed=", ".join(names) or "none yet",
         remedy=f"Run 'whyspec cluster {view.url}' first"
         + (", or choose an allowed clustering." if names else "."),

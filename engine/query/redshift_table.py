@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from engine.files.tables.table import Column, Table, read_table_columns
-from engine.query.target_list import USUAL_NAMES
-from engine.run.picking import Name, NamedBy, shown_name
+from engine.query.named_rows import EVERY_USUAL_NAME, NamedBy, NamedRows, named_rows
+from engine.run.picking import Name, shown_name
 from engine.spectra.rows import ROW_DTYPE
 from models.digests import digest_of
 from models.errors import ErrorKind, InputError
@@ -24,8 +21,6 @@ CLASS_NAMES = ("spectype", "class", "spectral_class")
 LONGEST_CLASS = ROW_DTYPE["spectype"].itemsize // 4
 """Characters."""
 
-_OF_FIBRES = (("plate", "field"), ("mjd",), ("fiber", "fiberid"))
-_FIBRE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
 _SMALLEST = -0.1  # of stars that come towards us; a smaller one is a code for "unknown"
 
 
@@ -66,9 +61,10 @@ def read_redshift_table(path: Path) -> RedshiftTable:
     ------
     InputError : the table cannot be read, lacks a column, gives no redshift, or two to one spectrum.
     """
-    of_fibres = [name for group in _OF_FIBRES for name in group]
-    table = read_table_columns(path, (*USUAL_NAMES, *of_fibres, *REDSHIFT_NAMES, *CLASS_NAMES))
-    named_by, names = _names(table)
+    table = read_table_columns(path, (*EVERY_USUAL_NAME, *REDSHIFT_NAMES, *CLASS_NAMES))
+    rows = named_rows(table)
+    if rows is None:
+        raise _no_column(table, ", ".join(EVERY_USUAL_NAME))
     redshift = _column(table, REDSHIFT_NAMES)
     if redshift is None:
         raise _no_column(table, ", ".join(REDSHIFT_NAMES))
@@ -86,7 +82,7 @@ def read_redshift_table(path: Path) -> RedshiftTable:
         )
     values: dict[Name, tuple[float, str]] = {}
     given = 0
-    for name, number, text in zip(names, redshift.numbers().tolist(), classes, strict=True):
+    for name, number, text in zip(_names(rows), redshift.numbers().tolist(), classes, strict=True):
         if name is None or not math.isfinite(number) or number < _SMALLEST:
             continue
         given += 1
@@ -101,36 +97,15 @@ def read_redshift_table(path: Path) -> RedshiftTable:
             remedy="Look whether names and redshifts are in the columns that are meant.",
             kind=ErrorKind.TARGET_LIST,
         )
-    return RedshiftTable(path, named_by, values, table.rows - given)
+    return RedshiftTable(path, rows.named_by, values, table.rows - given)
 
 
-def _names(table: Table) -> tuple[NamedBy, Sequence[Name | None]]:
+def _names(rows: NamedRows) -> Sequence[Name | None]:
     """What names the spectra of each row; None where nothing does."""
-    column = _column(table, USUAL_NAMES)
-    if column is not None:
-        return _of_column(column)
-    fibres = [_column(table, group) for group in _OF_FIBRES]
-    if any(each is None for each in fibres):
-        raise _no_column(table, f"{', '.join(USUAL_NAMES)}; plate, mjd, fiber")
-    parts = [each.integers() for each in fibres if each is not None]
-    known = np.logical_and.reduce([known & (numbers >= 0) for numbers, known in parts]).tolist()
-    numbers = zip(*(each.tolist() for each, _ in parts), strict=True)
-    return "plate-mjd-fiber", [one if each else None for one, each in zip(numbers, known, strict=True)]
-
-
-def _of_column(column: Column) -> tuple[NamedBy, Sequence[Name | None]]:
-    first = next((text for text in column.texts() if text), "")
-    if _FIBRE.fullmatch(first):
-        matches = [_FIBRE.fullmatch(text) for text in column.texts()]
-        return "plate-mjd-fiber", [match and tuple(map(int, match.groups())) for match in matches]
-    if column.values.dtype.kind == "O" and "/" in first:
-        return "key", [text or None for text in column.texts()]
-    numbers, known = column.integers()
-    stored = numbers.view(np.int64)
-    known = known & (stored > 0 if numbers.dtype.kind == "i" else numbers > 0)
-    return "target_id", [
-        one if each else None for one, each in zip(stored.tolist(), known.tolist(), strict=True)
-    ]
+    known = rows.known & (rows.values > 0) if rows.named_by == "target_id" else rows.known
+    values = rows.stored.tolist()
+    names = map(tuple, values) if rows.named_by == "plate-mjd-fiber" else values
+    return [name if each else None for name, each in zip(names, known.tolist(), strict=True)]
 
 
 def _column(table: Table, names: Sequence[str]) -> Column | None:

@@ -36,7 +36,8 @@ class QuerySettings:
     keys : spectrum keys.
     top : at most that many, the oddest; ``None`` for all.
     redshift : least and largest redshift, both included.
-    cluster : cluster number; ``clustering`` : of the clustering of that name.
+    cluster : cluster number; ``clustering`` : of the clustering of that name; the default has the name of the
+        set of explanations that is asked.
     place : where one of the explanation's places is: ``[obs:]LINE-OR-ANGSTROM[+-TOLERANCE]``, see
         :func:`engine.attribution.place_filter.parse_place`; empty for anywhere.
     line : the line that one of the places is of, by its name; empty for any and none.
@@ -55,6 +56,8 @@ class QuerySettings:
     superseded : whether rows that newer rows replace are found.
     order : columns by which the answer is ordered, each with ``:desc`` behind it or not; empty for the oddest
         first: by tail probability, of equal ones by falling score.
+    explanation : name of the set of explanations that is asked for places, cause and cautions; empty for that
+        of the view that is asked, else that of the runs.
     columns : of the answer; empty for :data:`engine.query.query.COLUMNS`.
 
     Raises
@@ -87,6 +90,7 @@ class QuerySettings:
     superseded: bool = False
     order: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
+    explanation: str = ""
 
     def __post_init__(self) -> None:
         if self.top is not None and self.top < 1:

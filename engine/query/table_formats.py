@@ -22,7 +22,10 @@ from models.plain_text import escaped, no_formula, printable
 
 TableFormat = Literal["table", "csv", "json", "parquet", "fits", "votable", "ecsv"]
 
-_SUFFIXES: dict[str, TableFormat] = {
+AnswerFormat = TableFormat | Literal["list"]
+"""Of an answer: a table, or a list for viewers (:mod:`engine.query.viewer_list`)."""
+
+_SUFFIXES: dict[str, AnswerFormat] = {
     ".txt": "table",
     ".csv": "csv",
     ".json": "json",
@@ -30,13 +33,14 @@ _SUFFIXES: dict[str, TableFormat] = {
     ".fits": "fits",
     ".vot": "votable",
     ".ecsv": "ecsv",
+    ".lst": "list",
 }
 _BINARY = ("parquet", "fits")
 _LARGEST_EXACT = 1 << 53
 """Integers up to this are exact for readers that take numbers for floats."""
 
 
-def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat:
+def chosen_format(asked: AnswerFormat | None, target: Path | None) -> AnswerFormat:
     """The format asked for, else that of the file's name, else text for standard output.
 
     Raises
@@ -70,6 +74,24 @@ def chosen_format(asked: TableFormat | None, target: Path | None) -> TableFormat
     return asked or named or "table"
 
 
+def chosen_table_format(target: Path | None) -> TableFormat:
+    """The format of a table that the file's name says; text for standard output.
+
+    Raises
+    ------
+    ConfigurationError : the name says none, or a list.
+    """
+    chosen = chosen_format(None, target)
+    if chosen == "list":
+        raise _refused(
+            "A list for viewers is made by a query alone.",
+            where=f"-o {target}",
+            got="a name that ends in .lst",
+            remedy="End the name as one of a table, or ask by 'whyspec query --format list'.",
+        )
+    return chosen
+
+
 def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | None = None) -> None:
     """Write a query's answer.
 
@@ -97,6 +119,20 @@ def write_table(frame: pd.DataFrame, table_format: TableFormat, target: Path | N
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         sys.stdout.write(_text(frame, table_format, width))
+
+
+def write_text(text: str, target: Path | None) -> None:
+    """Write a text to a file, or to standard output if there is none.
+
+    Raises
+    ------
+    InputError : the file cannot be written.
+    """
+    if target is None:
+        sys.stdout.write(text)
+        return
+    with output_file(target) as partial:
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _bytes(frame: pd.DataFrame, table_format: TableFormat) -> bytes:
@@ -146,11 +182,16 @@ def _json_value(name: str, value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _parquet(frame: pd.DataFrame) -> bytes:
+def arrow_table(frame: pd.DataFrame) -> pa.Table:
+    """A frame as Arrow has it, with unit and description in the metadata of each field."""
     table = pa.Table.from_pandas(frame, preserve_index=False)
     fields = [field.with_metadata(_metadata(field.name)) for field in table.schema]
+    return table.cast(pa.schema(fields, metadata=table.schema.metadata))
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
     content = io.BytesIO()
-    pa.parquet.write_table(table.cast(pa.schema(fields, metadata=table.schema.metadata)), content)
+    pa.parquet.write_table(arrow_table(frame), content)
     return content.getvalue()
 
 

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.files.tables.table import Column, Table, read_table_columns
+from engine.files.tables.table import Table, read_table_columns
 from engine.query.conditions.condition import Condition, quoted
-from engine.surveys.identifiers import UNKNOWN
+from engine.query.named_rows import EVERY_USUAL_NAME, USUAL_NAMES, NamedBy, NamedRows, named_rows
 from models.errors import ErrorKind, InputError
 
-NamedBy = Literal["target_id", "key", "plate-mjd-fiber"]
-
-_OF_TARGETS = ("targetid", "target_id", "specobjid", "spec_obj_id", "catalogid", "identifier")
-_OF_KEYS = ("key", "spectrum_key", "plate-mjd-fiber", "plate_mjd_fiber")
-_OF_FIBRES = (("plate", "field"), ("mjd",), ("fiber", "fiberid"))
-USUAL_NAMES = (*_OF_TARGETS, *_OF_KEYS)
-"""Names of columns that are looked for, in this order; then plate, mjd and fiber."""
-
-_FIBRE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
 _SHOWN = 3
 
 
@@ -92,11 +81,11 @@ def read_target_list(path: Path, column: str | None = None) -> TargetList:
     ------
     InputError : the file cannot be read, has no such column, or no row has an identifier.
     """
-    wanted = (
-        (column,) if column is not None else (*USUAL_NAMES, *(each for group in _OF_FIBRES for each in group))
-    )
-    table = read_table_columns(path, wanted)
-    found = _named(table, column)
+    table = read_table_columns(path, EVERY_USUAL_NAME if column is None else (column,))
+    rows = named_rows(table, column)
+    if rows is None:
+        raise no_column_of_names(table, column)
+    found = _list(table, rows)
     if not len(found):
         raise InputError(
             "No row of the table has an identifier.",
@@ -109,81 +98,18 @@ def read_target_list(path: Path, column: str | None = None) -> TargetList:
     return found
 
 
-def _named(table: Table, column: str | None) -> TargetList:
-    names = (column.lower(),) if column is not None else USUAL_NAMES
-    for name in names:
-        if name in table.columns:
-            return _of_column(table, table.columns[name])
-    of_fibres = [
-        next((table.columns[name] for name in group if name in table.columns), None) for group in _OF_FIBRES
-    ]
-    fibres = [each for each in of_fibres if each is not None]
-    if column is None and len(fibres) == len(_OF_FIBRES):
-        return _of_fibres(table, fibres)
-    raise _no_column(table, column)
-
-
-def _of_column(table: Table, column: Column) -> TargetList:
-    if column.values.dtype.kind != "O":
-        return _of_integers(table, column)
-    texts = column.texts()
-    first = next((text for text in texts if text), "")
-    if _FIBRE.fullmatch(first):
-        return _of_fibre_texts(table, column, texts)
-    if first.isdecimal() or (column.name.lower() in _OF_TARGETS and "/" not in first):
-        return _of_integers(table, column)
-    known = np.array([bool(text) for text in texts], dtype=np.bool_)
-    keys = tuple(dict.fromkeys(text for text in texts if text))
-    return _list(table, column.name, "key", known, texts, keys=keys)
-
-
-def _of_integers(table: Table, column: Column) -> TargetList:
-    numbers, known = column.integers()
-    stored = numbers.view(np.int64)
-    known = known & (stored != UNKNOWN) & (numbers != 0 if numbers.dtype.kind == "u" else True)
-    shown = column.texts() if not known.all() else []
-    return _list(table, column.name, "target_id", known, shown, target_ids=_distinct(stored[known]))
-
-
-def _of_fibre_texts(table: Table, column: Column, texts: list[str]) -> TargetList:
-    matches = [_FIBRE.fullmatch(text) for text in texts]
-    known = np.array([match is not None for match in matches], dtype=np.bool_)
-    parts = [[int(part) for part in match.groups()] for match in matches if match is not None]
-    fibres = _distinct(np.array(parts, dtype=np.int64).reshape(-1, 3))
-    return _list(table, column.name, "plate-mjd-fiber", known, texts, fibres=fibres)
-
-
-def _of_fibres(table: Table, columns: list[Column]) -> TargetList:
-    each = [column.integers() for column in columns]
-    known = np.logical_and.reduce([known & (numbers >= 0) for numbers, known in each])
-    fibres = np.stack([numbers.astype(np.int64)[known] for numbers, _ in each], axis=1)
-    parts = zip(*(column.texts() for column in columns), strict=True)
-    shown = ["-".join(texts) for texts in parts] if not known.all() else []
-    name = ", ".join(column.name for column in columns)
-    return _list(table, name, "plate-mjd-fiber", known, shown, fibres=_distinct(fibres))
-
-
-def _list(
-    table: Table,
-    column: str,
-    named_by: NamedBy,
-    known: NDArray[np.bool_],
-    shown: list[str],
-    *,
-    target_ids: NDArray[np.int64] | None = None,
-    keys: tuple[str, ...] = (),
-    fibres: NDArray[np.int64] | None = None,
-) -> TargetList:
-    """``shown`` are the rows' texts, needed where not all are ``known``."""
-    unknown = np.flatnonzero(~known)
+def _list(table: Table, rows: NamedRows) -> TargetList:
+    unknown = np.flatnonzero(~rows.known)
+    shown = rows.texts() if len(unknown) else []
     examples = tuple(dict.fromkeys(shown[place][:40] for place in unknown[:100].tolist()))[:_SHOWN]
+    values = rows.stored[rows.known]
     return TargetList(
         path=table.path,
-        column=column,
-        named_by=named_by,
-        target_ids=np.empty(0, np.int64) if target_ids is None else target_ids,
-        keys=keys,
-        fibres=np.empty((0, 3), np.int64) if fibres is None else fibres,
+        column=rows.column,
+        named_by=rows.named_by,
+        target_ids=_distinct(values) if rows.named_by == "target_id" else np.empty(0, np.int64),
+        keys=tuple(dict.fromkeys(values.tolist())) if rows.named_by == "key" else (),
+        fibres=_distinct(values) if rows.named_by == "plate-mjd-fiber" else np.empty((0, 3), np.int64),
         rows=table.rows,
         skipped=len(unknown),
         examples=examples,
@@ -196,7 +122,8 @@ def _distinct(values: NDArray[np.int64]) -> NDArray[np.int64]:
     return values[np.sort(first)]
 
 
-def _no_column(table: Table, column: str | None) -> InputError:
+def no_column_of_names(table: Table, column: str | None) -> InputError:
+    """What to raise of a table without a column of identifiers, or without the one that is named."""
     near = difflib.get_close_matches((column or "targetid").lower(), [name.lower() for name in table.names])
     meant = [name for name in table.names if name.lower() in near]
     return InputError(

@@ -95,6 +95,7 @@ _DIGITS = {
     "place_rest_wavelength": "{:.1f}",
     "place_width": "{:.1f}",
     "sigma": "{:.1f}",
+    "separation": "{:.3f}",
 }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from engine.attribution.agreement import Agreement
 from engine.attribution.cautions import cautions_in
 from engine.attribution.explanation import Explanation
 from engine.attribution.places import NO_PLACE
@@ -199,12 +201,15 @@ def _told(peak: Peak) -> str:
     return f"{peak.wavelength:.0f} Å{name}: {peak.flux}{share_of_highest}"
 
 
-def card(row: pd.Series, explained: Explanation, spectra: int, method: str) -> Card:
+def card(
+    row: pd.Series, explained: Explanation, spectra: int, method: str, agreement: Sequence[Agreement] = ()
+) -> Card:
     """One outlier with its figure, its numbers and links to viewers.
 
     Parameters
     ----------
     spectra : scored, among which it was found; method : name of the one that explained it.
+    agreement : of the explanation with those by other sets.
     """
     score = SpectrumScore(
         str(row["spectype"]),
@@ -225,6 +230,7 @@ def card(row: pd.Series, explained: Explanation, spectra: int, method: str) -> C
         ("places", "; ".join(map(str, explained.places)) or NO_PLACE),
         ("significance", str(explained.significance(spectra))),
     ]
+    facts += [(f"agreement with {each.second}", str(each)) for each in agreement]
     facts += Observation.of(row.to_dict()).facts
     if not pd.isna(row["cluster"]):
         facts.append(("cluster", str(row["cluster"])))

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from engine.attribution.agreement import Agreement, agreement_of
 from engine.attribution.explanation import Explanation
-from engine.clustering.stored import ReadClustering, read_store_clustering
+from engine.clustering.stored import ReadClustering, shown_clustering
 from engine.query.query import QuerySettings, find
 from engine.report.viewers import public_url
 from engine.spectra.source_file import RefusedFile
+from engine.store.entries import RUN_SET
 from engine.store.file_versions import versions_by_identity
 from engine.store.ledger import Ledger
 from engine.store.reading import StoreView
@@ -67,21 +69,19 @@ class StoreFacts:
         return int(self.outliers["explained"].sum())
 
 
-def gather(url: str) -> StoreFacts:
-    """Read everything the report shows except the figures' maps.
+def gather(url: str, explanation: str = RUN_SET) -> StoreFacts:
+    """Read everything the report shows of a set of explanations, except the figures' maps.
 
     Raises
     ------
-    InputError : there is no store.
+    InputError : there is no store, or no set of explanations of that name.
     StoreError : the store is damaged.
     """
-    view = StoreView.open(url)
+    view = StoreView.open(url).with_explanation(explanation)
     table = view.table(["status", "snr", "redshift", "score", "outlier", "superseded", "gone"])
     current = table[~table["superseded"]]
     plans = Ledger(view.objects, view.configuration).plans()
-    names = view.clusterings()
-    shown = "default" if "default" in names else next(iter(names), "")
-    clustering = read_store_clustering(view, shown) if shown else None
+    clustering = shown_clustering(view)
     return StoreFacts(
         view=view,
         store=public_url(url),
@@ -136,10 +136,38 @@ def status_counts(status: NDArray[np.uint8]) -> list[tuple[RowStatus, int]]:
     return sorted(pairs, key=lambda pair: (pair[0] != RowStatus.SCORED, -pair[1], pair[0]))
 
 
-def explained_outliers(facts: StoreFacts, top: int) -> list[tuple[pd.Series, Explanation]]:
-    """The ``top`` oddest explained outliers: row of ``facts.outliers`` and explanation."""
+def explained_outliers(
+    facts: StoreFacts, top: int
+) -> list[tuple[pd.Series, Explanation, tuple[Agreement, ...]]]:
+    """The ``top`` oddest explained outliers: their row, explanation, agreement with other sets'."""
     chosen = facts.outliers[facts.outliers["explained"]].head(top)
-    table = facts.view.outliers_table(())
-    numbers = table[~table["superseded"]].reset_index().set_index("key")["outlier"]
-    numbers = numbers[~numbers.index.duplicated(keep="last")]
-    return [(row, facts.view.outlier(int(numbers[row["key"]]))) for _, row in chosen.iterrows()]
+    others = [_Numbered.of(facts.view, name) for name in facts.view.explanation_sets()]
+    shown, *rest = sorted(others, key=lambda each: each.view.explanation != facts.view.explanation)
+    found = []
+    for _, row in chosen.iterrows():
+        explained = shown.explanation(row["key"])
+        assert explained is not None  # noqa: S101 - the query says so
+        there = ((each.view.explanation, each.explanation(row["key"])) for each in rest)
+        agreement = tuple(
+            agreement_of(facts.view.explanation, name, explained, other) for name, other in there if other
+        )
+        found.append((row, explained, agreement))
+    return found
+
+
+@dataclass(frozen=True)
+class _Numbered:
+    """A view with one set of explanations, and the number of the latest one of each key."""
+
+    view: StoreView
+    numbers: pd.Series[int]
+
+    @classmethod
+    def of(cls, view: StoreView, name: str) -> _Numbered:
+        chosen = view.with_explanation(name)
+        table = chosen.outliers_table(())
+        numbers = table[~table["superseded"]].reset_index().set_index("key")["outlier"]
+        return cls(chosen, numbers[~numbers.index.duplicated(keep="last")])
+
+    def explanation(self, key: str) -> Explanation | None:
+        return self.view.outlier(int(self.numbers[key])) if key in self.numbers.index else None

@@ -130,7 +130,7 @@ def settings(facts: StoreFacts) -> list[tuple[str, str]]:
     """Name and value of everything that decided the numbers."""
     view = facts.view
     configuration, grid = view.configuration, view.configuration.grid
-    wavelength = grid.wavelength()
+    wavelength, sets = grid.wavelength(), view.explanation_sets()
     rows = [
         ("store", facts.store),
         ("release", ", ".join(facts.releases) or "none yet"),
@@ -140,6 +140,7 @@ def settings(facts: StoreFacts) -> list[tuple[str, str]]:
         ),
         ("threshold", f"tail probability at most {configuration.threshold:g}"),
         ("grid", f"{grid.name}: {grid.size:,} pixels, {wavelength[0]:.1f} to {wavelength[-1]:.1f} Å, vacuum"),
+        *([("explanations", f"{view.explanation}, one of {', '.join(sets)}")] if len(sets) > 1 else []),
         (configuration.attribution.method, str(configuration.attribution)),
         (
             "finished blocks",

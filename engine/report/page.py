@@ -13,13 +13,14 @@ from engine.report.gather import StoreFacts, explained_outliers, gather
 from engine.report.outlier_table import COLUMNS, TABLE_ROWS, cells, table_note
 from engine.report.overview import caution_note, cautions, notices, settings, statuses, tiles
 from engine.report.viewers import short_name
+from engine.store.entries import RUN_SET
 from engine.store.root import code_version
 from models.errors import ConfigurationError, ErrorKind
 from models.output_files import check_output, output_file
 from models.secrets import escaped
 
 
-def write_report(url: str, path: Path, top: int = 12) -> None:
+def write_report(url: str, path: Path, top: int = 12, explanation: str = RUN_SET) -> None:
     """Write the report on a store to one HTML file: open it in any browser, mail it, print it.
 
     Parameters
@@ -27,10 +28,11 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
     url : the store.
     path : HTML file; replaced if it is there.
     top : number of outliers shown with their figure.
+    explanation : name of the set of explanations that is shown.
 
     Raises
     ------
-    InputError : there is no store, or the file cannot be written.
+    InputError : there is no store, or no such set, or the file cannot be written.
     ConfigurationError : ``top`` is negative, or the file is named for something else than HTML.
     StoreError : the store is damaged.
     """
@@ -53,7 +55,7 @@ def write_report(url: str, path: Path, top: int = 12) -> None:
             kind=ErrorKind.OPTION,
         )
     check_output(path)
-    page = render(gather(url), top)
+    page = render(gather(url, explanation), top)
     with output_file(path) as partial:
         partial.write_bytes(escaped(page).encode())
 
@@ -82,8 +84,8 @@ def render(facts: StoreFacts, top: int) -> str:
         place_charts=place_charts(facts),
         clustering=cluster_section(facts.clustering) if facts.clustering else None,
         cards=[
-            card(row, explained, facts.scored, configuration.attribution.method)
-            for row, explained in explained_outliers(facts, top)
+            card(row, explained, facts.scored, configuration.attribution.method, agreement)
+            for row, explained, agreement in explained_outliers(facts, top)
         ],
         columns=COLUMNS,
         rows=[cells(row) for _, row in facts.outliers.head(TABLE_ROWS).iterrows()],

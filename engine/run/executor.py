@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 
-if TYPE_CHECKING:
-    from engine.run.worker import BlockWorker
+
+class Worker(Protocol):
+    """Runs blocks in its process, see :class:`engine.run.worker.BlockWorker`."""
+
+    def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
+        """Compute a block, write its shards, return its receipt."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +28,17 @@ class WorkerRecipe:
     store : URL of the store, whose configuration the worker follows.
     threads : torch threads of each worker.
     occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
+    explanations : name of the set of explanations that the worker adds to; empty for one that scores and
+        explains as the store's runs do.
     """
 
     models: tuple[str, ...]
     store: str
     threads: int = 1
     occlusion_memory: int = 0
+    explanations: str = ""
 
-    def make(self) -> BlockWorker:
+    def make(self) -> Worker:
         """The worker, on a GPU if this process sees one.
 
         Raises
@@ -40,14 +48,20 @@ class WorkerRecipe:
         # Imported here: torch takes more than a second, which who only hands recipes on need not pay.
         import torch
 
+        from engine.run.attribution_worker import AttributionWorker
         from engine.run.worker import BlockWorker
+        from engine.store.explanation_set import open_set
         from engine.store.store import Store
         from models.weights import load_model
 
         store = Store.open(self.store)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [load_model(name) for name in self.models]
-        return BlockWorker(models, store, store.configuration, device, self.threads, self.occlusion_memory)
+        given = (device, self.threads, self.occlusion_memory)
+        if self.explanations:
+            own = open_set(store, self.explanations)
+            return AttributionWorker(models, own, own.configuration, *given)
+        return BlockWorker(models, store, store.configuration, *given)
 
 
 class Executor(Protocol):

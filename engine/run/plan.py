@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from engine.spectra.source_file import FILE_LIST, RefusedFile, ReleaseListing, SourceFile
 from engine.store.blocks import ScoreBlock
 from engine.store.configuration import RunConfiguration
+from engine.store.explanation_set import ExplanationSet
 from engine.store.file_versions import FileVersion, rows_of_vanished, rows_to_mark
+from engine.store.ledger import Ledger
 from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
@@ -166,7 +168,7 @@ def begin(store: Store, plan: Plan, snapshot: Snapshot) -> Snapshot:
     ConfigurationError : another run started on the store in the meantime.
     """
     if plan.addition is not None:
-        snapshot = _save_plan(store, plan.addition, snapshot)
+        snapshot = _save_plan(store.ledger, plan.addition, snapshot)
     store.grow(plan.score_blocks, 0)
     return snapshot
 
@@ -231,8 +233,28 @@ def begin_attribution(store: Store, snapshot: Snapshot, top: int | None = None) 
     rows = tuple(np.intersect1d(snapshot.unplanned_outliers, wanted).tolist())
     if rows:
         capacity = store.configuration.outlier_block_rows
-        snapshot = _save_plan(store, AttributionPlan(snapshot.attribution_stop, capacity, rows), snapshot)
+        addition = AttributionPlan(snapshot.attribution_stop, capacity, rows)
+        snapshot = _save_plan(store.ledger, addition, snapshot)
     store.grow(0, snapshot.attribution_stop)
+    return snapshot
+
+
+def begin_set(
+    own: ExplanationSet, snapshot: Snapshot, rows: NDArray[np.int64], selection: str = ""
+) -> Snapshot:
+    """Assign outliers to the blocks of a set of explanations, as :func:`begin_attribution` does to the run's.
+
+    Parameters
+    ----------
+    snapshot : of the set's ledger.
+    rows : rows of outliers, ascending, that no plan of the set has; there may be none.
+    selection : how they were chosen, for people.
+    """
+    if len(rows):
+        capacity = own.configuration.outlier_block_rows
+        addition = AttributionPlan(snapshot.attribution_stop, capacity, tuple(rows.tolist()), selection)
+        snapshot = _save_plan(own.ledger, addition, snapshot)
+    own.grow(snapshot.attribution_stop)
     return snapshot
 
 
@@ -332,11 +354,11 @@ def _read(version: FileVersion) -> FileVersion:
     return replace(version, state="readable") if version.state == "unfinished" else version
 
 
-def _save_plan(store: Store, addition: ScorePlan | AttributionPlan, snapshot: Snapshot) -> Snapshot:
+def _save_plan(ledger: Ledger, addition: ScorePlan | AttributionPlan, snapshot: Snapshot) -> Snapshot:
     """Save a plan, or withdraw it if another run planned the same blocks at the same time."""
-    store.ledger.save_plan(addition)
+    ledger.save_plan(addition)
     known: list[ScorePlan | AttributionPlan] = [*snapshot.plans, *snapshot.attribution_plans]
-    others = [*known, *store.ledger.plans_besides([*known, addition])]
+    others = [*known, *ledger.plans_besides([*known, addition])]
     if any(
         type(plan) is type(addition)
         and plan.digest != addition.digest
@@ -344,10 +366,10 @@ def _save_plan(store: Store, addition: ScorePlan | AttributionPlan, snapshot: Sn
         and addition.first_block < plan.stop_block
         for plan in others
     ):
-        store.ledger.withdraw_plan(addition)
+        ledger.withdraw_plan(addition)
         raise ConfigurationError(
             "Another run started on this store at the same time.",
-            where=store.url,
+            where=ledger.url,
             got=f"blocks {addition.first_block} to {addition.stop_block - 1} are planned twice",
             allowed="one run at a time on a store",
             remedy="Wait for the other run to end, then run again.",

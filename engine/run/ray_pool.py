@@ -15,18 +15,15 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
-from engine.run.executor import WorkerRecipe
+from engine.run.executor import Worker, WorkerRecipe
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import BugError, ConfigurationError, ErrorKind, RetryError, WhyspecError
 from models.log_events import log_event
-
-if TYPE_CHECKING:
-    from engine.run.worker import BlockWorker
 
 _LOG = logging.getLogger(__name__)
 
@@ -48,7 +45,7 @@ class _WorkerActor:
 
     def __init__(self, recipe: WorkerRecipe, begin_process: Callable[[], None]) -> None:
         begin_process()
-        self._worker: BlockWorker | WhyspecError
+        self._worker: Worker | WhyspecError
         try:
             self._worker = recipe.make()
         except WhyspecError as error:

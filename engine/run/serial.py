@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from engine.run.executor import WorkerRecipe
+from engine.run.executor import Worker, WorkerRecipe
 from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock
 from models.errors import BugError
-
-if TYPE_CHECKING:
-    from engine.run.worker import BlockWorker
 
 
 class SerialExecutor:
@@ -22,7 +19,7 @@ class SerialExecutor:
 
     def __init__(self, recipe: WorkerRecipe) -> None:
         self._recipe = recipe
-        self._worker: BlockWorker | None = None
+        self._worker: Worker | None = None
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:

@@ -6,19 +6,15 @@ block gives the same bytes in this process and in a Ray actor.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from engine.attribution.cautions import counted
-from engine.attribution.explainer import Explainer
-from engine.attribution.other_models import OtherModels
 from engine.files.source_health import SourceHealth
+from engine.run.attribution_worker import AttributionWorker, system_errors
 from engine.run.block_log import run_logged
 from engine.run.block_reading import BlockBatch, BlockReader
 from engine.spectra.exposure_remarks import counted_remarks
@@ -28,19 +24,11 @@ from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
 from engine.spectra.scorer import Scorer
 from engine.spectra.source_file import RefusedFile
 from engine.spectra.spectra import Spectra
-from engine.store.blocks import (
-    AttributionBlock,
-    BlockResult,
-    ClassCount,
-    ScoreBlock,
-    SourceSlice,
-    WrittenObject,
-)
+from engine.store.blocks import AttributionBlock, BlockResult, ScoreBlock, SourceSlice
 from engine.store.configuration import RunConfiguration
 from engine.store.routing import NO_MODEL, class_counts, routed
 from engine.store.store import Store
 from engine.surveys.reading import unreadable_rows
-from models.errors import ConfigurationError, ErrorKind, RetryError
 from models.row_status import RowStatus
 from models.spectrum_model import SpectrumModel
 
@@ -71,28 +59,13 @@ class BlockWorker:
         threads: int = 1,
         occlusion_memory: int = 0,
     ) -> None:
-        for model, reference in zip(models, configuration.models, strict=True):
-            if model.card.digest != reference.digest:
-                raise ConfigurationError(
-                    "The model here is not the model that the run was planned with.",
-                    where=f"model {reference.name}",
-                    got=model.card.digest,
-                    allowed=reference.digest,
-                    remedy="Make the same model available to every worker, then continue the run.",
-                    kind=ErrorKind.MODEL_DIGEST,
-                )
-        torch.set_num_threads(threads)
+        self._attribution = AttributionWorker(models, store, configuration, device, threads, occlusion_memory)
         self._cards = tuple(model.card for model in models)
         self._scorers = [Scorer(model, device) for model in models]
-        # After the scorers, which bring the models to the device.
-        others = OtherModels(models)
-        self._explainers = [
-            Explainer(model, configuration.attribution, device, occlusion_memory, others) for model in models
-        ]
         self._store = store
         self._configuration = configuration
         self._health = SourceHealth()
-        self._computing = threading.Lock()
+        self._computing = self._attribution.computing
 
     def run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
         """Compute a block, write its shards and say what was written.
@@ -106,18 +79,10 @@ class BlockWorker:
         return run_logged(block, self._run)
 
     def _run(self, block: ScoreBlock | AttributionBlock) -> BlockResult:
-        try:
-            return self._score(block) if isinstance(block, ScoreBlock) else self._attribute(block)
-        except OSError as error:
-            raise RetryError(
-                "A worker's system refused to read or write.",
-                where=f"{block.kind} block {block.index} of {self._store.url}",
-                got=f"{type(error).__name__}: {error}",
-                remedy="Check space, permission and network of the store's disk, then continue the run.",
-                kind=ErrorKind.WORKER_SYSTEM,
-            ) from error
-
-    # Score blocks.
+        with system_errors(block, self._store.url):
+            if isinstance(block, ScoreBlock):
+                return self._score(block)
+            return self._attribution.explain(block)
 
     def _score(self, block: ScoreBlock) -> BlockResult:
         collected = _ScoredRows.empty(block, self._configuration)
@@ -128,15 +93,17 @@ class BlockWorker:
         scored, selected = collected.scored(), collected.selected()
         objects = [*self._store.write_scores(block, scored), *self._store.stage(block, selected)]
         codes = scored.rows["status"].tolist()
-        return _receipt(
-            block,
+        return BlockResult(
+            kind=block.kind,
+            index=block.index,
+            plan=block.plan,
             spectra=len(scored),
-            statuses=Counter(RowStatus(code).label for code in codes),
+            status_counts=tuple(sorted(Counter(RowStatus(code).label for code in codes).items())),
             outliers=tuple(selected.row.tolist()),
-            unreadable=tuple(reader.unreadable.values()),
-            objects=objects,
+            unreadable=tuple(sorted(reader.unreadable.values(), key=lambda file: file.url)),
+            objects=tuple(sorted(objects, key=lambda written: written.path)),
             classes=class_counts(scored.rows, scored.model, self._cards),
-            remarks=counted_remarks(scored.rows["exposure_remarks"]),
+            remark_counts=counted_remarks(scored.rows["exposure_remarks"]),
         )
 
     def _score_batch(self, batch: BlockBatch, collected: _ScoredRows) -> None:
@@ -175,29 +142,6 @@ class BlockWorker:
         for index in odd.tolist():
             row, source = int(at[index]), chosen[index]
             collected.flux[row], collected.ivar[row] = normalised.flux[source], normalised.ivar[source]
-
-    # Attribution blocks.
-
-    def _attribute(self, block: AttributionBlock) -> BlockResult:
-        explanations = self._store.unexplained(block.rows)
-        with self._computing:
-            for number, explainer in enumerate(self._explainers):
-                explainer.fill(explanations, np.flatnonzero(explanations.model == number).tolist())
-        unexplained = int(np.isnan(explanations.explained_score).sum())
-        statuses = Counter(
-            {
-                RowStatus.SCORED.label: len(explanations) - unexplained,
-                RowStatus.NON_FINITE_SCORE.label: unexplained,
-            }
-        )
-        objects = self._store.write_explanations(block, explanations)
-        return _receipt(
-            block,
-            spectra=len(explanations),
-            statuses=+statuses,
-            objects=[*objects],
-            cautions=counted(explanations.cautions),
-        )
 
 
 @dataclass
@@ -288,30 +232,3 @@ class _ScoredRows:
         return SelectedSpectra(
             self.first_row + chosen, self.rows["redshift"][chosen], flux, ivar, self.model[chosen]
         )
-
-
-def _receipt(
-    block: ScoreBlock | AttributionBlock,
-    *,
-    spectra: int,
-    statuses: Counter[str],
-    objects: list[WrittenObject],
-    outliers: tuple[int, ...] = (),
-    unreadable: tuple[RefusedFile, ...] = (),
-    classes: tuple[ClassCount, ...] = (),
-    cautions: tuple[tuple[str, int], ...] = (),
-    remarks: tuple[tuple[str, int], ...] = (),
-) -> BlockResult:
-    return BlockResult(
-        kind=block.kind,
-        index=block.index,
-        plan=block.plan,
-        spectra=spectra,
-        status_counts=tuple(sorted(statuses.items())),
-        outliers=outliers,
-        unreadable=tuple(sorted(unreadable, key=lambda file: file.url)),
-        objects=tuple(sorted(objects, key=lambda written: written.path)),
-        classes=classes,
-        caution_counts=cautions,
-        remark_counts=remarks,
-    )

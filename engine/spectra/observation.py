@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+_EXPOSURE = re.compile(r"(-?[0-9]{1,18})/(-?[0-9]{1,18})/(-?[0-9]{1,18})/(-?[0-9]{1,9})/(-?[0-9]{1,9})")
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One exposure of a target of DESI; what is not known is -1."""
+
+    tile: int
+    night: int
+    exposure: int
+    fiber: int
+    petal: int
+
+
+def exposures_of(text: str) -> tuple[Exposure, ...]:
+    """What a row's column ``exposures`` lists; what is none there is left out."""
+    found = filter(None, map(_EXPOSURE.fullmatch, text.split(" ")))
+    return tuple(Exposure(*map(int, match.groups())) for match in found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,21 @@ class CataloguePart:
     kind : of the blocks.
     blocks : the blocks, ascending; plans : digests of their plans, sorted.
     files : those that have rows.
+    names : a filter of the identifiers and keys of its spectra; None of explanations, and in catalogues that
+        were made before there were filters.
     """
 
     kind: BlockKind
     blocks: tuple[HeldBlock, ...]
     plans: tuple[str, ...]
     files: tuple[CatalogueFile, ...]
+    names: WrittenObject | None = None
+
+    @property
+    def objects(self) -> tuple[WrittenObject, ...]:
+        """All of its objects."""
+        files = tuple(file.object for file in self.files)
+        return files if self.names is None else (*files, self.names)
 
     @property
     def rows(self) -> int:
@@ -106,20 +115,25 @@ class CatalogueManifest:
     @property
     def objects(self) -> dict[str, WrittenObject]:
         """The objects of all parts by path."""
-        return {file.object.path: file.object for part in self.parts for file in part.files}
+        return {each.path: each for part in self.parts for each in part.objects}
 
 
-_FILE = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.parquet")
+_FILE = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.(parquet|names)")
 _MANIFEST = TypeAdapter(CatalogueManifest)
 
 
 def file_path(digest: str) -> str:
-    """Path of a file of the catalogue with that digest."""
+    """Path of a table of the catalogue with that digest."""
     return f"{FOLDER}/{digest}.parquet"
 
 
+def names_path(digest: str) -> str:
+    """Path of a filter of names with that digest."""
+    return f"{FOLDER}/{digest}.names"
+
+
 def is_file_path(path: str) -> bool:
-    """Whether an object has the name of a file of the catalogue."""
+    """Whether an object has the name of a table or filter of the catalogue."""
     return _FILE.fullmatch(path) is not None
 
 
@@ -205,6 +219,8 @@ def _misfit(parts: Iterable[CataloguePart]) -> str:
             if (part.kind, block.index) in seen:
                 return f"{part.kind} block {block.index} twice"
             seen.add((part.kind, block.index))
+        if part.names is not None and part.names.path != names_path(part.names.digest):
+            return f"a filter {part.names.path}"
         for file in part.files:
             if file.object.path != file_path(file.object.digest):
                 return f"a file {file.object.path}"

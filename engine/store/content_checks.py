@@ -122,8 +122,8 @@ def _attribution_content(evidence: Evidence, result: BlockResult, bad: set[str])
     if rows != evidence.planned_rows.get((result.plan, result.index), rows):
         yield Fault("outlier-mismatch", entry, "explains other rows than were planned", AGAIN)
     per_block = evidence.configuration.block_rows
-    blocks = {row // per_block for row in rows} & set(evidence.snapshot.scored)
-    outliers = {row for block in blocks for row in evidence.snapshot.scored[block].outliers}
+    blocks = {row // per_block for row in rows} & set(evidence.scored)
+    outliers = {row for block in blocks for row in evidence.scored[block].outliers}
     lost = [row for row in rows if row not in outliers]
     if lost:
         what = f"{len(lost)} explained rows are not outliers of a finished score block, e.g. {some(lost)}"

@@ -32,7 +32,7 @@ def dask_array(view: StoreView, path: str) -> da.Array:
     spec = BY_PATH[path]
     ranges = view.row_ranges if spec.kind == "score" else view.outlier_ranges
     rows = max((stop for _, stop in ranges), default=0)
-    array = open_array(view.objects, view.configuration, path, rows)
+    array = open_array(view.objects_of(path), view.configuration, path, rows)
     shard = spec.shard_shape(view.configuration)
     # Names are random rather than hashed: hashing would read the store.
     lazy: da.Array = da.from_array(array, chunks=shard, name=False, lock=False)  # type: ignore[no-untyped-call]

@@ -6,17 +6,22 @@ configuration before anything is made of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.method import MethodSettings
+from engine.attribution.method_choice import method_named
 from engine.store.blocks import BlockResult, WrittenObject
 from engine.store.configuration import RunConfiguration
 from engine.store.saved_plans import AttributionPlan, ScorePlan
-from engine.store.schema import FLAGS, FlagName
+from engine.store.schema import FLAGS, FlagName, check_sizes
+from models.errors import ConfigurationError
 
 MOST_BLOCKS = 2**20
 """Blocks of a kind that a store may have: each is an object in one folder of the ledger."""
@@ -48,7 +53,58 @@ class ClusteringEntry:
     objects: tuple[WrittenObject, ...]
 
 
-Entry = BlockResult | FlaggedRows | ClusteringEntry | ScorePlan | AttributionPlan
+RUN_SET = "default"
+"""Name of the explanations that runs make; they lie in ``outliers/``."""
+
+_SET_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+def is_set_name(name: str) -> bool:
+    """Whether a set of explanations beside the run's own may have that name."""
+    return name != RUN_SET and _SET_NAME.fullmatch(name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationSetEntry:
+    """A set of explanations beside the run's own: its name, and how its explanations are made.
+
+    Attributes
+    ----------
+    name : of the set, and of its folder.
+    method : name of the method; settings : its settings, see
+        :meth:`engine.attribution.method.MethodSettings.to_dict`.
+    configuration : digest of :meth:`configuration_in`: method, settings, models with their calibration
+        spectra, grid and sizes of blocks.
+    """
+
+    name: str
+    method: str
+    settings: dict[str, Any]
+    configuration: str
+
+    @classmethod
+    def of(cls, name: str, attribution: MethodSettings, store: RunConfiguration) -> ExplanationSetEntry:
+        """The entry of a set by such a method, in a store of that configuration."""
+        digest = replace(store, attribution=attribution).digest
+        return cls(name, attribution.method, attribution.to_dict(), digest)
+
+    @property
+    def attribution(self) -> MethodSettings:
+        """The method's settings.
+
+        Raises
+        ------
+        ConfigurationError : there is no such method or setting, or a value is not allowed.
+        """
+        found: MethodSettings = method_named(self.method).settings.from_dict(self.settings)
+        return found
+
+    def configuration_in(self, store: RunConfiguration) -> RunConfiguration:
+        """The configuration of a store of that one, if its runs explained as the set does."""
+        return replace(store, attribution=self.attribution)
+
+
+Entry = BlockResult | FlaggedRows | ClusteringEntry | ExplanationSetEntry | ScorePlan | AttributionPlan
 
 
 def joined_rows(entries: Iterable[FlaggedRows]) -> NDArray[np.int64]:
@@ -81,6 +137,8 @@ def misfit(entry: Entry, configuration: RunConfiguration) -> str:
             found = _of_flags(entry, configuration)
         case ClusteringEntry():
             found = _of_clustering(entry)
+        case ExplanationSetEntry():
+            found = _of_set(entry, configuration)
         case ScorePlan():
             found = _of_score_plan(entry, configuration)
         case AttributionPlan():
@@ -117,6 +175,20 @@ def _of_flags(entry: FlaggedRows, configuration: RunConfiguration) -> Iterator[s
 def _of_clustering(entry: ClusteringEntry) -> Iterator[str]:
     if not all(each.path.startswith(f"clusters/{entry.name}/") for each in entry.objects):
         yield "objects that are not the clustering's"
+
+
+def _of_set(entry: ExplanationSetEntry, configuration: RunConfiguration) -> Iterator[str]:
+    if not is_set_name(entry.name):
+        yield f"the name {entry.name!r}"
+    try:
+        own = entry.configuration_in(configuration)
+        check_sizes(own)
+        if own.digest != entry.configuration:
+            yield "a digest of other settings or other models"
+    except ConfigurationError as error:
+        yield f"{error.what} {error.got}"
+    except (AssertionError, AttributeError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        yield f"settings that are none ({type(error).__name__}: {error})"
 
 
 def _of_score_plan(entry: ScorePlan, configuration: RunConfiguration) -> Iterator[str]:

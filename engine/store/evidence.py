@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from engine.store.blocks import AttributionBlock, BlockKind, BlockResult, ScoreBlock
 from engine.store.catalogue_manifest import CatalogueManifest
 from engine.store.configuration import RunConfiguration
-from engine.store.entries import ClusteringEntry
+from engine.store.entries import ClusteringEntry, ExplanationSetEntry
+from engine.store.explanation_set import GROUP, attributes_of
+from engine.store.hierarchy import group_document, new_documents, set_documents
 from engine.store.objects import FOREIGN, ObjectTree
 from engine.store.run_lock import FoundLock
 from engine.store.saved_plans import AttributionPlan, ScorePlan
+from engine.store.set_entries import FOLDER
 from engine.store.snapshot import Snapshot
 from models.errors import StoreError
 
@@ -49,6 +52,8 @@ class Evidence:
     sizes : path and size of every object.
     lock : of the process that writes to the store, or was killed doing so.
     catalogue : the manifest of its catalogue; ``None`` where there is none that can be read.
+    sets : entries of its sets of explanations, whose objects are not in ``sizes``; by name.
+    set_of : the evidence of the store, if this is that of a set in it; entry : of the set.
     """
 
     objects: ObjectTree
@@ -59,6 +64,22 @@ class Evidence:
     sizes: dict[str, int]
     lock: FoundLock | None
     catalogue: CatalogueManifest | None
+    sets: Mapping[str, ExplanationSetEntry] = field(default_factory=dict)
+    set_of: Evidence | None = None
+    entry: ExplanationSetEntry | None = None
+
+    @property
+    def scored(self) -> Mapping[int, BlockResult]:
+        """Finished score blocks, in which explained rows are."""
+        return (self.set_of or self).snapshot.scored
+
+    @cached_property
+    def documents(self) -> dict[str, bytes]:
+        """Every object that an empty store, or set, of its configuration has, by path."""
+        if self.entry is not None:
+            return set_documents(self.configuration, attributes_of(self.entry))
+        group = {f"{FOLDER}/zarr.json": group_document(GROUP)} if self.sets else {}
+        return {**new_documents(self.configuration, {}), **group}
 
     @property
     def plans(self) -> tuple[ScorePlan | AttributionPlan, ...]:

@@ -125,6 +125,16 @@ def new_documents(configuration: RunConfiguration, root_attributes: Mapping[str,
     return {**_documents(configuration), "zarr.json": group_document(root_attributes)}
 
 
+def set_documents(configuration: RunConfiguration, attributes: Mapping[str, object]) -> dict[str, bytes]:
+    """Every object of a set of explanations without any, by path below its folder.
+
+    It is what an empty store of that configuration has of ``outliers/`` and its ledger.
+    """
+    documents = _documents(configuration).items()
+    own = {path: data for path, data in documents if path.startswith(("outliers/", "ledger/"))}
+    return {**own, "zarr.json": group_document(attributes)}
+
+
 @lru_cache(maxsize=4)
 def _documents(configuration: RunConfiguration) -> Mapping[str, bytes]:
     """Every object of an empty store but the root's document: kept, as verifying needs it again."""
@@ -147,7 +157,7 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
         "long_name": "observed wavelength",
         "description": "pixel centres, vacuum, barycentric or heliocentric as the survey publishes",
     }
-    window = {"units": "pixel", "description": "width of the occlusion window"}
+    window = {"units": "pixel", "description": _WINDOW_OF.get(configuration.attribution.method, _WINDOW)}
     names = np.array(configuration.reconstruction_scores, dtype=object)
     return [
         ("outliers/wavelength", configuration.grid.wavelength(), dict(wavelength)),
@@ -160,6 +170,10 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
         ("scores/latent", np.arange(configuration.latents, dtype=np.int32), {"description": "latent number"}),
         ("scores/reconstruction_score", names, {"description": "names of the reconstruction scores"}),
     ]
+
+
+_WINDOW = "scale of each map: how many pixels one of its values speaks for"
+_WINDOW_OF = {"occlusion": "width of the occlusion window"}
 
 
 @lru_cache(maxsize=512)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from engine.store.blocks import BlockKind, BlockResult, WrittenObject
 from engine.store.checksummed import checksummed, read_checksummed
 from engine.store.configuration import RunConfiguration
-from engine.store.entries import ClusteringEntry, Entry, FlaggedRows, misfit
+from engine.store.entries import ClusteringEntry, Entry, ExplanationSetEntry, FlaggedRows, misfit
 from engine.store.objects import ObjectTree, OnDamage, raised
 from engine.store.saved_plans import AttributionPlan, ScorePlan, in_order
 from engine.store.schema import FLAGS, FlagName
@@ -47,6 +47,11 @@ class Ledger:
         self._objects = objects
         self._configuration = configuration
         self.guard: Callable[[], None] = _unguarded
+
+    @property
+    def url(self) -> str:
+        """Where the store, or the set of explanations, is."""
+        return self._objects.url
 
     def commit(self, result: BlockResult) -> None:
         """Record that a block is finished; its objects must be durable already.
@@ -188,6 +193,20 @@ class Ledger:
         """A complete clustering; ``None`` if there is none of that name."""
         return self._read_one(clustering_path(name), _to_clustering)
 
+    def save_explanation_set(self, entry: ExplanationSetEntry) -> None:
+        """Record that a set of explanations is there; its documents must be durable already."""
+        self.guard()
+        self._objects.put(explanation_set_path(entry.name), checksummed(asdict(entry)))
+
+    def explanation_sets(self, on_damage: OnDamage = raised) -> dict[str, ExplanationSetEntry]:
+        """The sets of explanations beside the run's own, by name, sorted."""
+        entries = self._read("ledger/explanations", _to_explanation_set, on_damage)
+        return {entry.name: entry for entry in entries}
+
+    def explanation_set(self, name: str) -> ExplanationSetEntry | None:
+        """A set of explanations beside the run's own; ``None`` if there is none of that name."""
+        return self._read_one(explanation_set_path(name), _to_explanation_set)
+
     def _read(
         self,
         folder: str,
@@ -273,9 +292,15 @@ def clustering_path(name: str) -> str:
     return f"ledger/clusters/{name}.json"
 
 
+def explanation_set_path(name: str) -> str:
+    """Path of the entry of a set of explanations."""
+    return f"ledger/explanations/{name}.json"
+
+
 _PLAN: TypeAdapter[ScorePlan | AttributionPlan] = TypeAdapter(ScorePlan | AttributionPlan)
 _RESULT = TypeAdapter(BlockResult)
 _CLUSTERING = TypeAdapter(ClusteringEntry)
+_EXPLANATION_SET = TypeAdapter(ExplanationSetEntry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +327,10 @@ def _to_clustering(body: bytes) -> ClusteringEntry:
     return _CLUSTERING.validate_json(body, strict=True)
 
 
+def _to_explanation_set(body: bytes) -> ExplanationSetEntry:
+    return _EXPLANATION_SET.validate_json(body, strict=True)
+
+
 def _flag_decoder(flag: FlagName) -> Callable[[bytes], FlaggedRows]:
     def decode(body: bytes) -> FlaggedRows:
         found = _FLAGS.validate_json(body, strict=True)
@@ -323,6 +352,8 @@ def _path_of(entry: Entry) -> str:
             return flags_path(entry.flag, entry.block)
         case ClusteringEntry():
             return clustering_path(entry.name)
+        case ExplanationSetEntry():
+            return explanation_set_path(entry.name)
         case ScorePlan() | AttributionPlan():
             return plan_path(entry)
 

@@ -28,7 +28,7 @@ class LockHolder:
     Attributes
     ----------
     run : id of the run, made up when it took the store.
-    command : what it does: ``"run"``, ``"cluster"``, ``"repair"``.
+    command : what it does: ``"run"``, ``"attribute"``, ``"cluster"``, ``"repair"``.
     host, process, user : where and who, for people.
     since : when it took the store, UTC, ISO 8601, by its own clock.
     place : the boot and the process namespace to which ``process`` belongs; empty where the system

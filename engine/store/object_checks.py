@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import get_args
@@ -9,12 +10,12 @@ from typing import get_args
 from engine.store.blocks import BlockKind, WrittenObject
 from engine.store.catalogue_manifest import MANIFEST, REMEDY, is_file_path
 from engine.store.evidence import AGAIN, Evidence, Fault, fault_of, some
-from engine.store.hierarchy import new_documents
 from engine.store.ledger import flags_path, result_path
 from engine.store.lock_holder import DAMAGED
 from engine.store.objects import FOREIGN, largest
 from engine.store.run_lock import LOCKS, generation_of, lock_path
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, arrays_of
+from engine.store.set_entries import FOLDER
 from engine.store.staging import staging_path
 from engine.store.stored_arrays import DOCUMENT, difference
 from models.atomic_files import PARTIAL
@@ -42,7 +43,7 @@ def _checked(evidence: Evidence, path: str) -> Iterator[Fault]:
 
 def document_faults(evidence: Evidence) -> Iterator[Fault]:
     """Documents of groups and arrays, and coordinates."""
-    fresh = new_documents(evidence.configuration, {})
+    fresh = evidence.documents
     for path in sorted(set(fresh) - set(evidence.sizes)):
         missing = Fault("missing-object", path, "there is no such object", DOCUMENT)
         yield next(_checked(evidence, path), missing)
@@ -57,8 +58,12 @@ def document_faults(evidence: Evidence) -> Iterator[Fault]:
             if data != fresh[path]:
                 yield Fault("wrong-coordinate", path, "not the coordinate of the configuration", DOCUMENT)
             continue
-        wrong = difference(data, fresh[path]) if path != "zarr.json" else ""
-        if wrong:
+        if path == "zarr.json":
+            # That of a store was read before anything else; that of a set repeats the set's entry.
+            if evidence.entry is not None and data != fresh[path]:
+                yield Fault("document-damaged", path, "not what the entry in the ledger says", DOCUMENT)
+            continue
+        if wrong := difference(data, fresh[path]):
             kind = "array-damaged" if path in arrays else "document-damaged"
             yield Fault(kind, path, wrong, DOCUMENT)
         elif path in arrays:
@@ -165,15 +170,30 @@ def unexpected_faults(evidence: Evidence, expected: dict[str, WrittenObject]) ->
         what = f"{len(paths)} objects of {kind} block {index}, which is not in the ledger"
         yield Fault("uncommitted-objects", min(paths), what, _RUN)
     known = {path for paths in blocks.values() for path in paths} | set(expected)
-    known |= set(new_documents(evidence.configuration, {}))
+    known |= set(evidence.documents)
+    yield from _unknown_sets(evidence)
     for path in evidence.sizes:
         if path in known or path.endswith(PARTIAL) or "/" not in path or not evidence.is_file(path):
             continue
+        if path.startswith(f"{FOLDER}/"):
+            continue  # one fault for each of these folders
         if path == MANIFEST or is_file_path(path):
             continue  # the next run deletes what the manifest does not name
         if path.startswith("staging/") or (path.startswith("ledger/") and path.endswith(".json")):
             continue  # the checks of staging and of the ledger look at these
         yield _foreign(path)
+
+
+def _unknown_sets(evidence: Evidence) -> Iterator[Fault]:
+    """Folders of sets of explanations that have no entry in the ledger."""
+    if evidence.is_under_way:
+        return  # one is being made, or was when the process was killed
+    inside = (path for path in evidence.sizes if path.startswith(f"{FOLDER}/") and not path.endswith(PARTIAL))
+    folders = Counter("/".join(path.split("/")[:2]) for path in inside if path not in evidence.documents)
+    for folder, count in folders.items():
+        what = f"{count} objects of a set of explanations that has no entry in the ledger"
+        remedy = f"Make it: 'whyspec attribute STORE --name {folder.rpartition('/')[2]}', or delete it."
+        yield Fault("unexpected-object", folder, what, remedy)
 
 
 def uncommitted_blocks(

@@ -61,18 +61,27 @@ class _Entry:
 class ObjectTree:
     """The objects below one fsspec URL; paths are relative to it and use ``/``.
 
+    The tree of a folder of a store (:meth:`below`) begins in that folder, and follows no link there.
+
     Local objects are written beside their place, synced to the disk, moved into place, and their
     directory is synced: after :meth:`put` returns, they survive a crash. Elsewhere an object is put
     by one request. Instances can be pickled.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/") if len(url) > 1 else url
-        self._fs, self._root = open_file_system(self.url)
+    def __init__(self, url: str, folder: str = "") -> None:
+        self._store = url.rstrip("/") if len(url) > 1 else url
+        self._begins = folder
+        self.url = f"{self._store}/{folder}" if folder else self._store
+        self._fs, self._top = open_file_system(self._store)
+        self._root = f"{self._top}/{folder}" if folder else self._top
         self._local = isinstance(self._fs, LocalFileSystem)
 
-    def __reduce__(self) -> tuple[type[ObjectTree], tuple[str]]:
-        return ObjectTree, (self.url,)
+    def __reduce__(self) -> tuple[type[ObjectTree], tuple[str, str]]:
+        return ObjectTree, (self._store, self._begins)
+
+    def below(self, folder: str) -> ObjectTree:
+        """The tree of a folder."""
+        return ObjectTree(self._store, f"{self._begins}/{folder}".lstrip("/"))
 
     @property
     def is_local(self) -> bool:
@@ -210,13 +219,32 @@ class ObjectTree:
             stripped = {name.lstrip("/"): each for name, each in data.items()}
             return {path: stripped[name.lstrip("/")] for name, path in whole.items()}
 
-    def parquet(self, paths: Sequence[str]) -> Any:
-        """Parquet objects as one dataset of Arrow, of which a reader takes columns and row groups."""
-        from pyarrow.dataset import dataset
-        from pyarrow.fs import FSSpecHandler, PyFileSystem
+    def ranges(self, asked: Sequence[tuple[str, int, int]]) -> list[bytes]:
+        """Bytes ``[start, stop)`` of objects, asked for together; fewer where an object ends before.
 
-        whole = [f"{self._root}/{path}" for path in paths if self._place(path)]
-        return dataset(whole, format="parquet", filesystem=PyFileSystem(FSSpecHandler(self._fs)))
+        Raises
+        ------
+        FileNotFoundError, RetryError, StoreError : see :meth:`get`.
+        """
+        if not asked:
+            return []
+        with self.reading(f"{asked[0][0]} and {len(asked) - 1} more"):
+            if self._local:
+                return [self._range(*each) for each in asked]
+            paths, starts, stops = map(list, zip(*asked, strict=True))
+            whole = [f"{self._root}/{path}" for path in paths if self._place(path)]
+            found = retried(lambda: self._fs.cat_ranges(whole, starts, stops, on_error="raise"))
+            # A server without ranges sends the whole object.
+            return [
+                bytes(data if len(data) <= stop - start else data[start:stop])
+                for data, (_, start, stop) in zip(found, asked, strict=True)
+            ]
+
+    def _range(self, path: str, start: int, stop: int) -> bytes:
+        self.check(path)
+        with (Path(self._root) / path).open("rb") as stream:
+            stream.seek(start)
+            return stream.read(stop - start)
 
     def sizes(self, below: str = "") -> dict[str, int]:
         """Path and size of every object below a folder, by one listing, sorted by path.
@@ -253,11 +281,15 @@ class ObjectTree:
             try:
                 if self._local:
                     start = f"{below}/" if below else ""
-                    place = self._folder(below, below) if below else Path(self._root)
+                    place = self._folder(below, below)
                     return {f"{start}{path}": entry for path, entry in _files(place)}
                 self._fs.invalidate_cache()
                 prefix = f"{self._root}/{below}".rstrip("/")
                 found: dict[str, dict[str, Any]] = retried(lambda: self._fs.find(prefix, detail=True))
+                # A web server's index tells names alone.
+                unknown = [name for name, entry in found.items() if entry["size"] is None]
+                for name, size in zip(unknown, retried(lambda: self._fs.sizes(unknown)), strict=True):
+                    found[name]["size"] = size
             except (FileNotFoundError, NotADirectoryError):
                 return {}
         root = len(self._root.lstrip("/")) + 1
@@ -269,12 +301,12 @@ class ObjectTree:
         place = self._folder(path.rpartition("/")[0], path) / path.rpartition("/")[2]
         found = _status(place) if self._local else None
         if found is not None and not stat.S_ISREG(found.st_mode):
-            raise self._foreign(path, found)
+            raise self._foreign(f"{self.url}/{path}", found)
         return place
 
     def _folder(self, folder: str, path: str) -> Path:
         """Where the folder of a path is in its file system; folders are directories, or nothing."""
-        if any(part in ("", ".", "..") or "\0" in part for part in path.split("/")):
+        if path and any(part in ("", ".", "..") or "\0" in part for part in path.split("/")):
             raise StoreError(
                 "A name in the store leads out of it.",
                 where=f"{self.url}/{path}",
@@ -283,18 +315,19 @@ class ObjectTree:
                 remedy="Restore the store from a copy: somebody changed it. Or run into another --store.",
                 kind=ErrorKind.OBJECT_NAME,
             )
-        place = Path(self._root)
-        for number, part in enumerate(parts := folder.split("/") if folder else [], start=1):
+        place = Path(self._top)
+        parts = f"{self._begins}/{folder}".strip("/").split("/")
+        for number, part in enumerate(filter(None, parts), start=1):
             place /= part
             found = _status(place) if self._local else None
             if found is not None and not stat.S_ISDIR(found.st_mode):
-                raise self._foreign("/".join(parts[:number]), found)
+                raise self._foreign(f"{self._store}/{'/'.join(parts[:number])}", found)
         return place
 
-    def _foreign(self, path: str, found: os.stat_result) -> StoreError:
+    def _foreign(self, where: str, found: os.stat_result) -> StoreError:
         return StoreError(
             "Something else is in the place of an object of the store.",
-            where=f"{self.url}/{path}",
+            where=where,
             got=_KINDS.get(stat.S_IFMT(found.st_mode), "something unknown"),
             allowed="directories and regular files; links are not followed",
             remedy=_DELETE,
@@ -346,7 +379,7 @@ class ObjectTree:
         if isinstance(error, NotADirectoryError) or fault_of(error) == "refused":
             return True
         if self._local:
-            gone = isinstance(error, FileNotFoundError) and not Path(self._root).exists()
+            gone = isinstance(error, FileNotFoundError) and not Path(self._top).exists()
             return gone or (isinstance(error, OSError) and error.errno in _REFUSED)
         return fault_of(error) == "missing"  # no such bucket
 

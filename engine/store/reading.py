@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.explanation import Explanation
+from engine.attribution.method import MethodSettings
 from engine.store.blocks import BlockKind, BlockResult
 from engine.store.clusters import StoredClustering, read_clustering
 from engine.store.configuration import RunConfiguration
-from engine.store.entries import joined_rows, within
+from engine.store.entries import RUN_SET, joined_rows, within
 from engine.store.ledger import Ledger, result_path
 from engine.store.listed_results import ListedResults
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
 from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of, units_of
+from engine.store.set_entries import read_entry, set_folder
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
 
@@ -45,6 +47,8 @@ class StoreView:
     configuration : what the store is bound to.
     scored, explained : committed blocks of either kind by index, ascending.
     flagged : rows that carry a flag, ascending, by flag.
+    explanation : name of the set that its explanations are of, see :meth:`with_explanation`.
+    base : the view with the explanations of the runs; None where this is it.
     """
 
     objects: ObjectTree
@@ -52,6 +56,8 @@ class StoreView:
     scored: Mapping[int, BlockResult]
     explained: Mapping[int, BlockResult]
     flagged: Mapping[str, NDArray[np.int64]]
+    explanation: str = RUN_SET
+    base: StoreView | None = None
 
     @classmethod
     def open(cls, url: str) -> StoreView:
@@ -71,6 +77,34 @@ class StoreView:
         }
         explained = ListedResults(ledger, "attribution")
         return cls(objects, configuration, ListedResults(ledger, "score"), explained, flagged)
+
+    @property
+    def of_runs(self) -> StoreView:
+        """The same spectra with the explanations of the runs."""
+        return self.base or self
+
+    def explanation_sets(self) -> dict[str, MethodSettings]:
+        """Method and settings of each set of explanations by name, that of the runs first."""
+        sets = self._ledger.explanation_sets().items()
+        own = {RUN_SET: self.of_runs.configuration.attribution}
+        return own | {name: entry.attribution for name, entry in sets}
+
+    def with_explanation(self, name: str) -> StoreView:
+        """The same spectra with the explanations of the set of that name, and its configuration.
+
+        Raises
+        ------
+        InputError : there is none of that name.
+        StoreError : its entry in the ledger is damaged.
+        """
+        if name == RUN_SET:
+            return self.of_runs
+        configuration = read_entry(self._ledger, name).configuration_in(self.configuration)
+        ledger = Ledger(self.objects.below(set_folder(name)), configuration)
+        explained = ListedResults(ledger, "attribution")
+        return replace(
+            self, configuration=configuration, explained=explained, explanation=name, base=self.of_runs
+        )
 
     @property
     def url(self) -> str:
@@ -173,7 +207,8 @@ class StoreView:
         ------
         InputError : there is no complete explanation of that number.
         """
-        if not any(start <= number < stop for start, stop in self.outlier_ranges):
+        block, place = divmod(number, self.configuration.outlier_block_rows)
+        if block not in self.explained or place >= self.explained[block].spectra:
             raise InputError(
                 "There is no explained outlier of that number.",
                 where=self.url,
@@ -244,7 +279,13 @@ class StoreView:
         # Imported here: it needs Zarr, and a query that its catalogue answers reads no array.
         from engine.store.stored_arrays import open_array
 
-        return open_array(self.objects, self.configuration, path, rows)
+        return open_array(self.objects_of(path), self.configuration, path, rows)
+
+    def objects_of(self, path: str) -> ObjectTree:
+        """The objects below which an array has this path: those of the view's set of explanations, or all."""
+        if self.explanation == RUN_SET or BY_PATH[path].kind == "score":
+            return self.objects
+        return self.objects.below(set_folder(self.explanation))
 
     def _check_values(self, path: str, values: NDArray[Any]) -> None:
         """Refuse values that refer to what the store has not."""
@@ -265,7 +306,7 @@ class StoreView:
             if path == "outliers/row" and wrong >= 0:
                 entry = result_path("score", wrong // self.configuration.block_rows)
                 got = f"row {wrong}, which is no spectrum of a finished block: see {entry}"
-            raise array_damaged(f"{self.url}/{path}", got, REMEDY)
+            raise array_damaged(f"{self.objects_of(path).url}/{path}", got, REMEDY)
 
     def _numbers(self, kind: BlockKind) -> NDArray[np.int64]:
         return _numbers(self.row_ranges if kind == "score" else self.outlier_ranges)

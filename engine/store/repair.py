@@ -16,13 +16,15 @@ import numpy as np
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
 from engine.store.catalogue_manifest import MANIFEST, is_file_path
-from engine.store.entries import FlaggedRows, ranges_of
+from engine.store.entries import ExplanationSetEntry, FlaggedRows, ranges_of
 from engine.store.evidence import Evidence, Fault
-from engine.store.hierarchy import array_document, new_documents
-from engine.store.ledger import flags_path, result_path
+from engine.store.explanation_set import recovered_entry
+from engine.store.hierarchy import array_document
+from engine.store.ledger import explanation_set_path, flags_path, result_path
 from engine.store.object_checks import block_of
 from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import ARRAYS, BY_PATH, FLAGS, FlagName
+from engine.store.set_entries import FOLDER, set_folder
 from engine.store.staging import staging_path
 from engine.store.stored_arrays import open_array
 from models.digests import digest_of
@@ -40,6 +42,7 @@ class Repair:
     ----------
     documents : objects that follow from the configuration and the plans, by path.
     plans : attribution plans whose object is lost, recovered from the rows of the explained blocks.
+    sets : entries of sets of explanations that are lost, recovered from the attributes of their groups.
     flag_entries : records of flagged rows that are lost, recovered from the objects of the flags.
     flags : flags of score blocks to be written again as they are recorded.
     orphans : objects of blocks that no plan has; to be deleted.
@@ -54,6 +57,7 @@ class Repair:
 
     documents: Mapping[str, bytes] = field(default_factory=dict)
     plans: tuple[AttributionPlan, ...] = ()
+    sets: tuple[ExplanationSetEntry, ...] = ()
     flag_entries: tuple[FlaggedRows, ...] = ()
     flags: tuple[tuple[FlagName, int], ...] = ()
     orphans: tuple[str, ...] = ()
@@ -70,6 +74,7 @@ class Repair:
         return bool(
             self.documents
             or self.plans
+            or self.sets
             or self.flag_entries
             or self.flags
             or self.orphans
@@ -112,6 +117,8 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
     bad = {fault.where for fault in faults}
     documents = {path: data for path, data in _documents(evidence).items() if path in bad}
     plans = _recovered_plans(evidence, bad)
+    sets = _recovered_sets(evidence, bad)
+    of_sets = {path for each in sets for path in (set_folder(each.name), explanation_set_path(each.name))}
     damaged: set[tuple[BlockKind, int]] = set()
     flags: list[tuple[FlagName, int]] = []
     entries: list[FlaggedRows] = []
@@ -123,8 +130,10 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
         if fault.where == MANIFEST or is_file_path(fault.where):
             catalogue = True
             continue
-        if fault.where in documents or fault.kind in ("lock-damaged", "not-an-outlier"):
-            continue  # restored; replaced by the repair's own lock; the score block has a fault of its own
+        if fault.where in of_sets or fault.where in documents:
+            continue  # restored
+        if fault.kind in ("lock-damaged", "not-an-outlier"):
+            continue  # replaced by the repair's own lock; the score block has a fault of its own
         if fault.kind == "uncommitted-objects" and block is not None and block not in evidence.planned_blocks:
             orphans += [path for path in evidence.sizes if block_of(path) == block]
         elif flag is not None and fault.kind == "ledger-damaged":
@@ -138,13 +147,16 @@ def plan_repair(evidence: Evidence, faults: tuple[Fault, ...]) -> Repair:
         elif not _is_of(fault, plans, evidence):
             unrepairable.append(fault)
     again = [_attribution(evidence, index) for kind, index in sorted(damaged) if kind == "attribution"]
-    own = tuple(block for block in again if _has_own_spectra(evidence, block, bad))
-    needs = {block.index: _unstaged(evidence, block, bad) for block in again if block not in own}
+    # A set takes its spectra from the store, which is repaired before.
+    taken = [] if evidence.entry is not None else again
+    own = tuple(block for block in taken if _has_own_spectra(evidence, block, bad))
+    needs = {block.index: _unstaged(evidence, block, bad) for block in taken if block not in own}
     scored = {index for kind, index in damaged if kind == "score"}.union(*needs.values())
     unplanned = {index for index in scored if ("score", index) not in evidence.planned_blocks}
     repair = Repair(
         documents=documents,
         plans=plans,
+        sets=sets,
         flag_entries=tuple(entries),
         flags=tuple(flags),
         orphans=tuple(orphans),
@@ -174,9 +186,10 @@ def _documents(evidence: Evidence) -> dict[str, bytes]:
     stops: dict[BlockKind, int] = {"score": 0, "attribution": 0}
     for kind, index in evidence.planned_blocks:
         stops[kind] = max(stops[kind], index + 1)
-    documents = new_documents(evidence.configuration, {})
-    del documents["zarr.json"]
-    for spec in ARRAYS:
+    documents = dict(evidence.documents)
+    if evidence.entry is None:
+        del documents["zarr.json"]
+    for spec in (spec for spec in ARRAYS if f"{spec.path}/zarr.json" in documents):
         length = stops[spec.kind] * spec.shard_shape(evidence.configuration)[0]
         documents[f"{spec.path}/zarr.json"] = array_document(spec, evidence.configuration, length)
     return documents
@@ -227,6 +240,18 @@ def _recovered_plans(evidence: Evidence, bad: set[str]) -> tuple[AttributionPlan
         if plan.digest == digest:
             plans.append(plan)
     return tuple(plans)
+
+
+def _recovered_sets(evidence: Evidence, bad: set[str]) -> tuple[ExplanationSetEntry, ...]:
+    """Entries of sets that are lost, from the attributes of the sets' groups."""
+    lost = {path.split("/")[1] for path in bad if path.startswith(f"{FOLDER}/")}
+    lost |= {_stem(path) for path in bad if path == explanation_set_path(_stem(path))}
+    found = (recovered_entry(evidence.objects, evidence.configuration, name) for name in sorted(lost))
+    return tuple(entry for entry in found if entry is not None)
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].removesuffix(".json")
 
 
 def _is_of(fault: Fault, plans: tuple[AttributionPlan, ...], evidence: Evidence) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from engine.store.configuration import MOST_ROWS, RunConfiguration
+from engine.store.configuration import RunConfiguration
 from engine.store.objects import ObjectTree
-from engine.store.schema import SCHEMA_VERSION, dimension_sizes, scales_of
+from engine.store.schema import SCHEMA_VERSION, check_sizes
 from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError, StoreError
 from models.json_text import read_json
@@ -102,11 +102,7 @@ def _configuration(attributes: dict[str, Any]) -> RunConfiguration:
     names = configuration.reconstruction_scores
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise ValueError(f"reconstruction scores {names}")
-    sizes = dimension_sizes(configuration)
-    sizes["scale"] = max(scales_of(configuration))
-    for name, size in sizes.items():
-        if not 0 < size <= MOST_ROWS:
-            raise ValueError(f"{name}: {size}, allowed are 1 to {MOST_ROWS:,}")
+    check_sizes(configuration)
     if digest_of(canonical_json(description)) != attributes["configuration_digest"]:
         raise ValueError("the configuration's digest does not match its content")
     return configuration

@@ -121,11 +121,15 @@ def _described(file: SourceFile) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class AttributionPlan:
-    """Store rows, ascending, whose explanations fill consecutive attribution blocks."""
+    """Store rows, ascending, whose explanations fill consecutive attribution blocks.
+
+    ``selection`` says how somebody chose the rows, for people; empty for all that had none.
+    """
 
     first_block: int
     capacity: int
     rows: tuple[int, ...]
+    selection: str = ""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -144,8 +148,8 @@ class AttributionPlan:
 
     @cached_property
     def digest(self) -> str:
-        """Hex digest of the plan's content: part of its name in the ledger."""
-        return digest_of(canonical_json(self.to_dict()))
+        """Hex digest of what is explained where: part of its name in the ledger."""
+        return digest_of(canonical_json(self._described()))
 
     @cached_property
     def blocks(self) -> tuple[AttributionBlock, ...]:
@@ -163,6 +167,9 @@ class AttributionPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready description, in which the ledger keeps the plan."""
+        return self._described() | ({"selection": self.selection} if self.selection else {})
+
+    def _described(self) -> dict[str, Any]:
         return {
             "kind": "attribution-plan",
             "first_block": self.first_block,

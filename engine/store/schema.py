@@ -17,7 +17,7 @@ from engine.attribution.places import MOST_PLACES
 from engine.spectra.exposure_remarks import ExposureRemark
 from engine.spectra.rows import COLUMNS, Column
 from engine.store.blocks import BlockKind
-from engine.store.configuration import RunConfiguration
+from engine.store.configuration import MOST_ROWS, RunConfiguration
 from models.causes.quantities import QUANTITIES
 from models.row_status import RowStatus
 
@@ -96,6 +96,19 @@ def dimension_sizes(configuration: RunConfiguration) -> dict[str, int]:
         "place": MOST_PLACES,
         "quantity": len(QUANTITIES),
     }
+
+
+def check_sizes(configuration: RunConfiguration) -> None:
+    """Refuse a configuration whose blocks no run makes: a store's configuration may come from others.
+
+    Raises
+    ------
+    ValueError : a dimension, or a scale, is not from 1 to :data:`engine.store.configuration.MOST_ROWS`.
+    """
+    sizes = {**dimension_sizes(configuration), "scale": max(scales_of(configuration))}
+    for name, size in sizes.items():
+        if not 0 < size <= MOST_ROWS:
+            raise ValueError(f"{name}: {size}, allowed are 1 to {MOST_ROWS:,}")
 
 
 def scales_of(configuration: RunConfiguration) -> tuple[int, ...]:

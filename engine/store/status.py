@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC
 from typing import Any
 
 from engine.store.blocks import ClassCount
+from engine.store.configuration import RunConfiguration
+from engine.store.entries import ExplanationSetEntry
 from engine.store.ledger import Ledger
 from engine.store.lock_holder import Life, LockHolder
 from engine.store.objects import ObjectTree
@@ -15,6 +18,7 @@ from engine.store.root import read_configuration
 from engine.store.routing import ModelReference, summed
 from engine.store.run_lock import TIMING, LockTiming, found_lock
 from engine.store.run_state import RunState
+from engine.store.set_entries import set_folder
 from engine.store.snapshot import Snapshot
 from models.row_status import RowStatus
 
@@ -38,6 +42,23 @@ class RunningCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class SetStatus:
+    """A set of explanations beside the run's own.
+
+    Attributes
+    ----------
+    name, method : of the set; explained : explanations in it.
+    blocks, blocks_planned : finished, and in a saved plan.
+    """
+
+    name: str
+    method: str
+    explained: int
+    blocks: int
+    blocks_planned: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoreStatus:
     """A store's contents by its ledger, superseded rows included.
 
@@ -51,6 +72,7 @@ class StoreStatus:
     score_blocks, score_blocks_planned, attribution_blocks, attribution_blocks_planned : finished, and
         in a saved plan.
     waiting_outliers : outliers without an explanation, those that no attribution plan has included.
+    sets : its sets of explanations beside the run's own.
     last_change : when the newest entry of the ledger was written, UTC, ISO 8601, by the clock of what
         keeps the objects; empty if there is none.
     """
@@ -71,6 +93,7 @@ class StoreStatus:
     attribution_blocks: int
     attribution_blocks_planned: int
     waiting_outliers: int
+    sets: tuple[SetStatus, ...]
     last_change: str
 
     @property
@@ -81,6 +104,7 @@ class StoreStatus:
             and 0 < self.score_blocks_planned <= self.score_blocks
             and self.attribution_blocks >= self.attribution_blocks_planned
             and not self.waiting_outliers
+            and all(each.blocks >= each.blocks_planned for each in self.sets)
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,7 +128,8 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
     """
     objects = ObjectTree(url)
     configuration = read_configuration(objects)
-    snapshot = Snapshot.read(Ledger(objects, configuration))
+    ledger = Ledger(objects, configuration)
+    snapshot, sets = Snapshot.read(ledger), ledger.explanation_sets().values()
     score, attribution = snapshot.scored.values(), snapshot.explained.values()
     return StoreStatus(
         url=url,
@@ -123,7 +148,22 @@ def status_of(url: str, timing: LockTiming = TIMING) -> StoreStatus:
         attribution_blocks=len(attribution),
         attribution_blocks_planned=sum(len(plan.block_indices) for plan in snapshot.attribution_plans),
         waiting_outliers=len(snapshot.waiting_outliers),
-        last_change=_written(objects),
+        sets=tuple(_set_status(objects, configuration, entry) for entry in sets),
+        last_change=_written(objects, [entry.name for entry in sets]),
+    )
+
+
+def _set_status(
+    objects: ObjectTree, configuration: RunConfiguration, entry: ExplanationSetEntry
+) -> SetStatus:
+    own = Ledger(objects.below(set_folder(entry.name)), entry.configuration_in(configuration))
+    snapshot = Snapshot.read(own)
+    return SetStatus(
+        entry.name,
+        entry.method,
+        sum(result.spectra for result in snapshot.explained.values()),
+        len(snapshot.explained),
+        sum(len(plan.block_indices) for plan in snapshot.attribution_plans),
     )
 
 
@@ -149,10 +189,11 @@ def _running(objects: ObjectTree, timing: LockTiming) -> RunningCommand | None:
     )
 
 
-_FOLDERS = ("plans", "score", "attribution", "superseded", "gone", "clusters")
+_FOLDERS = ("plans", "score", "attribution", "superseded", "gone", "clusters", "explanations")
 
 
-def _written(objects: ObjectTree) -> str:
-    times = [objects.newest(f"ledger/{folder}") for folder in _FOLDERS]
-    known = [each for each in times if each is not None]
+def _written(objects: ObjectTree, sets: Sequence[str]) -> str:
+    folders = [f"ledger/{folder}" for folder in _FOLDERS]
+    folders += [f"{set_folder(name)}/ledger/{folder}" for name in sets for folder in ("plans", "attribution")]
+    known = [each for each in map(objects.newest, folders) if each is not None]
     return max(known).astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z") if known else ""

@@ -7,7 +7,6 @@ coordinator grows arrays, flags rows and writes the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,27 +15,18 @@ from numpy.typing import NDArray
 from engine.attribution.explanation import Explanations
 from engine.spectra.rows import COLUMNS
 from engine.spectra.scored_spectra import ScoredSpectra, SelectedSpectra
-from engine.store.blocks import AttributionBlock, BlockKind, ScoreBlock, WrittenObject
+from engine.store.block_arrays import BlockArrays
+from engine.store.blocks import AttributionBlock, ScoreBlock, WrittenObject
 from engine.store.configuration import RunConfiguration
 from engine.store.entries import FlaggedRows, ranges_of
-from engine.store.hierarchy import array_document, encode_block, group_document, new_documents
+from engine.store.hierarchy import encode_block, group_document, new_documents
 from engine.store.ledger import Ledger
 from engine.store.objects import ObjectTree
 from engine.store.root import is_store, read_configuration, root_attributes
 from engine.store.run_lock import LOCKS
-from engine.store.schema import (
-    ARRAYS,
-    EXPLANATIONS,
-    FLAGS,
-    ArraySpec,
-    FlagName,
-    arrays_of,
-    scales_of,
-    units_of,
-)
+from engine.store.schema import FLAGS, FlagName, scales_of, units_of
 from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
-from engine.store.stored_arrays import open_array, stored_length
 from models.atomic_files import PARTIAL
 from models.errors import BugError, ConfigurationError, ErrorKind, InputError, StoreError
 from models.json_text import read_json
@@ -67,7 +57,7 @@ class Store:
         self.objects = objects
         self.configuration = configuration
         self.ledger = Ledger(objects, configuration)
-        self._blocks = {"score": 0, "attribution": 0}
+        self._arrays = BlockArrays(objects, configuration)
 
     def __reduce__(self) -> tuple[type[Store], tuple[ObjectTree, RunConfiguration]]:
         return Store, (self.objects, self.configuration)
@@ -118,19 +108,11 @@ class Store:
 
         For the coordinator, before any writer starts: a resize during a write loses data.
         """
-        wanted = {"score": score_blocks, "attribution": attribution_blocks}
-        longer = []
-        for spec in ARRAYS:
-            length = wanted[spec.kind] * spec.shard_shape(self.configuration)[0]
-            if stored_length(self.objects, self.configuration, spec.path) < length:
-                document = array_document(spec, self.configuration, length)
-                longer.append((f"{spec.path}/zarr.json", document))
-        self.objects.put_all(longer)
+        self._arrays.grow({"score": score_blocks, "attribution": attribution_blocks})
         root = read_json(self.objects.get("zarr.json"))
         if root.get("consolidated_metadata"):
             # Someone consolidated the store: readers would now be shown the old shapes.
             self.objects.put("zarr.json", group_document(root["attributes"]))
-        self._blocks = {kind: max(self._blocks[kind], wanted[kind]) for kind in wanted}
 
     def write_scores(self, block: ScoreBlock, scored: ScoredSpectra) -> tuple[WrittenObject, ...]:
         """Write a score block: one object per array of ``spectra/`` and ``scores/``, sorted by path.
@@ -142,13 +124,13 @@ class Store:
         ------
         BugError : the block is not one of this store's, or the spectra are not the block's.
         """
-        self._check(block, len(scored))
+        self._arrays.check(block, len(scored))
         rows = scored.rows
         values: dict[str, NDArray[Any]] = {f"spectra/{column.name}": rows[column.name] for column in COLUMNS}
         values["spectra/source"] = np.array(scored.source, dtype=object)
         values |= {spec.path: np.zeros(block.capacity, dtype=np.bool_) for spec in FLAGS.values()}
         values |= {f"scores/{name}": getattr(scored, name) for name in _SCORE_FIELDS}
-        written = self._write("score", block.index, values)
+        written = self._arrays.write("score", block.index, values)
         for flag in FLAGS:
             if self.ledger.flagged_in(flag, block.index) is not None:
                 self.write_flags(flag, block.index)
@@ -163,17 +145,7 @@ class Store:
         ------
         BugError : the block is not one of this store's, or the explanations are not the block's.
         """
-        self._check(block, len(explanations))
-        if tuple(explanations.row.tolist()) != block.rows:
-            raise BugError(
-                "The explanations are not those of the block's rows.",
-                where=f"attribution block {block.index}",
-                got=explanations.row.tolist()[:8],
-                allowed=list(block.rows[:8]),
-                kind=ErrorKind.OTHER_ROWS,
-            )
-        values = {spec.path: getattr(explanations, name) for name, spec in EXPLANATIONS.items()}
-        return self._write("attribution", block.index, values)
+        return self._arrays.write_explanations(block, explanations)
 
     def stage(self, block: ScoreBlock, selected: SelectedSpectra) -> tuple[WrittenObject, ...]:
         """Keep a score block's outliers until they are explained; nothing is written for none.
@@ -232,8 +204,8 @@ class Store:
             self.configuration.grid,
             scales_of(self.configuration),
             units_of(self.configuration),
-            self._read_rows("spectra/key", selected.row),
-            self._read_rows("spectra/target_id", selected.row),
+            self._arrays.rows("spectra/key", selected.row),
+            self._arrays.rows("spectra/target_id", selected.row),
         )
 
     def oddest(self, rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -245,7 +217,7 @@ class Store:
         """
         if len(rows) <= most:
             return rows
-        tail, score = (self._read_rows(f"scores/{name}", rows) for name in ("tail_probability", "score"))
+        tail, score = (self._arrays.rows(f"scores/{name}", rows) for name in ("tail_probability", "score"))
         return np.sort(rows[np.lexsort((rows, -score, tail))[:most]])
 
     def has_staging(self) -> bool:
@@ -337,66 +309,6 @@ class Store:
 
     def _staging_objects(self) -> list[str]:
         return [path for path in self.objects.sizes("staging") if path.endswith(".safetensors")]
-
-    def _check(self, block: ScoreBlock | AttributionBlock, count: int) -> None:
-        capacity = self.configuration.rows_per_block(block.kind)
-        what = f"{block.kind} block {block.index}"
-        if block.capacity != capacity or not 0 < count == block.spectra <= capacity:
-            raise BugError(
-                "Only whole blocks are written to the store.",
-                where=what,
-                got=f"{count} rows for a block of {block.spectra} of {block.capacity}",
-                allowed=f"as many rows as the block has, in blocks of {capacity}",
-                kind=ErrorKind.PARTIAL_BLOCK,
-            )
-        if block.index >= self._blocks[block.kind]:
-            # Another process may have grown the arrays since this one looked.
-            spec = arrays_of(block.kind)[-1]
-            rows = stored_length(self.objects, self.configuration, spec.path)
-            self._blocks[block.kind] = rows // capacity
-        if not 0 <= block.index < self._blocks[block.kind]:
-            raise BugError(
-                "The store has no room for the block.",
-                where=what,
-                got=f"index {block.index}",
-                allowed=f"0 to {self._blocks[block.kind] - 1}",
-                remedy="The coordinator calls Store.grow before writers start.",
-                kind=ErrorKind.NO_ROOM,
-            )
-
-    def _write(
-        self, kind: BlockKind, index: int, values: Mapping[str, NDArray[Any]]
-    ) -> tuple[WrittenObject, ...]:
-        specs = sorted(arrays_of(kind), key=lambda spec: spec.path)
-        if {spec.path for spec in specs} != set(values):
-            raise BugError(
-                "A block must fill every array of its kind.", got=sorted(values), kind=ErrorKind.SCHEMA
-            )
-        return self.objects.put_all(
-            (
-                spec.object_path(index),
-                encode_block(spec, self._padded(spec, values[spec.path]), self.configuration),
-            )
-            for spec in specs
-        )
-
-    def _padded(self, spec: ArraySpec, values: NDArray[Any]) -> NDArray[Any]:
-        shape = spec.shard_shape(self.configuration)
-        if values.shape[1:] != shape[1:] or len(values) > shape[0]:
-            raise BugError(
-                "An array of a block has the wrong shape.",
-                where=spec.path,
-                got=values.shape,
-                allowed=f"at most {shape[0]} rows, then {shape[1:]}",
-                kind=ErrorKind.SCHEMA,
-            )
-        padded = np.full(shape, spec.fill, dtype=object if spec.dtype == "string" else spec.dtype)
-        padded[: len(values)] = values
-        return padded
-
-    def _read_rows(self, path: str, rows: NDArray[np.int64]) -> NDArray[Any]:
-        # Opened anew each time: an array that was opened earlier keeps its earlier shape.
-        return open_array(self.objects, self.configuration, path).rows(rows)
 
     def _staged_block(self, block: int) -> SelectedSpectra:
         path = staging_path(block)

@@ -14,6 +14,7 @@ from engine.spectra.source_file import SourceFile
 from engine.surveys.layout import Candidate, Layout
 from engine.surveys.reader import Reader
 from engine.surveys.single_reader import SingleReader
+from engine.surveys.viewer_list import ListedSpectrum, list_of_keys
 from models.grid import WavelengthGrid
 
 Range = tuple[float, float]
@@ -93,9 +94,11 @@ class Survey:
     classes : what the survey's pipeline calls the spectral classes, by population.
     coverage : least and largest wavelength, in Angstrom, of every spectrum whose row names this survey in
         its column ``survey``; None for all of the grid.
+    joined_band : band that holds all arms in a file of coadds; empty where its files are of another form.
     arm_edges : observed wavelengths, Angstrom, at which an arm of the spectrograph ends and the next begins.
     observed_marks : where its instrument, not the object, tends to make spectra odd.
     viewer_links : pages of the spectrum of a key.
+    viewer_list : spectra as its viewers take a list of them.
     """
 
     name: str
@@ -115,9 +118,11 @@ class Survey:
     unsigned_identifiers: bool = False
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)
     coverage: Callable[[str], Range] | None = None
+    joined_band: str = ""
     arm_edges: tuple[float, ...] = ()
     observed_marks: tuple[ObservedMark, ...] = ()
     viewer_links: Callable[[str], Sequence[ViewerLink]] = lambda _key: ()
+    viewer_list: Callable[[Sequence[ListedSpectrum]], str] = list_of_keys
 
     @property
     def grids(self) -> tuple[WavelengthGrid, ...]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from flows.bench.approaches import Skipped
 from flows.bench.devices import Machine
 from flows.bench.lime import LimeBench
+from flows.bench.match import MatchBench
 from flows.bench.pipeline_results import PipelineBench, PipelineRun
 from flows.bench.plan import PlanBench, TimedCommand
 from flows.bench.query import QueryBench
@@ -273,6 +274,27 @@ def show_query(console: Console, bench: QueryBench) -> None:
         seconds = (each.seconds, each.cpu_seconds, each.duckdb_seconds, each.duckdb_cpu_seconds)
         numbers = (f"{value:.3f}" for value in seconds)
         table.add_row(each.name, f"{each.found:,}", *numbers, _mebibytes(each.peak_bytes))
+    console.print(table)
+
+
+def show_match_bench(console: Console, bench: MatchBench) -> None:
+    """Print a line per way to match, and one of astropy's search alone."""
+    title = f"Match: {bench.rows:,} spectra, {bench.objects:,} objects, within {bench.radius:g} arcsec"
+    measured = f"of the quickest of {bench.repeats}; cpu: of all threads"
+    console.print(facts(title, [("machine", _machine(bench.machine)), ("seconds", measured)]))
+    console.print()
+    table = Table(box=None, pad_edge=False)
+    for name in ("match", "matched", "seconds", "cpu", "peak MiB"):
+        table.add_column(name, justify="left" if name == "match" else "right")
+    for each in bench.matches:
+        numbers = (f"{each.matched:,}", f"{each.seconds:.2f}", f"{each.cpu_seconds:.2f}")
+        table.add_row(each.name, *numbers, _mebibytes(each.peak_bytes))
+    theirs = (
+        f"{bench.astropy_matched:,}",
+        f"{bench.astropy_seconds:.2f}",
+        f"{bench.astropy_cpu_seconds:.2f}",
+    )
+    table.add_row("astropy, search alone", *theirs, "")
     console.print(table)
 
 

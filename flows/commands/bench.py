@@ -1,4 +1,4 @@
-"""Commands that measure: bench occlusion, seams, read, plan, query, pipeline, spender, lime."""
+"""Commands that measure: bench occlusion, seams, read, plan, query, match, pipeline, spender, lime."""
 
 from __future__ import annotations
 
@@ -410,6 +410,52 @@ def query(
     with notes().status("begin") as status:
         result = bench_query(directory, rows, repeats, status.update)
     return _finish(result, show_query, output, json)
+
+
+@bench.command
+def match(
+    *,
+    rows: int = 1_000_000,
+    objects: int = 1_000_000,
+    repeats: int = 3,
+    directory: Path | None = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Annotated[bool, Parameter(name="--json", negative=())] = False,
+) -> int:
+    """Seconds of a match of simulated spectra with simulated objects, beside astropy's search alone.
+
+    whyspec bench match -o match.json
+
+    From the table's file to the summary, by position and by name. Half of the objects lie beside a spectrum.
+
+    Parameters
+    ----------
+    rows
+        Spectra of the store.
+    objects
+        Rows of the table.
+    repeats
+        Timed matches of each kind; the quickest counts.
+    directory
+        Where store and table are made, and deleted afterwards; default: the system's.
+    output
+        Write the results as JSON to this file.
+    json
+        Write the results as JSON to standard output.
+    """
+    from flows import option_types
+    from flows.bench.files import check_outputs
+    from flows.bench.match import bench_match
+    from flows.bench.tables import show_match_bench
+    from flows.console import notes
+
+    check_outputs(output, None)
+    option_types.at_least("--rows", rows, 1000)
+    option_types.at_least("--objects", objects, 10)
+    option_types.at_least("--repeats", repeats, 1)
+    with notes().status("begin") as status:
+        result = bench_match(directory, rows, objects, repeats, status.update)
+    return _finish(result, show_match_bench, output, json)
 
 
 @bench.command

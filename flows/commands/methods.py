@@ -21,7 +21,7 @@ def methods(
 
     whyspec methods lime repair
 
-    whyspec explain and whyspec run take these names by --method, and settings by --setting NAME=VALUE.
+    whyspec explain, run and attribute take these names by --method, and settings by --setting NAME=VALUE.
     docs/methods.md says when to use which.
 
     Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from flows.spectrum.explained_spectra import ExplainedSpectra
     from flows.spectrum.explained_spectrum import ExplainedSpectrum
 
 Output = Annotated[Path | None, Parameter(name=["--output", "-o"])]
@@ -136,10 +137,12 @@ def explain(
     return _finish(explained, output, json)
 
 
-def show(store: str, key: str, /, *, output: Output = None, json: Json = False) -> int:
-    """Show and draw one explanation of a store; the spectrum's file is not needed.
+def show(store: str, key: str, /, *, explanation: str = "", output: Output = None, json: Json = False) -> int:
+    """Show and draw the explanations of a spectrum in a store; the spectrum's file is not needed.
 
     whyspec show odd.zarr iron/main/dark/10000/39627835576420141 -o why.png
+
+    Where whyspec attribute has explained it by further methods, all are shown, and how far they agree.
 
     Parameters
     ----------
@@ -147,15 +150,18 @@ def show(store: str, key: str, /, *, output: Output = None, json: Json = False) 
         Path or URL of the store.
     key
         Key of the spectrum, as whyspec query shows it, or its TARGETID (SDSS: SPECOBJID).
+    explanation
+        Name of the one set of explanations to show; default is that of the runs. Left out: all.
     output
         Figure to write: .png, .pdf or .svg.
     json
         Write score, peak and cautions as JSON to standard output.
     """
-    from flows.spectrum.stored_spectrum import stored_spectrum
+    from engine.store.reading import StoreView
+    from flows.spectrum.explained_spectra import stored_explanations
 
     _check(output)
-    return _finish(stored_spectrum(store, key), output, json)
+    return _finish(stored_explanations(StoreView.open(store), key, explanation), output, json)
 
 
 def _check(output: Path | None) -> None:
@@ -165,7 +171,7 @@ def _check(output: Path | None) -> None:
         check_figure(output)
 
 
-def _finish(explained: ExplainedSpectrum, output: Path | None, as_json: bool) -> int:
+def _finish(explained: ExplainedSpectrum | ExplainedSpectra, output: Path | None, as_json: bool) -> int:
     """Show, write and draw; the exit status."""
     from flows.console import messages, notes, write_json
 

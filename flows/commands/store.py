@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from flows.commands.selection import ALL_OUTLIERS, Selection
+
 Json = Annotated[bool, Parameter(name="--json", negative=())]
 
 
@@ -15,7 +17,8 @@ def cluster(
     /,
     *,
     clusters: int | None = None,
-    name: str = "default",
+    name: str = "",
+    explanation: str = "default",
     seed: int = 0,
     json: Json = False,
 ) -> int:
@@ -32,7 +35,10 @@ def cluster(
     clusters
         Number of clusters; chosen by silhouette if left out.
     name
-        Name of the clustering in the store; one of the same name is replaced.
+        Name of the clustering in the store; one of the same name is replaced. Default: that of the set of
+        explanations.
+    explanation
+        Name of the set of explanations, see whyspec attribute --help.
     seed
         Seed of everything random in the clustering.
     json
@@ -44,16 +50,17 @@ def cluster(
     from flows.run.progress import RunProgress
     from flows.store.cluster_table import show_clusters
 
-    settings = ClusteringSettings(name=name, clusters=clusters, seed=seed)
+    settings = ClusteringSettings(name=name or explanation, clusters=clusters, seed=seed)
     with RunProgress(notes()) as progress:
-        summary = cluster_store(store, settings, [progress])
+        summary = cluster_store(store, settings, [progress], explanation)
     if json:
         write_json(summary.to_dict())
     console = messages(json)
     show_clusters(console, summary)
-    other = () if name == "default" else ("--clustering", name)
-    found = (("query", store, "--cluster", 0, *other),) if summary.clusters else ()
-    show_next(console, *found, ("report", store, "-o", report_name(store)))
+    chosen = () if explanation == "default" else ("--explanation", explanation)
+    other = () if settings.name == explanation else ("--clustering", settings.name)
+    found = (("query", store, "--cluster", 0, *other, *chosen),) if summary.clusters else ()
+    show_next(console, *found, ("report", store, *chosen, "-o", report_name(store)))
     return 0
 
 
@@ -210,6 +217,7 @@ def report(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"])] = Path("whyspec.html"),
     top: int = 12,
+    explanation: str = "default",
 ) -> int:
     """Write a report on a store: one HTML file for any browser.
 
@@ -223,12 +231,14 @@ def report(
         HTML file; replaced if it is there.
     top
         Number of outliers shown with their figure, oddest first.
+    explanation
+        Name of the set of explanations that is shown, see whyspec attribute --help.
     """
     from engine.report.page import write_report
     from flows.console import notes
 
     with notes().status("draw the report"):
-        write_report(store, output, top)
+        write_report(store, output, top, explanation)
     notes().print(f"Report: {output}")
     return 0
 
@@ -238,34 +248,10 @@ def query(
     where: str = "",
     /,
     *,
-    target_id: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    key: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    top: int | None = None,
-    z: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    cluster: int | None = None,
-    clustering: str = "default",
-    near: Annotated[tuple[str, str, str] | None, Parameter(allow_leading_hyphen=True, negative=())] = None,
-    moc: str | None = None,
-    targets: Path | None = None,
-    targets_column: str | None = None,
-    status: str | None = None,
-    class_: Annotated[tuple[str, ...], Parameter(name="--class", consume_multiple=True, negative=())] = (),
-    snr: Annotated[str | None, Parameter(allow_leading_hyphen=True)] = None,
-    zwarn: int | None = None,
-    fiber: Annotated[tuple[int, ...], Parameter(consume_multiple=True, negative=())] = (),
-    superseded: Annotated[bool, Parameter(negative=())] = False,
-    place: str | None = None,
-    observed: str | None = None,
-    line: str | None = None,
-    cause: str | None = None,
-    instrument: str | None = None,
-    caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    without_caution: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    order: str | None = None,
-    columns: str | None = None,
+    selection: Selection = ALL_OUTLIERS,
     count: Annotated[bool, Parameter(negative=())] = False,
     format: Literal[  # noqa: A002 - the option's name
-        "table", "csv", "json", "parquet", "fits", "votable", "ecsv"
+        "table", "csv", "json", "parquet", "fits", "votable", "ecsv", "list"
     ]
     | None = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -287,63 +273,12 @@ def query(
         Path or URL of the store.
     where
         Condition in names of columns: comparisons, and, or, not, between, in, is null; see docs/query.md.
-    target_id
-        TARGETIDs (SDSS: SPECOBJIDs). Spectra that are not outliers are found too.
-    key
-        Spectrum keys, as the table shows them.
-    top
-        Largest number of spectra.
-    z
-        Redshifts from:to, e.g. 0.1:0.3, 0.1: or :0.3.
-    cluster
-        Cluster number.
-    clustering
-        Name of the clustering that --cluster refers to.
-    near
-        Right ascension, declination and radius: 150.1 2.2 5arcsec, or 10:00:24 +02:12:00 0.1deg.
-    moc
-        Region of the sky: file of a MOC (FITS, ASCII, JSON), or the MOC itself: "5/1-3 7".
-    targets
-        Table of TARGETIDs, SPECOBJIDs, keys or plate, mjd, fiber: FITS, Parquet, VOTable, ECSV, CSV.
-        Spectra that are not outliers are found too.
-    targets_column
-        Column of that table which names spectra.
-    status
-        Spectra of that status instead of outliers: scored, sky_fibre, no_redshift, ...; any for all.
-    class_
-        Spectral classes: GALAXY, QSO, STAR.
-    snr
-        S/N from:to, e.g. 2:10, 2: or :10.
-    zwarn
-        Redshift warning bits, exactly these: 0 is good.
-    fiber
-        Numbers of fibres.
-    superseded
-        Also rows that newer rows of the same spectrum replace.
-    place
-        Where one of the places is: a line (Halpha, OIII, "[O III] 5008") or a rest wavelength in
-        Angstrom; +-15 Angstrom unless written 5008+-5; obs:5579 for an observed wavelength.
-    observed
-        Observed wavelength of one of the places in Angstrom: 5579, or 5579+-5; else +-15 Angstrom.
-    line
-        The line that one of the places is of, whatever its width: Halpha, OIII, "[O III] 5008".
-    cause
-        What most likely made the spectrum odd: second_redshift, broad_lines, sky_residuals, unknown, ...
-    instrument
-        Range of the probability that instrument, sky or reduction did it, LOW:HIGH such as 0:0.2.
-    caution
-        Cautions that the explanation carries, e.g. edge sky_lines; any for at least one.
-    without_caution
-        Cautions that the explanation does not carry; any for explanations without cautions.
-    order
-        Columns to order by, with a comma between; snr:desc for the largest first. Default: oddest first.
-    columns
-        Columns of the answer, with a comma between, among all that the store has; see docs/query.md.
     count
         Say how many spectra there are, and nothing else.
     format
-        table for reading; csv, json, parquet, fits, votable, ecsv with every column and digit. Default: by
-        the end of the output file's name (.txt is a table, .vot a VOTable), else table.
+        table for reading; csv, json, parquet, fits, votable, ecsv with every column and digit; list for the
+        survey's own viewers. Default: by the end of the output file's name (.txt is a table, .vot a VOTable,
+        .lst a list), else table.
     output
         File to write to instead of standard output; needed for parquet and fits.
     json
@@ -351,18 +286,11 @@ def query(
     """
     from engine.catalogue.reading import Catalogue
     from engine.query.chance import chance_note
-    from engine.query.conditions.moc import read_moc
-    from engine.query.conditions.near import parse_cone
-    from engine.query.query import (
-        QuerySettings,
-        answer,
-        parse_probability_range,
-        parse_redshift_range,
-        parse_snr_range,
-    )
+    from engine.query.query import answer
     from engine.query.query import count as count_found
     from engine.query.table_formats import chosen_format, write_table
-    from engine.query.target_list import read_target_list
+    from engine.query.viewer_list import write_viewer_list
+    from engine.store.entries import RUN_SET
     from engine.store.reading import StoreView
     from flows import option_types
     from flows.console import count as counted
@@ -374,38 +302,17 @@ def query(
     chosen = chosen_format("json" if json else format, output)
     if output is not None:
         check_output(output)
-    settings = QuerySettings(
-        target_ids=tuple(map(option_types.identifier, target_id)),
-        keys=key,
-        targets=read_target_list(targets, targets_column) if targets is not None else None,
-        where=where,
-        near=parse_cone(*near) if near is not None else None,
-        moc=read_moc(moc) if moc is not None else None,
-        status=(status or "").replace("-", "_"),
-        classes=class_,
-        snr=parse_snr_range(snr) if snr is not None else None,
-        zwarn=zwarn,
-        fibers=fiber,
-        superseded=superseded,
-        observed="" if observed is None else option_types.not_empty("--observed", observed),
-        order=option_types.comma_list(order or ""),
-        columns=option_types.comma_list(columns or ""),
-        top=top,
-        redshift=parse_redshift_range(z) if z is not None else None,
-        cluster=cluster,
-        clustering=clustering,
-        place="" if place is None else option_types.not_empty("--place", place),
-        line="" if line is None else option_types.not_empty("--line", line),
-        cause="" if cause is None else option_types.not_empty("--cause", cause),
-        instrument=parse_probability_range(instrument) if instrument is not None else None,
-        cautions=caution,
-        without_cautions=without_caution,
-    )
-    view = StoreView.open(store)
+    settings = selection.settings(where)
+    view = StoreView.open(store).with_explanation(settings.explanation or RUN_SET)
     if settings.targets is not None:
         notes().print(str(settings.targets), soft_wrap=True)
     if count:
         print(count_found(view, settings))  # noqa: T201 - the answer
+        return 0
+    if chosen == "list":
+        listed = write_viewer_list(view, settings, output)
+        if output is not None:
+            notes().print(f"{counted(listed, 'spectrum')}: {output}", soft_wrap=True)
         return 0
     found = answer(view, settings)
     write_table(found, chosen, output)

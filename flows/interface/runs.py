@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from flows.run.progress import RunProgress
     from flows.run.request import RunRequest, RunSummary
+    from flows.store.attribution_summary import AttributionSummary
 
 
 def run(release: str | Iterable[str], store: str, *, progress: bool = True, **options: Any) -> RunSummary:
@@ -71,11 +72,47 @@ def plan(
     return plan_to_dict(planned.prepared, planned.forecast)
 
 
-def cluster(store: str, *, progress: bool = True, **settings: Any) -> xr.Dataset:
+def attribute(
+    store: str,
+    method: str | None = None,
+    *,
+    name: str = "",
+    settings: dict[str, Any] | None = None,
+    progress: bool = True,
+    **selection: Any,
+) -> AttributionSummary:
+    """Explain outliers of a store by one more method, from what the store holds; again to continue.
+
+    Parameters
+    ----------
+    method : its name; None for that of the set ``name``.
+    name : of the set of explanations; empty for the method's. settings : of the method.
+    selection : which outliers, see :class:`engine.query.query.QuerySettings`: ``where``, ``keys``,
+        ``target_ids``, ``line``, ``top`` and so on. All without.
+
+    Raises
+    ------
+    WhyspecError : see :func:`flows.attribute.attribute_outliers`.
+    """
+    from engine.query.settings import QuerySettings
+    from flows.attribute import AttributionRequest
+    from flows.attribute import attribute as attribute_store
+    from infra.settings import load_settings
+
+    chosen = QuerySettings(**selection) if selection else None
+    request = AttributionRequest(str(store), method, name, settings or {}, chosen)
+    with ExitStack() as stack:
+        return attribute_store(request, load_settings(), _observers(stack, progress))
+
+
+def cluster(
+    store: str, *, explanation: str = "default", progress: bool = True, **settings: Any
+) -> xr.Dataset:
     """Group the outliers of a store by what makes them odd; returns what :meth:`whyspec.Store.clusters` does.
 
     Parameters
     ----------
+    explanation : name of the set of explanations; its clustering has the same name unless another is given.
     settings : ``name``, ``clusters``, ``seed`` and so on, see
         :class:`engine.clustering.settings.ClusteringSettings`.
 
@@ -87,19 +124,22 @@ def cluster(store: str, *, progress: bool = True, **settings: Any) -> xr.Dataset
     from flows.cluster import cluster as cluster_store
     from flows.interface.store import open_store
 
-    chosen = ClusteringSettings(**settings)
+    chosen = ClusteringSettings(**{"name": explanation, **settings})
     with ExitStack() as stack:
-        cluster_store(str(store), chosen, _observers(stack, progress))
+        cluster_store(str(store), chosen, _observers(stack, progress), explanation)
     return open_store(store).clusters(chosen.name)
 
 
-def report(store: str, output: str | Path = "whyspec.html", *, top: int = 12) -> Path:
+def report(
+    store: str, output: str | Path = "whyspec.html", *, top: int = 12, explanation: str = "default"
+) -> Path:
     """Write the report on a store, one HTML file; its path.
 
     Parameters
     ----------
     output : the file; replaced if it is there.
     top : number of outliers shown with their figure.
+    explanation : name of the set of explanations that it shows.
 
     Raises
     ------
@@ -107,7 +147,7 @@ def report(store: str, output: str | Path = "whyspec.html", *, top: int = 12) ->
     """
     from engine.report.page import write_report
 
-    write_report(str(store), Path(output), top)
+    write_report(str(store), Path(output), top, explanation)
     return Path(output)
 
 

@@ -17,10 +17,19 @@ from flows.interface.notebook_page import facts_page, facts_text
 from flows.interface.spectrum import Spectrum
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
+    from astropy.table import Table
 
     from engine.store.reading import StoreView
+    from flows.interface.comparison import Comparison
+    from flows.interface.explanation_set import ExplanationSets
+    from flows.interface.match import Match
     from flows.spectrum.stored_spectrum import StoredSpectra
+
+
+DEFAULT_EXPLANATION = "default"
+"""Name of the explanations that runs make."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,12 +85,14 @@ class Store:
         superseded: bool = False,
         order: Iterable[str] = (),
         columns: Iterable[str] = (),
+        explanation: str = "",
     ) -> Answer:
         """Spectra that fulfil all conditions that are given, oddest first; without any, all outliers.
 
         For the conditions see :class:`engine.query.query.QuerySettings`, for the columns of the answer
         :func:`engine.query.query.query`. ``targets`` is a table's path, ``near`` right ascension, declination
-        and radius such as ``(150.1, 2.2, "5arcmin")``, ``moc`` a region's path or text.
+        and radius such as ``(150.1, 2.2, "5arcmin")``, ``moc`` a region's path or text. ``explanation`` names
+        the set of explanations whose places, cause and cautions are asked for.
 
         Raises
         ------
@@ -120,17 +131,91 @@ class Store:
             superseded=superseded,
             order=_texts(order),
             columns=_texts(columns),
+            explanation=explanation,
         )
         return Answer(answer(self._view, settings))
 
-    def explanation(self, key: str | int) -> Explanation:
+    def match(
+        self,
+        table: str | Path | pd.DataFrame | Table,
+        *,
+        near: str = "",
+        ra: str = "",
+        dec: str = "",
+        id_column: str = "",
+        class_column: str = "",
+        where: str = "",
+        cone: tuple[float | str, float | str, str] | None = None,
+        moc: str | None = None,
+        top: int | None = None,
+    ) -> Match:
+        """Compare the store with a table of known objects: which outliers are known, which are new.
+
+        Parameters
+        ----------
+        table : path of a FITS, Parquet, VOTable, ECSV or CSV file; or a pandas or astropy table.
+        near : radius of a match by position such as ``"1arcsec"``; empty for a match by name.
+        ra, dec, id_column : columns of positions and of names; empty for the usual ones.
+        class_column : column of classes; empty for none.
+        where, cone, moc : which spectra are looked at, as in a query.
+        top : how many of the oddest are compared with as many drawn from all; None for as many as outliers.
+
+        Raises
+        ------
+        InputError : the table cannot be read or lacks a column; the store has no positions.
+        ConfigurationError : the radius has no unit, or the selection looks at what makes spectra odd.
+        StoreError : the store is damaged.
+        """
+        from engine.match.match import match
+        from engine.match.settings import MatchSettings
+        from engine.query.conditions.moc import read_moc
+        from engine.query.conditions.near import parse_cone, parse_radius
+        from flows.interface.match import Match
+
+        settings = MatchSettings(
+            radius=parse_radius(near) if near else None,
+            id_column=id_column,
+            ra=ra,
+            dec=dec,
+            class_column=class_column,
+            where=where,
+            cone=None if cone is None else parse_cone(str(cone[0]), str(cone[1]), cone[2]),
+            moc=None if moc is None else read_moc(moc),
+            top=top,
+        )
+        return Match(match(self._view, table, settings))
+
+    def explanation(self, key: str | int, name: str = DEFAULT_EXPLANATION) -> Explanation:
         """The latest explanation of a spectrum, by its key or its TARGETID (SPECOBJID).
+
+        Parameters
+        ----------
+        name : of the set of explanations.
+
+        Raises
+        ------
+        InputError : there is no such spectrum, several, it is not explained, or there is no such set.
+        """
+        return self.explanations[name].explanation(key)
+
+    @cached_property
+    def explanations(self) -> ExplanationSets:
+        """The sets of explanations by name: ``default`` of the runs, and what ``whyspec attribute`` added."""
+        from flows.interface.explanation_set import ExplanationSets
+
+        return ExplanationSets(self._view)
+
+    def compare(self, key: str | int) -> Comparison:
+        """The explanations of a spectrum by all sets that explain it, and where they agree.
 
         Raises
         ------
         InputError : there is no such spectrum, several, or it is not explained.
         """
-        return Explanation(self._spectra.explanation(str(key)))
+        from flows.interface.comparison import Comparison
+        from flows.spectrum.explained_spectra import stored_explanations
+
+        return Comparison(stored_explanations(self._view, str(key)))
 
     def spectrum(self, key: str | int) -> Spectrum:
         """A spectrum in physical units: what the store keeps of an outlier; of others, from their file.
@@ -141,7 +226,7 @@ class Store:
         """
         rows = self._spectra.rows(str(key))
         if self._spectra.outlier(rows) is not None:
-            return self.explanation(key).spectrum
+            return Explanation(self._spectra.explained(rows)).spectrum
         from flows.interface.files import read
 
         row = rows.iloc[0]
@@ -149,10 +234,11 @@ class Store:
 
     @cached_property
     def outliers(self) -> xr.Dataset:
-        """All explanations along ``outlier``, lazily: see :func:`flows.interface.lazy_arrays.outliers`."""
-        from flows.interface.lazy_arrays import outliers
+        """The runs' explanations along ``outlier``, lazily: see :func:`flows.interface.lazy_arrays.outliers`.
 
-        return outliers(self._view)
+        Those of another set are ``store.explanations[name].outliers``.
+        """
+        return self.explanations[DEFAULT_EXPLANATION].outliers
 
     @property
     def maps(self) -> xr.DataArray:
@@ -166,9 +252,10 @@ class Store:
         ------
         InputError : the store has no clustering of that name.
         """
+        from engine.clustering.stored import explanation_of
         from flows.interface.lazy_arrays import clusters
 
-        return clusters(self._view, name)
+        return clusters(self._view.with_explanation(explanation_of(self._view, name)), name)
 
     @cached_property
     def _spectra(self) -> StoredSpectra:
@@ -193,7 +280,7 @@ class Store:
             ),
             ("wavelength", f"{first:.1f} to {last:.1f} Å, vacuum, {grid.size:,} pixels ({grid.name})"),
             ("models", ", ".join(self.models)),
-            ("explained by", f"{configuration.attribution.method}: {configuration.attribution}"),
+            *(("explained by", str(each)) for each in self.explanations.values()),
             ("clusterings", ", ".join(self._view.clusterings()) or "none"),
         ]
 

@@ -12,6 +12,9 @@ from flows.run.request import ExecutorName
 from infra.settings import Settings
 from models.observers import report
 
+FEW_BLOCKS = 4
+"""Up to so many blocks a command may run in this process: starting Ray would take longer."""
+
 
 @contextmanager
 def started_executor(

@@ -68,6 +68,28 @@ def model_location(name: str) -> str:
     return name if name in pretrained_names() else str(Path(name).resolve())
 
 
+def store_models(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
+    """Where workers find the store's models, in its order: as given, else where the store says.
+
+    Raises
+    ------
+    InputError : there is no such model.
+    ConfigurationError : one is given that the store was not made with.
+    """
+    known = store.configuration.models
+    given = {read_model(name).card.digest: model_location(name) for name in models}
+    for digest in given.keys() - {each.digest for each in known}:
+        raise ConfigurationError(
+            "The store was not made with this model.",
+            where=f"--model {given[digest]}",
+            got=digest,
+            allowed="; ".join(map(str, known)),
+            remedy="Name the directories in which the store's models are now.",
+            kind=ErrorKind.MODEL_DIGEST,
+        )
+    return tuple(given.get(each.digest, each.name) for each in known)
+
+
 def _usual(store: Store | None, grid: WavelengthGrid) -> tuple[str, ...]:
     if store is not None and store.configuration.grid == grid:
         return tuple(each.name for each in store.configuration.models)

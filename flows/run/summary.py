@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from engine.store.blocks import BlockResult
+from engine.store.explanation_set import has_unfinished_sets
 from engine.store.routing import summed
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
@@ -26,7 +27,7 @@ def summary_of_nothing(prepared: PreparedRun) -> RunSummary:
 
 def clear_staging(store: Store, snapshot: Snapshot) -> None:
     """Delete the staged spectra, unless outliers wait for an explanation, which needs them."""
-    if not len(snapshot.waiting_outliers):
+    if not len(snapshot.waiting_outliers) and not has_unfinished_sets(store):
         store.clear_staging()
 
 

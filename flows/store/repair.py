@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,30 +16,31 @@ from engine.run.executor import Executor, WorkerRecipe
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockResult
+from engine.store.catalogue_manifest import FOLDER as CATALOGUE
 from engine.store.catalogue_manifest import MANIFEST, read_manifest
 from engine.store.evidence import Evidence, Fault
+from engine.store.explanation_set import ExplanationSet
+from engine.store.ledger import Ledger
 from engine.store.repair import Repair, own_spectra, plan_repair
 from engine.store.run_lock import run_lock
 from engine.store.snapshot import Snapshot
 from engine.store.staging import staged_bytes, staging_path, unstaged
 from engine.store.store import Store
-from engine.store.verify import VerifyReport, examine, report_of
+from engine.store.verify import Examined, VerifyReport, examine, in_store, report_of
 from engine.surveys.fingerprint import PublishedChecksums
 from engine.surveys.reading import inspect
 from flows.run.catalogue import complete_catalogue
-from flows.run.executors import started_executor
-from flows.run.model_choice import model_location
+from flows.run.executors import FEW_BLOCKS, started_executor
+from flows.run.model_choice import store_models
+from flows.run.request import ExecutorName
+from flows.run.summary import clear_staging
 from flows.run.tally import RunTally
 from infra.settings import Settings
-from models.errors import ConfigurationError, ErrorKind, InputError, QuarantineError, RetryError
-from models.model_files import read_model
+from models.errors import InputError, QuarantineError, RetryError
 from models.observers import report
 
-_SERIAL_BLOCKS = 4
-"""Up to so many blocks are run in this process: starting Ray would take longer."""
-
-_ROUNDS = 2
-"""A plan that is recovered in the first tells which blocks the second must run."""
+_ROUNDS = 4
+"""A plan that is recovered in one tells which blocks the next must run; then the sets likewise."""
 
 
 @dataclass(frozen=True)
@@ -107,43 +109,41 @@ def repair(
     with run_lock(url, "repair", wait=wait, state=tally.state, on_wait=on_wait) as lock:
         store.ledger.guard = lock.check
         recipe = WorkerRecipe(
-            _locations(store, models),
+            store_models(store, models),
             url,
             settings.threads_per_worker,
             settings.occlusion_memory,
         )
         work = _Work(store, recipe, settings, workers, observers)
         on_wait("read the store")
-        evidence, faults = examine(store.objects, None)
-        before = report_of(url, evidence, faults)
-        had_catalogue = evidence.catalogue is not None or any(fault.where == MANIFEST for fault in faults)
+        examined = examine(store.objects, None)
+        before = report_of(url, examined)
+        manifest = any(fault.where == MANIFEST for fault in before.faults)
+        had_catalogue = examined[0].evidence.catalogue is not None or manifest
         unrepairable: tuple[Fault, ...] = ()
         for _ in range(_ROUNDS):
-            plan = _possible(plan_repair(evidence, faults))
-            unrepairable = plan.unrepairable
-            if not plan.has_work:
-                break
-            # Before any entry is replaced: a reader must not take a catalogue for that of the new entries.
-            if plan.catalogue:
-                withdraw(store)
-            withdraw_blocks(store, [(each.kind, each.index) for each in plan.blocks])
-            work.repair(plan, evidence)
-            on_wait("read the store again")
-            evidence, faults = examine(store.objects, None)
-            if not faults:
-                break
-        if not faults and not before.ok and had_catalogue:
-            complete_catalogue(store, evidence.snapshot, observers)
-            evidence = replace(
-                evidence,
-                catalogue=read_manifest(store.objects, store.configuration),
-                sizes=store.objects.sizes(),
+            # The sets of explanations take their spectra from the store: they come when it is whole.
+            chosen = examined[:1] if examined[0].faults else examined[1:]
+            plans = [_possible(plan_repair(each.evidence, each.faults)) for each in chosen]
+            unrepairable = tuple(
+                fault
+                for each, plan in zip(chosen, plans, strict=True)
+                for fault in in_store(each.evidence, plan.unrepairable)
             )
+            if not any(plan.has_work for plan in plans):
+                break
+            for each, plan in zip(chosen, plans, strict=True):
+                work.repair(plan, each.evidence)
+            on_wait("read the store again")
+            examined = examine(store.objects, None)
+        faults = [fault for each in examined for fault in each.faults]
+        if not faults and not before.ok and had_catalogue:
+            examined = (_with_catalogue(store, examined[0], observers), *examined[1:])
         if not faults and before.leftovers:
             store.objects.delete(before.leftovers)
         on_wait("")
-        after = report_of(url, evidence, faults)
-        left = {fault.where for fault in faults}
+        after = report_of(url, examined)
+        left = {fault.where for fault in after.faults}
         return RepairReport(
             before=before,
             after=after,
@@ -157,20 +157,15 @@ def repair(
         )
 
 
-def _locations(store: Store, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Where workers find the store's models, in its order: as given, else where the store says."""
-    known = store.configuration.models
-    given = {read_model(name).card.digest: model_location(name) for name in models}
-    for digest in given.keys() - {each.digest for each in known}:
-        raise ConfigurationError(
-            "The store was not made with this model.",
-            where=f"--model {given[digest]}",
-            got=digest,
-            allowed="; ".join(map(str, known)),
-            remedy="Name the directories in which the store's models are now.",
-            kind=ErrorKind.MODEL_DIGEST,
-        )
-    return tuple(given.get(each.digest, each.name) for each in known)
+def _with_catalogue(store: Store, found: Examined, observers: RunObservers) -> Examined:
+    """A store without faults, after its catalogue was brought up to date."""
+    complete_catalogue(store, found.evidence.snapshot, observers)
+    evidence = replace(
+        found.evidence,
+        catalogue=read_manifest(store.objects, store.configuration),
+        sizes={**found.evidence.sizes, **store.objects.sizes(CATALOGUE)},
+    )
+    return Examined(evidence, found.faults)
 
 
 class _Work:
@@ -193,12 +188,21 @@ class _Work:
         self.changed: list[str] = []
 
     def repair(self, plan: Repair, evidence: Evidence) -> None:
-        """Do what a plan says, in its order."""
+        """Do what a plan says of a store, or of a set of explanations in it, in its order."""
+        if evidence.entry is not None:
+            self._repair_set(plan, evidence, ExplanationSet(self._store, evidence.entry))
+            return
         store, ledger, snapshot = self._store, self._store.ledger, evidence.snapshot
+        # Before any entry is replaced: a reader must not take a catalogue for that of the new entries.
+        if plan.catalogue:
+            withdraw(store)
+        withdraw_blocks(store, [(each.kind, each.index) for each in plan.blocks])
         store.objects.put_all(sorted(plan.documents.items()))
         for lost in plan.plans:
             ledger.save_plan(lost)
             snapshot = snapshot.with_plan(lost)
+        for found in plan.sets:
+            ledger.save_explanation_set(found)
         for entry in plan.flag_entries:
             ledger.save_flags(entry)
             if not entry.ranges and ("score", entry.block) in evidence.planned_blocks:
@@ -208,19 +212,33 @@ class _Work:
             store.write_flags(flag, block)
         store.objects.delete(plan.orphans)
         self.restored += len(plan.documents) + len(plan.plans) + len(plan.flag_entries) + len(plan.flags)
+        self.restored += len(plan.sets)
         if plan.score_blocks or plan.attribution_blocks:
             snapshot = self._run(plan, evidence, snapshot)
         store.mark_superseded(snapshot, snapshot.newly_superseded)
 
+    def _repair_set(self, plan: Repair, evidence: Evidence, own: ExplanationSet) -> None:
+        own.objects.put_all(sorted(plan.documents.items()))
+        for lost in plan.plans:
+            own.ledger.save_plan(lost)
+        own.objects.delete(plan.orphans)
+        self.restored += len(plan.documents) + len(plan.plans)
+        if plan.attribution_blocks:
+            recipe = replace(self._recipe, explanations=own.name)
+            blocks = plan.attribution_blocks
+            keep = self._keeps(own.ledger, evidence.snapshot, f" of {own.name}")
+            with GroupThreads() as threads, self._executor(recipe, len(blocks)) as executor:
+                drive("explaining", blocks, executor, threads.submit, keep, self._observers)
+            self.explained += len(blocks)
+
+    def _executor(self, recipe: WorkerRecipe, blocks: int) -> AbstractContextManager[Executor]:
+        executor: ExecutorName = "serial" if blocks <= FEW_BLOCKS else "ray"
+        return started_executor(executor, recipe, self._settings, self._workers, "", self._observers)
+
     def _run(self, plan: Repair, evidence: Evidence, snapshot: Snapshot) -> Snapshot:
         store = self._store
-        few = len(plan.score_blocks) + len(plan.attribution_blocks) <= _SERIAL_BLOCKS
-        with (
-            GroupThreads() as threads,
-            started_executor(
-                "serial" if few else "ray", self._recipe, self._settings, self._workers, "", self._observers
-            ) as executor,
-        ):
+        blocks = len(plan.score_blocks) + len(plan.attribution_blocks)
+        with GroupThreads() as threads, self._executor(self._recipe, blocks) as executor:
             snapshot = self._drive("scoring", plan.score_blocks, executor, threads, snapshot)
             self.scored += len(plan.score_blocks)
             made = [
@@ -229,8 +247,7 @@ class _Work:
             snapshot = self._drive("explaining", plan.attribution_blocks, executor, threads, snapshot)
             self.explained += len(plan.attribution_blocks)
         store.objects.delete(made)
-        if not len(snapshot.waiting_outliers):
-            store.clear_staging()
+        clear_staging(store, snapshot)
         return snapshot
 
     def _drive(
@@ -242,17 +259,22 @@ class _Work:
         snapshot: Snapshot,
     ) -> Snapshot:
         """Run blocks and record what came out in place of what is recorded."""
+        keep = self._keeps(self._store.ledger, snapshot, "")
+        results = drive(stage, blocks, executor, threads.submit, keep, self._observers)
+        return snapshot.with_results(results)
+
+    def _keeps(self, ledger: Ledger, snapshot: Snapshot, where: str) -> Callable[[BlockResult], None]:
+        """What records a block, in place of what a ledger has recorded."""
         recorded = {"score": snapshot.scored, "attribution": snapshot.explained}
 
         def keep(result: BlockResult) -> None:
             earlier = recorded[result.kind].get(result.index)
             if result != earlier:
-                self._store.ledger.replace(result)
+                ledger.replace(result)
             if earlier is not None and _values(result) != _values(earlier):
-                self.changed.append(f"{result.kind} block {result.index}")
+                self.changed.append(f"{result.kind} block {result.index}{where}")
 
-        results = drive(stage, blocks, executor, threads.submit, keep, self._observers)
-        return snapshot.with_results(results)
+        return keep
 
 
 def _possible(plan: Repair) -> Repair:

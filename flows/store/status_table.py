@@ -11,7 +11,7 @@ from rich.text import Text
 from engine.store.routing import unmodelled
 from engine.store.run_lock import TIMING
 from engine.store.run_state import RunState
-from engine.store.status import RunningCommand, StoreStatus, status_of
+from engine.store.status import RunningCommand, SetStatus, StoreStatus, status_of
 from flows.console import count, duration, facts
 
 _LIFE = {
@@ -38,6 +38,7 @@ def status_table(status: StoreStatus) -> RenderableType:
         ("outliers", f"{status.outliers:,}, {status.explained:,} of them explained"),
         *(("model", str(model)) for model in status.models),
         ("blocks", blocks),
+        *((f"explanations {each.name}", _of_set(each)) for each in status.sets),
         ("last change", status.last_change or "none yet"),
     ]
     if status.superseded or status.gone:
@@ -54,6 +55,12 @@ def status_table(status: StoreStatus) -> RenderableType:
     return Group(facts("Status", rows), Text(), *held)
 
 
+def _of_set(found: SetStatus) -> str:
+    left = found.blocks_planned - found.blocks
+    to_do = f"; {count(left, 'block')} to do" if left else ""
+    return f"{found.explained:,} outliers explained by {found.method}{to_do}"
+
+
 def watch_status(console: Console, store: str, status: StoreStatus) -> None:
     """Show the status, anew every few seconds, until nobody works on the store."""
     with Live(status_table(status), console=console, auto_refresh=False) as shown:
@@ -66,7 +73,7 @@ def watch_status(console: Console, store: str, status: StoreStatus) -> None:
 def _idle(status: StoreStatus) -> str:
     if status.is_complete:
         return "Nobody works on it; everything that was planned is done."
-    return "Nobody works on it; the last run did not end: the same command continues it."
+    return "Nobody works on it; the last command did not end: the same command continues it."
 
 
 def _running(running: RunningCommand) -> list[RenderableType]:

@@ -21,6 +21,7 @@ def show_verification(console: Console, found: VerifyReport) -> None:
             [
                 ("store", found.url),
                 ("blocks", f"{found.score_blocks:,} scored, {found.attribution_blocks:,} explained"),
+                *((f"explanations {name}", count(each, "block")) for name, each in found.set_blocks.items()),
                 ("read", f"{count(found.objects, 'object')}, {found.bytes / 1e6:,.1f} MB"),
             ],
         )

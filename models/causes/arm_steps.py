@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.causes.quantities import FEATURE
 from models.causes.template_bank import WrittenBank
@@ -27,6 +27,7 @@ class ArmSteps(WrittenBank):
 
     arms: Tensor
     middle: Tensor
+    first: Tensor
 
     def __init__(self, grid: WavelengthGrid, edges: Sequence[float]) -> None:
         super().__init__()
@@ -39,15 +40,30 @@ class ArmSteps(WrittenBank):
             # One template that no spectrum can show.
             arms = torch.zeros_like(arms)
         self.register_buffer("arms", arms, persistent=False)
+        first = torch.searchsorted(number, torch.arange(wanted))
+        self.register_buffer("first", first, persistent=False)
         ends = [float(wavelength[0]), *sorted(edges), float(wavelength[-1])]
         middle = [0.5 * (low + high) for low, high in pairwise(ends)][:wanted]
         self.register_buffer("middle", torch.tensor(middle, dtype=torch.float64), persistent=False)
         # Of two arms the reconstruction draws most of a step: what is left is no measure of it.
         self.relative = int(len(edges) > 1)
 
+    def of_modes(self, templates: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`models.causes.template_bank.WrittenBank`."""
+        # No pixel is of two arms: one pass over the modes serves all.
+        height = (templates.sum(dim=-2) * spectrum.root).flatten()
+        table = spectrum.modes.flatten(0, -2)
+        count = len(table) // self.arms.shape[1]
+        starts = torch.arange(count, device=table.device)[:, None] * self.arms.shape[1] + self.first
+        pixels = torch.arange(len(table), device=table.device)
+        sums = nn.functional.embedding_bag(
+            pixels, table, starts.flatten(), per_sample_weights=height, mode="sum"
+        )
+        return sums.view(*templates.shape[:-1], -1)
+
     def templates(self, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.WrittenBank`."""
-        return self.arms * spectrum.reconstruction
+        return self.arms * spectrum.reconstruction[..., None, :]
 
     def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
         """See :class:`models.causes.template_bank.TemplateBank`: the middle of the arm."""

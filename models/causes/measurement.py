@@ -28,7 +28,7 @@ def best_template(bank: TemplateBank, found: Matched, spectrum: WhitenedResidual
         return None
     row = bank.rows(_best(bank, found)[None], spectrum)[0]
     of_modes = row @ spectrum.weighted_modes
-    information = row.square() @ spectrum.weight - of_modes @ spectrum.gain @ of_modes
+    information = row.square() @ spectrum.weight - of_modes @ of_modes
     return row * ((row @ spectrum.filtered) / information)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from models.causes.gas_lines import SPEED_OF_LIGHT
 from models.causes.quantities import WAVELENGTH, WIDTH
 from models.causes.template_bank import BoxBank, block_wavelengths
-from models.causes.whitened import BLOCK, Matched, WhitenedResidual, matched, of_blocks
+from models.causes.whitened import BLOCK, Products, WhitenedResidual, of_blocks, products
 from models.grid import WavelengthGrid
 
 _NARROWEST, _WIDEST = 48.0, 510.0
@@ -64,20 +64,18 @@ class _MissingFlux(BoxBank):
         unit = torch.stack((block, SPEED_OF_LIGHT * block / centre), dim=1)
         self.register_buffer("step", torch.cat(steps) * unit, persistent=False)
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`models.causes.template_bank.TemplateBank`."""
         sums, kind = spectrum.bright_running, spectrum.weight.dtype
         boxes = len(self.sides)
-        along = self.boxes(sums.filtered).sum(dim=1) / -boxes
+        along = self.boxes(sums.filtered).sum(dim=-1) / -boxes
         # Of boxes within one another, 1 at most: the inner a boxes hold (a / n)^2.
         share = (
             torch.arange(2.0 * boxes - 1, 0, -2, dtype=torch.float64, device=self.starts.device) / boxes**2
         )
         full = self.boxes(sums.weight) @ share
-        # Of so many numbers, those of single precision are enough.
         even = torch.full((boxes,), -1.0 / boxes, dtype=torch.float64, device=self.starts.device)
-        of_modes = self.boxes_together(sums.weighted_modes.to(kind), even)
-        return matched(along.to(kind), full.to(kind), of_modes, spectrum)
+        return products(along.to(kind), full.to(kind), self.boxes_together(sums.modes, even))
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from models.causes.quantities import WAVELENGTH
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import Matched, WhitenedResidual, in_blocks, matched
+from models.causes.whitened import Products, WhitenedResidual, in_blocks, picked, squared
 from models.grid import WavelengthGrid
 
 STEP = 3
@@ -27,23 +27,25 @@ class NoisyIntervals(TemplateBank):
     quantities = (WAVELENGTH,)
 
     middle: Tensor
+    pixels: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
         super().__init__()
         wavelength = torch.from_numpy(grid.wavelength())
         self.register_buffer("middle", _in_boxes(wavelength) / WIDTH, persistent=False)
+        first = STEP * torch.arange(len(self.middle))[:, None]
+        self.register_buffer("pixels", first + torch.arange(WIDTH), persistent=False)
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`models.causes.template_bank.TemplateBank`."""
         error = _errors(spectrum.weight)
-        bright = spectrum.reconstruction * spectrum.weight * error
-        along = _in_boxes(spectrum.filtered * error)
-        full = _in_boxes((spectrum.weight > 0).to(error.dtype))
-        of_modes = _in_boxes(spectrum.weighted_modes * error[:, None])
-        found = matched(along, full, of_modes, spectrum)
+        good = (spectrum.weight > 0).to(error.dtype)
+        # A template times W^1/2 is 1, or 0 where masked, as modes are.
+        of_modes = picked(spectrum.modes, self.pixels, error.new_ones(self.pixels.shape))
+        along, full = _in_boxes(spectrum.filtered * error), _in_boxes(good)
         # What the model is wrong by along a whole interval is no noise that averages out.
-        norm = torch.hypot(found.norm, MISFIT * _in_boxes(bright))
-        return Matched(found.significance * found.norm / norm, norm, found.usable)
+        misfit = MISFIT * _in_boxes(spectrum.reconstruction * spectrum.root)
+        return Products(along, full, squared(of_modes), misfit)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""
@@ -62,6 +64,6 @@ def _errors(weight: Tensor) -> Tensor:
 
 
 def _in_boxes(values: Tensor) -> Tensor:
-    """Sums over the boxes, (N, ...) to (T, ...): each is two neighbouring steps."""
-    steps = in_blocks(values[: len(values) // STEP * STEP], STEP)
-    return steps[:-1] + steps[1:]
+    """Sums over the boxes, (..., N) to (..., T): each is two neighbouring steps."""
+    steps = in_blocks(values[..., : values.shape[-1] // STEP * STEP], STEP)
+    return steps[..., :-1] + steps[..., 1:]

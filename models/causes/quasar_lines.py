@@ -10,7 +10,7 @@ from torch import Tensor
 from models.causes.gas_lines import SPEED_OF_LIGHT
 from models.causes.quantities import REDSHIFT
 from models.causes.template_bank import BoxBank, block_wavelengths
-from models.causes.whitened import Matched, WhitenedResidual, matched, of_blocks, running
+from models.causes.whitened import Products, WhitenedResidual, of_blocks, products, running_sums
 from models.grid import WavelengthGrid
 from models.lines import LINES
 
@@ -50,15 +50,14 @@ class QuasarLines(BoxBank):
         height = torch.tensor([line.broad for line in lines], dtype=torch.float64) * (5000.0 / rest)
         self.register_buffer("height", (height / 30.0).float(), persistent=False)
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`models.causes.template_bank.TemplateBank`."""
-        sums, kind = spectrum.blocks, spectrum.weight.dtype
+        sums, kind = running_sums(spectrum.blocks), spectrum.weight.dtype
         height = self.height.double()
-        along = self.boxes(running(sums.filtered)) @ height
-        other = (self.log_redshift - torch.log1p(spectrum.redshift)).abs() > _OWN
-        full = self.boxes(running(sums.weight)) @ height.square() * other
-        of_modes = self.boxes_together(running(sums.weighted_modes), height)
-        return matched(along.to(kind), full.to(kind), of_modes.to(kind), spectrum)
+        along = self.boxes(sums.filtered) @ height
+        other = (self.log_redshift - torch.log1p(spectrum.redshift)[..., None]).abs() > _OWN
+        full = self.boxes(sums.weight) @ height.square() * other
+        return products(along.to(kind), full.to(kind), self.boxes_together(sums.modes, height))
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""

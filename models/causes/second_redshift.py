@@ -10,7 +10,7 @@ from torch import Tensor
 from models.causes.gas_lines import GAS_FLUXES, GAS_LINES, SPEED_OF_LIGHT
 from models.causes.quantities import REDSHIFT
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import Matched, WhitenedResidual, matched, running
+from models.causes.whitened import Products, WhitenedResidual, running
 from models.grid import WavelengthGrid
 
 _LARGEST = 1.2
@@ -51,21 +51,22 @@ class SecondRedshift(TemplateBank):
         fluxes = torch.tensor(GAS_FLUXES, dtype=torch.float64) * (5000.0 / rest)
         self.register_buffer("height", fluxes.float(), persistent=False)
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`models.causes.template_bank.TemplateBank`."""
         height = self.height.to(spectrum.weight.dtype)
         along = self._in_boxes(spectrum.filtered) @ height.T
         full = self._in_boxes(spectrum.weight) @ height.square().T
-        other = (self.log_redshift - torch.log1p(spectrum.redshift)).abs() > _OWN
-        full = (full * other[:, None]).flatten()
+        other = (self.log_redshift - torch.log1p(spectrum.redshift)[..., None]).abs() > _OWN
+        full = (full * other[..., None]).flatten(-2)
         # The modes take hardly anything of lines so narrow, 2 % of the norm in the median (of one template in
         # forty more than a tenth): what they take is not looked up.
-        return matched(along.flatten(), full, full.new_zeros(len(full), 0), spectrum)
+        nothing = torch.zeros_like(full)
+        return Products(along.flatten(-2), full, nothing, nothing)
 
     def _in_boxes(self, values: Tensor) -> Tensor:
-        """Sums over the boxes, (N,) to (Z, L)."""
+        """Sums over the boxes, (..., N) to (..., Z, L)."""
         sums = running(values)
-        return (sums[self.stop] - sums[self.first]).to(values.dtype)
+        return (sums[..., self.stop] - sums[..., self.first]).to(values.dtype)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""

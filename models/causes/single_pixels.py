@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from models.causes.quantities import WAVELENGTH
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import Matched, WhitenedResidual, matched
+from models.causes.whitened import Products, WhitenedResidual, squared
 from models.grid import WavelengthGrid
 
 
@@ -24,9 +24,10 @@ class SinglePixels(TemplateBank):
         super().__init__()
         self.register_buffer("wavelength", torch.from_numpy(grid.wavelength()), persistent=False)
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`models.causes.template_bank.TemplateBank`."""
-        return matched(spectrum.filtered, spectrum.weight, spectrum.weighted_modes, spectrum)
+        weight = spectrum.weight
+        return Products(spectrum.filtered, weight, weight * squared(spectrum.modes), torch.zeros_like(weight))
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from models.causes.quantities import WAVELENGTH
-from models.causes.template_bank import WrittenBank
+from models.causes.template_bank import SparseBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
 from models.sky_lines import SKY_LINES
@@ -28,16 +28,14 @@ _MIXTURES = ((1.0, 0.0), (0.7, 0.7), (0.7, -0.7), (0.0, 1.0))
 """Shares of a wrong level and of a wrong wavelength."""
 
 
-class SkyResiduals(WrittenBank):
+class SkyResiduals(SparseBank):
     """The root of a line's light, as its noise goes, for all bright lines of an interval."""
 
     quantities = (WAVELENGTH,)
 
-    rows_of_sky: Tensor
     middle: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
-        super().__init__()
         wavelength = torch.from_numpy(grid.wavelength())
         pixel = torch.arange(grid.size, dtype=torch.float64)
         rows, middles = [], []
@@ -60,13 +58,9 @@ class SkyResiduals(WrittenBank):
             start += _STEP
         # Where the grid sees no sky line, one template that no spectrum can show.
         found = torch.stack(rows) if rows else torch.zeros(1, grid.size)
-        self.register_buffer("rows_of_sky", found.float(), persistent=False)
+        super().__init__(found.float())
         middle = torch.tensor(middles or [math.nan], dtype=torch.float64)
         self.register_buffer("middle", middle, persistent=False)
-
-    def templates(self, spectrum: WhitenedResidual) -> Tensor:
-        """See :class:`models.causes.template_bank.WrittenBank`."""
-        return self.rows_of_sky.to(spectrum.weight.dtype)
 
     def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
         """See :class:`models.causes.template_bank.TemplateBank`: the middle of every template's interval."""

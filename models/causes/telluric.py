@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from models.causes.quantities import FEATURE
-from models.causes.template_bank import WrittenBank
+from models.causes.template_bank import SparseBank
 from models.causes.whitened import WhitenedResidual
 from models.grid import WavelengthGrid
 
@@ -24,17 +24,15 @@ _EDGE = 3.0
 """Angstrom over which an edge falls."""
 
 
-class TelluricResiduals(WrittenBank):
+class TelluricResiduals(SparseBank):
     """A share of the reconstruction in every band."""
 
     quantities = (FEATURE,)
     relative = 1
 
-    depths: Tensor
     middle: Tensor
 
     def __init__(self, grid: WavelengthGrid) -> None:
-        super().__init__()
         wavelength = torch.from_numpy(grid.wavelength())
         rows = []
         for _, parts in BANDS:
@@ -46,13 +44,13 @@ class TelluricResiduals(WrittenBank):
                     * torch.sigmoid((high - wavelength) / _EDGE)
                 )
             rows.append(torch.where(row > 1e-3, row, 0.0))
-        self.register_buffer("depths", torch.stack(rows).float(), persistent=False)
+        super().__init__(torch.stack(rows).float())
         middle = [0.5 * (parts[0][0] + parts[-1][1]) for _, parts in BANDS]
         self.register_buffer("middle", torch.tensor(middle, dtype=torch.float64), persistent=False)
 
-    def templates(self, spectrum: WhitenedResidual) -> Tensor:
-        """See :class:`models.causes.template_bank.WrittenBank`."""
-        return self.depths.to(spectrum.weight.dtype) * spectrum.reconstruction
+    def height(self, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`models.causes.template_bank.SparseBank`."""
+        return spectrum.reconstruction
 
     def values(self, spectrum: WhitenedResidual) -> Tensor:  # noqa: ARG002
         """See :class:`models.causes.template_bank.TemplateBank`: the middle of every band."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +12,17 @@ from torch import Tensor, nn
 
 from models.causes.gas_lines import SPEED_OF_LIGHT
 from models.causes.quantities import Quantity
-from models.causes.whitened import BLOCK, Matched, Sums, WhitenedResidual, matched, of_blocks
+from models.causes.whitened import (
+    BLOCK,
+    Matched,
+    Products,
+    Sums,
+    WhitenedResidual,
+    matched,
+    of_blocks,
+    picked,
+    products,
+)
 from models.grid import WavelengthGrid
 
 _REACH = 4.0
@@ -39,8 +50,12 @@ class TemplateBank(nn.Module, ABC):
     relative = 0
 
     @abstractmethod
+    def products(self, spectrum: WhitenedResidual) -> Products:
+        """What every template's significance is made of, (..., T), in spectra (...)."""
+
     def search(self, spectrum: WhitenedResidual) -> Matched:
-        """The significance of every template, (T,)."""
+        """The significance of every template, (..., T)."""
+        return matched(self.products(spectrum))
 
     @abstractmethod
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
@@ -66,15 +81,55 @@ class WrittenBank(TemplateBank):
 
     @abstractmethod
     def templates(self, spectrum: WhitenedResidual) -> Tensor:
-        """All templates, (T, N)."""
+        """All templates, (..., T, N)."""
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def of_modes(self, templates: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """T' W^1/2 V of all ``templates`` t, (..., T, N) to (..., T, K)."""
+        return (templates * spectrum.root[..., None, :]) @ spectrum.modes
+
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`TemplateBank`."""
-        return matched_rows(self.templates(spectrum), spectrum.pixels, spectrum)
+        rows = self.templates(spectrum)
+        along, full = along_rows(rows, spectrum.filtered), along_rows(rows.square(), spectrum.weight)
+        return products(along, full, self.of_modes(rows, spectrum))
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`TemplateBank`."""
         return self.templates(spectrum)[chosen]
+
+
+class SparseBank(TemplateBank):
+    """A bank whose templates are a shape times what a spectrum is like, all zero but at the same few pixels.
+
+    Parameters
+    ----------
+    shapes : (T, N).
+    """
+
+    shapes: Tensor
+    place: Tensor
+
+    def __init__(self, shapes: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("shapes", shapes, persistent=False)
+        self.register_buffer("place", shapes.any(dim=0).nonzero()[:, 0], persistent=False)
+
+    def height(self, spectrum: WhitenedResidual) -> Tensor:
+        """What the shapes are multiplied by, (..., N)."""
+        return torch.ones_like(spectrum.weight)
+
+    def products(self, spectrum: WhitenedResidual) -> Products:
+        """See :class:`TemplateBank`."""
+        place, height = self.place, self.height(spectrum)[..., self.place]
+        shapes, root = self.shapes[:, place].to(height.dtype), spectrum.root[..., place]
+        along = (height * spectrum.filtered[..., place]) @ shapes.T
+        full = (height * root).square() @ shapes.square().T
+        scaled = shapes * (height * root)[..., None, :]
+        return products(along, full, scaled @ spectrum.modes[..., place, :])
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`TemplateBank`."""
+        return self.shapes[chosen].to(spectrum.weight.dtype) * self.height(spectrum)
 
 
 class BlockBank(TemplateBank):
@@ -82,11 +137,11 @@ class BlockBank(TemplateBank):
 
     @abstractmethod
     def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
-        """All templates, (T, M)."""
+        """All templates, (..., T, M)."""
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`TemplateBank`."""
-        return matched_rows(self.in_blocks(spectrum), spectrum.blocks, spectrum)
+        return products_of_bins(self.in_blocks(spectrum), spectrum.blocks)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`TemplateBank`."""
@@ -100,9 +155,9 @@ class BrightBlockBank(TemplateBank):
     def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
         """All shares, (T, M)."""
 
-    def search(self, spectrum: WhitenedResidual) -> Matched:
+    def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`TemplateBank`."""
-        return matched_rows(self.in_blocks(spectrum), spectrum.bright_blocks, spectrum)
+        return products_of_bins(self.in_blocks(spectrum), spectrum.bright_blocks)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`TemplateBank`."""
@@ -122,20 +177,33 @@ class BoxBank(TemplateBank):
     stops: Tensor
 
     def boxes(self, running_sums: Tensor) -> Tensor:
-        """Sums over every template's boxes, (T, L, ...), of running ones (M + 1, ...)."""
-        return running_sums[self.stops] - running_sums[self.starts]
+        """Sums over every template's boxes, (..., T, L), of running ones (..., M + 1)."""
+        return running_sums[..., self.stops] - running_sums[..., self.starts]
 
     def boxes_together(self, running_sums: Tensor, height: Tensor) -> Tensor:
-        """Sums over all boxes of a template, times ``height`` (L,), (T, K), of running ones (M + 1, K)."""
-        ends = torch.cat((self.stops, self.starts), dim=1)
-        signs = torch.cat((height, -height)).to(running_sums.dtype).expand(len(ends), -1).contiguous()
-        return nn.functional.embedding_bag(ends, running_sums, per_sample_weights=signs, mode="sum")
+        """Sums over all boxes of a template, times ``height`` (L,), (..., T, K), of running ones
+        (..., M + 1, K).
+        """
+        return picked(running_sums, torch.cat((self.stops, self.starts), dim=1), torch.cat((height, -height)))
 
     def inside(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """1 in each box of the templates ``chosen`` (K,), else 0, (K, L, M)."""
         block = torch.arange(len(spectrum.blocks.weight), device=chosen.device)
         starts, stops = self.starts[chosen, :, None], self.stops[chosen, :, None]
         return ((block >= starts) & (block < stops)).to(spectrum.weight.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnLines:
+    """L lines at the redshifts of spectra, each on the W bins around it.
+
+    Attributes
+    ----------
+    place : (..., L, W), bins; value : (..., L, W), 0 where a bin is beyond the grid or the line.
+    """
+
+    place: Tensor
+    value: Tensor
 
 
 class Lines(nn.Module):
@@ -165,42 +233,54 @@ class Lines(nn.Module):
         self.register_buffer("log_wavelength", log_wavelength, persistent=False)
         self.register_buffer("row", row, persistent=False)
         self.register_buffer("log_centre", centre.double()[row, line].log(), persistent=False)
-        self.register_buffer("sigma", sigma.float()[row, line] / SPEED_OF_LIGHT, persistent=False)
-        self.register_buffer("height", height.float()[row, line], persistent=False)
+        self.register_buffer("sigma", sigma.float()[row, line, None] / SPEED_OF_LIGHT, persistent=False)
+        self.register_buffer("height", height.float()[row, line, None], persistent=False)
         self.register_buffer("offset", torch.arange(-reach, reach + 1), persistent=False)
 
-    def forward(self, redshift: Tensor, kind: torch.dtype) -> Tensor:
-        """All templates at a redshift (), (T, M); only bins near lines on the grid are worked on."""
-        pixels = len(self.log_wavelength)
-        log_centre = self.log_centre + torch.log1p(redshift)
-        reach = _REACH * self.sigma
-        on_grid = (log_centre + reach > self.log_wavelength[0]) & (
-            log_centre - reach < self.log_wavelength[-1]
-        )
-        log_centre = log_centre[on_grid, None]
-        pixel = torch.searchsorted(self.log_wavelength, log_centre) + self.offset
-        inside = (pixel >= 0) & (pixel < pixels)
-        pixel = pixel.clamp(0, pixels - 1)
+    def drawn(self, redshift: Tensor, kind: torch.dtype) -> DrawnLines:
+        """Every line at redshifts (...)."""
+        log_centre = (self.log_centre + torch.log1p(redshift)[..., None])[..., None]
+        wanted = torch.searchsorted(self.log_wavelength, log_centre) + self.offset
+        place = wanted.clamp(0, len(self.log_wavelength) - 1)
         # Differences of logarithms in float64: float32 has no digits to spare.
-        away = (self.log_wavelength[pixel] - log_centre).to(kind) / self.sigma.to(kind)[on_grid, None]
-        profile = torch.exp(-0.5 * away.square()) * (inside & (away.abs() <= _REACH))
-        rows = profile.new_zeros(self.count * pixels)
-        place = self.row[on_grid, None] * pixels + pixel
-        rows.scatter_add_(0, place.flatten(), (self.height.to(kind)[on_grid, None] * profile).flatten())
-        return rows.view(self.count, pixels)
+        away = (self.log_wavelength[place] - log_centre).to(kind) / self.sigma.to(kind)
+        seen = (place == wanted) & (away.abs() <= _REACH)
+        return DrawnLines(place, torch.exp(-0.5 * away.square()) * (seen * self.height.to(kind)))
+
+    def rows(self, drawn: DrawnLines) -> Tensor:
+        """All templates, (..., T, M)."""
+        bins, before = len(self.log_wavelength), drawn.place.shape[:-2]
+        rows = drawn.value.new_zeros(*before, self.count * bins)
+        place = drawn.place + bins * self.row[:, None]
+        rows.scatter_add_(-1, place.flatten(-2), drawn.value.flatten(-2))
+        return torch.unflatten(rows, -1, (-1, bins))
+
+    def of_modes(self, drawn: DrawnLines, modes: Tensor, root: Tensor) -> Tensor:
+        """Of every template t' W^1/2 V, (..., T, K), with V (..., M, K) and W^1/2 (..., M)."""
+        weight = torch.gather(root, -1, drawn.place.flatten(-2)).view_as(drawn.value)
+        of_lines = picked(modes, drawn.place, drawn.value * weight)
+        return of_lines.new_zeros(*of_lines.shape[:-2], self.count, modes.shape[-1]).index_add_(
+            of_lines.dim() - 2, self.row, of_lines
+        )
 
 
-class LineBank(WrittenBank):
+class LineBank(TemplateBank):
     """A bank of :class:`Lines` drawn on pixels; ``centre``, ``sigma`` and ``height`` are theirs."""
 
     def __init__(self, grid: WavelengthGrid, centre: Tensor, sigma: Tensor, height: Tensor) -> None:
         super().__init__()
         self.lines = Lines(torch.from_numpy(grid.wavelength()).log(), centre, sigma, height)
 
-    def templates(self, spectrum: WhitenedResidual) -> Tensor:
-        """See :class:`WrittenBank`."""
-        drawn: Tensor = self.lines(spectrum.redshift, spectrum.weight.dtype)
-        return drawn
+    def products(self, spectrum: WhitenedResidual) -> Products:
+        """See :class:`TemplateBank`."""
+        drawn = self.lines.drawn(spectrum.redshift, spectrum.weight.dtype)
+        rows = self.lines.rows(drawn)
+        along, full = along_rows(rows, spectrum.filtered), along_rows(rows.square(), spectrum.weight)
+        return products(along, full, self.lines.of_modes(drawn, spectrum.modes, spectrum.root))
+
+    def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
+        """See :class:`TemplateBank`."""
+        return self.lines.rows(self.lines.drawn(spectrum.redshift, spectrum.weight.dtype))[chosen]
 
 
 class BroadLineBank(BlockBank):
@@ -212,13 +292,18 @@ class BroadLineBank(BlockBank):
 
     def in_blocks(self, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`BlockBank`."""
-        drawn: Tensor = self.lines(spectrum.redshift, spectrum.weight.dtype)
-        return drawn
+        return self.lines.rows(self.lines.drawn(spectrum.redshift, spectrum.weight.dtype))
 
 
-def matched_rows(rows: Tensor, sums: Sums, spectrum: WhitenedResidual) -> Matched:
-    """Matched filters of templates written out by bins, (T, M)."""
-    return matched(rows @ sums.filtered, rows.square() @ sums.weight, rows @ sums.weighted_modes, spectrum)
+def products_of_bins(rows: Tensor, sums: Sums) -> Products:
+    """Of templates written out by bins, (..., T, M)."""
+    along, full = along_rows(rows, sums.filtered), along_rows(rows.square(), sums.weight)
+    return products(along, full, rows @ sums.modes)
+
+
+def along_rows(rows: Tensor, values: Tensor) -> Tensor:
+    """Sums of values (..., M) times rows (..., T, M), (..., T)."""
+    return (values[..., None, :] @ rows.mT)[..., 0, :]
 
 
 def block_wavelengths(grid: WavelengthGrid) -> Tensor:

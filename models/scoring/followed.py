@@ -94,5 +94,5 @@ def follow(banks: Sequence[TemplateBank], spectrum: WhitenedResidual) -> Followe
         rests.append(log_rest(log_prior + bank.sharpness * evidence(significance), chosen))
     profiles = torch.cat(rows).T * spectrum.weight[:, None]
     norm = torch.cat(norms)
-    of_modes = -(torch.cat(rows) @ spectrum.weighted_modes @ spectrum.gain) / norm[:, None]
+    of_modes = -(torch.cat(rows) @ spectrum.weighted_modes) / norm[:, None]
     return Followed(tuple(sizes), profiles, of_modes, norm, torch.cat(priors), torch.stack(rests))

@@ -13,6 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.scoring.placed_modes import PlacedModes
+
 _RIDGE = 1e-3
 """Share of a pixel's mean information that holds its row of U towards zero."""
 
@@ -31,13 +33,9 @@ class ResidualFactors(nn.Module):
         super().__init__()
         self.register_buffer("modes", torch.zeros(rest_size, count))
 
-    def forward(self, left: Tensor, fraction: Tensor) -> Tensor:
-        """Modes on observed pixels, (B, N, K), at rest-frame places (B, N), see ``Decoder.places``."""
-        # One pass over memory, where two look-ups and a mean of them are five.
-        neighbours = torch.stack((left, left + 1), dim=-1).reshape(-1, 2)
-        shares = torch.stack((1 - fraction, fraction), dim=-1).reshape(-1, 2)
-        between = nn.functional.embedding_bag(neighbours, self.modes, per_sample_weights=shares, mode="sum")
-        return between.view(*left.shape, -1)
+    def forward(self, left: Tensor, fraction: Tensor) -> PlacedModes:
+        """Modes at rest-frame places (B, N), see ``Decoder.places``."""
+        return PlacedModes(self.modes, left, fraction)
 
 
 def on_rest_grid(residual: Tensor, ivar: Tensor, place: Tensor, rest_size: int) -> tuple[Tensor, Tensor]:

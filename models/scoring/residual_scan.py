@@ -1,13 +1,14 @@
 """The residual scan: a likelihood ratio for an addition of unknown place, width and strength.
 
-First it projects the modes U of ``models.scoring.residual_factors`` out of the residual r: with noise W^-1
-its covariance is C = W^-1 + U U', and C^-1 r = W (r - U G U' W r), G = (1 + U' W U)^-1 (Woodbury). Then it
-averages over overlapping cells of several widths, and compares each average with what noise and the rest of
-the model's misfit leave in the cell. The likelihood ratio of an addition to nothing is the mean over cells of
-exp(t^2/2 * v/(1+v)), with t the cell's significance and v the prior variance of the strength
-(``models.scoring.searches``): the most powerful test for such an addition (Neyman & Pearson 1933, averaged
-over the prior). Far out a line replaces the square (pseudo-Huber), because real residuals have longer tails
-than normal ones. The excitation of the modes themselves is half the square of U' W r, whitened.
+First it projects the modes U of ``models.scoring.residual_factors`` out of the residual r. With noise W^-1
+its covariance is C = W^-1 + U U', and C^-1 = W^1/2 (1 - V V') W^1/2 with the whitened modes V = W^1/2 U L,
+where L L' = (1 + U' W U)^-1 (Woodbury). Then it averages over overlapping cells of several widths, and
+compares each average with what noise and the rest of the model's misfit leave in the cell. The likelihood
+ratio of an addition to nothing is the mean over cells of exp(t^2/2 * v/(1+v)), with t the cell's significance
+and v the prior variance of the strength (``models.scoring.searches``): the most powerful test for such an
+addition (Neyman & Pearson 1933, averaged over the prior). Far out a line replaces the square (pseudo-Huber),
+because real residuals have longer tails than normal ones. The excitation of the modes themselves is half the
+square of U' W r, whitened.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from models.causes.whitened import modes_in_blocks, picked
 from models.grid import WavelengthGrid
+from models.scoring.placed_modes import PlacedModes
 
 SHRINKAGE = 0.9
 """v / (1 + v): strengths of three standard deviations are expected."""
@@ -36,17 +39,16 @@ class Projection:
 
     Attributes
     ----------
-    weight : (B, N), the inverse variance; weighted_modes : (B, N, K), times the modes.
-    gain : (B, K, K), (1 + U' W U)^-1.
-    correction : (B, C, K), loss of the cells' sums of weight * residual per unit of U' W r.
+    weight : (B, N), the inverse variance.
+    modes : (B, N, K), the whitened modes V: W^1/2 U L, with L L' = (1 + U' W U)^-1.
+    of_cells : (B, C, K), loss of the cells' sums of weight * residual per unit of V' W^1/2 r.
     information : (B, C), inverse variance left in cells; 0 where no pixel is good.
-    whitening : (B, K, K), makes U' W r of unit covariance.
+    whitening : (B, K, K), makes V' W^1/2 r of unit covariance.
     """
 
     weight: Tensor
-    weighted_modes: Tensor
-    gain: Tensor
-    correction: Tensor
+    modes: Tensor
+    of_cells: Tensor
     information: Tensor
     whitening: Tensor
 
@@ -131,17 +133,15 @@ class ResidualScan(nn.Module):
         blocks = padded.view(*padded.shape[:-1], -1, self.block).sum(dim=-1)
         return self._of_blocks(blocks, values.shape[-1])
 
-    def sums_of_columns(self, values: Tensor) -> Tensor:
-        """Sums over cells, (B, N, K) to (B, C, K)."""
-        whole = values.shape[1] // self.block
-        # Padding the last block would copy all others.
-        count, _, columns = values.shape
-        filled = values[:, : whole * self.block].reshape(count, whole, self.block, columns)
-        parts = [filled.sum(dim=2)]
-        if values.shape[1] % self.block:
-            parts.append(values[:, whole * self.block :].sum(dim=1, keepdim=True))
-        blocks = torch.cat(parts, dim=1).transpose(1, 2).contiguous()
-        return self._of_blocks(blocks, values.shape[1]).transpose(1, 2)
+    def _sums_of_modes(self, modes: Tensor, root: Tensor) -> Tensor:
+        """Sums over cells of modes (B, N, K) times ``root`` (B, N), (B, C, K)."""
+        blocks = modes_in_blocks(modes, root, self.block)
+        parts = []
+        for (width, _), cells in zip(self.widths, torch.split(self.starts, list(self.sizes)), strict=True):
+            place = cells[:, None] // self.block + torch.arange(width // self.block, device=cells.device)
+            inside = (place < blocks.shape[1]).to(blocks.dtype)
+            parts.append(picked(blocks, place.clamp(max=blocks.shape[1] - 1), inside))
+        return torch.cat(parts, dim=1)
 
     def _of_blocks(self, blocks: Tensor, pixels: int) -> Tensor:
         """From sums over blocks of neighbouring pixels, of which every cell is made, to those over cells."""
@@ -170,8 +170,8 @@ class ResidualScan(nn.Module):
         noise = torch.exp(self.log_noise)[self.scale_of] / information.clamp_min(1e-12)
         return noise + torch.exp(2 * log_misfit)
 
-    def context(self, ivar: Tensor, redshift: Tensor, modes: Tensor) -> ScanContext:
-        """For inverse variances (B, N), redshifts (B,) and modes on observed pixels (B, N, K)."""
+    def context(self, ivar: Tensor, redshift: Tensor, modes: PlacedModes) -> ScanContext:
+        """For inverse variances (B, N), redshifts (B,) and the modes of these spectra."""
         projection = self.projection(ivar, modes)
         information = projection.information
         usable = information > 1e-9
@@ -187,34 +187,33 @@ class ResidualScan(nn.Module):
             log_prior = torch.where(none, -math.log(max(int((self.scale_of == number).sum()), 1)), log_prior)
         return ScanContext(projection, scale, log_prior)
 
-    def projection(self, ivar: Tensor, modes: Tensor) -> Projection:
-        """For inverse variances (B, N) and modes on observed pixels (B, N, K)."""
-        weighted = modes * ivar[..., None]
-        product = (modes.transpose(1, 2) @ weighted).double()
-        one = torch.eye(modes.shape[-1], dtype=product.dtype, device=product.device)
-        gain = _or_nan(torch.linalg.inv_ex(one + product)).to(ivar.dtype)
+    def projection(self, ivar: Tensor, modes: PlacedModes) -> Projection:
+        """For inverse variances (B, N) and the modes of these spectra."""
+        product = modes.gram(ivar).double()
+        one = torch.eye(product.shape[-1], dtype=product.dtype, device=product.device)
+        solve = torch.linalg.solve_triangular
+        outer = _or_nan(torch.linalg.cholesky_ex(one + product))
+        root = ivar.sqrt()
+        whitened = modes.times(solve(outer.mT, one.expand_as(outer), upper=True).to(ivar.dtype), root)
         # The covariance of U' W r is P + P^2 = L (1 + L' L) L', with P = U' W U = L L'. Modes of which the
         # spectrum shows nothing, or what others show too, are given no weight.
         least = 1e-6 * (1 + product.diagonal(dim1=1, dim2=2).mean(dim=1))
         lower = _or_nan(torch.linalg.cholesky_ex(product + least[:, None, None] * one))
-        inner = _or_nan(torch.linalg.cholesky_ex(one + lower.transpose(1, 2) @ lower))
-        solve = torch.linalg.solve_triangular
-        halfway = solve(lower, one.expand_as(lower), upper=False)
-        whitening = solve(inner, halfway, upper=False).to(ivar.dtype)
-        of_cells = self.sums_of_columns(weighted)
-        correction = of_cells @ gain
+        inner = _or_nan(torch.linalg.cholesky_ex(one + lower.mT @ lower))
+        whitening = solve(inner, solve(lower, outer, upper=False), upper=False).to(ivar.dtype)
+        of_cells = self._sums_of_modes(whitened, root)
         full = self.sums(ivar)
-        information = full - (correction * of_cells).sum(dim=-1)
+        information = full - of_cells.square().sum(dim=-1)
         # Of a cell that the modes explain wholly, rounding is left.
         information = torch.where(information > 1e-3 * full, information, 0.0)
-        return Projection(ivar, weighted, gain, correction, information, whitening)
+        return Projection(ivar, whitened, of_cells, information, whitening)
 
     def corrected(self, residual: Tensor, projection: Projection) -> tuple[Tensor, Tensor]:
-        """Cells' sums of weight * residual without what modes explain, (B, C), and U' W r, (B, K)."""
-        good = projection.weight > 0
-        strength = torch.einsum("bn,bnk->bk", torch.where(good, residual, 0.0), projection.weighted_modes)
-        sums = self.sums(torch.where(good, residual * projection.weight, 0.0))
-        return sums - (projection.correction @ strength[..., None])[..., 0], strength
+        """Cells' sums of weight * residual without what modes explain, (B, C), and V' W^1/2 r, (B, K)."""
+        weight = projection.weight
+        known = torch.where(weight > 0, residual, 0.0)
+        strength = ((known * weight.sqrt())[:, None] @ projection.modes)[:, 0]
+        return self.sums(known * weight) - (projection.of_cells @ strength[..., None])[..., 0], strength
 
     def forward(self, residual: Tensor, context: ScanContext) -> ScanResult:
         """Significances in residuals (B, N)."""
@@ -243,9 +242,9 @@ class CellMeans:
 
 
 def cell_means(
-    scan: ResidualScan, residual: Tensor, ivar: Tensor, redshift: Tensor, modes: Tensor
+    scan: ResidualScan, residual: Tensor, ivar: Tensor, redshift: Tensor, modes: PlacedModes
 ) -> CellMeans:
-    """What :func:`fit_misfit` learns from, of residuals (n, N) with modes (n, N, K)."""
+    """What :func:`fit_misfit` learns from, of residuals (n, N)."""
     projection = scan.projection(ivar, modes)
     sums, _ = scan.corrected(residual, projection)
     information = projection.information

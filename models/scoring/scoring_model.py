@@ -16,7 +16,7 @@ from models.causes.estimate import BetterRedshift, Measurement, UsualRedshift
 from models.causes.measurement import best_template, estimates
 from models.causes.names import TEMPLATE_CAUSES
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import WhitenedResidual
+from models.causes.whitened import WhitenedResidual, matched, together
 from models.local.local_score import LocalScore
 from models.model_card import ModelCard
 from models.pixel_errors import depth_of, seen
@@ -28,14 +28,15 @@ from models.scoring.followed import follow, follow_cells
 from models.scoring.joint_score import JointScore
 from models.scoring.naming import PartEvidence
 from models.scoring.noise_floor import weights
+from models.scoring.placed_modes import PlacedModes
 from models.scoring.residual_factors import ResidualFactors
 from models.scoring.residual_scan import Projection, ResidualScan, excitation
 from models.scoring.scan_readout import ScanReadout
 from models.scoring.searches import Searches, log_share
 from models.spectrum_model import CalibratedModel, ModelOutputs
 
-_SCANNED_AT_ONCE = 4
-"""Spectra whose modes on observed pixels are held at once."""
+_AT_ONCE = 4
+"""Spectra that are encoded, and searched, at once: few enough to stay in a processor's caches."""
 
 
 class ScoringModel(CalibratedModel):
@@ -89,8 +90,8 @@ class ScoringModel(CalibratedModel):
         found = [
             self._searched(flux[part], ivar[part], reconstruction[part], at)
             for part, at in zip(
-                torch.split(torch.arange(len(flux), device=flux.device), _SCANNED_AT_ONCE),
-                torch.split(redshift, _SCANNED_AT_ONCE),
+                torch.split(torch.arange(len(flux), device=flux.device), _AT_ONCE),
+                torch.split(redshift, _AT_ONCE),
                 strict=True,
             )
         ]
@@ -101,21 +102,22 @@ class ScoringModel(CalibratedModel):
         residual = flux - reconstruction
         weight = weights(residual, ivar, reconstruction)
         context = self.scan.context(weight, redshift, self.modes(redshift))
-        found = self.scan(residual, context)
-        rows = []
-        for row in range(len(flux)):
-            whitened = _whitened(residual, reconstruction, redshift, context.projection, row)
-            matches = [bank.search(whitened) for bank in self._banks]
-            searches = Searches(
-                (*self.scan.sizes, *(len(each.usable) for each in matches)),
-                torch.cat((context.log_prior[row], *(log_share(each.usable) for each in matches))),
-                flux.new_full((len(self.scan.sizes) + len(matches),), -math.inf),
-                self._sharpness,
-                self._signs,
-            )
-            significance = torch.cat((found.cells[row], *(each.significance for each in matches)))
-            rows.append(searches.log_ratios(significance))
-        return torch.cat((excitation(found.modes)[:, None], torch.stack(rows)), dim=-1)
+        of_scan = self.scan(residual, context)
+        whitened = _whitened(residual, reconstruction, redshift, context.projection)
+        found = [bank.products(whitened) for bank in self._banks]
+        matches = matched(together(found))
+        sizes = (*self.scan.sizes, *(each.full.shape[1] for each in found))
+        usable = torch.split(matches.usable, list(sizes[len(self.scan.sizes) :]), dim=1)
+        shares = [log_share(each).to(flux.dtype) for each in usable]
+        searches = Searches(
+            sizes,
+            torch.cat((context.log_prior, *shares), dim=1),
+            flux.new_full((len(sizes),), -math.inf),
+            self._sharpness,
+            self._signs,
+        )
+        ratios = searches.log_ratios(torch.cat((of_scan.cells, matches.significance), dim=1))
+        return torch.cat((excitation(of_scan.modes)[:, None], ratios), dim=-1)
 
     @property
     def _banks(self) -> list[TemplateBank]:
@@ -133,9 +135,9 @@ class ScoringModel(CalibratedModel):
     def _signs(self) -> tuple[int, ...]:
         return (*(0 for _ in self.scan.sizes), *(bank.sign for bank in self._banks))
 
-    def modes(self, redshift: Tensor) -> Tensor:
-        """Residual factors on observed pixels, (B,) to (B, N, K)."""
-        modes: Tensor = self.residual_factors(
+    def modes(self, redshift: Tensor) -> PlacedModes:
+        """Residual factors on the pixels of spectra at redshifts (B,)."""
+        modes: PlacedModes = self.residual_factors(
             *self.decoder.places(redshift, self.residual_factors.modes.dtype)
         )
         return modes
@@ -180,12 +182,13 @@ class ScoringModel(CalibratedModel):
         found = self.scan(residual, context)
         cells = follow_cells(found.cells[0], context.log_prior[0], self.scan.sizes)
         scale = context.scale[0, cells.chosen]
-        followed = follow(self._banks, _whitened(residual, reconstruction, redshift, projection, 0))
         matrix, offset = self.decoder.basis(float(redshift))
         # Significances, of cells, templates and modes, are linear in sums over cells and in sums of profiles.
-        profiles = torch.cat((projection.weighted_modes[0], followed.profiles), dim=1)
+        whitened = _whitened(residual, reconstruction, redshift, projection).one()
+        followed = follow(self._banks, whitened)
+        profiles = torch.cat((whitened.weighted_modes, followed.profiles), dim=1)
         per_mode = (
-            -(projection.correction[0, cells.chosen] * scale[:, None]),
+            -(projection.of_cells[0, cells.chosen] * scale[:, None]),
             followed.of_modes,
             projection.whitening[0],
         )
@@ -236,7 +239,7 @@ class ScoringModel(CalibratedModel):
         reconstruction = self.decode(self.encode(flux, ivar, where), where)
         residual = flux - reconstruction
         projection = self.scan.projection(weights(residual, ivar, reconstruction), self.modes(where))
-        return _whitened(residual, reconstruction, where, projection, 0)
+        return _whitened(residual, reconstruction, where, projection).one()
 
     def better_redshift(self, flux: Tensor, ivar: Tensor, redshift: float) -> BetterRedshift | None:
         """See :class:`models.spectrum_model.SpectrumModel`."""
@@ -259,7 +262,8 @@ class ScoringModel(CalibratedModel):
 
     def _parts(self, flux: Tensor, ivar: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Latents, reconstructions, parts of the score and depths, of the arguments of :meth:`outputs`."""
-        latents = self.encode(flux, ivar, redshift)
+        few = (torch.split(values, _AT_ONCE) for values in (flux, ivar, redshift))
+        latents = torch.cat([self.encode(*part) for part in zip(*few, strict=True)])
         reconstruction, depth = self.decode(latents, redshift), depth_of(ivar)
         raw = self.raw_parts(latents, reconstruction, flux, ivar, redshift, depth)
         return latents, reconstruction, raw, depth
@@ -277,11 +281,11 @@ class ScoringModel(CalibratedModel):
 
 
 def _whitened(
-    residual: Tensor, reconstruction: Tensor, redshift: Tensor, projection: Projection, row: int
+    residual: Tensor, reconstruction: Tensor, redshift: Tensor, projection: Projection
 ) -> WhitenedResidual:
-    """Of the spectrum ``row`` of residuals and reconstructions (B, N) and redshifts (B,)."""
-    weight, modes = projection.weight[row], projection.weighted_modes[row]
-    known = torch.where(weight > 0, residual[row], 0.0)
-    gain = projection.gain[row]
-    filtered = weight * known - modes @ (gain @ (modes.T @ known))
-    return WhitenedResidual(filtered, weight, modes, gain, reconstruction[row], redshift[row])
+    """Of residuals and reconstructions (B, N) and redshifts (B,)."""
+    weight, modes = projection.weight, projection.modes
+    root = weight.sqrt()
+    scaled = root * torch.where(weight > 0, residual, 0.0)
+    explained = (modes @ (scaled[:, None] @ modes).mT)[..., 0]
+    return WhitenedResidual(root * (scaled - explained), weight, modes, reconstruction, redshift)

@@ -23,8 +23,8 @@ class Searches:
     Attributes
     ----------
     sizes : number of features of each, in order; their sum is F.
-    log_prior : (F,), natural log of the share of a feature in its search; minus infinity where it cannot be
-        seen.
+    log_prior : (F,), or (B, F) of B spectra with searches of the same sizes: natural log of the share of a
+        feature in its search; minus infinity where it cannot be seen.
     log_rest : (G,), what features that are not followed add to the mean, natural log; -inf for none.
     sharpness : of each.
     signs : of each; 1 where only a positive significance counts, 0 where either does.
@@ -72,8 +72,7 @@ class Searches:
 
 
 def log_share(usable: Tensor) -> Tensor:
-    """Log prior of features (F,): equal shares of those that are usable, of all where none is."""
-    count = int(usable.sum())
-    if not count:
-        return torch.full(usable.shape, -math.log(max(len(usable), 1)), device=usable.device)
-    return torch.where(usable, -math.log(count), -math.inf)
+    """Log prior of features (..., F): equal shares of those that are usable, of all where none is."""
+    counted = usable | ~usable.any(dim=-1, keepdim=True)
+    share = -counted.sum(dim=-1, keepdim=True).double().log()
+    return torch.where(counted, share, -math.inf)

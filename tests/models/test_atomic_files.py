@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,11 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from models.atomic_files import PARTIAL, atomic_file, create_durably, make_directories, write_durably
+from models.atomic_files import (
+    PARTIAL,
+    atomic_directory,
+    atomic_file,
+    create_durably,
+    make_directories,
+    write_durably,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {
     "models/atomic_files.py": "writes atomically",
+    "engine/export/hats.py": "a directory that appears when it is whole",
     "engine/training/cache.py": "a lock without content",
     "flows/bench/pipeline_release.py": "a directory that a benchmark deletes",
     "flows/bench/plan_tree.py": "a directory that a benchmark deletes",
@@ -38,6 +47,20 @@ def test_a_new_file_and_a_replaced_one(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a", "b"]
     assert (tmp_path / "a").read_bytes() == b"second"
     assert (tmp_path / "b").read_bytes() == b"third"
+
+
+def test_a_directory_appears_when_it_is_whole(tmp_path: Path) -> None:
+    with atomic_directory(tmp_path / "a") as partial:
+        (partial / "b").mkdir()
+        assert names(tmp_path) == [partial.name]
+    assert names(tmp_path / "a") == ["b"]
+    with pytest.raises(FileExistsError), atomic_directory(tmp_path / "c") as partial:
+        shutil.copytree(tmp_path / "a", partial)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for there in ("a", "link"):
+        with pytest.raises(FileExistsError), atomic_directory(tmp_path / there):
+            pass
+    assert names(tmp_path) == ["a", "link"]
 
 
 def fail_half_way(path: Path, fault: type[BaseException]) -> None:

@@ -41,12 +41,15 @@ _CODES = {403: "AccessDenied", 404: "NoSuchKey", 500: "InternalError", 503: "Slo
 
 @dataclass(frozen=True, slots=True)
 class S3Request:
-    """One request as it arrived: ``path`` is bucket and key; ``signed`` is whether it names an account."""
+    """One request as it arrived: ``path`` is bucket and key; ``signed`` is whether it names an account;
+    ``sent`` are the bytes of content that it was answered with.
+    """
 
     method: str
     path: str
     signed: bool
     status: int
+    sent: int = 0
 
 
 @dataclass
@@ -171,7 +174,9 @@ class S3Server:
             return [b"" if method == "HEAD" else body]
 
         def counted(status: str, headers: Any, *rest: Any) -> Any:
-            self._note(S3Request(method, path, signed, int(status.split()[0])))
+            length = dict(headers).get("Content-Length", dict(headers).get("content-length", 0))
+            sent = 0 if method == "HEAD" else int(length)
+            self._note(S3Request(method, path, signed, int(status.split()[0]), sent))
             return start(status, headers, *rest)
 
         answer: Iterable[bytes] = self._moto(environ, counted)

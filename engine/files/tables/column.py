@@ -24,12 +24,14 @@ class Column:
     name : as the table has it; where : the table, for errors.
     values : (n,) int64 or uint64, float64, bool, or str objects.
     known : (n,) false where the table has no value.
+    unit : as the table says it; empty where it says none.
     """
 
     name: str
     where: str
     values: NDArray[Any]
     known: NDArray[np.bool_]
+    unit: str = ""
 
     def integers(self) -> tuple[NDArray[np.int64] | NDArray[np.uint64], NDArray[np.bool_]]:
         """The values as integers of 64 bits, every digit of them, and which of them are such.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_UNIT = re.compile(r"\{\s*name: ('[^']*'|[^,}]+), unit: ('[^']*'|[^,}]+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,11 +20,13 @@ class Contents:
     Attributes
     ----------
     columns : by name in lower case: its place among ``names``, (n,) values and (n,) whether they are known.
+    units : by name as the file has it, of the columns whose unit the file says.
     """
 
     names: tuple[str, ...]
     rows: int
     columns: Mapping[str, tuple[int, NDArray[Any], NDArray[np.bool_]]]
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 def places_of(names: Sequence[str], wanted: frozenset[str]) -> dict[str, int]:
@@ -31,6 +36,11 @@ def places_of(names: Sequence[str], wanted: frozenset[str]) -> dict[str, int]:
         if name.lower() in wanted:
             places.setdefault(name.lower(), place)
     return places
+
+
+def units_in(header: str) -> dict[str, str]:
+    """Units by name in a header as ECSV has it, which astropy also puts into Parquet."""
+    return {name.strip("'\""): unit.strip("'\"") for name, unit in _UNIT.findall(" ".join(header.split()))}
 
 
 def plain(values: Any) -> NDArray[Any]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from engine.files.tables.arrow_column import values_of
-from engine.files.tables.contents import Contents, places_of
+from engine.files.tables.contents import Contents, places_of, units_in
 
 _DATA = re.compile(r"[+-]?[0-9][0-9.eE+-]*")
 _ALONE = re.compile(r"[0-9]+-[0-9]+-[0-9]+|.*/.*")
@@ -22,11 +22,12 @@ _ECSV_DELIMITER = re.compile(r"# delimiter: ['\"]?(.)['\"]?")
 
 @dataclass(frozen=True)
 class _Layout:
-    """How a file is written: ``skipped`` lines come before the rows."""
+    """How a file is written: ``skipped`` lines come before the rows, ``header`` is what comments say."""
 
     names: tuple[str, ...]
     delimiter: str
     skipped: int
+    header: str
 
 
 def read_delimited(path: Path, wanted: frozenset[str]) -> Contents:
@@ -51,11 +52,11 @@ def read_delimited(path: Path, wanted: frozenset[str]) -> Contents:
         ),
     )
     columns = {name: (place, *values_of(table[str(place)])) for name, place in places.items()}
-    return Contents(layout.names, table.num_rows, columns)
+    return Contents(layout.names, table.num_rows, columns, units_in(layout.header))
 
 
 def _layout(path: Path) -> _Layout:
-    delimiter = ""
+    delimiter, header = "", ""
     with path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file):
             if found := _ECSV_DELIMITER.match(line):
@@ -63,15 +64,16 @@ def _layout(path: Path) -> _Layout:
             elif line.startswith("# %ECSV"):
                 delimiter = " "
             if line.strip() and not line.startswith("#"):
-                return _first_line(line.strip("\r\n"), delimiter, number)
+                return _first_line(line.strip("\r\n"), delimiter, number, header)
+            header += line.removeprefix("#")
     raise ValueError("a file without lines")
 
 
-def _first_line(line: str, delimiter: str, number: int) -> _Layout:
+def _first_line(line: str, delimiter: str, number: int, header: str) -> _Layout:
     delimiter = delimiter or next((each for each in ",;\t " if each in line.strip()), ",")
     fields = [field.strip() for field in next(csv.reader([line], delimiter=delimiter))]
     alone = len(fields) == 1
     if any(map(_DATA.fullmatch, fields)) or (alone and _ALONE.fullmatch(fields[0])):
         names = ["identifier"] if alone else [f"column {place + 1}" for place in range(len(fields))]
-        return _Layout(tuple(names), delimiter, number)
-    return _Layout(tuple(fields), delimiter, number + 1)
+        return _Layout(tuple(names), delimiter, number, header)
+    return _Layout(tuple(fields), delimiter, number + 1, header)

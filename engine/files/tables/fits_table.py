@@ -21,7 +21,8 @@ def read_fits(path: Path, wanted: frozenset[str]) -> Contents:
         names = tuple(table.columns.names)
         rows = int(table.header["NAXIS2"])
         columns = {name: _column(table, place) for name, place in places_of(names, wanted).items()}
-    return Contents(names, rows, columns)
+        units = {column.name: column.unit for column in table.columns if column.unit}
+    return Contents(names, rows, columns, units)
 
 
 def _column(table: Any, place: int) -> tuple[int, Any, Any]:

@@ -61,7 +61,9 @@ def read_table_columns(path: Path, names: Collection[str]) -> Table:
             kind=ErrorKind.UNREADABLE_TABLE,
         ) from error
     columns = {
-        name: Column(contents.names[place], str(path), values, known)
+        name: Column(
+            contents.names[place], str(path), values, known, contents.units.get(contents.names[place], "")
+        )
         for name, (place, values, known) in contents.columns.items()
     }
     return Table(path, contents.names, contents.rows, columns)

@@ -26,4 +26,5 @@ def read_votable(path: Path, wanted: frozenset[str]) -> Contents:
     for name, place in places_of(names, wanted).items():
         column = table.array[table.array.dtype.names[place]]
         columns[name] = (place, plain(column.data), ~np.ma.getmaskarray(column))
-    return Contents(names, len(table.array), columns)
+    units = {name: str(field.unit) for name, field in zip(names, table.fields, strict=True) if field.unit}
+    return Contents(names, len(table.array), columns, units)

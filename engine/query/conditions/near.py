@@ -77,16 +77,22 @@ def parse_cone(ra: str, dec: str, radius: str) -> Cone:
     ------
     ConfigurationError : they are not; the radius has no unit; the position is not on the sky.
     """
-    longitude, latitude = _degrees(ra, "right ascension", 15.0), _degrees(dec, "declination", 1.0)
+    longitude = parse_degrees(ra, "right ascension", 15.0)
+    latitude = parse_degrees(dec, "declination", 1.0)
     if not -180 <= longitude <= 360:
         raise _refused("That is no right ascension.", ra, "-180 to 360 degrees, 0h to 24h")
     if not -90 <= latitude <= 90:
         raise _refused("That is no declination.", dec, "-90 to 90 degrees")
-    return Cone(longitude % 360, latitude, _radius(radius))
+    return Cone(longitude % 360, latitude, parse_radius(radius))
 
 
-def _degrees(text: str, what: str, hour: float) -> float:
-    """``hour`` is how many degrees the unit of numbers with colons is."""
+def parse_degrees(text: str, what: str, hour: float) -> float:
+    """Degrees of a number, or of a sexagesimal text; ``hour`` is how many the unit of numbers with colons is.
+
+    Raises
+    ------
+    ConfigurationError : the text is neither; the error names it by ``what``.
+    """
     try:
         return float(text)
     except ValueError:
@@ -101,7 +107,13 @@ def _degrees(text: str, what: str, hour: float) -> float:
     return -size if match["sign"] == "-" else size
 
 
-def _radius(text: str) -> float:
+def parse_radius(text: str) -> float:
+    """Degrees of a number with its unit: deg, arcmin or arcsec.
+
+    Raises
+    ------
+    ConfigurationError : it has no unit, or is no angle above 0 and up to 180 degrees.
+    """
     match = _RADIUS.fullmatch(text)
     allowed = "a number with deg, arcmin or arcsec, such as 5arcsec"
     unit = match["unit"] if match else ""
@@ -122,6 +134,6 @@ def _refused(what: str, got: str, allowed: str) -> ConfigurationError:
         where="--near",
         got=repr(got),
         allowed=allowed,
-        remedy="Give RA DEC RADIUS, e.g. --near 150.1 2.2 5arcsec.",
+        remedy="A position is 150.1 2.2 or 10:00:24 +02:12:00, a radius 5arcsec.",
         kind=ErrorKind.SKY_POSITION,
     )

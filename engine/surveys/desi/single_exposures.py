@@ -24,6 +24,7 @@ from engine.surveys.desi.coadd import (
     RedshiftTable,
     arms_of,
     check_wavelengths,
+    holds_redshifts,
     images_of,
     key_prefix_of,
     names_of,
@@ -104,7 +105,7 @@ def read(file: FitsFile, number: int) -> Spectra:
     data["key"] = target_key(prefix, target, int(exposures[0]))
     data["snr"], data["good_fraction"] = median_snr(joined.flux, joined.ivar), good_fraction(joined.ivar)
     data["arms"] = joined.labels()
-    _fill_redshift(data, file.url)
+    _fill_redshift(data, file)
     status = RowStatus.SCORED if np.isfinite(data["redshift"][0]) else RowStatus.NO_REDSHIFT
     kind = str(columns["OBJTYPE"][exposures[0]]).upper() if "OBJTYPE" in columns else "TGT"
     if not usable.any():
@@ -134,9 +135,12 @@ def _coadded(file: FitsFile, arm: Arm, exposures: Sequence[int]) -> ArmPixels:
     return ArmPixels(arm, mean, weight, None)
 
 
-def _fill_redshift(data: NDArray[np.void], url: str) -> None:
-    """The redshift of the file of redshifts beside ``spectra-X`` or ``coadd-X``, where there is one."""
-    coadd = f"{directory_of(url)}/{name_of(url).replace('spectra-', 'coadd-', 1)}"
+def _fill_redshift(data: NDArray[np.void], file: FitsFile) -> None:
+    """The redshift that the file holds, else that of the file beside ``spectra-X`` or ``coadd-X``."""
+    if holds_redshifts(file):
+        RedshiftTable.of(file).join(data)
+        return
+    coadd = f"{directory_of(file.url)}/{name_of(file.url).replace('spectra-', 'coadd-', 1)}"
     found = next((option for option in redshift_urls(coadd) if kind_of(option) == "file"), None)
     if found is None:
         return

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from engine.surveys.desi import coadd, coadd_head
+from engine.surveys.desi.arms import JOINED_ARMS
 from engine.surveys.desi.coadd_files import is_coadd, redshift_urls
 from engine.surveys.desi.coadd_prefetch import prefetch_coadd
-from engine.surveys.desi.single_exposures import EXPOSURES, LONE_COADD
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.desi.healpix_layout import DESI_HEALPIX, DESI_UNIQPIX
+from engine.surveys.desi.single_exposures import EXPOSURES, LONE_COADD
 from engine.surveys.desi.tiles_layout import DESI_TILES
+from engine.surveys.desi.viewer_list import viewer_list
 from engine.surveys.layout import Layout
 from engine.surveys.reader import Reader, RedshiftFile
 from engine.surveys.survey import FirstBytes, ObservedMark, Survey, target_key
@@ -55,7 +57,9 @@ DESI = Survey(
     key_columns=("target_id", "source_row"),
     key=target_key,
     object_column="target_id",
+    joined_band=JOINED_ARMS.name,
     arm_edges=(5780.0, 7570.0),
+    viewer_list=viewer_list,
     # Where the arms overlap: DESI Collaboration (2022, AJ 164, 207).
     observed_marks=(
         ObservedMark("b–r overlap", 5760.0, 5800.0, "instrument"),

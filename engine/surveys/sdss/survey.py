@@ -20,6 +20,7 @@ from engine.surveys.sdss.layouts import (
     of_reduction,
 )
 from engine.surveys.sdss.sp_spec import SP_SPEC
+from engine.surveys.sdss.viewer_list import viewer_list
 from engine.surveys.survey import ObservedMark, Survey, ViewerLink
 
 _PLATE_KEY = re.compile(r"^[^/]+/(?P<plate>\d{4,5})-(?P<mjd>\d+)-(?P<fiber>\d{1,4})$")
@@ -71,4 +72,5 @@ SDSS = Survey(
     arm_edges=(6000.0,),
     observed_marks=(ObservedMark("dichroic", 5800.0, 6200.0, "instrument"),),
     viewer_links=viewer_links,
+    viewer_list=viewer_list,
 )

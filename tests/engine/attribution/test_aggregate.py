@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
-from engine.attribution.aggregate import AGGREGATE, AggregateSettings, agreement
+from engine.attribution.aggregate import AGGREGATE, AggregateSettings
+from engine.attribution.agreement import rank_correlation
 from engine.attribution.methods import METHODS
 from models.errors import ConfigurationError
 from tests.engine.attribution.simple_subjects import PIXELS, simple_subject
@@ -30,9 +31,9 @@ def test_the_mean_of_normalised_maps_and_their_rank_correlation() -> None:
 
 def test_the_same_map_twice_agrees_and_a_uniform_one_cannot_say() -> None:
     ramp = np.arange(9.0)
-    assert agreement(np.stack([ramp, ramp**3])) == pytest.approx(1)
-    assert agreement(np.stack([ramp, -ramp])) == pytest.approx(-1)
-    assert np.isnan(agreement(np.stack([ramp, np.zeros(9)])))
+    assert rank_correlation(np.stack([ramp, ramp**3])) == pytest.approx(1)
+    assert rank_correlation(np.stack([ramp, -ramp])) == pytest.approx(-1)
+    assert np.isnan(rank_correlation(np.stack([ramp, np.zeros(9)])))
 
 
 @pytest.mark.parametrize("methods", [("residual",), ("residual", "residual"), ("residual", "aggregate"), ()])

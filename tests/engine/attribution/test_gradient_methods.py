@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from engine.attribution.draws import noise
 from engine.attribution.expected_gradients import EXPECTED_GRADIENTS, ExpectedGradientsSettings
@@ -14,7 +15,10 @@ from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS, Integr
 from engine.attribution.saliency import SALIENCY, SaliencySettings
 from engine.attribution.segment_gradients import SEGMENT_GRADIENTS, SegmentGradientsSettings
 from engine.attribution.smooth_gradient import SMOOTH_GRADIENT, SmoothGradientSettings
+from engine.attribution.subject import check_gradient
 from models.errors import ConfigurationError
+from models.scoring.scoring_model import ScoringModel
+from models.spectrum_model import LogProb
 from tests.engine.attribution.simple_subjects import MASKED, PIXELS, simple_subject
 
 CURVE = torch.linspace(0.5, 2, PIXELS, dtype=torch.float64)
@@ -155,6 +159,17 @@ def test_a_model_without_a_gradient_is_refused_with_what_to_do() -> None:
     for method, settings in ((SALIENCY, SaliencySettings()), (SMOOTH_GRADIENT, SmoothGradientSettings())):
         with pytest.raises(ConfigurationError, match=r"without a gradient(.|\n)*forward passes alone"):
             method.attribute(given, settings)
+
+
+def test_a_whole_model_is_asked_for_its_gradient_before_work(tiny_model: ScoringModel) -> None:
+    class Detached(ScoringModel):
+        def conditioned(self, flux: Tensor, ivar: Tensor, redshift: float) -> LogProb:  # noqa: ARG002
+            return lambda spectra: spectra.detach().sum(dim=1)
+
+    check_gradient(tiny_model.double())
+    tiny_model.__class__ = Detached
+    with pytest.raises(ConfigurationError, match=r"without a gradient(.|\n)*forward passes alone"):
+        check_gradient(tiny_model)
 
 
 @pytest.mark.parametrize(

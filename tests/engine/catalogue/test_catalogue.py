@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import fsspec
@@ -21,6 +21,8 @@ from engine.catalogue.reading import Catalogue
 from engine.query.query import QuerySettings, count, query
 from engine.spectra.scored_spectra import SelectedSpectra
 from engine.store.blocks import BlockResult
+from engine.store.catalogue_manifest import MANIFEST, read_manifest
+from engine.store.checksummed import checksummed
 from engine.store.reading import StoreView
 from engine.store.saved_plans import AttributionPlan
 from engine.store.schema import ARRAYS, FLAGS
@@ -166,6 +168,61 @@ def test_a_large_part_is_kept_as_it_is(url: Path) -> None:
     assert before.items() <= files(url).items()
 
 
+@pytest.fixture
+def parted(url: Path) -> Path:
+    """A store whose catalogue has two parts of spectra: of the first two blocks, and of the third."""
+    built(url, blocks=2)
+    built(url)
+    return url
+
+
+def names_of(view: StoreView, first: int, stop: int) -> list[tuple[int, str]]:
+    table = view.table(("target_id", "key")).iloc[first:stop]
+    return list(zip(table["target_id"].tolist(), table["key"], strict=True))
+
+
+def test_a_spectrum_asked_for_by_name_is_sought_in_the_part_that_has_it(parted: Path) -> None:
+    view = StoreView.open(str(parted))
+    catalogue = Catalogue.of(view)
+    for first, stop, blocks in ((0, 128, (0, 1)), (128, 150, (2,))):
+        for identifier, key in names_of(view, first, stop):
+            for name in (str(identifier), key):
+                parts = catalogue.holding([name]).parts
+                held = [tuple(block.index for block in each.blocks) for each in parts if each.kind == "score"]
+                assert blocks in held
+        assert sum(len(catalogue.holding([key]).parts) for _, key in names_of(view, first, stop)) <= (
+            3.1 * (stop - first)  # with those of explanations
+        )
+    assert {part.kind for part in catalogue.holding(["nowhere"]).parts} == {"attribution"}
+
+
+def test_files_without_a_spectrum_that_is_asked_for_are_not_opened(parted: Path) -> None:
+    view = StoreView.open(str(parted))
+    asked = QuerySettings(target_ids=(FIRST_TARGET + 3,), keys=(names_of(view, 70, 71)[0][1], "nowhere"))
+    expected = query(str(parted), asked)
+    (last,) = (part for part in Catalogue.of(view).parts if (part.kind, part.blocks[0].index) == ("score", 2))
+    for path in (each.object.path for each in last.files):
+        (parted / path).write_bytes(b"?" * (parted / path).stat().st_size)
+    pd.testing.assert_frame_equal(query(str(parted), asked), expected)
+    with pytest.raises(StoreError, match="catalogue is damaged"):
+        query(str(parted), QuerySettings(status="any"))
+
+
+def test_a_catalogue_without_filters_answers_and_is_kept(plain: SyntheticStore, parted: Path) -> None:
+    objects = Store.open(str(parted)).objects
+    manifest = read_manifest(objects, StoreView.open(plain.url).configuration)
+    assert manifest is not None
+    objects.delete(part.names.path for part in manifest.parts if part.names is not None)
+    body = asdict(replace(manifest, parts=tuple(replace(part, names=None) for part in manifest.parts)))
+    for part in body["parts"]:
+        del part["names"]  # as it was before there were any
+    objects.put(MANIFEST, checksummed(body))
+    before = files(parted)
+    assert (built(parted).written, files(parted)) == (0, before)
+    for settings in SETTINGS:
+        pd.testing.assert_frame_equal(query(str(parted), settings), query(plain.url, settings))
+
+
 def test_flags_are_always_those_of_the_ledger(plain: SyntheticStore, url: Path) -> None:
     built(url)
     mark_superseded(Store.open(str(url)), [1, 2])
@@ -216,6 +273,12 @@ def damaged_manifest(url: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'"rows":38', b'"rows":37'))
 
 
+def damaged_filter(url: Path) -> None:
+    (path,) = (url / "catalogue").glob("*.names")
+    data = path.read_bytes()
+    path.write_bytes(bytes(255 - byte for byte in data))
+
+
 def missing_file(url: Path) -> None:
     max((url / "catalogue").glob("*.parquet"), key=lambda path: path.stat().st_size).unlink()
 
@@ -238,6 +301,7 @@ def overwritten_files(url: Path) -> None:
         (missing_file, "there is no such object"),
         (shortened_file, r"bytes, recorded are"),
         (overwritten_files, "."),
+        (damaged_filter, "a name filter whose checksum does not match"),
     ],
 )
 def test_a_damaged_catalogue_is_told_and_made_anew(url: Path, damage: object, got: str) -> None:
@@ -246,7 +310,7 @@ def test_a_damaged_catalogue_is_told_and_made_anew(url: Path, damage: object, go
     damage(url)  # type: ignore[operator]
     text = rf"catalogue is damaged[\s\S]*got: .*{got}[\s\S]*whyspec catalogue --anew"
     with pytest.raises(StoreError, match=text):
-        query(str(url), QuerySettings())
+        query(str(url), QuerySettings(target_ids=(FIRST_TARGET,)))
     built(url, anew="it was asked for")
     pd.testing.assert_frame_equal(query(str(url), QuerySettings()), expected)
 

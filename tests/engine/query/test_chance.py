@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from engine.attribution.significance import chance_sigma
 from engine.query.chance import chance_note
 from engine.query.query import QuerySettings, answer
 from engine.store.reading import StoreView
+from flows.bench.query import simulated_store
 from models.row_status import RowStatus
 from tests.synthetic_store import THRESHOLD, SyntheticStore, synthetic_store
 
@@ -57,6 +59,13 @@ def test_the_oddest_few_have_the_limit_of_their_largest_tail_probability(store: 
         (QuerySettings(line="Halpha"), "--line looks at what makes spectra odd"),
         (QuerySettings(place="5008", without_cautions=("edge",)), "--place, --without-caution looks at"),
         (QuerySettings(instrument=(0.0, 1.0)), "--instrument looks at"),
+        (
+            QuerySettings(where="z > 0 and (tail < 1 or mse_100 > 2)"),
+            "mse_100 in the expression, tail_probability in",
+        ),
+        (QuerySettings(where="cause = 'unknown'", line="Halpha"), "--line, cause in the expression looks at"),
+        (QuerySettings(where="cluster is null"), "cluster in the expression looks at"),
+        (QuerySettings(where="not explained"), "explained in the expression looks at"),
     ],
 )
 def test_conditions_on_what_is_odd_have_no_rate(
@@ -65,6 +74,42 @@ def test_conditions_on_what_is_odd_have_no_rate(
     view = StoreView.open(store.url)
     told = chance_note(view, settings, answer(view, QuerySettings()))
     assert told.startswith(f"No false discovery rate: {text}")
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A store of usual spectra alone: their tail probabilities are uniform, whatever else is known."""
+    url = str(tmp_path_factory.mktemp("usual") / "odd.zarr")
+    simulated_store(url, 40_000, lambda _: None)
+    return url
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        QuerySettings(where="z between 0.1 and 1.3 and zwarn = 0"),
+        QuerySettings(where="class = 'GALAXY' or (snr > 0.5 and not superseded)", redshift=(0.2, np.inf)),
+        QuerySettings(where="fiber < 2500 and dec > 0 and model = 'simulated'"),
+        QuerySettings(where="ra > 300", top=60),
+    ],
+)
+def test_an_expression_on_what_is_known_before_scoring_keeps_the_rate(
+    usual: str, settings: QuerySettings
+) -> None:
+    view = StoreView.open(usual)
+    found = answer(view, settings)
+    told = chance_note(view, settings, found)
+    said = re.search(
+        r"up to (\d+)%: of ([\d,]+) scored spectra ([\d,]+) have .*; chance alone makes ([\d,.]+)\.", told
+    )
+    assert said is not None, told
+    rate, scored, selected, chance = (float(number.replace(",", "")) for number in said.groups())
+    every = answer(view, replace(settings, status="scored", top=None, columns=("tail_probability",)))
+    assert scored == len(every) < 40_000
+    limit = THRESHOLD if settings.top is None else found["tail_probability"].max()
+    assert selected == (every["tail_probability"] <= limit).sum()
+    assert abs(selected - chance) < 4 * np.sqrt(chance)  # all of it is chance
+    assert rate == pytest.approx(100 * min(chance / selected, 1), abs=1)
 
 
 def test_what_was_asked_for_by_name_was_not_chosen(store: SyntheticStore) -> None:

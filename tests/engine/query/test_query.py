@@ -12,8 +12,18 @@ from astropy.table import Table
 
 from engine.clustering.pipeline import cluster_store
 from engine.clustering.settings import ClusteringSettings
-from engine.query.query import COLUMNS, NOT_IN_STORE, QuerySettings, parse_redshift_range, query
+from engine.query.conditions.condition import Condition
+from engine.query.query import (
+    COLUMNS,
+    NOT_IN_STORE,
+    QuerySettings,
+    answer,
+    answer_in_parts,
+    parse_redshift_range,
+    query,
+)
 from engine.query.table_formats import chosen_format, write_table
+from engine.store.reading import StoreView
 from engine.store.store import Store
 from models.errors import ConfigurationError, InputError
 from models.row_status import RowStatus
@@ -275,6 +285,34 @@ def test_redshift_ranges(text: str, wanted: tuple[float, float]) -> None:
 def test_bad_redshift_ranges(text: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
         parse_redshift_range(text)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        QuerySettings(status="any"),
+        QuerySettings(top=7, order=("snr:desc",)),
+        QuerySettings(target_ids=tuple(FIRST_TARGET + row for row in (3, 5, 40, 149, 999)), top=3),
+    ],
+)
+def test_an_answer_in_parts_is_the_answer_but_for_its_order(
+    store: SyntheticStore, settings: QuerySettings
+) -> None:
+    view = StoreView.open(store.url)
+    bounds = [(0, 40), (40, 41), (41, 41), (60, 1000), (41, 60)]
+    parts = list(
+        answer_in_parts(
+            view,
+            settings,
+            (Condition("row >= ? AND row < ?", each, frozenset({"row"})) for each in bounds),
+        )
+    )
+    whole = answer(view, settings)
+    there = whole[whole["status"] != NOT_IN_STORE].sort_values("key", ignore_index=True)
+    joined = pd.concat(parts, ignore_index=True).sort_values("key", ignore_index=True)
+    pd.testing.assert_frame_equal(joined, there, check_dtype=False)
+    assert [list(part) for part in parts] == [list(COLUMNS)] * len(bounds)
+    assert len(parts[2]) == 0
 
 
 def test_identifiers_above_2_63_are_found_and_shown_as_the_catalogue_has_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from pathlib import Path
 
 import fsspec
@@ -14,7 +15,7 @@ from engine.store.objects import ObjectTree
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
-from models.errors import InputError, RetryError
+from models.errors import InputError, RetryError, StoreError
 from tests.engine.store.store_builders import RELEASE, configuration, run
 
 
@@ -58,6 +59,36 @@ def test_objects_come_back_and_are_listed_once_with_their_sizes(tmp_path):
     tree.delete(["b", "b"])
     with pytest.raises(FileNotFoundError):
         tree.get("b")
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["disk", "remote"])
+def test_the_tree_of_a_folder_has_its_paths_alone(tmp_path, unsteady, remote):
+    tree = ObjectTree("unsteady://tree" if remote else str(tmp_path / "tree"))
+    tree.put("a/1", b"outside")
+    below = pickle.loads(pickle.dumps(tree.below("sets").below("lime")))  # noqa: S301 - our own
+    assert below.sizes() == {}
+    below.put("a/2", b"inside")
+    assert (below.url, below.sizes()) == (f"{tree.url}/sets/lime", {"a/2": 6})
+    assert below.get("a/2") == tree.get("sets/lime/a/2") == b"inside"
+    assert tree.sizes("sets") == {"sets/lime/a/2": 6}
+    with pytest.raises(StoreError, match="leads out of it") as raised:
+        below.get("../other/a")
+    assert raised.value.where == f"{tree.url}/sets/lime/../other/a"
+    below.delete(["a/2"])
+    assert tree.sizes() == {"a/1": 7}
+
+
+def test_the_tree_of_a_folder_follows_no_link_on_the_way_to_it(tmp_path):
+    tree = ObjectTree(str(tmp_path / "tree"))
+    tree.put("a", b"")
+    (tmp_path / "elsewhere" / "lime").mkdir(parents=True)
+    (tmp_path / "tree" / "sets").symlink_to(tmp_path / "elsewhere")
+    below = tree.below("sets/lime")
+    for attempt in (lambda: below.put("b", b""), lambda: below.get("b"), below.sizes):
+        with pytest.raises(StoreError, match="Something else is in the place") as raised:
+            attempt()
+        assert raised.value.where == f"{tree.url}/sets"
+    assert list((tmp_path / "elsewhere" / "lime").iterdir()) == []
 
 
 def test_an_object_is_synced_and_moved_into_place_and_its_directories_are_synced(tmp_path, monkeypatch):

@@ -106,7 +106,7 @@ def test_data_without_a_ledger_entry(store):
     report = verify(store.url)
     (fault,) = report.faults
     assert fault.kind == "uncommitted-objects"
-    assert fault.what == "45 objects of score block 3, which is not in the ledger"
+    assert fault.what == "47 objects of score block 3, which is not in the ledger"
 
 
 def test_status_counts_that_are_not_those_of_the_array(store):

@@ -22,8 +22,8 @@ from tests.small_run import SPECTRA, environment, small_options, small_release, 
 from tests.synthetic_store import synthetic_store
 
 COMMANDS = (
-    "demo", "plan", "run", "status", "cluster", "report", "query", "show", "explain", "methods", "verify",
-    "simulate", "train", "import-spender", "evaluate", "ablation", "settings", "bench",
+    "demo", "plan", "run", "status", "cluster", "report", "query", "match", "export", "show", "explain",
+    "methods", "verify", "simulate", "train", "import-spender", "evaluate", "ablation", "settings", "bench",
 )  # fmt: skip
 """In the order in which they are used."""
 

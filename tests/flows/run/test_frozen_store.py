@@ -67,7 +67,7 @@ def made_store(survey: str, directory: Path) -> dict[str, bytes]:
     finally:
         memory.rm(f"/frozen-{survey}", recursive=True)
     # Of the catalogue the documents: its files name the library that wrote them.
-    derived = {*store.glob("catalogue/*.parquet"), store / "catalogue" / "manifest.json"}
+    derived = set(store.glob("catalogue/*"))
     paths = sorted(path for path in store.rglob("*") if path.is_file() and path not in derived)
     return {str(path.relative_to(store)): path.read_bytes() for path in paths}
 

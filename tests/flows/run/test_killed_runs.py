@@ -132,6 +132,18 @@ def clustering(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     return undisturbed(["cluster", STORE, "--clusters", 3], directory / "after", store)
 
 
+@pytest.fixture(scope="module")
+def attribution(run: Undisturbed, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """An attribution by one more method, of the store of the first run."""
+    directory = tmp_path_factory.mktemp("attribution")
+    store = directory / "before" / "odd.zarr"
+    for path, content in run.after.items():
+        (store / path).parent.mkdir(parents=True, exist_ok=True)
+        (store / path).write_bytes(content)
+    tokens = ["attribute", STORE, "--method", "residual", "--setting", "windows=64,512"]
+    return undisturbed([*tokens, "--executor", "serial"], directory / "after", store)
+
+
 def replace_file(target: Path, scratch: Path, seed: int = 77) -> None:
     """Put other spectra, as many, in the place of a coadd and its redshifts."""
     source = min(small_release(scratch, PER_FILE, seed=seed).rglob("coadd-*.fits"))
@@ -340,6 +352,19 @@ def test_a_clustering_killed_while_it_replaces_another(clustering: Undisturbed, 
         return each
 
     assert all_at_once(trial, range(300, 303)) == 3
+
+
+def test_an_attribution_killed_at_any_change_to_the_disk(attribution: Undisturbed, tmp_path: Path) -> None:
+    moments = len(attribution.changes)
+
+    def trial(seed: int) -> Ordeal:
+        each = ordeal(attribution, tmp_path, seed)
+        each.kill_at_change(Death(random.Random(seed).randrange(moments * 9 // 10)))
+        assert each.hits == 1, each.story
+        each.finish()
+        return each
+
+    assert all_at_once(trial, range(400, 403)) == 3
 
 
 def check_ctrl_c(of: Undisturbed, store: Path) -> None:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.attribution.significance import chance_sigma
+from engine.catalogue.building import update_catalogue
+from engine.store.schema import EXPLANATIONS
+from engine.store.snapshot import Snapshot
+from engine.store.store import Store
 from flows.command_line import run_command
 from models.row_status import RowStatus
+from tests.servers.http_ranges import RangeServer
 from tests.synthetic_store import FIRST_TARGET, SyntheticStore, synthetic_store
 
 EXPLAINED, SCORED, UNSCORED = FIRST_TARGET + 1, FIRST_TARGET + 2, FIRST_TARGET + 3
@@ -63,6 +70,32 @@ def test_it_is_shown_as_json_and_drawn(
     assert figure.read_bytes().startswith(b"\x89PNG")
     assert run_command(["show", store.url, told["key"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == told
+
+
+def told_of(url: str, key: str, capsys: pytest.CaptureFixture[str]) -> object:
+    assert run_command(["show", url, key, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_of_a_store_with_a_catalogue_few_objects_are_read(
+    store: SyntheticStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(store.url, tmp_path / "odd.zarr")
+    copy = Store.open(str(tmp_path / "odd.zarr"))
+    update_catalogue(copy, Snapshot.read(copy.ledger))
+    key = f"iron/main/bright/{EXPLAINED}"
+    with RangeServer(tmp_path) as web:
+        assert told_of(f"{web.url}/odd.zarr", key, capsys) == told_of(store.url, str(EXPLAINED), capsys)
+        read = Counter("/".join(each.path.split("/")[1:3]) for each in web.requests(method="GET"))
+        assert not {path for path in read if path.startswith(("spectra", "scores"))}
+        entries = [each.path for each in web.requests("*/ledger/*/0*.json", "GET")]
+        assert [path.split("/")[2] for path in entries if "plans" not in path] == ["attribution"]
+        # Of each array of explanations its document, and the index and the chunk of one shard.
+        arrays = [name for name in read if name.startswith("outliers/")]
+        assert len(arrays) == len(EXPLANATIONS)
+        assert max(read[name] for name in arrays) <= 3
+        assert read["catalogue/manifest.json"] == 2  # to find the row, and to count what is scored
+        assert web.sent("*.names") == 32
 
 
 @pytest.mark.parametrize(

@@ -43,11 +43,8 @@ class FewTemplates(WrittenBank):
 def white(residual: list[float]) -> WhitenedResidual:
     """Of unit errors, without modes."""
     values = torch.tensor(residual, dtype=torch.float64)
-    none = values.new_zeros(len(values), 0)
-    return WhitenedResidual(
-        values, torch.ones_like(values), none, none.new_zeros(0, 0), torch.ones_like(values),
-        values.new_tensor(0.1),
-    )  # fmt: skip
+    none, ones = values.new_zeros(len(values), 1), torch.ones_like(values)
+    return WhitenedResidual(values, ones, none, ones, values.new_tensor(0.1))
 
 
 def measured(name: str, added: torch.Tensor, seed: int = 0) -> dict[str, Estimate]:
@@ -70,7 +67,7 @@ def at_sigma(added: torch.Tensor, sigma: float) -> torch.Tensor:
     """So strong that one who knows it sees it at ``sigma``."""
     given = spectrum()
     of_modes = added @ given.weighted_modes
-    return added * sigma / (added.square() @ given.weight - of_modes @ given.gain @ of_modes).sqrt()
+    return added * sigma / (added.square() @ given.weight - of_modes @ of_modes).sqrt()
 
 
 def test_an_estimate_is_the_mean_over_the_templates_around_the_best_one() -> None:
@@ -117,7 +114,7 @@ def test_the_best_template_takes_off_what_is_injected(name: str) -> None:
     assert template is not None
     left = row - template
     of_modes = left @ given.weighted_modes
-    missed = float((left.square() @ given.weight - of_modes @ given.gain @ of_modes).sqrt())
+    missed = float((left.square() @ given.weight - of_modes @ of_modes).sqrt())
     # The most significant template may be the neighbour of the true one.
     assert missed < (0.55 if name in ("sky_residuals", "second_redshift", "noisy_interval") else 0.1) * 60
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from models.grid import WavelengthGrid
+from models.scoring.placed_modes import PlacedModes
 from models.scoring.residual_scan import (
     BEND,
     SHRINKAGE,
@@ -23,17 +24,18 @@ WIDTHS = ((8, 8), (64, 32))
 
 def made(
     count: int, modes: int = 2, seed: int = 0
-) -> tuple[ResidualScan, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A scan without misfit of its own, ivar, redshifts and modes on pixels."""
+) -> tuple[ResidualScan, torch.Tensor, torch.Tensor, PlacedModes]:
+    """A scan without misfit of its own, ivar, redshifts and modes, which are alike on all pixels."""
     generator = torch.Generator().manual_seed(seed)
     scan = ResidualScan(GRID, 0.3, WIDTHS)
     scan.log_misfit.fill_(-20.0)
     ivar = 4.0 + 20 * torch.rand(count, GRID.size, generator=generator)
     ivar[torch.rand(count, GRID.size, generator=generator) < 0.1] = 0
     redshift = 0.3 * torch.rand(count, generator=generator, dtype=torch.float64)
-    place = torch.linspace(0, 3, GRID.size)
+    place = torch.linspace(0, 3, GRID.size + 1)
     shapes = torch.stack([torch.sin((2 + k) * place) for k in range(modes)], dim=-1)
-    return scan, ivar, redshift, 0.2 * shapes.expand(count, -1, -1)
+    left = torch.arange(GRID.size).expand(count, -1)
+    return scan, ivar, redshift, PlacedModes(0.2 * shapes, left, torch.zeros(left.shape))
 
 
 def noise(ivar: torch.Tensor, seed: int) -> torch.Tensor:
@@ -50,13 +52,14 @@ def test_significances_equal_the_dense_covariance_in_float64() -> None:
     scan, ivar, redshift, modes = made(3)
     ivar = ivar.clamp_min(0.5)  # a matrix to be inverted
     residual = noise(ivar, 1)
-    scan, modes, ivar, residual = scan.double(), modes.double(), ivar.double(), residual.double()
+    scan, ivar, residual = scan.double(), ivar.double(), residual.double()
+    modes = PlacedModes(modes.modes.double(), modes.left, modes.fraction.double())
     found = scan(residual, scan.context(ivar, redshift, modes))
     cells = np.array(
         [[a <= i < b for i in range(GRID.size)] for a, b in zip(scan.starts, scan.stops, strict=True)]
     )
     for row in range(3):
-        u = modes[row].numpy()
+        u = modes.modes[:-1].numpy()
         inverse = np.linalg.inv(np.diag(1 / ivar[row].numpy()) + u @ u.T)
         sums = cells @ inverse @ residual[row].numpy()
         information = np.diag(cells @ inverse @ cells.T)
@@ -71,7 +74,7 @@ def test_usual_residuals_have_unit_significances() -> None:
     """Noise and modes of unit strength: cells and modes are standard normal."""
     scan, ivar, redshift, modes = made(400)
     strength = torch.randn(400, 2, generator=torch.Generator().manual_seed(2))
-    residual = noise(ivar, 3) + (modes @ strength[..., None])[..., 0]
+    residual = noise(ivar, 3) + strength @ modes.modes[:-1].T
     found = scan(residual, scan.context(ivar, redshift, modes))
     assert float(found.cells.square().mean()) == pytest.approx(1.0, abs=0.02)
     assert float(found.modes.square().mean()) == pytest.approx(1.0, abs=0.1)

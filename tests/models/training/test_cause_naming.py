@@ -40,10 +40,7 @@ def test_an_example_is_as_strong_as_it_was_drawn(tiny_model: ScoringModel, cause
             assert strength < 1.01 * _STRENGTHS[1]
             continue
         whitened, bank = tiny_model.whitened(flux, ivar, REDSHIFT), tiny_model.bank(cause)
-        nothing = torch.zeros(len(flux), 0)
-        alone = replace(
-            whitened, filtered=whitened.weight * change, weighted_modes=nothing, gain=torch.zeros(0, 0)
-        )
+        alone = replace(whitened, filtered=whitened.weight * change, modes=torch.zeros(len(flux), 1))
         found = bank.search(alone).significance
         found = found if bank.sign else found.abs()
         whole = float((change.square() @ whitened.weight).sqrt())

@@ -206,3 +206,12 @@ def test_files_that_are_no_tables_are_refused_with_their_reason(tmp_path: Path) 
             read_table_columns(path, ["targetid"])
         assert caught.value.kind is ErrorKind.UNREADABLE_TABLE
         assert str(path) in caught.value.where
+
+
+@pytest.mark.parametrize("form", ["fits", "ecsv", "votable"])
+def test_units_are_those_that_the_file_says(tmp_path: Path, form: str) -> None:
+    of = AstropyTable({"ra": [1.0], "dec": [2.0], "z": [3.0]}, units={"ra": "deg", "dec": "rad"})
+    of["z"].description = "a text: with, commas {and} more"
+    WRITERS[form](of, tmp_path / "a table")
+    columns = read_table_columns(tmp_path / "a table", ["ra", "dec", "z"]).columns
+    assert {name: column.unit for name, column in columns.items()} == {"ra": "deg", "dec": "rad", "z": ""}
