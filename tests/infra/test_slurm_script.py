@@ -73,7 +73,7 @@ def test_two_nodes_give_the_bytes_of_one_process(
     assert {record["run"] for records in done for record in records} == runs
     blocks = [record for records in done for record in records if record["event"] == "block-done"]
     explained = sum(record["block_kind"] == "attribution" for record in blocks)
-    assert explained >= 3
+    assert explained >= 2
     assert sorted((record["block_kind"], record["block"]) for record in blocks) == [
         *(("attribution", index) for index in range(explained)),
         *(("score", index) for index in range(3)),

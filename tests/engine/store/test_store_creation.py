@@ -86,11 +86,11 @@ def test_another_schema_version_is_refused_with_what_to_do(tmp_path):
     Store.create(str(tmp_path / "store"), configuration())
     path = tmp_path / "store" / "zarr.json"
     document = json.loads(path.read_text())
-    document["attributes"] |= {"schema_version": 12, "created_by": "whyspec 9.1"}
+    document["attributes"] |= {"schema_version": 13, "created_by": "whyspec 9.1"}
     path.write_text(json.dumps(document))
     with pytest.raises(
         StoreError,
-        match=r"got: schema version 12, whyspec 9.1\n  allowed: schema version 11\n  remedy: Use the version",
+        match=r"got: schema version 13, whyspec 9.1\n  allowed: schema version 12\n  remedy: Use the version",
     ):
         Store.open(str(tmp_path / "store"))
     assert Store.exists(str(tmp_path / "store"))

@@ -166,7 +166,7 @@ def test_attributes_say_flags_rounding_and_what_the_store_is_bound_to(store):
     assert root["outliers/maps"].attrs["relative_error"] == 2**-11
     assert "mantissa_bits" not in root["outliers/flux"].attrs
     attributes = dict(root.attrs)
-    assert attributes["schema_version"] == 11
+    assert attributes["schema_version"] == 12
     assert attributes["grid"]["units"] == "Angstrom"
     assert attributes["models"][0]["name"] == "desi-galaxy"
     assert attributes["models"][0]["digest"] == "0123456789abcdef"

@@ -43,7 +43,7 @@ def test_tables_alone_give_the_columns_that_need_no_pixels(
 ) -> None:
     settings = SimulationSettings(survey, 30, seed=2, form=form, broken_fraction=0.1, resolution=False)
     release = simulate_release(settings, tmp_path / "release").path
-    pixels = ["arms", "snr", "good_fraction", "status"]
+    pixels = ["arms", "snr", "good_fraction", "masked_pixels", "masked_by", "status"]
     columns = [column.name for column in COLUMNS if column.name not in pixels]
     for file in list_release([str(release)]).files:
         with open_spectra(file, 0, 0) as spectra:
