@@ -64,7 +64,7 @@ def test_a_region_is_shown_where_it_outdoes_all_that_is_outside() -> None:
 @pytest.mark.real_data
 def test_the_published_headline_holds_for_the_shipped_model(real_data: Path) -> None:
     model = load_model("desi-galaxy")
-    held_out = HeldOutSettings(96, 1, real_data / "templates", real_data / "sky")
+    held_out = HeldOutSettings(160, 1, real_data / "templates", real_data / "sky")
     clean = prepare_clean_spectra(model.card, held_out, (LINE, STEP))
     settings = OcclusionSettings(windows=(4, 16, 256), baselines=5)
     rows = able_rows(model, clean, 150.0, 250.0, 0.01)[:5]

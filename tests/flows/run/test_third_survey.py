@@ -236,7 +236,7 @@ def test_its_rows_keys_and_positions_are_in_the_store(store: Path) -> None:
     unscored = table[table["status"] != RowStatus.SCORED]
     assert set(unscored["status"]) == {int(RowStatus.NO_REDSHIFT)}
     assert (unscored["target_id"] % 1000 == 0).all()
-    assert int(table["outlier"].sum()) > 2
+    assert int(table["outlier"].sum()) > 1
 
 
 def test_a_query_finds_it_by_key_and_number(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
