@@ -9,7 +9,6 @@ high (docs/decisions/0035-widths-of-places.md).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.curve_peaks import curve_peaks
 from models.grid import WavelengthGrid
 from models.lines import line_of_feature
 
@@ -216,19 +214,19 @@ def _intervals(
 
 def _peaks(above: Floats, good: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
     """Good pixels where the map peaks, highest first, each with first and stop of the peak's upper half."""
+    # Imported here: who opens a store knows places, and needs no scipy.
+    from scipy.signal import find_peaks, peak_widths
+
     where = np.flatnonzero(good)
     # Masked pixels part no peak, and zeros at both ends make a rise towards an end a peak as well.
     curve = np.pad(above[where], 1)
-    found = curve_peaks(curve, PROMINENT * float(curve.max()))
-    found.sort(key=lambda peak: (-curve[peak.index], peak.index))
-    return [
-        (
-            int(where[peak.index - 1]),
-            int(where[math.ceil(peak.left) - 1]),
-            int(where[math.floor(peak.right) - 1]) + 1,
-        )
-        for peak in found
-    ]
+    found, known = find_peaks(curve, prominence=PROMINENT * float(curve.max()))
+    bases = (known["prominences"], known["left_bases"], known["right_bases"])
+    _, _, left, right = peak_widths(curve, found, rel_height=0.5, prominence_data=bases)
+    order = sorted(range(len(found)), key=lambda number: (-curve[found[number]], number))
+    first = where[np.ceil(left).astype(int) - 1]
+    last = where[np.floor(right).astype(int) - 1]
+    return [(int(where[found[each] - 1]), int(first[each]), int(last[each]) + 1) for each in order]
 
 
 def _running(values: Floats) -> NDArray[np.float64]:

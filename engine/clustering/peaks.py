@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.signal import find_peaks
 
-from engine.attribution.curve_peaks import curve_peaks
 from engine.attribution.place_filter import LINE_TOLERANCE
 from engine.clustering.clustering import Peak
 from models.lines import nearest_line
@@ -33,9 +33,9 @@ def attribution_peaks(
     if top <= 0.0:
         return ()
     # Zeros at both ends make a rise towards an edge of the observed range a peak as well.
-    found = curve_peaks(np.pad(np.clip(curve, 0.0, None), 1), _PROMINENCE * top)
-    order = sorted((peak.index - 1 for peak in found), key=lambda index: (-curve[index], index))[:most]
-    return tuple(_peak(wavelength, curve, residual, index, top) for index in order)
+    found, _ = find_peaks(np.pad(np.clip(curve, 0.0, None), 1), prominence=_PROMINENCE * top)
+    order = sorted(found - 1, key=lambda index: (-curve[index], index))[:most]
+    return tuple(_peak(wavelength, curve, residual, int(index), top) for index in order)
 
 
 def _peak(
