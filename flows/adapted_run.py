@@ -12,6 +12,7 @@ from engine.training.events import Note
 from engine.training.request import AdaptingRequest
 from flows.adapt import OWN_CACHE, AdaptObservers, adapt_listed, listed
 from flows.run.request import RunRequest
+from flows.training.model_directory import check_model_directory
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.model_files import CARD, pretrained_for, read_model
@@ -59,6 +60,7 @@ def _adapted(
         _check_origin(read_model(str(place)).card, card, place)
         report(observers, Note(f"{card.name}: adapted before, in {place}."))
         return str(place)
+    check_model_directory(place, (CARD, OWN_CACHE))
     report(observers, Note(f"{card.name}: adapt it to the release."))
     asked = AdaptingRequest(
         release=request.release,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.attribution.agreement import rank_correlation
 from engine.attribution.attribution import Attribution
 from engine.attribution.memory import DEFAULT_MEMORY
 from engine.attribution.places import places_of
@@ -27,7 +28,6 @@ from engine.benchmark.removal_curves import curve_measures
 from engine.benchmark.stability import (
     change_of_form,
     noisier,
-    rank_correlation,
     relative_change,
     shuffled,
 )
@@ -223,7 +223,7 @@ class Case:
         loud = replace(self.subject, flux=torch.tensor(half.flux))
         half_seen = blind_subject(self.judge.model, loud, half.unseen)
         return {
-            "random_weights": abs(rank_correlation(np.abs(own[good]), np.abs(other[good]))),
+            "random_weights": abs(rank_correlation(np.abs(np.stack([own[good], other[good]])))),
             "model_contrast": share_on(own, self.injected) - share_on(blind, self.injected),
             **half.measures(_map(contender.explain, half_seen), good, contender.widest),
         }

@@ -7,7 +7,6 @@ import copy
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from models.spectrum_model import SpectrumModel
 
@@ -29,13 +28,6 @@ def change_of_form(before: Floats, after: Floats) -> float:
     if min(lengths) == 0:
         return float("nan")
     return relative_change(before / lengths[0], after / lengths[1])
-
-
-def rank_correlation(first: Floats, second: Floats) -> float:
-    """Spearman's, of two maps (n,); NaN where one is uniform, or not finite."""
-    if not (0 < np.ptp(first) < np.inf and 0 < np.ptp(second) < np.inf):
-        return float("nan")
-    return float(np.corrcoef(rankdata(first), rankdata(second))[0, 1])
 
 
 def noisier(flux: NDArray[np.float32], ivar: NDArray[np.float32], seed: int) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from engine.attribution.places import Place
-from engine.evaluation.localisation import REACH, InjectedPlace, localise
+from engine.evaluation.localisation import REACH, InjectedPlace, localise, overlaps
 from models.grid import WavelengthGrid
 
 WIDTH_FACTOR = 2.0
@@ -73,7 +73,6 @@ def width_recovered(first: Place | None, known: KnownWidth, grid: WavelengthGrid
         return math.nan
     if first is None or first.width <= 0:
         return 0.0
-    distance = np.abs(grid.wavelength()[known.injected] - first.wavelength).min()
-    if distance > 0.5 * (first.width + grid.width(first.wavelength, 1)):
+    if not overlaps(first, known.injected, grid):
         return 0.0
     return float(1 / WIDTH_FACTOR <= first.width / known.width <= WIDTH_FACTOR)

@@ -32,7 +32,7 @@ from engine.attribution.occlusion.settings import (
     PresetName,
     of_preset,
 )
-from engine.attribution.places import Place, places_of
+from engine.attribution.places import places_of
 from engine.attribution.plain_occlusion import PlainOcclusionSettings
 from engine.attribution.replacements import Replacement
 from engine.attribution.residual import ResidualSettings
@@ -41,7 +41,7 @@ from engine.evaluation.blind_scorer import blind_subject, unseen_windows
 from engine.evaluation.detectors import tail_probabilities
 from engine.evaluation.explanation_results import ExplainedInjection, ExplanationResults, MethodCost
 from engine.evaluation.injected_spectra import CleanSpectra, InjectedSpectra
-from engine.evaluation.localisation import InjectedPlace, localise, random_map
+from engine.evaluation.localisation import InjectedPlace, localise, overlaps, random_map
 from engine.simulation.anomalies import AnomalyKind
 from engine.spectra.scorer import device_tensor
 from models.errors import ConfigurationError, ErrorKind
@@ -246,16 +246,12 @@ class _Evaluation:
                 found={name: localise(each, place) for name, each in explained.maps.items()},
                 window=explained.window,
                 run_located=localise(explained.run.combined, place).located,
-                place_located=first is not None and self._overlaps(first, injected.injected[i]),
+                place_located=first is not None
+                and overlaps(first, injected.injected[i], self._model.card.grid),
                 place_width=first.width if first else float("nan"),
                 cautions=int(self._criteria.cautions(explained.run, flux, ivar, redshift)),
             )
             step()
-
-    def _overlaps(self, place: Place, injected: NDArray[np.bool_]) -> bool:
-        known = self._wavelength[injected]
-        half = 0.5 * (place.width + self._model.card.grid.width(place.wavelength, 1))
-        return bool(np.any(np.abs(known - place.wavelength) <= half))
 
     def costs(self) -> dict[str, MethodCost]:
         """What the methods took."""

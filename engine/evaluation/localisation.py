@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.attribution.places import Place
+from models.grid import WavelengthGrid
+
 REACH = 10.0
 """Angstrom beyond the injected pixels within which a peak counts as on them."""
 
@@ -91,6 +94,12 @@ def pixel_auc(values: NDArray[np.floating], injected: NDArray[np.bool_]) -> floa
     lower = np.searchsorted(outside, inside, side="left")
     not_higher = np.searchsorted(outside, inside, side="right")
     return float((lower + not_higher).mean() / (2 * len(outside)))
+
+
+def overlaps(place: Place, injected: NDArray[np.bool_], grid: WavelengthGrid) -> bool:
+    """Whether a place, with half a pixel to either side, holds one of the ``injected`` pixels (N,)."""
+    half = 0.5 * (place.width + grid.width(place.wavelength, 1))
+    return bool(np.any(np.abs(grid.wavelength()[injected] - place.wavelength) <= half))
 
 
 def random_map(good: NDArray[np.bool_], seed: int) -> NDArray[np.float64]:

@@ -155,7 +155,6 @@ def answer_in_parts(
     parts : conditions on columns of the store of which each spectrum fulfils one, or none.
     """
     view = _with_set(view, settings)
-    view = _with_set(view, settings)
     with _question(view, settings, lambda: _chosen_clustering(view, settings)) as question:
         yield from question.parts(parts)
 

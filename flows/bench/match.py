@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import astropy.units as u
@@ -21,10 +19,11 @@ from engine.match.match import match
 from engine.match.settings import MatchSettings
 from engine.store.reading import StoreView
 from flows.bench.devices import Machine, describe_machine, load_average
+from flows.bench.files import bench_directory
 from flows.bench.memory import PeakMemory
 from flows.bench.query import simulated_store
 from flows.bench.simulated_arrays import positions, target_ids
-from models.output_files import writing
+from flows.bench.timing import work_seconds
 
 SCHEMA = 1
 RADIUS = 1 / 3600
@@ -96,11 +95,8 @@ def bench_match(
     InputError : the directory cannot be written to.
     """
     load_before = load_average()
-    if directory is not None:
-        with writing(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="whyspec-bench-match-", dir=directory) as made:
-        url, table = str(Path(made) / "odd.zarr"), Path(made) / "known.parquet"
+    with bench_directory("match", directory) as made:
+        url, table = str(made / "odd.zarr"), made / "known.parquet"
         simulated_store(url, rows, progress)
         ra, dec = _write_objects(table, rows, objects)
         matches = []
@@ -152,7 +148,7 @@ def _work(url: str, table: Path, settings: MatchSettings, *, rows_too: bool) -> 
 def _timed(name: str, work: Callable[[], int], repeats: int) -> TimedMatch:
     with PeakMemory(_CPU) as memory:
         matched = work()
-    _, wall, cpu = zip(*(_seconds(work) for _ in range(repeats)), strict=True)
+    _, wall, cpu = zip(*(work_seconds(work) for _ in range(repeats)), strict=True)
     return TimedMatch(name, matched, min(wall), min(cpu), memory.bytes)
 
 
@@ -165,11 +161,4 @@ def _astropy(rows: int, ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tu
         _, apart, _ = SkyCoord(own_ra * u.deg, own_dec * u.deg).match_to_catalog_sky(objects)
         return int((apart.deg <= RADIUS).sum())
 
-    return _seconds(work)
-
-
-def _seconds(work: Callable[[], int]) -> tuple[int, float, float]:
-    """What work gives, the seconds that it takes, and CPU seconds of all threads."""
-    begun, cpu = time.perf_counter(), time.process_time()
-    found = work()
-    return found, time.perf_counter() - begun, time.process_time() - cpu
+    return work_seconds(work)

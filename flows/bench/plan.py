@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from engine.store.schema import BY_PATH
 from engine.store.status import status_of
 from engine.store.store import Store
 from flows.bench.devices import Machine, describe_machine, load_average
+from flows.bench.files import bench_directory
 from flows.bench.ledger_reads import LedgerReads
 from flows.bench.memory import PeakMemory
 from flows.bench.plan_tree import finished, publish_sums, withdraw_sums, write_plan_tree
@@ -29,7 +29,6 @@ from flows.run.preparation import prepare
 from flows.run.request import RunRequest
 from flows.run_release import run_release
 from infra.settings import load_settings
-from models.output_files import writing
 
 SCHEMA = 2
 _BLOCK_ROWS = 256
@@ -112,11 +111,7 @@ def bench_plan(
     InputError : the directory cannot be written to.
     """
     load_before = load_average()
-    if directory is not None:
-        with writing(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="whyspec-bench-plan-", dir=directory) as made:
-        place = Path(made)
+    with bench_directory("plan", directory) as place:
         progress(f"write {files:,} files")
         folders = write_plan_tree(place, files, max(1, files // _GONE))
         url, settings = str(place / "store.zarr"), load_settings()

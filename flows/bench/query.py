@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -32,10 +31,11 @@ from engine.store.saved_plans import AttributionPlan, ScorePlan
 from engine.store.snapshot import Snapshot
 from engine.store.store import Store
 from flows.bench.devices import Machine, describe_machine, load_average
+from flows.bench.files import bench_directory
 from flows.bench.memory import PeakMemory
 from flows.bench.simulated_arrays import SimulatedArrays, positions, target_ids
+from flows.bench.timing import work_seconds
 from models.grid import WavelengthGrid
-from models.output_files import writing
 
 SCHEMA = 1
 _BLOCK_ROWS = 16384
@@ -113,11 +113,8 @@ def bench_query(
     InputError : the directory cannot be written to.
     """
     load_before = load_average()
-    if directory is not None:
-        with writing(directory):
-            directory.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix="whyspec-bench-query-", dir=directory) as made:
-        url = str(Path(made) / "odd.zarr")
+    with bench_directory("query", directory) as made:
+        url = str(made / "odd.zarr")
         begun, cpu = time.perf_counter(), time.process_time()
         update, arrays = simulated_store(url, rows, progress)
         built, built_cpu = time.perf_counter() - begun, time.process_time() - cpu
@@ -263,15 +260,15 @@ def _timed(
         found = ask()
     ours, theirs = [], []
     for _ in range(repeats):
-        ours.append(_seconds(ask))
-        theirs.append(_seconds(lambda: _duckdb_alone(sql, parameters)))
+        ours.append(work_seconds(ask))
+        theirs.append(work_seconds(lambda: _duckdb_alone(sql, parameters)))
     return TimedQuestion(
         name,
         found,
-        min(wall for wall, _ in ours),
-        min(cpu for _, cpu in ours),
-        min(wall for wall, _ in theirs),
-        min(cpu for _, cpu in theirs),
+        min(wall for _, wall, _ in ours),
+        min(cpu for _, _, cpu in ours),
+        min(wall for _, wall, _ in theirs),
+        min(cpu for _, _, cpu in theirs),
         memory.bytes,
     )
 
@@ -282,13 +279,6 @@ def _duckdb_alone(sql: str, parameters: tuple[object, ...]) -> int:
             connection.register("given", parameters[0])
             parameters = ()
         return int(connection.sql(sql, params=list(parameters)).to_arrow_table().num_rows)
-
-
-def _seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Seconds that work takes, and CPU seconds of all threads."""
-    begun, cpu = time.perf_counter(), time.process_time()
-    work()
-    return time.perf_counter() - begun, time.process_time() - cpu
 
 
 def _seconds_of_command(command: list[str]) -> tuple[float, float]:

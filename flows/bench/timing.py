@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 import torch
 
@@ -71,3 +72,13 @@ def time_in_turn(
             progress(f"{name}: run {repeat + 1} of {repeats}")
             seconds[name].append(seconds_of(work, device))
     return {name: Timing(tuple(runs), peaks[name]) for name, runs in seconds.items()}
+
+
+_T = TypeVar("_T")
+
+
+def work_seconds(work: Callable[[], _T]) -> tuple[_T, float, float]:
+    """What work gives, the seconds that it takes, and CPU seconds of all threads."""
+    begun, cpu = time.perf_counter(), time.process_time()
+    found = work()
+    return found, time.perf_counter() - begun, time.process_time() - cpu

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
+from engine.attribution.agreement import rank_correlation
 from engine.attribution.methods import METHODS
 from engine.benchmark.contenders import neighbours, own_contender, own_name
 from engine.benchmark.stability import (
     NOISE,
     change_of_form,
     noisier,
-    rank_correlation,
     relative_change,
     shuffled,
 )
@@ -25,8 +25,8 @@ def test_changes_of_maps() -> None:
     assert change_of_form(before, 7 * before) == pytest.approx(0)
     assert change_of_form(before, -before) == pytest.approx(2)
     assert np.isnan(change_of_form(before, 0 * before))
-    assert rank_correlation(np.array([1.0, 2, 3]), np.array([1.0, 10, 100])) == pytest.approx(1)
-    assert np.isnan(rank_correlation(before, np.full(2, np.nan)))
+    assert rank_correlation(np.array([[1.0, 2, 3], [1.0, 10, 100]])) == pytest.approx(1)
+    assert np.isnan(rank_correlation(np.stack([before, np.full(2, np.nan)])))
 
 
 def test_noise_is_of_each_pixel_and_masked_ones_stay() -> None:
