@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
+from models.interval import Interval
+
 _MISSED = 0.05
 """What an interval may miss."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value and the 95 % interval around it; NaN where nothing was counted."""
-
-    value: float
-    low: float
-    high: float
-
-    def times(self, factor: float) -> Interval:
-        """The same in other units."""
-        return Interval(self.value * factor, self.low * factor, self.high * factor)
 
 
 NO_INTERVAL = Interval(np.nan, np.nan, np.nan)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.match.intervals import NO_INTERVAL, Interval, effective_number, share
+from engine.match.intervals import NO_INTERVAL, effective_number, share
 from engine.match.matched_spectra import MatchedSpectra
 from engine.match.objects import KnownObjects
+from models.interval import Interval
 
 ALL = "all"
 """What all classes together are called."""

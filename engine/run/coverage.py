@@ -20,6 +20,7 @@ from engine.spectra.source_file import SourceFile
 from engine.store.routing import NO_MODEL, ModelReference, routed
 from engine.surveys.reading import open_spectra
 from models.errors import QuarantineError
+from models.interval import Interval
 from models.row_status import RowStatus
 
 ENOUGH_SPECTRA, MOST_FILES = 20_000, 256
@@ -27,19 +28,6 @@ ENOUGH_SPECTRA, MOST_FILES = 20_000, 256
 
 _AT_A_TIME = 8
 _NORMAL_95 = 1.96
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """An estimate with the interval that holds the truth in 95 % of samples."""
-
-    value: float
-    low: float
-    high: float
-
-    def times(self, factor: float) -> Interval:
-        """The estimate of a multiple."""
-        return Interval(self.value * factor, self.low * factor, self.high * factor)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from engine.run.coverage import Coverage, Interval, SampledFile, coverage_of, sample_files, wilson
+from engine.run.coverage import Coverage, SampledFile, coverage_of, sample_files, wilson
 from engine.spectra.source_file import SourceFile
 from engine.store.blocks import BlockKind
 from engine.store.configuration import RunConfiguration
@@ -19,6 +19,7 @@ from engine.surveys.surveys import reader_of
 from flows.run.preparation import PreparedRun
 from flows.run.rates import Rates, default_rates, given_rates
 from models.errors import ConfigurationError, ErrorKind
+from models.interval import Interval
 from models.row_status import RowStatus
 
 COORDINATOR_BYTES = 450 * 2**20

@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from engine.run.coverage import Coverage, Interval
+from engine.run.coverage import Coverage
 from flows.console import count, duration, facts, show_next
 from flows.run.forecast import Forecast
 from flows.run.preparation import PreparedRun, known_to
 from flows.run.summary_tables import show_quarantined, show_skipped, show_warnings
+from models.interval import Interval
 
 _LONGEST_TABLE = 16
 _BASES = {

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.table import Table
 
-from engine.match.intervals import Interval
 from engine.match.summary import ClassMatch, MatchSummary
 from flows.console import count, facts, show_whole
+from models.interval import Interval
 
 _NO_CLASS = "(no class)"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.attribution.occlusion.settings import PRESETS, OcclusionSettings
-from engine.run.coverage import Interval, wilson
+from engine.run.coverage import wilson
 from engine.simulation.release import SimulationSettings, simulate_release
 from engine.store.blocks import BlockResult
 from engine.store.snapshot import Snapshot
@@ -22,6 +22,7 @@ from flows.run.rates import Rates, default_rates, given_rates
 from flows.run.request import RunRequest
 from infra.settings import Settings
 from models.errors import ConfigurationError
+from models.interval import Interval
 from models.model_files import read_model
 from tests.small_run import small_request
 
