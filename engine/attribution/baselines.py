@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 BaselineSource = Literal["nearest", "random"]
 """Calibration spectra most like the spectrum, or drawn at random."""
 
-WORST = 9.0
-"""Squared residuals in units of the variance count up to this: what is odd does not choose."""
+MOST_BEYOND = 10.0
+"""Sigma up to which a pixel counts where the spectrum has more flux than a baseline: what is odd does not
+choose."""
+MOST_LACKING = 1000.0**0.5
+"""The same where the spectrum has less: a baseline should have no line that it lacks."""
 _AT_ONCE = 512
 
 
@@ -65,19 +68,21 @@ def drawn_calibration(available: int, count: int, seed: int) -> NDArray[np.int64
 def nearest_calibration(subject: Subject, count: int) -> NDArray[np.int64]:
     """The calibration spectra whose reconstructions are most like the subject, nearest first, (count,).
 
-    Likeness is the sum over pixels of the squared residual in units of its variance, each up to
-    :data:`WORST`, so that a strong anomaly of few pixels does not choose company in which it looks usual.
+    Likeness is the sum over pixels of the squared residual in units of its variance. A residual counts up to
+    :data:`MOST_BEYOND` sigma where the spectrum has more flux, so that a strong anomaly of few pixels does
+    not choose company in which it looks usual. Where the spectrum has less flux it counts up to
+    :data:`MOST_LACKING`, so that baselines have no strong lines that the spectrum lacks.
     """
     import torch
 
     order = np.arange(subject.decoder.calibration_size)
-    flux, ivar = subject.flux.double(), subject.ivar
+    flux, root = subject.flux.double(), subject.ivar.sqrt()
     unlike = []
     with torch.inference_mode():
         for low in range(0, len(order), _AT_ONCE):
             decoded = subject.decoder.baselines(order[low : low + _AT_ONCE])
             # In place: new memory would cost more than the arithmetic.
-            misfit = torch.sub(decoded, flux).square_().mul_(ivar).clamp_(max=WORST)
-            unlike.append(misfit.sum(dim=1))
+            misfit = torch.sub(decoded, flux).mul_(root).clamp_(-MOST_BEYOND, MOST_LACKING)
+            unlike.append(misfit.square_().sum(dim=1))
         ranked = torch.cat(unlike).argsort(stable=True)[:count]
     return ranked.cpu().numpy().astype(np.int64)

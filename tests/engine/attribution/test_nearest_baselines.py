@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import torch
 
 from engine.attribution.baselines import nearest_calibration
 from engine.attribution.explainer import Explainer
 from engine.attribution.occlusion.settings import of_preset
-from engine.attribution.subject import subject_of
+from engine.attribution.subject import Subject, subject_of
 from engine.spectra.scored_spectra import SelectedSpectra
 from models.scoring.scoring_model import ScoringModel
+from tests.engine.attribution.simple_subjects import FixedSpectra
 
 REDSHIFT = 0.3
 
@@ -33,6 +36,34 @@ def test_a_spectrums_own_reconstruction_is_nearest_whatever_is_odd_in_few_pixels
     assert len(set(clean.tolist())) == 3
     flux[1000:1010] += 1e6
     assert chosen(tiny_model, flux, ivar)[0] == 17
+
+
+LINE = slice(100, 106)
+
+
+def with_line(height: float, pixels: int = 1000) -> torch.Tensor:
+    """A flat spectrum with a line of this height; errors are 1."""
+    spectrum = torch.ones(pixels, dtype=torch.float64)
+    spectrum[LINE] += height
+    return spectrum
+
+
+@pytest.mark.parametrize(
+    ("of_spectrum", "of_baseline", "nearest"),
+    [
+        (0.0, 60.0, "another level"),  # a line that the spectrum lacks tells more than 1 sigma everywhere
+        (60.0, 0.0, "another line"),  # what the spectrum has beyond a baseline is what may be odd
+        (0.0, 8.0, "another line"),
+    ],
+)
+def test_a_baseline_has_no_strong_line_that_the_spectrum_lacks(
+    of_spectrum: float, of_baseline: float, nearest: str
+) -> None:
+    flux = with_line(of_spectrum)
+    baselines = {"another level": flux + 1.0, "another line": with_line(of_baseline)}
+    decoder = FixedSpectra(torch.stack(list(baselines.values())), flux)
+    subject = Subject(flux.float(), torch.ones_like(flux), 0.1, lambda spectra: spectra.sum(dim=1), decoder)
+    assert list(baselines)[nearest_calibration(subject, 1)[0]] == nearest
 
 
 def test_masked_pixels_do_not_choose(tiny_model: ScoringModel) -> None:
