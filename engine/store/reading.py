@@ -21,8 +21,9 @@ from engine.store.listed_results import ListedResults
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
-from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of, units_of
+from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, FlagName, scales_of, units_of
 from engine.store.set_entries import read_entry, set_folder
+from engine.store.snapshot import Snapshot
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
 
@@ -55,7 +56,7 @@ class StoreView:
     configuration: RunConfiguration
     scored: Mapping[int, BlockResult]
     explained: Mapping[int, BlockResult]
-    flagged: Mapping[str, NDArray[np.int64]]
+    flagged: Mapping[FlagName, NDArray[np.int64]]
     explanation: str = RUN_SET
     base: StoreView | None = None
 
@@ -72,11 +73,15 @@ class StoreView:
         configuration = read_configuration(objects)
         ledger = Ledger(objects, configuration)
         # What refers to rows first: every row that is explained, or replaces another, is then a scored one.
-        flagged: dict[str, NDArray[np.int64]] = {
-            flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS
-        }
+        flagged = {flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS}
         explained = ListedResults(ledger, "attribution")
         return cls(objects, configuration, ListedResults(ledger, "score"), explained, flagged)
+
+    @classmethod
+    def of(cls, objects: ObjectTree, configuration: RunConfiguration, snapshot: Snapshot) -> StoreView:
+        """A view of a store whose ledger was read already."""
+        flagged = {flag: snapshot.rows_flagged(flag) for flag in FLAGS}
+        return cls(objects, configuration, snapshot.scored, snapshot.explained, flagged)
 
     @property
     def of_runs(self) -> StoreView:
@@ -97,6 +102,8 @@ class StoreView:
         InputError : there is none of that name.
         StoreError : its entry in the ledger is damaged.
         """
+        if name == self.explanation:
+            return self
         if name == RUN_SET:
             return self.of_runs
         configuration = read_entry(self._ledger, name).configuration_in(self.configuration)
