@@ -103,9 +103,9 @@ def _rate(
         view, scored, Condition("tail_probability <= ?::FLOAT", (limit,), frozenset({"tail_probability"}))
     )
     rate = false_discovery_rate(limit, spectra, selected)
-    told = "unknown" if rate is None else f"up to {rate:.0%}"
+    shown = "unknown" if rate is None else f"up to {rate:.0%}"
     return (
-        f"False discovery rate {told}: of {spectra:,} scored spectra {selected:,} have a tail "
+        f"False discovery rate {shown}: of {spectra:,} scored spectra {selected:,} have a tail "
         f"probability of at most {limit:.2g}; chance alone makes {limit * spectra:,.1f}."
     )
 
