@@ -33,8 +33,8 @@ def benchmark(
 
     It simulates spectra, injects one anomaly into each, and has every method explain those that the model
     detects. First it explains one spectrum of each model by every method. From the cost it plans how many
-    spectra each method gets. It writes benchmark.json and benchmark.md, and a record of every judgement. If it
-    is killed, the same command continues.
+    spectra each method gets. It writes benchmark.json and benchmark.md, and a record of every judgement. If
+    it is killed, the same command continues.
 
     Parameters
     ----------
