@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.query.target_list import TargetList, read_target_list
+from engine.surveys.desi.survey import DESI
 from engine.surveys.identifiers import stored_identifier
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, InputError
@@ -63,6 +65,27 @@ def test_a_named_column_comes_first(tmp_path: Path) -> None:
     assert read(tmp_path / "list", text, "mine").values.tolist() == [BIG]
     assert read(tmp_path / "list", text, "NAME").values.tolist() == ["a/b"]
     assert read(tmp_path / "list", "my_ids\n266-51602-3\n", "my_ids").values.tolist() == [[266, 51602, 3]]
+
+
+def test_a_survey_says_what_tables_call_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    joint = {"plate": ("field",), "source_row": ("place",)}
+    lyra = replace(DESI, name="lyra", identifier_names=("number",), joint_name=joint)
+    monkeypatch.setattr("engine.surveys.row_names.SURVEYS", [DESI, lyra])
+    assert read(tmp_path / "list", "z,Number\n0,5\n").values.tolist() == [5]
+    for text in ("field,place\n11,4\n-1,4\n", "plate-source_row\n11-4\nx\n"):
+        targets = read(tmp_path / "list", text)
+        assert (targets.named_by, targets.values.tolist(), targets.skipped) == (
+            "plate-source_row",
+            [[11, 4]],
+            1,
+        )
+    with pytest.raises(InputError, match="identifiers or spectrum keys or plate-source_row"):
+        read(tmp_path / "list", "number\n\n")
+
+
+def test_numbers_that_no_row_can_hold_name_nothing(tmp_path: Path) -> None:
+    targets = read(tmp_path / "list", f"plate,mjd,fiber\n1,2,3\n{2**31},2,3\n")
+    assert (targets.values.tolist(), targets.skipped) == ([[1, 2, 3]], 1)
 
 
 def test_rows_without_an_identifier_are_counted_and_shown(tmp_path: Path) -> None:
