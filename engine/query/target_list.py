@@ -116,7 +116,8 @@ def _list(table: Table, rows: NamedRows) -> TargetList:
 
 def _distinct(values: NDArray[Any]) -> NDArray[Any]:
     """Each value, or row, once, where it comes first."""
-    return values[~pd.DataFrame(values).duplicated().to_numpy(np.bool_)]
+    kept: NDArray[Any] = values[~pd.DataFrame(values).duplicated().to_numpy(np.bool_)]
+    return kept
 
 
 def no_column_of_names(table: Table, column: str | None) -> InputError:
