@@ -439,7 +439,7 @@ def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[
 def _table_of(named_by: NamedBy, names: list[Name]) -> pa.Table:
     """Names as a table of the columns of rows that hold them."""
     columns = columns_of(named_by)
-    values = [names] if len(columns) == 1 else zip(*names, strict=True)  # type: ignore[arg-type]
+    values = [names] if len(columns) == 1 else zip(*names, strict=True)
     types = [pa.string() if name == KEY else pa.from_numpy_dtype(ROW_DTYPE[name]) for name in columns]
     arrays = [pa.array(each, kind) for each, kind in zip(values, types, strict=True)]
     return pa.table(dict(zip(columns, arrays, strict=True)))

@@ -21,7 +21,7 @@ from engine.store.listed_results import ListedResults
 from engine.store.objects import ObjectTree
 from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
-from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, FlagName, scales_of, units_of
+from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of, units_of
 from engine.store.set_entries import read_entry, set_folder
 from engine.store.snapshot import Snapshot
 from models.errors import ErrorKind, InputError
@@ -56,7 +56,7 @@ class StoreView:
     configuration: RunConfiguration
     scored: Mapping[int, BlockResult]
     explained: Mapping[int, BlockResult]
-    flagged: Mapping[FlagName, NDArray[np.int64]]
+    flagged: Mapping[str, NDArray[np.int64]]
     explanation: str = RUN_SET
     base: StoreView | None = None
 
@@ -73,14 +73,16 @@ class StoreView:
         configuration = read_configuration(objects)
         ledger = Ledger(objects, configuration)
         # What refers to rows first: every row that is explained, or replaces another, is then a scored one.
-        flagged = {flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS}
+        flagged: dict[str, NDArray[np.int64]] = {
+            flag: joined_rows(ledger.flagged(flag).values()) for flag in FLAGS
+        }
         explained = ListedResults(ledger, "attribution")
         return cls(objects, configuration, ListedResults(ledger, "score"), explained, flagged)
 
     @classmethod
     def of(cls, objects: ObjectTree, configuration: RunConfiguration, snapshot: Snapshot) -> StoreView:
         """A view of a store whose ledger was read already."""
-        flagged = {flag: snapshot.rows_flagged(flag) for flag in FLAGS}
+        flagged: dict[str, NDArray[np.int64]] = {flag: snapshot.rows_flagged(flag) for flag in FLAGS}
         return cls(objects, configuration, snapshot.scored, snapshot.explained, flagged)
 
     @property
