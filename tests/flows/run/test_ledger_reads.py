@@ -70,6 +70,7 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path, Path], list[str]], tuple[str, ..
         lambda _, store, model: [
             "attribute",
             str(store),
+            "--query",
             "z > 90",
             "--method",
             "residual",
