@@ -118,7 +118,7 @@ def attribute_outliers(
         store.ledger.guard = lock.check
         entry = _entry(store, request)
         snapshot = Snapshot.read(store.ledger)
-        selected = _selected(request, snapshot)
+        selected = _selected(request, store, snapshot)
         own = ExplanationSet(store, entry)
         earlier = Snapshot.read(own.ledger)
         rows = _without(selected.rows, earlier)
@@ -221,14 +221,16 @@ class _Selected:
     absent: int = 0
 
 
-def _selected(request: AttributionRequest, snapshot: Snapshot) -> _Selected:
+def _selected(request: AttributionRequest, store: Store, snapshot: Snapshot) -> _Selected:
     current = snapshot.current_outliers
     if request.selection is None:
         return _Selected(current)
     # Imported here: who explains all asks nothing.
-    from engine.query.query import NOT_IN_STORE, query
+    from engine.query.query import NOT_IN_STORE, answer
+    from engine.store.reading import StoreView
 
-    found = query(request.store, replace(request.selection, columns=("row", "status")))
+    view = StoreView.of(store.objects, store.configuration, snapshot)
+    found = answer(view, replace(request.selection, columns=("row", "status")))
     there = found["row"][found["status"] != NOT_IN_STORE].to_numpy(np.int64)
     rows = np.intersect1d(current, there)
     return _Selected(rows, len(there) - len(rows), len(found) - len(there))

@@ -81,11 +81,6 @@ def cautions_in(bits: int) -> tuple[Caution, ...]:
     return tuple(caution for caution in Caution if bits & caution)
 
 
-def labels_of(bits: int) -> str:
-    """Their labels with a space between, empty for none."""
-    return " ".join(caution.label for caution in cautions_in(bits))
-
-
 def counted(bits: NDArray[np.unsignedinteger]) -> tuple[tuple[str, int], ...]:
     """(label, explanations) for every caution in ``bits`` (n,), sorted by label."""
     counts = {each.label: int(np.count_nonzero(bits & each)) for each in Caution}

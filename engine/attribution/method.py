@@ -214,6 +214,7 @@ class AttributionMethod(Generic[S, A]):
     by_seams : whether a local model explains by seams under these settings, so that ``passes`` tells its work
         against that of other settings, but not against that of other methods.
     baseline_name : what a figure calls the baseline of an attribution.
+    scale_meaning : what its scales are, for the store's description of them.
     """
 
     settings: type[S]
@@ -226,6 +227,7 @@ class AttributionMethod(Generic[S, A]):
     refuse: Callable[[S, ModelCard, int], None] = _accept
     by_seams: Callable[[S], bool] = _never
     baseline_name: str = "mean baseline"
+    scale_meaning: str = "scale of each map: how many pixels one of its values speaks for"
 
     @property
     def name(self) -> str:

@@ -27,12 +27,12 @@ def attribute(
     wait: Annotated[float, Parameter(group=_HOW)] = 0.0,
     json: Annotated[bool, Parameter(name="--json", negative=())] = False,
 ) -> int:
-    """Explain the outliers of a store by one more method, beside what its runs have explained.
+    """Explain the outliers of a store by a further method. What its runs explained stays.
 
     whyspec attribute odd.zarr --method lime --top 100
 
-    It reads no source file and scores nothing anew. Run it again after it was killed, or after a run has
-    found more outliers: finished work is not repeated. Query, show, report and cluster take --explanation.
+    It reads no source file and scores nothing anew. Run it again if it was killed, or when a run has found
+    more outliers: finished work is not repeated. Query, show, report and cluster take --explanation.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def attribute(
         Name of the set of explanations. Default: that of the method.
     query
         Condition in names of columns, as whyspec query takes it, e.g. "z < 0.3 and tail < 1e-4". The options
-        below choose outliers, too. Default: all.
+        below choose outliers, too. Default: all outliers.
     model
         Names or directories of scoring models that have moved.
     memory
