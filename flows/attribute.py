@@ -162,7 +162,7 @@ def _explained(
         models,
         request.store,
         settings.threads_per_worker,
-        settings.occlusion_memory,
+        settings.attribution_memory,
         own.name,
     )
     executor: ExecutorName = "serial" if len(blocks) <= FEW_BLOCKS else request.executor

@@ -177,13 +177,13 @@ _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**
 
 
 def memory(text: str | None) -> dict[str, int]:
-    """``256MB`` to the setting it overrides, {"occlusion_memory": bytes}; empty if not given.
+    """``256MB`` to the setting it overrides, {"attribution_memory": bytes}; empty if not given.
 
     Raises
     ------
     ConfigurationError : no number of bytes.
     """
-    return {} if text is None else {"occlusion_memory": number_of_bytes("--memory", text)}
+    return {} if text is None else {"attribution_memory": number_of_bytes("--memory", text)}
 
 
 def number_of_bytes(option: str, text: str) -> int:

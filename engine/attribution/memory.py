@@ -9,7 +9,7 @@ from models.errors import ConfigurationError, ErrorKind
 if TYPE_CHECKING:
     import torch
 
-WHERE = "memory for attribution (--memory, WHYSPEC_OCCLUSION_MEMORY)"
+WHERE = "memory for attribution (--memory, WHYSPEC_ATTRIBUTION_MEMORY)"
 DEFAULT_MEMORY = 2**28
 """Bytes on a processor, where more is no faster."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
@@ -101,10 +101,9 @@ def _of_path(subject: Subject, settings: WaveletSettings, transform: Wavelets) -
     parts = zip(ways, slopes, transform.cells, strict=True)
     maps = [_shared(moved[0] * slope[0], cell, subject.good).cpu().numpy() for moved, slope, cell in parts]
     added = np.stack(maps)
-    found = attribution_of(
+    return attribution_of(
         subject, wavelet_scales(settings.depth), added, contributions=added, baselines=start[None]
     )
-    return replace(found, shares=1 / np.array(transform.cells, dtype=np.float64))
 
 
 def _slope(subject: Subject, settings: WaveletSettings) -> Tensor:

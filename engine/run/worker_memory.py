@@ -20,12 +20,12 @@ _HELD = 16
 def worker_bytes(
     configuration: RunConfiguration,
     models: Sequence[ModelFiles],
-    occlusion_memory: int = 0,
+    attribution_memory: int = 0,
     source_bytes: int = 0,
 ) -> int:
     """Memory that a worker needs at most, estimated from what it holds at once.
 
-    ``models`` are those of the run; ``occlusion_memory`` is what the occlusion of one spectrum may take,
+    ``models`` are those of the run; ``attribution_memory`` is what the attribution of one spectrum may take,
     0 for the default; ``source_bytes`` what the files hold that a block is read from.
     """
     spectrum = configuration.grid.size * 4
@@ -38,7 +38,7 @@ def worker_bytes(
     attribution = configuration.outlier_block_rows * spectrum * 2 * maps
     # Twice what is kept until it is written: one block is written while the next is computed.
     scoring += 2 * selected + source_bytes
-    attribution = 2 * attribution + (occlusion_memory or DEFAULT_MEMORY)
+    attribution = 2 * attribution + (attribution_memory or DEFAULT_MEMORY)
     # As they are, and a copy in float64 that explains.
     loaded = 3 * sum(model.tensor_bytes for model in models)
     return _PROCESS_BYTES + loaded + int(max(scoring, attribution))

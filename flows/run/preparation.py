@@ -124,7 +124,7 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         own_class=own_class,
     )
     held = 0 if is_local(listing.root) else REMOTE_BYTES
-    needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
+    needed = worker_bytes(configuration, chosen.models, settings.attribution_memory, held)
     _check_memory(needed, request, settings)
     if store is not None:
         check_configuration(store, configuration)
