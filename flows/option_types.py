@@ -274,6 +274,24 @@ def agree(option: str, value: str | None, wanted: str) -> None:
         raise _not_understood(option, value, f"{wanted}, with --{wanted}")
 
 
+def only_with(option: str, value: object, other: str) -> None:
+    """Refuse an option that is given without the other one, which it belongs to.
+
+    Raises
+    ------
+    ConfigurationError : it is given.
+    """
+    if value is not None:
+        raise ConfigurationError(
+            "An option is given without the one that it belongs to.",
+            where=option,
+            got=f"{option} without {other}",
+            allowed=f"{option} with {other}",
+            remedy=f"Add {other}, or leave {option} out.",
+            kind=ErrorKind.OPTION,
+        )
+
+
 def at_least(option: str, value: int, least: int) -> None:
     """Refuse a number that is too small.
 

@@ -35,8 +35,8 @@ class Attribution:
     score : of the spectrum as the model was given it, in nat.
     baseline_scores : (M,) float64, of the baselines; empty for a method without.
     baseline : (N,) float32, mean of the baselines; None for a method without.
-    shares : (S,), the part that a map gives a pixel of what its whole piece adds to the score, in nat; None of
-        a method whose maps hold no effects of pieces, such as slopes or shares of variance.
+    shares : (S,), the part that a map gives a pixel of what its whole piece adds to the score, in nat; None
+        of a method whose maps hold no effects of pieces, such as slopes or shares of variance.
     peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals, of methods on segments
         the middle one in a row; -1 if none is good.
     peak_scale : the scale that adds most to ``combined`` at ``peak_pixel``, the narrowest of equals; 0 if no
@@ -70,7 +70,7 @@ class Attribution:
 
     @property
     def responses(self) -> Floats:
-        """(S,), the largest value of each scale's map; with ``shares`` the largest effect of a piece, in nat."""
+        """(S,), the largest value of each map; with ``shares`` the largest effect of a piece, in nat."""
         shares = np.ones(len(self.scales)) if self.shares is None else self.shares
         found: Floats = (self.maps / shares[:, None]).max(axis=1)
         return found

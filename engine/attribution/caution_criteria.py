@@ -26,7 +26,7 @@ windows are clipped over a tenth of the spectrum, which is no edge any more."""
 
 RESPONSE_SHARE = 0.1
 """Some piece must bring about at least this share of what is to be explained, the spectrum's score less that
-of the baselines. How many nat that is does not matter: whether baselines agree on it is a caution of its own."""
+of the baselines. How many nat that is does not matter: whether baselines agree is a caution of its own."""
 
 RESPONDING = 0.25
 """Scales whose response is at least this share of the largest of all have a say on agreement."""
@@ -62,8 +62,8 @@ class Measures:
         attribution is positive.
     scale : at the peak in pixels, 0 where there is no peak.
     excess : what is to be explained, the spectrum's score less the baselines', in nat; NaN without.
-    response : the largest effect of a piece of any scale, in nat; of maps that hold no such effects infinite if
-        they are positive anywhere, else 0.
+    response : the largest effect of a piece of any scale, in nat; of maps that hold no such effects infinite
+        if they are positive anywhere, else 0.
     agreement : largest mean over spread where a responding scale's map is at least half its largest;
         infinite where no scale responds.
     masked, sky : share of the core's attribution on suspect pixels, 0 unless the peak is on one.

@@ -59,7 +59,9 @@ class BlockWorker:
         threads: int = 1,
         attribution_memory: int = 0,
     ) -> None:
-        self._attribution = AttributionWorker(models, store, configuration, device, threads, attribution_memory)
+        self._attribution = AttributionWorker(
+            models, store, configuration, device, threads, attribution_memory
+        )
         self._cards = tuple(model.card for model in models)
         self._scorers = [Scorer(model, device) for model in models]
         self._store = store

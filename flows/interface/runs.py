@@ -95,8 +95,8 @@ def attribute(
     WhyspecError : see :func:`flows.attribute.attribute_outliers`.
     """
     from engine.query.settings import QuerySettings
-    from flows.attribute import AttributionRequest
     from flows.attribute import attribute as attribute_store
+    from flows.run.attribution_request import AttributionRequest
     from infra.settings import load_settings
 
     chosen = QuerySettings(**selection) if selection else None
