@@ -59,6 +59,10 @@ METHODS: dict[str, AttributionMethod[Any, Attribution]] = {
 DEFAULT_METHOD = next(iter(METHODS))
 """Name of the method of those who name none."""
 
+SECOND_METHOD = REPAIR.name
+"""Name of the method of those who name none for outliers that are explained already
+(docs/decisions/0053-repair-is-the-second-question.md)."""
+
 
 def method_of(settings: MethodSettings) -> AttributionMethod[Any, Attribution]:
     """The method that these settings are of."""

@@ -41,7 +41,8 @@ def attribute(
     store
         Path or URL of the store.
     method
-        Name of the method of attribution; whyspec methods lists all. Default: that of the set --name.
+        Name of the method of attribution; whyspec methods lists all. Default: that of the set --name, else
+        repair.
     setting
         A setting of the method, NAME=VALUE; repeat --setting for more. Lists have commas between. Default: as
         the set has it, else those that whyspec methods shows.

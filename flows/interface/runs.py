@@ -85,7 +85,7 @@ def attribute(
 
     Parameters
     ----------
-    method : its name; None for that of the set ``name``.
+    method : its name; None for that of the set ``name``, else ``repair``.
     name : of the set of explanations; empty for the method's. settings : of the method.
     selection : which outliers, see :class:`engine.query.query.QuerySettings`: ``where``, ``keys``,
         ``target_ids``, ``line``, ``top`` and so on. All without.

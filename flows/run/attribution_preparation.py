@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.method import MethodSettings
 from engine.attribution.method_choice import chosen_settings
-from engine.attribution.methods import METHODS, method_of
+from engine.attribution.methods import METHODS, SECOND_METHOD, method_of
 from engine.run.worker_memory import check_attribution_memory, explaining_bytes
 from engine.store.entries import ExplanationSetEntry
 from engine.store.explanation_set import ExplanationSet
@@ -102,19 +102,20 @@ def prepare_attribution(store: Store, request: AttributionRequest, settings: Set
 def _entry(store: Store, request: AttributionRequest) -> ExplanationSetEntry:
     """The entry of the set that is asked for, which is there or suits the store."""
     there = store.ledger.explanation_sets()
-    name = request.name or request.method or ""
-    if request.method is None and name not in there:
+    method = request.method if request.method or request.name else SECOND_METHOD
+    name = request.name or method or ""
+    if method is None and name not in there:
         raise ConfigurationError(
             "It is not said by which method to explain.",
             where="--method",
-            got=f"--name {name}, which is new" if name else "neither --method nor --name",
+            got=f"--name {name}, which is new",
             allowed=", ".join(METHODS),
             remedy="Choose a method: 'whyspec methods' says what each needs. --name alone continues a set.",
             kind=ErrorKind.OPTION,
         )
     check_name(name)
     before = there[name].attribution if name in there else None
-    asked = chosen_settings(request.method, request.settings, before=before)
+    asked = chosen_settings(method, request.settings, before=before)
     if before is not None:
         check_settings(name, asked, before)
     else:

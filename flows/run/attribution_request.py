@@ -21,7 +21,8 @@ class AttributionRequest:
     Attributes
     ----------
     store : path or URL of a store.
-    method : name of the method; None for that of the set of that name.
+    method : name of the method; None for that of the set of that name, without a name for
+        :data:`engine.attribution.methods.SECOND_METHOD`.
     name : of the set; that of the method where empty.
     settings : of the method by name, as values or as texts; those left out are as the set has them, else the
         method's defaults.

@@ -148,6 +148,7 @@ def test_a_plan_says_what_it_takes_and_writes_nothing(
     assert "0 outliers" in shown
     assert "1 name not in the store" in shown
     assert tree_bytes(store) == before
+    assert plan_attribution(AttributionRequest(str(store)), SERIAL).method == "repair"
     asked = AttributionRequest(str(store), "residual", executor="ray", workers=3)
     one = plan_attribution(asked, SERIAL)
     attributed(store, selection=QuerySettings(top=1))
@@ -346,9 +347,9 @@ REFUSED: dict[str, tuple[dict[str, object], str, str]] = {
     "the name of the runs": ({"name": "default"}, "cannot have that name", "not default"),
     "a name that leads out": ({"name": "../x"}, "cannot have that name", "lower-case letters"),
     "no method": (
-        {"method": None, "settings": {}},
+        {"method": None, "name": "changes", "settings": {}},
         "not said by which method",
-        "neither --method nor --name",
+        "--name changes, which is new",
     ),
     "no such method": ({"method": "magic", "settings": {}}, "no method of attribution", "whyspec methods"),
     "no such wavelet": (
