@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 import numpy as np
 
 from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     GRADIENT_PASSES,
     AttributionMethod,
@@ -113,6 +114,8 @@ def _slope(subject: Subject, settings: WaveletSettings) -> Tensor:
     flux = subject.flux.double()
     if settings.slopes == "plain":
         return subject.gradient(flux[None])[0]
+    numbers = 2 * settings.samples * len(flux)
+    check_held(subject.memory_bytes, numbers, f"{settings.samples} noisy spectra and their slopes")
     drawn = noise(settings.seed, settings.samples, "normal", subject.sigma)
     return subject.gradient(flux + drawn).mean(dim=0)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, get_args
 
 from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     AttributionMethod,
     MethodSettings,
@@ -80,6 +81,8 @@ def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
     coefficients = transform.transform(torch.where(subject.good, flux - start, 0.0)[None])
     number = _numbers(coefficients, settings.blocks)
     count = settings.blocks * len(coefficients)
+    points = settings.samples * (count + 2)
+    check_held(subject.memory_bytes, 2 * points * count, f"{points} sets of factors of {count} blocks")
     sequence = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
         2 * count, scramble=True, seed=settings.seed
     )
