@@ -65,8 +65,8 @@ _MEANINGS = {
 _REMEDIES = {
     Caution.UNIFORM: "Do not read the peak: check redshift, class and flux calibration as a whole.",
     Caution.EDGE: "Look at the spectrum there: noise and calibration end badly at edges.",
-    Caution.NO_RESPONSE: "Do not read the map: the oddness lies in combinations of distant pieces, or "
-    "there is hardly any.",
+    Caution.NO_RESPONSE: "Read the map as the largest of many small parts: most of the oddness lies in "
+    "combinations of distant pieces, or in a feature wider than any piece.",
     Caution.BASELINES_DISAGREE: "Explain it again with more baselines before reading the map.",
     Caution.MASKED: "Look at the mask first: cosmic rays, bad columns, a missing arm.",
     Caution.SKY_LINES: "Suspect sky subtraction; compare with spectra of the same exposure.",
