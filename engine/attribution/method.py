@@ -215,7 +215,6 @@ class AttributionMethod(Generic[S, A]):
         against that of other settings, but not against that of other methods.
     scale_meaning : what the scale of a map is, for people who open a store.
     baseline_name : what a figure calls the baseline of an attribution.
-    scale_meaning : what its scales are, for the store's description of them.
     """
 
     settings: type[S]
@@ -229,7 +228,6 @@ class AttributionMethod(Generic[S, A]):
     by_seams: Callable[[S], bool] = _never
     scale_meaning: str = "scale of each map: how many pixels one of its values speaks for"
     baseline_name: str = "mean baseline"
-    scale_meaning: str = "scale of each map: how many pixels one of its values speaks for"
 
     @property
     def name(self) -> str:
