@@ -37,12 +37,15 @@ demo: $(VENV)/application
 	@$(BIN)/whyspec demo --directory $(DEMO)
 
 # Three processes on two cores: tests wait for Ray, servers and other processes a third of their time. Threads of
-# one process would wait for those of others.
+# one process would wait for those of others. Bytecode is kept, also where the user keeps none: a hundred processes
+# would compile the same modules.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
+
 test: $(VENV)/development
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile
+	$(PYTEST)
 
 test-fast: $(VENV)/development
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
 check: $(VENV)/development
 	$(BIN)/ruff format --check .

@@ -1,5 +1,5 @@
 """Engine: everything that computes or moves data.
 
-Import from its folders, never from ``flows`` or ``tasks``; nothing here knows Prefect, and only
-``engine.run.ray_pool`` and the Dask stage of ``engine.clustering`` know a cluster.
+Import from its folders, never from ``flows`` or ``tasks``. Nothing here knows Prefect. Only
+``engine.run.ray_pool`` knows Ray, only ``engine.store.dask_arrays`` and ``engine.clustering`` know Dask.
 """

@@ -1,4 +1,4 @@
 """Flows: what a person runs, the command line and the Prefect flows.
 
-Nothing imports from here but tests. What a notebook would use belongs to ``engine`` or ``models``.
+Only ``whyspec.py`` and tests import from here. What a notebook would use belongs to ``engine`` or ``models``.
 """

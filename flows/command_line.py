@@ -159,9 +159,9 @@ def run_command(tokens: list[str]) -> int:
         notes().print("Interrupted. What was finished is kept: the same command continues.")
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort must not show a bare traceback
-        unforeseen = _unforeseen(error)
-        unforeseen.__cause__ = error
-        return _fail(unforeseen, tokens, show_traceback)
+        unexpected = _unexpected(error)
+        unexpected.__cause__ = error
+        return _fail(unexpected, tokens, show_traceback)
 
 
 def _let_warnings_pass() -> None:
@@ -171,7 +171,7 @@ def _let_warnings_pass() -> None:
         warnings.resetwarnings()
 
 
-def _unforeseen(error: Exception) -> WhyspecError:
+def _unexpected(error: Exception) -> WhyspecError:
     """What an exception means that no code expected."""
     if isinstance(error, OSError) and error.errno in _REFUSALS:
         return InputError(

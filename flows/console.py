@@ -108,6 +108,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}"
 
 
+def data_size(number: float) -> str:
+    """Bytes for people: ``1.2 GB``."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} kB"
+
+
 def duration(seconds: float) -> str:
     """``8.2 s``, ``3 min 5 s``, ``2 h 10 min``."""
     if seconds < 60:

@@ -177,13 +177,13 @@ _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**
 
 
 def memory(text: str | None) -> dict[str, int]:
-    """``256MB`` to the setting it overrides, {"occlusion_memory": bytes}; empty if not given.
+    """``256MB`` to the setting it overrides, {"attribution_memory": bytes}; empty if not given.
 
     Raises
     ------
     ConfigurationError : no number of bytes.
     """
-    return {} if text is None else {"occlusion_memory": number_of_bytes("--memory", text)}
+    return {} if text is None else {"attribution_memory": number_of_bytes("--memory", text)}
 
 
 def number_of_bytes(option: str, text: str) -> int:
@@ -272,6 +272,24 @@ def agree(option: str, value: str | None, wanted: str) -> None:
     """
     if value not in (None, wanted):
         raise _not_understood(option, value, f"{wanted}, with --{wanted}")
+
+
+def only_with(option: str, value: object, other: str) -> None:
+    """Refuse an option that is given without the other one, which it belongs to.
+
+    Raises
+    ------
+    ConfigurationError : it is given.
+    """
+    if value is not None:
+        raise ConfigurationError(
+            "An option is given without the one that it belongs to.",
+            where=option,
+            got=f"{option} without {other}",
+            allowed=f"{option} with {other}",
+            remedy=f"Add {other}, or leave {option} out.",
+            kind=ErrorKind.OPTION,
+        )
 
 
 def at_least(option: str, value: int, least: int) -> None:

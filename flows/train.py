@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,7 +19,7 @@ from flows.training.history import HISTORY, TrainingHistory
 from flows.training.kinds import TRAINERS
 from flows.training.model_directory import check_model_directory
 from infra.flow_call import as_flow
-from models.digests import digest_of
+from models.digests import canonical_json, digest_of
 from models.model_card import ModelCard
 from models.model_files import CARD
 from models.observers import Observer, report
@@ -97,4 +96,4 @@ def _fit(
 def _identity(request: TrainingRequest, prepared: PreparedSet) -> str:
     """Hex digest of a training: its spectra and its settings."""
     how = {name: asdict(request)[name] for name in ("name", "kind", "epochs", "seed")}
-    return digest_of(json.dumps([prepared.digest, how]).encode())
+    return digest_of(canonical_json([prepared.digest, how]))

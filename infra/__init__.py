@@ -1,1 +1,4 @@
-"""Where it runs: settings, Ray and Dask connections, deployment."""
+"""Where it runs: settings, logs, connections to Ray, Dask and Prefect, deployment.
+
+Import ``settings`` and the connections. Nothing about spectra belongs here.
+"""

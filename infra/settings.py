@@ -52,11 +52,11 @@ class Settings(BaseSettings):
     memory_per_worker: int = Field(
         default=0, ge=0, description="bytes a worker may need; 0: what is free here, shared out"
     )
-    occlusion_memory: int = Field(
+    attribution_memory: int = Field(
         default=0,
         ge=0,
-        description="bytes for the occlusion of one spectrum; 0: what suits the device",
-        json_schema_extra={"flag": "run, explain --memory"},
+        description="bytes for the attribution of one spectrum; 0: what suits the device",
+        json_schema_extra={"flag": "run, explain, attribute --memory"},
     )
     ready_seconds: float = Field(
         default=300.0, gt=0, description="time for the workers to get ready, and for a cluster to grow"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import BufferedReader
 from typing import Any
 
@@ -19,7 +19,7 @@ def digest_of_file(stream: BufferedReader) -> str:
     return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
-def canonical_json(body: Mapping[str, Any]) -> bytes:
+def canonical_json(body: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """JSON text that depends on the content only: sorted names, no spaces.
 
     Raises

@@ -106,6 +106,11 @@ class ModelFiles:
         """Numbers held at once for each pixel of each spectrum that is scored, to plan memory by."""
         return FLOATS_PER_PIXEL[self.card.kind](self.card)
 
+    @property
+    def gradient_floats_per_pixel(self) -> int:
+        """The same for spectra whose score is differentiated: layers keep what they gave."""
+        return GRADIENT_FLOATS_PER_PIXEL[self.card.kind](self.card)
+
     @cached_property
     def tensors(self) -> dict[str, NDArray[Any]]:
         """The weights by name."""

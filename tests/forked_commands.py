@@ -40,8 +40,6 @@ PRELOADED = (
     "engine.run.worker",
     "engine.store.hierarchy",
     "engine.attribution.occlusion.inverse_occlusion",
-    # What the first density of a process imports, with the whole of sympy.
-    "torch.fx.experimental.symbolic_shapes",
 )
 
 _CHANGES = ("os.rename", "os.remove", "os.mkdir")

@@ -35,7 +35,8 @@ class Attribution:
     score : of the spectrum as the model was given it, in nat.
     baseline_scores : (M,) float64, of the baselines; empty for a method without.
     baseline : (N,) float32, mean of the baselines; None for a method without.
-    shares : (S,), the part of a whole piece's effect that a map gives each of its pixels; None for all of it.
+    shares : (S,), the part that a map gives a pixel of what its whole piece adds to the score, in nat; None
+        of a method whose maps hold no effects of pieces, such as slopes or shares of variance.
     peak_pixel : the good pixel where ``combined`` is largest, the bluest of equals, of methods on segments
         the middle one in a row; -1 if none is good.
     peak_scale : the scale that adds most to ``combined`` at ``peak_pixel``, the narrowest of equals; 0 if no
@@ -69,7 +70,7 @@ class Attribution:
 
     @property
     def responses(self) -> Floats:
-        """(S,), the largest rise of the score, in nat, that any piece of each scale brings about."""
+        """(S,), the largest value of each map; with ``shares`` the largest effect of a piece, in nat."""
         shares = np.ones(len(self.scales)) if self.shares is None else self.shares
         found: Floats = (self.maps / shares[:, None]).max(axis=1)
         return found
@@ -100,6 +101,7 @@ def attribution_of(
     contributions: NDArray[np.float64] | None = None,
     spread: NDArray[np.float64] | None = None,
     baselines: Tensor | None = None,
+    shares: NDArray[np.float64] | None = None,
 ) -> Attribution:
     """The attribution that maps (S, N) are, one per scale; what they hold at masked pixels does not count.
 
@@ -108,6 +110,7 @@ def attribution_of(
     contributions : (S, N), what each scale adds to the combined map; None for its share of the mean.
     spread : (S, N); None for none.
     baselines : (M, N) that the maps were made with; None for a method without.
+    shares : (S,), see :class:`Attribution`.
 
     Raises
     ------
@@ -139,6 +142,7 @@ def attribution_of(
         score=score,
         baseline_scores=baseline_scores,
         baseline=None if baselines is None else baselines.mean(dim=0).float().cpu().numpy(),
+        shares=shares,
         peak_pixel=pixel,
         peak_scale=scale,
     )

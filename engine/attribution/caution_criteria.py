@@ -24,9 +24,9 @@ EDGE_PIXELS, WIDEST_EDGE = 8, 64
 """A peak is at an edge within so many pixels and half its window, counted up to the latter: the widest
 windows are clipped over a tenth of the spectrum, which is no edge any more."""
 
-RESPONSE_SHARE, LEAST_RESPONSE = 0.1, 0.5
-"""Some piece must bring about at least this share of what is to be explained, the spectrum's score less
-that of the baselines, and at least so many nat, less than which one baseline differs from another."""
+RESPONSE_SHARE = 0.1
+"""Some piece must bring about at least this share of what is to be explained, the spectrum's score less that
+of the baselines. How many nat that is does not matter: whether baselines agree is a caution of its own."""
 
 RESPONDING = 0.25
 """Scales whose response is at least this share of the largest of all have a say on agreement."""
@@ -62,7 +62,8 @@ class Measures:
         attribution is positive.
     scale : at the peak in pixels, 0 where there is no peak.
     excess : what is to be explained, the spectrum's score less the baselines', in nat; NaN without.
-    response : the largest at any scale, in nat.
+    response : the largest effect of a piece of any scale, in nat; of maps that hold no such effects infinite
+        if they are positive anywhere, else 0.
     agreement : largest mean over spread where a responding scale's map is at least half its largest;
         infinite where no scale responds.
     masked, sky : share of the core's attribution on suspect pixels, 0 unless the peak is on one.
@@ -133,7 +134,6 @@ class CautionCriteria:
         combined = np.where(good, attribution.combined, 0.0).astype(np.float64)
         peak, scale = attribution.peak_pixel, attribution.peak_scale
         core = good & (combined >= 0.5 * combined.max(initial=0.0)) & (combined > 0.0)
-        responses = attribution.responses
         masked = _beside_masked(good)
         sky = good & _widened(self._sky_lines | _noisy(flux, ivar, good), min(scale // 2, WIDEST_SKY))
         first, stop = max(peak - scale // 2, 0), min(peak - scale // 2 + scale, len(good))
@@ -142,7 +142,7 @@ class CautionCriteria:
             edge=self._to_edge(peak, good, redshift) if core.any() else float("inf"),
             scale=scale,
             excess=attribution.score - attribution.baseline_score,
-            response=float(responses.max(initial=0.0)),
+            response=_response(attribution),
             agreement=_agreement(attribution, good),
             masked=_carried(combined, core, masked, peak),
             masked_area=_share(masked, good),
@@ -169,7 +169,7 @@ def decided(measures: Measures) -> Caution:
         found |= Caution.UNIFORM
     if measures.edge <= EDGE_PIXELS + min(measures.scale // 2, WIDEST_EDGE):
         found |= Caution.EDGE
-    if measures.response < max(LEAST_RESPONSE, RESPONSE_SHARE * measures.excess):
+    if measures.response <= 0.0 or measures.response < RESPONSE_SHARE * measures.excess:
         found |= Caution.NO_RESPONSE
     if measures.excess <= 0.0:
         found |= Caution.ODD_BASELINES
@@ -185,6 +185,12 @@ def decided(measures: Measures) -> Caution:
 
 def _driven(share: float, area: float) -> bool:
     return share >= DRIVEN_SHARE and share >= DRIVEN_EXCESS * area
+
+
+def _response(attribution: Attribution) -> float:
+    """The largest effect of a piece, see :class:`Measures`."""
+    largest = float(attribution.responses.max(initial=0.0))
+    return largest if attribution.shares is not None or largest <= 0.0 else float("inf")
 
 
 def _agreement(attribution: Attribution, good: NDArray[np.bool_]) -> float:

@@ -65,8 +65,8 @@ _MEANINGS = {
 _REMEDIES = {
     Caution.UNIFORM: "Do not read the peak: check redshift, class and flux calibration as a whole.",
     Caution.EDGE: "Look at the spectrum there: noise and calibration end badly at edges.",
-    Caution.NO_RESPONSE: "Do not read the map: the oddness lies in combinations of distant pieces, or "
-    "there is hardly any.",
+    Caution.NO_RESPONSE: "Read the map as the largest of many small parts: most of the oddness lies in "
+    "combinations of distant pieces, or in a feature wider than any piece.",
     Caution.BASELINES_DISAGREE: "Explain it again with more baselines before reading the map.",
     Caution.MASKED: "Look at the mask first: cosmic rays, bad columns, a missing arm.",
     Caution.SKY_LINES: "Suspect sky subtraction; compare with spectra of the same exposure.",
@@ -79,11 +79,6 @@ _REMEDIES = {
 def cautions_in(bits: int) -> tuple[Caution, ...]:
     """The cautions among ``bits``, lowest first; bits that this version does not know are left out."""
     return tuple(caution for caution in Caution if bits & caution)
-
-
-def labels_of(bits: int) -> str:
-    """Their labels with a space between, empty for none."""
-    return " ".join(caution.label for caution in cautions_in(bits))
 
 
 def counted(bits: NDArray[np.unsignedinteger]) -> tuple[tuple[str, int], ...]:

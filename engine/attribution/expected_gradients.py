@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.baselines import BaselineSource
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     GRADIENT_PASSES,
     AttributionMethod,
@@ -68,6 +69,9 @@ def attribute(subject: Subject, settings: ExpectedGradientsSettings) -> Attribut
 
     from engine.attribution.baselines import typical_spectra
 
+    largest = max(settings.samples, settings.most_samples // 2)
+    numbers = 2 * largest * len(subject.flux)
+    check_held(subject.memory_bytes, numbers, f"{largest} points of paths and their slopes")
     baselines = typical_spectra(subject, settings.source, settings.baselines, settings.seed).double()
     flux = subject.flux.double()
     ways = torch.where(subject.good, flux - baselines, 0.0)

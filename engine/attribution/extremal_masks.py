@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, get_args
 
+import numpy as np
+
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.method import (
     GRADIENT_PASSES,
@@ -78,7 +80,8 @@ def attribute(subject: Subject, settings: ExtremalMasksSettings) -> Attribution:
         least = torch.maximum(log_probs, least)
     fall = least - subject.log_probs(flux[None])
     maps = (best * fall[:, None]).cpu().numpy()
-    return attribution_of(subject, settings.areas, maps, baselines=start[None])
+    shares = np.ones(len(settings.areas))
+    return attribution_of(subject, settings.areas, maps, baselines=start[None], shares=shares)
 
 
 def nearest_masks(wanted: Tensor, area: Tensor, good: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from models.errors import ConfigurationError, ErrorKind
 if TYPE_CHECKING:
     import torch
 
-WHERE = "memory for attribution (--memory, WHYSPEC_OCCLUSION_MEMORY)"
+WHERE = "memory for attribution (--memory, WHYSPEC_ATTRIBUTION_MEMORY)"
 DEFAULT_MEMORY = 2**28
 """Bytes on a processor, where more is no faster."""
 
@@ -23,6 +23,25 @@ def memory_for(device: torch.device, given: int = 0) -> int:
     import torch
 
     return torch.cuda.mem_get_info(device)[0] // 2
+
+
+def check_held(memory_bytes: int, numbers: int, what: str) -> None:
+    """Refuse so many numbers, which a method holds at once beside its batches, before they are made.
+
+    Raises
+    ------
+    ConfigurationError : the memory does not hold them in double precision.
+    """
+    needed = 8 * numbers
+    if memory_bytes < needed:
+        raise ConfigurationError(
+            "The memory allowed for attribution does not hold what the method draws.",
+            where=WHERE,
+            got=f"{memory_bytes} bytes",
+            allowed=f"at least {needed} bytes for {what}",
+            remedy="Raise it, or draw less: see the settings of the method.",
+            kind=ErrorKind.OCCLUSION_MEMORY,
+        )
 
 
 def spectra_at_once(memory_bytes: int, floats_per_pixel: int, pixels: int, number_bytes: int = 8) -> int:

@@ -213,6 +213,7 @@ class AttributionMethod(Generic[S, A]):
         the number of its calibration spectra.
     by_seams : whether a local model explains by seams under these settings, so that ``passes`` tells its work
         against that of other settings, but not against that of other methods.
+    scale_meaning : what the scale of a map is, for people who open a store.
     baseline_name : what a figure calls the baseline of an attribution.
     """
 
@@ -225,6 +226,7 @@ class AttributionMethod(Generic[S, A]):
     units: Callable[[S], Units] = _nat
     refuse: Callable[[S, ModelCard, int], None] = _accept
     by_seams: Callable[[S], bool] = _never
+    scale_meaning: str = "scale of each map: how many pixels one of its values speaks for"
     baseline_name: str = "mean baseline"
 
     @property

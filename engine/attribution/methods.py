@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from engine.attribution.aggregate import AGGREGATE
@@ -30,38 +28,40 @@ from engine.attribution.smooth_gradient import SMOOTH_GRADIENT
 from engine.attribution.wavelet_attribution import WAVELET
 from engine.attribution.wavelet_sobol import WAVELET_SOBOL
 
-METHODS: Mapping[str, AttributionMethod[Any, Attribution]] = MappingProxyType(
-    {
-        method.name: method
-        for method in (
-            OCCLUSION,
-            PLAIN_OCCLUSION,
-            GRADIENT_TIMES_INPUT,
-            INTEGRATED_GRADIENTS,
-            RESIDUAL,
-            LIME,
-            KERNEL_SHAP,
-            PERMUTATION_SHAPLEY,
-            EXACT_SHAPLEY,
-            SOBOL,
-            MINIMAL_SET,
-            RANKED_REGIONS,
-            SALIENCY,
-            SMOOTH_GRADIENT,
-            EXPECTED_GRADIENTS,
-            SEGMENT_GRADIENTS,
-            REPAIR,
-            WAVELET,
-            WAVELET_SOBOL,
-            EXTREMAL_MASKS,
-            AGGREGATE,
-        )
-    }
-)
+METHODS: dict[str, AttributionMethod[Any, Attribution]] = {
+    method.name: method
+    for method in (
+        OCCLUSION,
+        PLAIN_OCCLUSION,
+        GRADIENT_TIMES_INPUT,
+        INTEGRATED_GRADIENTS,
+        RESIDUAL,
+        LIME,
+        KERNEL_SHAP,
+        PERMUTATION_SHAPLEY,
+        EXACT_SHAPLEY,
+        SOBOL,
+        MINIMAL_SET,
+        RANKED_REGIONS,
+        SALIENCY,
+        SMOOTH_GRADIENT,
+        EXPECTED_GRADIENTS,
+        SEGMENT_GRADIENTS,
+        REPAIR,
+        WAVELET,
+        WAVELET_SOBOL,
+        EXTREMAL_MASKS,
+        AGGREGATE,
+    )
+}
 """By name; the first is the default."""
 
 DEFAULT_METHOD = next(iter(METHODS))
 """Name of the method of those who name none."""
+
+SECOND_METHOD = REPAIR.name
+"""Name of the method of those who name none for outliers that are explained already
+(docs/decisions/0053-repair-is-the-second-question.md)."""
 
 
 def method_of(settings: MethodSettings) -> AttributionMethod[Any, Attribution]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.method import AttributionMethod, MethodSettings, check_choice, refuse_baselines
-from engine.attribution.occlusion.combine import scale_map
+from engine.attribution.occlusion.combine import scale_map, shares
 from engine.attribution.occlusion.method import forward_passes, refuse_windows, units
 from engine.attribution.occlusion.settings import (
     DEFAULT_WINDOWS,
@@ -65,8 +65,8 @@ def attribute(subject: Subject, settings: PlainOcclusionSettings) -> Attribution
     if settings.replacement == "generative":
         alike = [(width,) for width in settings.windows]
     maps = [each for windows in alike for each in _maps(subject, replace(settings, windows=windows))]
-    shares = 1 / np.array(settings.windows) if settings.spacing == "tiled" else None
-    return replace(attribution_of(subject, settings.windows, np.stack(maps)), shares=shares)
+    of_pixel = shares(settings.spacing, np.array(settings.windows, dtype=np.int64))
+    return attribution_of(subject, settings.windows, np.stack(maps), shares=of_pixel)
 
 
 def _maps(subject: Subject, settings: PlainOcclusionSettings) -> list[NDArray[np.float64]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     GRADIENT_PASSES,
     AttributionMethod,
@@ -65,6 +66,8 @@ def attribute(subject: Subject, settings: SegmentGradientsSettings) -> Attributi
     import torch
 
     flux = subject.flux.double()
+    numbers = 2 * settings.samples * len(flux)
+    check_held(subject.memory_bytes, numbers, f"{settings.samples} paths and their slopes")
     start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
     moved = ~_kept(settings, flux) & subject.good
     left = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     GRADIENT_PASSES,
     AttributionMethod,
@@ -61,6 +62,8 @@ def attribute(subject: Subject, settings: SmoothGradientSettings) -> Attribution
     """The size of the mean slope; the slopes' spread over the noise."""
     from engine.attribution.draws import noise
 
+    numbers = 2 * settings.samples * len(subject.flux)
+    check_held(subject.memory_bytes, numbers, f"{settings.samples} noisy spectra and their slopes")
     drawn = noise(settings.seed, settings.samples, settings.law, _deviation(subject, settings))
     slopes = subject.gradient(subject.flux.double() + drawn) * step_of(subject, _per(settings))
     spread = slopes.std(dim=0, correction=0, keepdim=True)

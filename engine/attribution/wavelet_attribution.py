@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import numpy as np
 
 from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     GRADIENT_PASSES,
     AttributionMethod,
@@ -101,10 +102,9 @@ def _of_path(subject: Subject, settings: WaveletSettings, transform: Wavelets) -
     parts = zip(ways, slopes, transform.cells, strict=True)
     maps = [_shared(moved[0] * slope[0], cell, subject.good).cpu().numpy() for moved, slope, cell in parts]
     added = np.stack(maps)
-    found = attribution_of(
+    return attribution_of(
         subject, wavelet_scales(settings.depth), added, contributions=added, baselines=start[None]
     )
-    return replace(found, shares=1 / np.array(transform.cells, dtype=np.float64))
 
 
 def _slope(subject: Subject, settings: WaveletSettings) -> Tensor:
@@ -114,6 +114,8 @@ def _slope(subject: Subject, settings: WaveletSettings) -> Tensor:
     flux = subject.flux.double()
     if settings.slopes == "plain":
         return subject.gradient(flux[None])[0]
+    numbers = 2 * settings.samples * len(flux)
+    check_held(subject.memory_bytes, numbers, f"{settings.samples} noisy spectra and their slopes")
     drawn = noise(settings.seed, settings.samples, "normal", subject.sigma)
     return subject.gradient(flux + drawn).mean(dim=0)
 

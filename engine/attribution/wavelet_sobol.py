@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from engine.attribution.attribution import Attribution, attribution_of
+from engine.attribution.memory import check_held
 from engine.attribution.method import (
     AttributionMethod,
     MethodSettings,
     Units,
     check_between,
+    check_choice,
     check_whole,
     setting_error,
 )
+from engine.attribution.segment_gradients import Start
 from engine.attribution.wavelet_choice import check_wavelet, refuse_depth, wavelet_scales
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ class WaveletSobolSettings(MethodSettings):
     samples : points of the Sobol sequence, a power of two; there are as many passes for every block, and two
         times more.
     seed : scrambles the sequence.
+    start : what is left where all has faded: the ``reconstruction``, or ``zero`` flux as published.
 
     Raises
     ------
@@ -47,12 +51,14 @@ class WaveletSobolSettings(MethodSettings):
     blocks: int = 16
     samples: int = 16
     seed: int = 0
+    start: Start = "reconstruction"
 
     def __post_init__(self) -> None:
         check_wavelet(self, self.wavelet)
         check_whole(self, depth=1, blocks=1, samples=2, seed=0)
         check_between(self, "depth", 0, 20)
         check_between(self, "blocks", 0, 500)
+        check_choice(self, "start", get_args(Start))
         if self.samples & (self.samples - 1):
             raise setting_error(self, "samples", "a power of two")
 
@@ -60,9 +66,10 @@ class WaveletSobolSettings(MethodSettings):
 def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
     """Total indices: the share of the variance that a block makes, alone and together with others.
 
-    What fades, by independent uniform factors, are the coefficients of the residual: published is the whole
-    input, whose fading leaves no spectrum. Jansen's estimator (1999, doi 10.1016/S0010-4655(98)00154-4). An
-    index has no sign. Combined is the mean over levels. All are 0 where the score does not vary.
+    What fades, by independent uniform factors, are the coefficients of the residual. Published is the whole
+    input, whose fading leaves no spectrum (``start="zero"``). Jansen's estimator (1999, doi
+    10.1016/S0010-4655(98)00154-4). An index has no sign. Combined is the mean over levels. All are 0 where
+    the score does not vary.
     """
     import torch
 
@@ -70,16 +77,20 @@ def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
 
     flux = subject.flux.double()
     transform = wavelets(settings.wavelet, settings.depth, flux)
-    coefficients = transform.transform(torch.where(subject.good, flux - subject.reconstruction, 0.0)[None])
+    start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
+    coefficients = transform.transform(torch.where(subject.good, flux - start, 0.0)[None])
     number = _numbers(coefficients, settings.blocks)
     count = settings.blocks * len(coefficients)
+    points = settings.samples * (count + 2)
+    check_held(subject.memory_bytes, 2 * points * count, f"{points} sets of factors of {count} blocks")
     sequence = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
         2 * count, scramble=True, seed=settings.seed
     )
     first, second = sequence.draw(settings.samples, dtype=torch.float64).to(flux.device).chunk(2, dim=1)
     one = torch.eye(count, dtype=torch.bool, device=flux.device)[:, None]
     mixed = torch.where(one, second, first).flatten(0, 1)
-    scores = _scores(subject, transform, coefficients, number, torch.cat((first, second, mixed)))
+    factors = torch.cat((first, second, mixed))
+    scores = _scores(subject, transform, start, coefficients, number, factors)
     ends, exchanged = scores[: 2 * settings.samples], scores[2 * settings.samples :]
     variance = ends.var(correction=0)
     moved = (exchanged.view(count, -1) - ends[: settings.samples]).square().mean(dim=1)
@@ -104,11 +115,12 @@ def _numbers(coefficients: Coefficients, blocks: int) -> list[Tensor]:
 def _scores(
     subject: Subject,
     transform: Wavelets,
+    start: Tensor,
     coefficients: Coefficients,
     number: list[Tensor],
     factors: Tensor,
 ) -> Tensor:
-    """Scores (B,) of spectra whose blocks of the residual are multiplied by factors (B, blocks)."""
+    """Scores (B,) of spectra whose blocks, beyond ``start`` (N,), are multiplied by factors (B, blocks)."""
     import torch
 
     from engine.attribution.memory import spectra_at_once
@@ -118,7 +130,7 @@ def _scores(
     scores = []
     for part in torch.split(factors, rows):
         faded = [each * part[:, block] for each, block in zip(coefficients, number, strict=True)]
-        spectra = torch.where(subject.good, subject.reconstruction + transform.inverse(faded), flux)
+        spectra = torch.where(subject.good, start + transform.inverse(faded), flux)
         scores.append(-subject.log_probs(spectra))
     return torch.cat(scores)
 

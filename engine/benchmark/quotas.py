@@ -1,9 +1,9 @@
 """Quotas: on how many spectra each method is judged, so that all of it fits into the time that there is.
 
-The method that all others are compared with may take half of the time. Of the rest each method gets the same
-seconds at most: they differ a thousandfold in what they cost, and what a cheap one leaves over goes to the
-dear ones. A method is judged on the first spectra of the list, and its controls are done on the first of
-these. So any two methods have spectra in common.
+Methods differ a thousandfold in cost. The method that all others are compared with may take half of the time.
+The others share the rest equally, and what a cheap one leaves goes to the costly ones. A method is judged on
+the first spectra of the list, and its controls are done on the first of these. So any two methods have
+spectra in common.
 """
 
 from __future__ import annotations

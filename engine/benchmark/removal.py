@@ -1,6 +1,6 @@
 """Removal: one spectrum whose pixels can be replaced by what is usual, and what is left of its score.
 
-Outlier scores have no upper bound. So that spectra can be compared, a score is told as a share of its rise:
+Outlier scores have no upper bound. So that spectra can be compared, a score is given as a share of its rise:
 1 for the spectrum as it is, 0 where all of its pixels are replaced.
 """
 

@@ -2,7 +2,7 @@
 
 A Bloom filter of blocks (Putze, Sanders & Singler 2009, Journal of Experimental Algorithmics 14), in the form
 that Parquet has it, but with seven words in a block and their checksum in place of the eighth. So one read of
-32 bytes answers for one name, and a damaged block is told.
+32 bytes answers for one name, and a damaged block is noticed.
 """
 
 from __future__ import annotations

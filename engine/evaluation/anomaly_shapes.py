@@ -14,8 +14,6 @@ from engine.simulation.detector_anomalies import Exposure, change_exposure
 from engine.simulation.light_anomalies import WIND_LINES, WIND_MARGIN, Light, change_light
 from models.grid import WavelengthGrid
 
-Floats = NDArray[np.floating]
-
 _LOSES_FLUX = frozenset(
     {
         AnomalyKind.BROAD_ABSORPTION,

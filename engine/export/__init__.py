@@ -1,4 +1,4 @@
 """Export: what a query finds, written for other programs: HATS, FITS spectra, VOTable.
 
-Import ``hats``, ``spectra`` and ``votable``. Nothing here writes to a store.
+Import ``hats``, ``spectrum_tables``, ``coadd`` and ``votable``. Nothing here writes to a store.
 """

@@ -218,14 +218,14 @@ def _draw_cause(axes: Axes, explanation: Explanation, wavelength: NDArray[np.flo
     around = np.ones(2 * math.ceil(3.0 * _SMOOTHING) + 1)
     there = np.convolve(template > _SEEN * template.max(), around, mode="same") > 0
     model, _ = smoothed(explanation.reconstruction + explanation.template, explanation.ivar)
-    told = "".join(f"; {each}" for each in explanation.estimates)
+    estimates = "".join(f"; {each}" for each in explanation.estimates)
     axes.plot(
         wavelength,
         np.where(there, model, np.nan),
         color=MARK,
         linewidth=1.3,
         zorder=4.5,
-        label=f"cause: {name}{told}",
+        label=f"cause: {name}{estimates}",
     )
 
 
@@ -324,7 +324,7 @@ def _draw_combined(axes: Axes, explanation: Explanation, wavelength: NDArray[np.
 def _mark_places(
     axes: Axes, places: tuple[Place, ...], wavelength: NDArray[np.float64], top: float, room: float
 ) -> None:
-    """Bars as wide as the places above the curve; the first is told in words."""
+    """Bars as wide as the places above the curve; the first has its label."""
     for place in places:
         ends = place.wavelength + 0.5 * place.width * np.array([-1.0, 1.0])
         height = np.full(2, top + 0.06 * room)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from engine.catalogue.reading import Catalogue
 from engine.match.matched_spectra import MatchedSpectra, matched_spectra
-from engine.match.objects import KnownObjects, known_objects, read_table
+from engine.match.objects import POSITION, KnownObjects, known_objects, read_table
 from engine.match.pairs import pairs_of
 from engine.match.selected_spectra import SelectedSpectra
 from engine.match.settings import MatchSettings
@@ -20,6 +20,7 @@ from engine.query.query_columns import ROW
 from engine.query.settings import QuerySettings
 from engine.query.target_list import TargetList
 from engine.store.reading import StoreView
+from engine.surveys.row_names import IDENTIFIER
 
 OF_SPECTRA = (
     "key",
@@ -80,7 +81,7 @@ class Match:
             "table_id": pd.array(known.labels[objects], dtype="str"),
             "table_row": known.places[objects],
         }
-        if known.matched_by == "position":
+        if known.matched_by == POSITION:
             of_match["separation"] = pairs.separation[chosen]
         frame = answered.assign(**of_match).sort_values(["rank", ROW], na_position="last")
         return frame[["key", *of_match, *OF_SPECTRA[1:]]].reset_index(drop=True)
@@ -89,9 +90,7 @@ class Match:
         ids, columns = np.unique(self.found.stored_id), (*OF_SPECTRA, ROW)
         if not len(ids):
             return QuerySettings(where="gone and not gone", columns=columns)  # no spectrum fulfils it
-        targets = TargetList(
-            self.known.path, "", "target_id", ids, (), np.empty((0, 3), np.int64), len(ids), 0, ()
-        )
+        targets = TargetList(self.known.path, "", IDENTIFIER, ids, rows=len(ids), skipped=0, examples=())
         return QuerySettings(targets=targets, columns=columns)
 
     def new(self) -> pd.DataFrame:

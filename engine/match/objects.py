@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,16 +16,17 @@ from engine.files.tables.held_table import held_table
 from engine.files.tables.table import Table, read_table_columns
 from engine.match.positions import PAIRS, Positions, positions_of
 from engine.match.settings import MatchSettings
-from engine.query.named_rows import EVERY_USUAL_NAME, NamedBy, named_rows
+from engine.query.named_rows import named_rows
 from engine.query.target_list import no_column_of_names
+from engine.surveys.row_names import NamedBy, every_usual_name
 from models.errors import ErrorKind, InputError
 
-MatchedBy = NamedBy | Literal["position"]
+POSITION = "position"
 
 MOST_CLASSES = 1000
 
-LABELS = (*EVERY_USUAL_NAME, "source_id", "objid", "main_id", "designation", "name", "object", "id")
-"""Columns of which the first says what the table calls an object; it is shown beside the object's spectra."""
+_LABELS = ("source_id", "objid", "main_id", "designation", "name", "object", "id")
+"""After the usual names: the first says what the table calls an object, shown beside the object's spectra."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +35,9 @@ class KnownObjects:
 
     Attributes
     ----------
-    path : the table; matched_by : what they are matched by; column : what that was read from.
+    path : the table; matched_by : what names them, or :data:`POSITION`; column : what that was read from.
     places : (n,) their rows in the table.
-    names : (n,) or (n, 3) as :attr:`engine.query.named_rows.NamedRows.stored`; None for positions.
+    names : (n,) or (n, k) as :attr:`engine.query.named_rows.NamedRows.stored`; empty for positions.
     ra, dec : (n,) degrees; None for names.
     classes : names of the classes, sorted; codes : (n,) which of them.
     labels : (n,) what the table calls them.
@@ -45,10 +46,10 @@ class KnownObjects:
     """
 
     path: Path
-    matched_by: MatchedBy
+    matched_by: NamedBy
     column: str
     places: NDArray[np.int64]
-    names: NDArray[Any] | None
+    names: NDArray[Any]
     ra: NDArray[np.float64] | None
     dec: NDArray[np.float64] | None
     classes: tuple[str, ...]
@@ -72,14 +73,18 @@ def read_table(given: object, settings: MatchSettings) -> Table:
     """
     by_position = settings.radius is not None
     own = [name for name in (settings.id_column, settings.ra, settings.dec) if name]
-    usual = [name for pair in PAIRS for name in pair] if by_position else EVERY_USUAL_NAME
+    usual = [name for pair in PAIRS for name in pair] if by_position else every_usual_name()
     table = _columns(given, {*(own or usual), *filter(None, (settings.class_column,))})
     # Alone, as names of labels do not say which table of a FITS file is meant.
-    label = next((name for name in LABELS if name in map(str.lower, table.names)), None)
+    label = next((name for name in _labels() if name in map(str.lower, table.names)), None)
     if label is None or not by_position:
         return table
     more = _columns(given, {label})
     return replace(table, columns={**more.columns, **table.columns}) if more.names == table.names else table
+
+
+def _labels() -> tuple[str, ...]:
+    return (*every_usual_name(), *_LABELS)
 
 
 def _columns(given: object, names: Collection[str]) -> Table:
@@ -127,7 +132,7 @@ def _named(table: Table, column: str, classes: Sequence[str]) -> KnownObjects:
         int(rows.known.sum()),
         classes,
         np.array(rows.texts(), dtype=np.object_),
-        names=rows.stored[places],
+        rows.stored[places],
     )
 
 
@@ -135,16 +140,17 @@ def _placed(table: Table, found: Positions, classes: Sequence[str]) -> KnownObje
     column = ", ".join(found.columns)
     values = np.stack([found.ra % 360, found.dec], axis=1)
     places = _first_of_each(table, column, np.flatnonzero(found.known), values)
-    label = next((table.columns[name] for name in LABELS if name in table.columns), None)
+    label = next((table.columns[name] for name in _labels() if name in table.columns), None)
     labels = label.texts() if label is not None else [""] * table.rows
     return _objects(
         table,
-        "position",
+        POSITION,
         column,
         places,
         int(found.known.sum()),
         classes,
         np.array(labels, dtype=np.object_),
+        np.empty(0, dtype=np.object_),
         ra=found.ra[places],
         dec=found.dec[places],
         remark=found.remark,
@@ -153,14 +159,14 @@ def _placed(table: Table, found: Positions, classes: Sequence[str]) -> KnownObje
 
 def _objects(
     table: Table,
-    matched_by: MatchedBy,
+    matched_by: NamedBy,
     column: str,
     places: NDArray[np.int64],
     usable: int,
     classes: Sequence[str],
     labels: NDArray[Any],
+    names: NDArray[Any],
     *,
-    names: NDArray[Any] | None = None,
     ra: NDArray[np.float64] | None = None,
     dec: NDArray[np.float64] | None = None,
     remark: str = "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,12 +10,12 @@ from numpy.typing import NDArray
 
 from engine.catalogue.reading import CatalogueTables
 from engine.match.nearest import NearestObject
-from engine.match.objects import KnownObjects, MatchedBy
+from engine.match.objects import KnownObjects
 from engine.match.selected_spectra import SelectedSpectra
+from engine.query.named_rows import by_column
 from engine.query.query_columns import ROW
+from engine.surveys.row_names import IDENTIFIER
 from models.errors import ErrorKind, InputError
-
-_FIBRE = ("plate", "mjd", "fiber")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +59,11 @@ def pairs_of(
 
 
 def _by_name(tables: CatalogueTables, spectra: SelectedSpectra, known: KnownObjects) -> Pairs:
-    names = _name_columns(known.matched_by, known.names)
-    given = tables.register(pa.table({**names, "object": np.arange(len(known))}))
+    names = by_column(known.matched_by, known.names)
+    columns = {name: pa.array(values) for name, values in names.items()}
+    given = tables.register(pa.table({**columns, "object": np.arange(len(known))}))
     # Stored identifiers are signed, whatever the survey shows.
-    stored = ["stored_id" if name == "target_id" else name for name in names]
+    stored = ["stored_id" if name == IDENTIFIER else name for name in names]
     same = " AND ".join(
         f"found.{ours} = given.{theirs}" for ours, theirs in zip(stored, names, strict=True)
     )  # fmt: skip
@@ -74,14 +74,6 @@ def _by_name(tables: CatalogueTables, spectra: SelectedSpectra, known: KnownObje
     )
     rows, objects = (found[name].to_numpy() for name in (ROW, "object"))
     return Pairs(rows, objects, np.full(len(rows), np.nan))
-
-
-def _name_columns(named_by: MatchedBy, values: Any) -> dict[str, Any]:
-    if named_by == "target_id":
-        return {"target_id": pa.array(values, pa.int64())}
-    if named_by == "key":
-        return {"key": pa.array(values, pa.string())}
-    return {name: pa.array(values[:, place], pa.int64()) for place, name in enumerate(_FIBRE)}
 
 
 def _by_position(tables: CatalogueTables, spectra: SelectedSpectra, nearest: NearestObject) -> Pairs:

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from engine.catalogue.reading import CatalogueTables
 from engine.query.conditions.condition import Condition, all_of
-from engine.query.query_columns import ROW, joined
+from engine.query.query_columns import ROW, joined, oddness_columns
 from engine.query.selection import condition_of_expression, conditions_on_spectra
 from engine.query.settings import QuerySettings
 from engine.store.configuration import RunConfiguration
 from models.errors import ConfigurationError, ErrorKind
-
-_ODDNESS = frozenset({"score", "tail_probability", "tail_uncertainty", "outlier", "explained"})
 
 
 class SelectedSpectra:
@@ -31,12 +29,7 @@ class SelectedSpectra:
         self.condition: Condition = all_of(
             (*conditions_on_spectra(settings), *condition_of_expression(settings, configuration))
         )
-        needed = joined(list(self.condition.columns), configuration)
-        odd = sorted(
-            name
-            for name, column in needed.columns.items()
-            if name in _ODDNESS or column.explanations or column.clusters
-        )
+        odd = sorted(self.condition.columns & oddness_columns(configuration))
         if odd:
             raise ConfigurationError(
                 "The selection of a match looks at what makes spectra odd.",

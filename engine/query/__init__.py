@@ -1,4 +1,4 @@
 """Query: answers from a store as tables.
 
-Import ``query``, ``table_formats`` and ``target_list``. Nothing here writes to a store.
+Import ``query``, ``settings``, ``table_formats`` and ``target_list``. Nothing here writes to a store.
 """

@@ -8,14 +8,12 @@ import numpy as np
 import pandas as pd
 
 from engine.attribution.significance import chance_sigma
-from engine.catalogue.columns import CatalogueColumn, catalogue_columns
 from engine.query.conditions.condition import Condition
 from engine.query.query import QuerySettings, count
-from engine.query.query_columns import query_columns
+from engine.query.query_columns import oddness_columns
 from engine.query.selection import condition_of_expression
 from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
-from engine.store.schema import FLAGS
 from models.calibration.false_discovery import false_discovery_rate
 from models.row_status import RowStatus
 
@@ -91,21 +89,8 @@ def _why_no_rate(configuration: RunConfiguration, settings: QuerySettings) -> st
 
 def _odd_columns(configuration: RunConfiguration, settings: QuerySettings) -> list[str]:
     """Columns of the expression that look, or may look, at what makes spectra odd."""
-    known = query_columns(configuration)
-    before = {each.name for each in catalogue_columns("score", configuration) if _is_before(each)} | set(
-        FLAGS
-    )
-    return sorted(
-        name
-        for condition in condition_of_expression(settings, configuration)
-        for name in condition.columns
-        if known[name].explanations or known[name].clusters or not before.issuperset(known[name].spectra)
-    )
-
-
-def _is_before(column: CatalogueColumn) -> bool:
-    """Whether a column of spectra is known before these are scored."""
-    return not column.path.startswith("scores/") or column.name in ("model", "normalisation")
+    named = {name for each in condition_of_expression(settings, configuration) for name in each.columns}
+    return sorted(named & oddness_columns(configuration))
 
 
 def _rate(
@@ -118,9 +103,9 @@ def _rate(
         view, scored, Condition("tail_probability <= ?::FLOAT", (limit,), frozenset({"tail_probability"}))
     )
     rate = false_discovery_rate(limit, spectra, selected)
-    told = "unknown" if rate is None else f"up to {rate:.0%}"
+    shown = "unknown" if rate is None else f"up to {rate:.0%}"
     return (
-        f"False discovery rate {told}: of {spectra:,} scored spectra {selected:,} have a tail "
+        f"False discovery rate {shown}: of {spectra:,} scored spectra {selected:,} have a tail "
         f"probability of at most {limit:.2g}; chance alone makes {limit * spectra:,.1f}."
     )
 

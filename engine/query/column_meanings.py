@@ -22,7 +22,7 @@ class Meaning:
 
 
 FOREIGN_UNITS = frozenset({"nat", "sigma", "%"})
-"""Units that not all standards have; they are told with the description."""
+"""Units that not all standards have; they are part of the description."""
 
 
 def units_of(names: Iterable[object]) -> dict[str, str]:

@@ -1,28 +1,29 @@
-"""Named rows: what the rows of a user's table name, by identifier, spectrum key or plate, MJD and fibre."""
+"""Named rows: what the rows of a user's table name, by identifier, spectrum key or a survey's joint name."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.files.tables.table import Column, Table
+from engine.spectra.rows import ROW_DTYPE
 from engine.surveys.identifiers import UNKNOWN
+from engine.surveys.row_names import (
+    IDENTIFIER,
+    KEY,
+    Name,
+    NamedBy,
+    columns_of,
+    identifier_names,
+    joint_names,
+    usual_names,
+)
 
-NamedBy = Literal["target_id", "key", "plate-mjd-fiber"]
-
-_OF_TARGETS = ("targetid", "target_id", "specobjid", "spec_obj_id", "catalogid", "identifier")
-_OF_KEYS = ("key", "spectrum_key", "plate-mjd-fiber", "plate_mjd_fiber")
-_OF_FIBRES = (("plate", "field"), ("mjd",), ("fiber", "fiberid"))
-USUAL_NAMES = (*_OF_TARGETS, *_OF_KEYS)
-"""Names of columns that are looked for, in this order; then plate, mjd and fiber."""
-
-EVERY_USUAL_NAME = (*USUAL_NAMES, *(name for group in _OF_FIBRES for name in group))
-
-_FIBRE = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,9})", re.ASCII)
+_NUMBER = "([0-9]{1,9})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +33,8 @@ class NamedRows:
     Attributes
     ----------
     named_by : what the names are; columns : what they were read from.
-    values : (n,) int64 or uint64 identifiers as the table has them; (n,) keys; or (n, 3) int64 of plate (or
-        field), MJD, fibre.
+    values : (n,) int64 or uint64 identifiers as the table has them; (n,) keys; or (n, k) int64 of joint
+        names.
     known : (n,) false where a row names nothing.
     """
 
@@ -50,12 +51,23 @@ class NamedRows:
     @property
     def stored(self) -> NDArray[Any]:
         """The values, identifiers as the rows of a store hold them (:mod:`engine.surveys.identifiers`)."""
-        return self.values.view(np.int64) if self.named_by == "target_id" else self.values
+        return self.values.view(np.int64) if self.named_by == IDENTIFIER else self.values
 
     def texts(self) -> list[str]:
         """What the table has, row by row."""
         parts = zip(*(column.texts() for column in self.columns), strict=True)
         return ["-".join(texts) for texts in parts]
+
+
+def names_of(values: NDArray[Any]) -> list[Name]:
+    """Values of :class:`NamedRows` as names: a joint name is a tuple."""
+    return list(map(tuple, values.tolist())) if values.ndim == 2 else values.tolist()
+
+
+def by_column(named_by: NamedBy, values: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    """Values of :class:`NamedRows` by the column of a store's rows that holds them."""
+    columns = columns_of(named_by)
+    return dict(zip(columns, values.reshape(-1, len(columns)).T, strict=True))
 
 
 def named_rows(table: Table, column: str | None = None) -> NamedRows | None:
@@ -69,14 +81,10 @@ def named_rows(table: Table, column: str | None = None) -> NamedRows | None:
     ------
     InputError : a column of identifiers has lost digits.
     """
-    for name in USUAL_NAMES if column is None else (column.lower(),):
+    for name in usual_names() if column is None else (column.lower(),):
         if name in table.columns:
             return _of_column(table.columns[name])
-    of_fibres = [
-        next((table.columns[name] for name in group if name in table.columns), None) for group in _OF_FIBRES
-    ]
-    fibres = [each for each in of_fibres if each is not None]
-    return _of_fibres(tuple(fibres)) if column is None and len(fibres) == len(_OF_FIBRES) else None
+    return _of_joint_columns(table) if column is None else None
 
 
 def _of_column(column: Column) -> NamedRows:
@@ -84,12 +92,13 @@ def _of_column(column: Column) -> NamedRows:
         return _of_integers(column)
     texts = column.texts()
     first = next((text for text in texts if text), "")
-    if _FIBRE.fullmatch(first):
-        return _of_fibre_texts(column, texts)
-    if first.isdecimal() or (column.name.lower() in _OF_TARGETS and "/" not in first):
+    for named_by in joint_names():
+        if _pattern(named_by).fullmatch(first):
+            return _of_joint_texts(named_by, column, texts)
+    if first.isdecimal() or (column.name.lower() in identifier_names() and "/" not in first):
         return _of_integers(column)
     known = np.array([bool(text) for text in texts], dtype=np.bool_)
-    return NamedRows("key", (column,), np.array(texts, dtype=np.object_), known)
+    return NamedRows(KEY, (column,), np.array(texts, dtype=np.object_), known)
 
 
 def _of_integers(column: Column) -> NamedRows:
@@ -97,18 +106,33 @@ def _of_integers(column: Column) -> NamedRows:
     known = (
         known & (numbers.view(np.int64) != UNKNOWN) & (numbers != 0 if numbers.dtype.kind == "u" else True)
     )
-    return NamedRows("target_id", (column,), numbers, known)
+    return NamedRows(IDENTIFIER, (column,), numbers, known)
 
 
-def _of_fibre_texts(column: Column, texts: list[str]) -> NamedRows:
-    matches = [_FIBRE.fullmatch(text) for text in texts]
+def _pattern(named_by: NamedBy) -> re.Pattern[str]:
+    return re.compile("-".join(_NUMBER for _ in columns_of(named_by)), re.ASCII)
+
+
+def _of_joint_texts(named_by: NamedBy, column: Column, texts: list[str]) -> NamedRows:
+    size = len(columns_of(named_by))
+    matches = [_pattern(named_by).fullmatch(text) for text in texts]
     known = np.array([match is not None for match in matches], dtype=np.bool_)
-    parts = [[int(part) for part in match.groups()] if match else [0, 0, 0] for match in matches]
-    return NamedRows("plate-mjd-fiber", (column,), np.array(parts, dtype=np.int64).reshape(-1, 3), known)
+    parts = [[int(part) for part in match.groups()] if match else [0] * size for match in matches]
+    return NamedRows(named_by, (column,), np.array(parts, dtype=np.int64).reshape(-1, size), known)
 
 
-def _of_fibres(columns: tuple[Column, ...]) -> NamedRows:
+def _of_joint_columns(table: Table) -> NamedRows | None:
+    for named_by, usual in joint_names().items():
+        each = [next(filter(table.columns.__contains__, names), None) for names in usual.values()]
+        columns = tuple(table.columns[name] for name in each if name is not None)
+        if len(columns) == len(usual):
+            return _of_numbers(named_by, columns)
+    return None
+
+
+def _of_numbers(named_by: NamedBy, columns: tuple[Column, ...]) -> NamedRows:
     each = [column.integers() for column in columns]
-    known = np.logical_and.reduce([known & (numbers >= 0) for numbers, known in each])
-    fibres = np.stack([numbers.astype(np.int64) for numbers, _ in each], axis=1)
-    return NamedRows("plate-mjd-fiber", columns, fibres, known)
+    largest = [np.iinfo(ROW_DTYPE[name]).max for name in columns_of(named_by)]
+    values = np.stack([numbers.astype(np.int64) for numbers, _ in each], axis=1)
+    known = np.logical_and.reduce([known for _, known in each])
+    return NamedRows(named_by, columns, values, known & ((values >= 0) & (values <= largest)).all(axis=1))

@@ -20,6 +20,7 @@ from engine.catalogue.columns import OUTLIER
 from engine.catalogue.reading import Catalogue, CatalogueTables
 from engine.clustering.stored import ReadClustering, read_store_clustering
 from engine.query.conditions.condition import Condition, all_of, quoted
+from engine.query.named_rows import names_of
 from engine.query.query_columns import (
     ESTIMATE_COLUMNS,
     ESTIMATES,
@@ -45,9 +46,11 @@ from engine.query.settings import (
 )
 from engine.spectra.observation import OBSERVATION_COLUMNS
 from engine.spectra.rows import COLUMNS as ROW_COLUMNS
+from engine.spectra.rows import ROW_DTYPE
 from engine.store.configuration import RunConfiguration
 from engine.store.reading import StoreView
 from engine.surveys.identifiers import UNKNOWN, shown_identifiers, stored_identifiers
+from engine.surveys.row_names import IDENTIFIER, KEY, Name, NamedBy, columns_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.secrets import redacted_url
 
@@ -109,7 +112,6 @@ NOT_IN_STORE = "not_in_store"
 _FEW = 32
 """Names for which filters are looked at: among more, each part of a large catalogue has some."""
 
-_FIBRE = ("plate", "mjd", "fiber")
 _ODDEST_FIRST = ("tail_probability", "score:desc")
 
 
@@ -342,7 +344,7 @@ class _Question:
         settings, tables, names = self._settings, self._tables, self._named
         if not names:
             return _Asked(all_of(()))
-        needed = list(dict.fromkeys(["target_id", *(name for given in names for name in given.column_names)]))
+        needed = list(dict.fromkeys([IDENTIFIER, *(name for given in names for name in given.column_names)]))
         current = "" if settings.superseded else "AND NOT superseded"
         selects = []
         for given in names:
@@ -387,9 +389,9 @@ class _Question:
         for absent in asked.absent:
             columns = [column.to_pylist() for column in absent.columns]
             named = absent.column_names
-            ids += columns[0] if named == ["target_id"] else [UNKNOWN] * absent.num_rows
+            ids += columns[0] if named == [IDENTIFIER] else [UNKNOWN] * absent.num_rows
             texts = ["-".join(map(str, each)) for each in zip(*columns, strict=True)]
-            keys += [""] * absent.num_rows if named == ["target_id"] else texts
+            keys += [""] * absent.num_rows if named == [IDENTIFIER] else texts
         frame = pd.DataFrame(
             {
                 name: [_UNKNOWN.get(name, _NOTHING.get(dtype, np.nan))] * len(ids)
@@ -425,19 +427,22 @@ _NOTHING: dict[str, object] = {"str": "", "bool": False, "Int32": pd.NA, "Int64"
 
 def _names_of(settings: QuerySettings, configuration: RunConfiguration) -> list[pa.Table]:
     """What is asked for by name: tables of the columns that hold such names, each name once; or none."""
-    ids = stored_identifiers(configuration.grid, settings.target_ids)
-    keys = list(settings.keys)
-    given: list[pa.Table] = []
+    given: dict[NamedBy, list[Name]] = {
+        IDENTIFIER: [*stored_identifiers(configuration.grid, settings.target_ids)],
+        KEY: [*settings.keys],
+    }
     if settings.targets is not None:
-        ids += settings.targets.target_ids.tolist()
-        keys += settings.targets.keys
-        if len(fibres := settings.targets.fibres):
-            given = [pa.table(dict(zip(_FIBRE, fibres.T.astype(np.int32), strict=True)))]
-    if keys:
-        given.insert(0, pa.table({"key": pa.array(dict.fromkeys(keys), pa.string())}))
-    if ids:
-        given.insert(0, pa.table({"target_id": pa.array(dict.fromkeys(ids), pa.int64())}))
-    return given
+        given.setdefault(settings.targets.named_by, []).extend(names_of(settings.targets.values))
+    return [_table_of(named_by, list(dict.fromkeys(names))) for named_by, names in given.items() if names]
+
+
+def _table_of(named_by: NamedBy, names: list[Name]) -> pa.Table:
+    """Names as a table of the columns of rows that hold them."""
+    columns = columns_of(named_by)
+    values = [names] if len(columns) == 1 else zip(*names, strict=True)
+    types = [pa.string() if name == KEY else pa.from_numpy_dtype(ROW_DTYPE[name]) for name in columns]
+    arrays = [pa.array(each, kind) for each, kind in zip(values, types, strict=True)]
+    return pa.table(dict(zip(columns, arrays, strict=True)))
 
 
 def _direction(name: str, end: str) -> str:

@@ -107,6 +107,23 @@ def query_columns(configuration: RunConfiguration) -> Mapping[str, QueryColumn]:
     return MappingProxyType(found)
 
 
+@cache
+def oddness_columns(configuration: RunConfiguration) -> frozenset[str]:
+    """Columns that look, or may look, at what makes spectra odd: those not known before they are scored."""
+    every = catalogue_columns("score", configuration)
+    before = {*(each.name for each in every if _is_before(each)), *FLAGS}
+    return frozenset(
+        name
+        for name, each in query_columns(configuration).items()
+        if each.explanations or each.clusters or each.made_of or not before.issuperset(each.spectra)
+    )
+
+
+def _is_before(column: CatalogueColumn) -> bool:
+    """Whether a column of spectra is known before these are scored."""
+    return not column.path.startswith("scores/") or column.name in ("model", "normalisation")
+
+
 def kinds(configuration: RunConfiguration) -> dict[str, ColumnKind]:
     """The columns that an expression may name."""
     every = {name: column.kind for name, column in query_columns(configuration).items()}
@@ -206,5 +223,6 @@ __all__ = [
     "QueryColumn",
     "joined",
     "kinds",
+    "oddness_columns",
     "query_columns",
 ]

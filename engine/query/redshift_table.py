@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.files.tables.table import Column, Table, read_table_columns
-from engine.query.named_rows import EVERY_USUAL_NAME, NamedBy, NamedRows, named_rows
-from engine.run.picking import Name, shown_name
+from engine.query.named_rows import NamedRows, named_rows, names_of
 from engine.spectra.rows import ROW_DTYPE
+from engine.surveys.row_names import IDENTIFIER, Name, NamedBy, every_usual_name, shown_name
 from models.digests import digest_of
 from models.errors import ErrorKind, InputError
 
@@ -61,10 +61,10 @@ def read_redshift_table(path: Path) -> RedshiftTable:
     ------
     InputError : the table cannot be read, lacks a column, gives no redshift, or two to one spectrum.
     """
-    table = read_table_columns(path, (*EVERY_USUAL_NAME, *REDSHIFT_NAMES, *CLASS_NAMES))
+    table = read_table_columns(path, (*every_usual_name(), *REDSHIFT_NAMES, *CLASS_NAMES))
     rows = named_rows(table)
     if rows is None:
-        raise _no_column(table, ", ".join(EVERY_USUAL_NAME))
+        raise _no_column(table, ", ".join(every_usual_name()))
     redshift = _column(table, REDSHIFT_NAMES)
     if redshift is None:
         raise _no_column(table, ", ".join(REDSHIFT_NAMES))
@@ -102,10 +102,8 @@ def read_redshift_table(path: Path) -> RedshiftTable:
 
 def _names(rows: NamedRows) -> Sequence[Name | None]:
     """What names the spectra of each row; None where nothing does."""
-    known = rows.known & (rows.values > 0) if rows.named_by == "target_id" else rows.known
-    values = rows.stored.tolist()
-    names = map(tuple, values) if rows.named_by == "plate-mjd-fiber" else values
-    return [name if each else None for name, each in zip(names, known.tolist(), strict=True)]
+    known = rows.known & (rows.values > 0) if rows.named_by == IDENTIFIER else rows.known
+    return [name if each else None for name, each in zip(names_of(rows.stored), known.tolist(), strict=True)]
 
 
 def _column(table: Table, names: Sequence[str]) -> Column | None:

@@ -183,7 +183,7 @@ def _cluster_card(
         share=share(cluster.size, clustered),
         stability="one cluster only" if single else f"{cluster.jaccard:.2f}",
         stable=cluster.stable,
-        peaks=tuple(_told(peak) for peak in cluster.peaks),
+        peaks=tuple(_peak_text(peak) for peak in cluster.peaks),
         chart=Chart(
             # Thousands of points: as SVG it would be four times larger.
             png_url(figure, _CLUSTER_DPI),
@@ -195,7 +195,7 @@ def _cluster_card(
     )
 
 
-def _told(peak: Peak) -> str:
+def _peak_text(peak: Peak) -> str:
     name = f" ({peak.line})" if peak.line else ""
     share_of_highest = "" if peak.height == 1.0 else f", {peak.height:.0%} as high"
     return f"{peak.wavelength:.0f} Å{name}: {peak.flux}{share_of_highest}"

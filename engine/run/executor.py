@@ -27,7 +27,7 @@ class WorkerRecipe:
         directory must exist wherever a worker runs.
     store : URL of the store, whose configuration the worker follows.
     threads : torch threads of each worker.
-    occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
+    attribution_memory : bytes that the attribution of one spectrum may take; 0 for what suits the device.
     explanations : name of the set of explanations that the worker adds to; empty for one that scores and
         explains as the store's runs do.
     """
@@ -35,7 +35,7 @@ class WorkerRecipe:
     models: tuple[str, ...]
     store: str
     threads: int = 1
-    occlusion_memory: int = 0
+    attribution_memory: int = 0
     explanations: str = ""
 
     def make(self) -> Worker:
@@ -57,7 +57,7 @@ class WorkerRecipe:
         store = Store.open(self.store)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         models = [load_model(name) for name in self.models]
-        given = (device, self.threads, self.occlusion_memory)
+        given = (device, self.threads, self.attribution_memory)
         if self.explanations:
             own = open_set(store, self.explanations)
             return AttributionWorker(models, own, own.configuration, *given)

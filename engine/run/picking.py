@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from engine.spectra.rows import Rows
 from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
 from engine.surveys.reading import open_spectra
+from engine.surveys.row_names import KEY, Name, NamedBy, columns_of, shown_name
 from models.errors import ErrorKind, InputError, QuarantineError
 
-NamedBy = Literal["target_id", "key", "plate-mjd-fiber"]
-Name = int | str | tuple[int, ...]
-"""What names spectra in a table: an identifier as rows hold it; a key; or plate (field), MJD and fibre."""
-
 _AT_A_TIME = 8
-_NAMED_BY: tuple[NamedBy, ...] = ("target_id", "key", "plate-mjd-fiber")
 
 
 @dataclass(frozen=True)
@@ -91,9 +86,7 @@ def _of_file(file: SourceFile, wanted: Wanted) -> _PickedFile | RefusedFile:
             rows = spectra.rows(0, file.spectra)
     except QuarantineError as error:
         return RefusedFile(file.url, error.kind, str(error))
-    names = {
-        by: _names(rows, by) for by in _NAMED_BY if by in wanted.redshifts or by in (wanted.targets or ())
-    }
+    names = {by: _names(rows, by) for by in {*wanted.redshifts, *(wanted.targets or ())}}
     seen: set[Name] = set()
     if wanted.targets is not None:
         keep: set[int] = set()
@@ -115,12 +108,10 @@ def _of_file(file: SourceFile, wanted: Wanted) -> _PickedFile | RefusedFile:
 
 
 def _names(rows: Rows, by: NamedBy) -> Sequence[Name]:
-    if by == "target_id":
-        target_ids: list[int] = rows["target_id"].tolist()
-        return target_ids
-    if by == "key":
+    if by == KEY:
         return rows.keys()
-    return list(zip(*(rows[name].tolist() for name in ("plate", "mjd", "fiber")), strict=True))
+    columns: list[list[int]] = [rows[name].tolist() for name in columns_of(by)]
+    return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
 
 
 def _missing(tables: Collection[Collection[Name]], seen: set[Name]) -> tuple[Name, ...]:
@@ -137,8 +128,3 @@ def _none_found(listing: ReleaseListing, targets: Mapping[NamedBy, Collection[Na
         remedy="Give the release that has them, or a list of its targets.",
         kind=ErrorKind.TARGET_LIST,
     )
-
-
-def shown_name(name: Name) -> str:
-    """A name for people."""
-    return "-".join(map(str, name)) if isinstance(name, tuple) else str(name)

@@ -171,7 +171,7 @@ class RayPoolExecutor:
             f"{ATTEMPTS} workers in turn died on the same block.",
             where=f"{block.kind} block {block.index}",
             remedy="If it happens again look for the kernel's out-of-memory killer (dmesg), and lower "
-            "WHYSPEC_WORKERS or the occlusion's memory.",
+            "WHYSPEC_WORKERS or WHYSPEC_ATTRIBUTION_MEMORY.",
             kind=ErrorKind.WORKER_DIED,
         )
 

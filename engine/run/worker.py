@@ -43,7 +43,7 @@ class BlockWorker:
     configuration : the store's.
     device : torch device, e.g. ``"cpu"`` or ``"cuda"``.
     threads : torch threads of this process.
-    occlusion_memory : bytes that the occlusion of one spectrum may take; 0 for what suits the device.
+    attribution_memory : bytes that the attribution of one spectrum may take; 0 for what suits the device.
 
     Raises
     ------
@@ -57,9 +57,11 @@ class BlockWorker:
         configuration: RunConfiguration,
         device: str = "cpu",
         threads: int = 1,
-        occlusion_memory: int = 0,
+        attribution_memory: int = 0,
     ) -> None:
-        self._attribution = AttributionWorker(models, store, configuration, device, threads, occlusion_memory)
+        self._attribution = AttributionWorker(
+            models, store, configuration, device, threads, attribution_memory
+        )
         self._cards = tuple(model.card for model in models)
         self._scorers = [Scorer(model, device) for model in models]
         self._store = store

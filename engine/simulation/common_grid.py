@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.simulation.bright_sky import bright_sky
 from engine.simulation.settings import SIMULATED, SimulatedSurvey
 from engine.simulation.spectrum import SimulatedSpectrum
 from engine.surveys.desi.arms import ARMS, ArmPixels, JoinedArms, join_arms
@@ -40,7 +41,7 @@ def joined(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """``values`` per arm on the grid of all arms, weighted as flux is, and their ivar; both (1, N).
 
-    Masked pixels are 0 in both.
+    Masked pixels are 0 in both; bright sky of SDSS is masked, as its reader does.
     """
     arms = simulated.arms
     if len(arms) > 1:
@@ -56,6 +57,7 @@ def joined(
     flux = np.zeros((1, grid.size), dtype=np.float32)
     ivar = np.zeros_like(flux)
     place = slice(first, first + len(arm.ivar))
-    flux[0, place] = np.where(arm.ivar > 0, value, 0)
-    ivar[0, place] = arm.ivar
+    good = (arm.ivar > 0) & ~bright_sky(arm)
+    flux[0, place] = np.where(good, value, 0)
+    ivar[0, place] = np.where(good, arm.ivar, 0)
     return flux, ivar

@@ -16,7 +16,7 @@ from engine.simulation.galaxies import SourceKind
 from engine.simulation.randomness import Stream, generator
 from engine.simulation.redrock_fit import best_fit
 from engine.simulation.redrock_templates import COEFFICIENTS, RedrockTemplate
-from engine.simulation.spectrum import RowKind, SimulatedSpectrum
+from engine.simulation.spectrum import RowKind, SimulatedSpectrum, median_snr
 
 NSIDE = 64
 _RELEASE = 9010
@@ -197,8 +197,7 @@ def scores(placed: list[Placed]) -> NDArray[np.void]:
             if np.any(good):
                 row[f"INTEG_COADD_FLUX_{letter}"] = np.sum(data.flux[good]) * arm.grid.step
                 row[f"MEDIAN_COADD_FLUX_{letter}"] = np.median(data.flux[good])
-                snr = np.median(data.flux[good] * np.sqrt(data.ivar[good]))
-                row[f"MEDIAN_COADD_SNR_{letter}"] = snr / np.sqrt(arm.grid.step)
+                row[f"MEDIAN_COADD_SNR_{letter}"] = median_snr((data,)) / np.sqrt(arm.grid.step)
         _fill_template_snr(row, item.spectrum.depth if item.spectrum.row_kind is not RowKind.STUCK else 0.0)
     return table
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.simulation import sdss_columns
-from engine.simulation.arms import SPEED_OF_LIGHT, Floats
+from engine.simulation.arms import SPEED_OF_LIGHT
+from engine.simulation.bright_sky import bright_sky, sky_lines
 from engine.simulation.fits_file import Card, Column, empty_table, primary_hdu, table_hdu, write_fits
 from engine.simulation.galaxies import SourceKind
 from engine.simulation.randomness import Stream, generator
@@ -211,26 +212,14 @@ def pixel_masks(
     """AND and OR masks: BRIGHTSKY by SDSS's own rule, rejected pixels, broken fibres."""
     data, size = spectrum.arms[0], len(spectrum.arms[0].flux)
     random = generator(settings.seed, Stream.MASK, spectrum.index)
-    error = np.divide(1.0, np.sqrt(data.ivar), out=np.full(size, np.inf), where=data.ivar > 0)
-    near = _running_median(data.sky, 99)
-    bright = (data.sky > data.flux + 10.0 * error) & (data.sky > 1.25 * near)
-    every = np.where(bright, 1 << _BRIGHT_SKY, 0).astype(np.int64)
+    every = np.where(bright_sky(data), 1 << _BRIGHT_SKY, 0).astype(np.int64)
     every |= np.where(data.masked, 1 << _FULL_REJECT | 1 << _NO_DATA, 0)
     some = every | np.where(random.random(size) < 0.03, 1 << _COMBINE_REJECT, 0)
-    some |= np.where(data.sky > 1.25 * near, 1 << _BRIGHT_SKY, 0)
+    some |= np.where(sky_lines(data), 1 << _BRIGHT_SKY, 0)
     broken = {RowKind.STUCK: 1 << _NO_PLUG, RowKind.BAD_FIBRE: 1 << _BAD_TRACE}.get(spectrum.row_kind, 0)
     every |= broken
     some |= broken
     return every, some
-
-
-def _running_median(values: Floats, width: int) -> Floats:
-    """Median over ``width`` pixels, in steps of an eighth of it: the sky's continuum is smooth."""
-    padded = np.pad(values, width // 2, mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, width)[:: width // 8]
-    return np.interp(
-        np.arange(len(values)), np.arange(len(windows)) * (width // 8), np.median(windows, axis=1)
-    )
 
 
 def rows_of(columns: tuple[Column, ...], entries: Sequence[dict[str, Any]]) -> NDArray[np.void]:

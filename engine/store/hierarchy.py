@@ -43,6 +43,7 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.metadata import ArrayV3Metadata
 from zarr.storage import MemoryStore, StorePath
 
+from engine.attribution.methods import method_of
 from engine.store.configuration import RunConfiguration
 from engine.store.mantissas import round_mantissas
 from engine.store.schema import ARRAYS, BY_PATH, GROUP_ATTRIBUTES, SCHEMA_VERSION, ArraySpec, scales_of
@@ -157,7 +158,7 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
         "long_name": "observed wavelength",
         "description": "pixel centres, vacuum, barycentric or heliocentric as the survey publishes",
     }
-    window = {"units": "pixel", "description": _WINDOW_OF.get(configuration.attribution.method, _WINDOW)}
+    window = {"units": "pixel", "description": method_of(configuration.attribution).scale_meaning}
     names = np.array(configuration.reconstruction_scores, dtype=object)
     return [
         ("outliers/wavelength", configuration.grid.wavelength(), dict(wavelength)),
@@ -170,10 +171,6 @@ def _coordinates(configuration: RunConfiguration) -> list[tuple[str, NDArray[Any
         ("scores/latent", np.arange(configuration.latents, dtype=np.int32), {"description": "latent number"}),
         ("scores/reconstruction_score", names, {"description": "names of the reconstruction scores"}),
     ]
-
-
-_WINDOW = "scale of each map: how many pixels one of its values speaks for"
-_WINDOW_OF = {"occlusion": "width of the occlusion window"}
 
 
 @lru_cache(maxsize=512)

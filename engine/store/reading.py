@@ -23,6 +23,7 @@ from engine.store.root import read_configuration
 from engine.store.routing import NO_MODEL
 from engine.store.schema import ARRAYS, BY_PATH, EXPLANATIONS, FLAGS, scales_of, units_of
 from engine.store.set_entries import read_entry, set_folder
+from engine.store.snapshot import Snapshot
 from models.errors import ErrorKind, InputError
 from models.row_status import RowStatus
 
@@ -78,6 +79,12 @@ class StoreView:
         explained = ListedResults(ledger, "attribution")
         return cls(objects, configuration, ListedResults(ledger, "score"), explained, flagged)
 
+    @classmethod
+    def of(cls, objects: ObjectTree, configuration: RunConfiguration, snapshot: Snapshot) -> StoreView:
+        """A view of a store whose ledger was read already."""
+        flagged: dict[str, NDArray[np.int64]] = {flag: snapshot.rows_flagged(flag) for flag in FLAGS}
+        return cls(objects, configuration, snapshot.scored, snapshot.explained, flagged)
+
     @property
     def of_runs(self) -> StoreView:
         """The same spectra with the explanations of the runs."""
@@ -97,6 +104,8 @@ class StoreView:
         InputError : there is none of that name.
         StoreError : its entry in the ledger is damaged.
         """
+        if name == self.explanation:
+            return self
         if name == RUN_SET:
             return self.of_runs
         configuration = read_entry(self._ledger, name).configuration_in(self.configuration)

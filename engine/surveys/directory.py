@@ -199,7 +199,7 @@ def _leads_nowhere(path: str) -> QuarantineError:
         where=path,
         got=f"a link to {os.readlink(path)}",  # noqa: PTH115
         allowed="a link to a file or directory",
-        remedy="If spectra are behind it, mount their disk or mend the link; otherwise delete it.",
+        remedy="If spectra are behind it, mount their disk or repair the link; otherwise delete it.",
         kind=ErrorKind.MISSING_FILE,
     )
 

@@ -75,15 +75,15 @@ def list_release(
 
 
 def _nothing_usable(root: str, refused: Sequence[RefusedFile]) -> InputError:
-    """The error of a release without a file to read; it tells the story of the first that was refused."""
+    """The error of a release without a file to read; it says why the first was refused."""
     got, remedy = "no FITS file", "Check the path."
     if refused:
         what, *details = refused[0].explained
-        told = dict(detail.split(": ", 1) for detail in details)
+        said = dict(detail.split(": ", 1) for detail in details)
         counts = "; ".join(f"{count} {kind}" for kind, count in _count(refused))
-        found = f" ({told['got']})" if "got" in told else ""
+        found = f" ({said['got']})" if "got" in said else ""
         got = f"{counts}; {refused[0].url}: {what}{found}"
-        remedy = told.get("remedy", remedy)
+        remedy = said.get("remedy", remedy)
     return InputError(
         "There is no file of spectra that can be used.",
         where=root,

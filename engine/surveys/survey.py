@@ -87,6 +87,9 @@ class Survey:
     key_columns : the columns of a row that name its spectrum.
     key : the spectrum key, made of the prefix that its file gives to keys and of their values. A key with a
         ``#`` names a place in a file, of which there is no object.
+    identifier_names : what tables call its ``target_id``, in lower case, the first that is there counts.
+    joint_name : columns of a row, whole numbers, that name its spectrum together, each with what tables call
+        it. In a text a hyphen stands between the numbers.
     object_column : the column that is positive and equal in all spectra of an object; empty where only
         their positions tell.
     unsigned_identifiers : whether catalogues have ``target_id`` as an unsigned number of 64 bits; rows hold
@@ -114,6 +117,8 @@ class Survey:
     layouts: tuple[Layout, ...] = ()
     production_layouts: Callable[[str], tuple[Layout, ...]] = lambda _root: ()
     first_bytes: FirstBytes | None = None
+    identifier_names: tuple[str, ...] = ()
+    joint_name: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     object_column: str = ""
     unsigned_identifiers: bool = False
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: CLASSES)

@@ -28,7 +28,7 @@ from engine.training.request import TrainingRequest
 from engine.training.sample import TrainingSample
 from engine.training.splits import Split
 from models.atomic_files import PARTIAL, write_durably
-from models.digests import digest_of
+from models.digests import canonical_json, digest_of
 from models.errors import ConfigurationError, ErrorKind, InputError
 from models.grid import WavelengthGrid
 from models.output_files import writing
@@ -131,7 +131,7 @@ def digest(listing: ReleaseListing, request: TrainingRequest, limit: int) -> str
     )
     shares = (request.validation, request.calibration)
     asked = (request.population, request.redshift, limit, *shares, *(request.window or ()))
-    return digest_of(json.dumps([_VERSION, listing.grid.to_dict(), files, asked]).encode())
+    return digest_of(canonical_json([_VERSION, listing.grid.to_dict(), files, asked]))
 
 
 @contextmanager

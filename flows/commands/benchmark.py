@@ -32,9 +32,9 @@ def benchmark(
     whyspec benchmark -o benchmark
 
     It simulates spectra, injects one anomaly into each, and has every method explain those that the model
-    detects. First it explains one spectrum of each model by every method, and says from what that took on how
-    many spectra each method will stand. It writes benchmark.json and benchmark.md, and a record of every
-    judgement: the same command goes on where it was killed.
+    detects. First it explains one spectrum of each model by every method. From the cost it plans how many
+    spectra each method gets. It writes benchmark.json and benchmark.md, and a record of every judgement. If
+    it is killed, the same command continues.
 
     Parameters
     ----------
@@ -52,8 +52,7 @@ def benchmark(
     spectra
         Detected spectra to explain, of all models together.
     hours
-        That it may take, about. Methods that are dear are judged on fewer spectra then. inf for all methods
-        on all spectra.
+        Budget, about. Costly methods are judged on fewer spectra. inf: all methods on all spectra.
     seed
         Of spectra and anomalies.
     strengths
@@ -72,7 +71,7 @@ def benchmark(
     workers
         Processes, of one thread each.
     plan
-        Stop when the plan is told.
+        Show the plan and stop.
     json
         Write the results as JSON to standard output, too.
     """

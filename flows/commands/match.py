@@ -34,8 +34,8 @@ def match(
 
     whyspec match odd.zarr known.csv --near 1arcsec --new -o new.csv
 
-    It says for each class of the table how many objects the store has, how many of them are outliers, and
-    how many more of the oddest spectra than of as many drawn from all.
+    For each class of the table it says how many objects the store has, and how many of them are outliers. It
+    also says how much more often the class is among the oddest spectra than among as many drawn from all.
 
     Parameters
     ----------

@@ -29,8 +29,8 @@ def adapt(
 
     whyspec adapt release --model desi-galaxy -o my-galaxies
 
-    Outliers among the spectra are recognised and do not teach. It needs some 1,300 spectra of the model's
-    classes and redshifts. Started again after it was killed, it ends with the same bytes.
+    Outliers among the spectra are recognised and left out. It needs some 1,300 spectra of the model's
+    classes and redshifts. If it is killed, run it again: it ends with the same bytes.
 
     Parameters
     ----------

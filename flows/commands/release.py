@@ -420,7 +420,7 @@ def run(
         Explain outliers until the so many oddest of the store are explained. A run without this option
         explains the others later.
     memory
-        Memory for the occlusion of one spectrum in each process, e.g. 512MB. Default: 256 MB, or half of a
+        Memory for the attribution of one spectrum in each process, e.g. 512MB. Default: 256 MB, or half of a
         GPU's memory.
     executor
         ray: one process per CPU or GPU, here or on a cluster. serial: this process alone.

@@ -122,7 +122,7 @@ def explain(
         row,
         model,
         attribution,
-        settings.occlusion_memory,
+        settings.attribution_memory,
         redshift,
         spectral_class.strip().upper(),
         "air" if air else "vacuum",

@@ -257,7 +257,7 @@ def _refuse(contenders: tuple[Contender, ...], model: SpectrumModel) -> None:
 
 
 def planned(contest: Contest, console: Console) -> dict[str, Quota]:
-    """On how many spectra each method is judged: measured once, told, and kept for whoever goes on.
+    """On how many spectra each method is judged: measured once, shown, and kept for a resumed benchmark.
 
     The first spectrum of every model is explained by every method to know what it costs.
     """

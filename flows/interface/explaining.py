@@ -18,7 +18,7 @@ def explain(
     spectral_class: str = "",
     medium: str = "vacuum",
     survey: str = "",
-    method: str = "occlusion",
+    method: str | None = None,
     **settings: Any,
 ) -> Explanation:
     """Why a spectrum is odd, by the shipped model that scores its class and redshift in a run.

@@ -108,14 +108,15 @@ class Model:
         redshift: Any = None,
         *,
         medium: str = "vacuum",
-        method: str = "occlusion",
+        method: str | None = None,
         **settings: Any,
     ) -> Explanation:
         """Why one spectrum is odd, outlier or not.
 
         Parameters
         ----------
-        method : of attribution; settings : of the method, e.g. ``windows=(16, 64)``, ``baselines=4``, see
+        method : of attribution, by its name; None for the default, occlusion.
+        settings : of the method, e.g. ``windows=(16, 64)``, ``baselines=4``, see
             :data:`engine.attribution.methods.METHODS`.
 
         Raises
@@ -134,7 +135,7 @@ class Model:
         redshift: Any = None,
         *,
         medium: str = "vacuum",
-        method: str = "occlusion",
+        method: str | None = None,
         **settings: Any,
     ) -> tuple[Explanation, ...]:
         """The same of several spectra, in their order. The first that cannot be scored is the error."""
@@ -239,8 +240,8 @@ def shipped_networks(grid_name: str) -> tuple[SpectrumModel, ...]:
     return tuple(load(name) for name in pretrained_for(grid_name))
 
 
-def method_settings(method: str, settings: dict[str, Any]) -> MethodSettings:
-    """Settings of a method by its name.
+def method_settings(method: str | None, settings: dict[str, Any]) -> MethodSettings:
+    """Settings of a method by its name, of the default one for None.
 
     Raises
     ------

@@ -85,7 +85,7 @@ def attribute(
 
     Parameters
     ----------
-    method : its name; None for that of the set ``name``.
+    method : its name; None for that of the set ``name``, else ``repair``.
     name : of the set of explanations; empty for the method's. settings : of the method.
     selection : which outliers, see :class:`engine.query.query.QuerySettings`: ``where``, ``keys``,
         ``target_ids``, ``line``, ``top`` and so on. All without.
@@ -95,8 +95,8 @@ def attribute(
     WhyspecError : see :func:`flows.attribute.attribute_outliers`.
     """
     from engine.query.settings import QuerySettings
-    from flows.attribute import AttributionRequest
     from flows.attribute import attribute as attribute_store
+    from flows.run.attribution_request import AttributionRequest
     from infra.settings import load_settings
 
     chosen = QuerySettings(**selection) if selection else None

@@ -86,7 +86,7 @@ def work_on_executor(run: ReadyRun, submit: SubmitGroup) -> RunSummary:
     prepared = run.prepared
     settings, request = prepared.settings, prepared.request
     recipe = WorkerRecipe(
-        prepared.models, request.store, settings.threads_per_worker, settings.occlusion_memory
+        prepared.models, request.store, settings.threads_per_worker, settings.attribution_memory
     )
     with started_executor(
         request.executor, recipe, settings, request.workers, run.name, run.observers

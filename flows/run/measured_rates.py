@@ -24,7 +24,7 @@ _SPECTRA = 256
 def measured_rates(prepared: PreparedRun, sample: Sequence[SampledFile], default: Rates) -> Rates:
     """The rates with the model that carries most of the sample; ``default`` where none carries any of it.
 
-    Neither are there any where a file that is measured with is damaged: the plan is still told.
+    A damaged file in the sample gives no rates either; the plan is still shown.
 
     Raises
     ------

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.query.named_rows import names_of
 from engine.query.redshift_table import RedshiftTable, read_redshift_table
 from engine.query.target_list import TargetList, read_target_list
-from engine.run.picking import Name, Picked, Wanted, shown_name
+from engine.run.picking import Picked, Wanted
+from engine.surveys.row_names import Name, shown_name
 from flows.run.class_summary import RunWarning
 from flows.run.request import RunRequest
 from models.digests import digest_of
@@ -40,7 +42,7 @@ class OwnTables:
         """What the tables and a class ask of a release."""
         targets, redshifts = self.targets, self.redshifts
         return Wanted(
-            None if targets is None else {targets.named_by: dict.fromkeys(_names(targets))},
+            None if targets is None else {targets.named_by: dict.fromkeys(names_of(targets.values))},
             {} if redshifts is None else {redshifts.named_by: redshifts.values},
             own_class,
         )
@@ -82,12 +84,6 @@ def _warnings(
     return warnings
 
 
-def _names(targets: TargetList) -> Collection[Name]:
-    if targets.named_by == "target_id":
-        target_ids: list[int] = targets.target_ids.tolist()
-        return target_ids
-    return targets.keys if targets.named_by == "key" else list(map(tuple, targets.fibres.tolist()))
-
-
 def _digest(targets: TargetList) -> str:
-    return digest_of("\n".join([targets.named_by, *sorted(map(shown_name, _names(targets)))]).encode())
+    names = sorted(map(shown_name, names_of(targets.values)))
+    return digest_of("\n".join([targets.named_by, *names]).encode())

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.run.coverage import Coverage
-from flows.console import count, duration, facts, show_next
+from flows.console import count, data_size, duration, facts, show_next
 from flows.run.forecast import Forecast
 from flows.run.preparation import PreparedRun, known_to
 from flows.run.summary_tables import show_quarantined, show_skipped, show_warnings
@@ -115,13 +115,13 @@ def _forecast_table(forecast: Forecast) -> Table:
             ),
             ("scored", f"{_number(forecast.scored)} of {count(forecast.spectra, 'spectrum')}"),
             ("outliers", f"{_number(forecast.outliers)} new ones, {_BASES[forecast.outlier_basis]}"),
-            ("reads", _bytes(forecast.read_bytes)),
-            ("writes", f"about {_bytes(forecast.written_bytes.value)}"),
+            ("reads", data_size(forecast.read_bytes)),
+            ("writes", f"about {data_size(forecast.written_bytes.value)}"),
             (
                 "memory",
                 (
-                    f"{_bytes(forecast.memory_bytes)} at most: {_bytes(forecast.worker_bytes)} a worker, "
-                    f"{_bytes(forecast.coordinator_bytes)} beside"
+                    f"{data_size(forecast.memory_bytes)} at most: {data_size(forecast.worker_bytes)} "
+                    f"a worker, {data_size(forecast.coordinator_bytes)} beside"
                 ),
             ),
             ("sample", sample),
@@ -162,10 +162,3 @@ def _number(numbers: Interval) -> str:
 def _hours(hours: Interval) -> str:
     middle, low, high = (duration(3600 * number) for number in (hours.value, hours.low, hours.high))
     return middle if low == high else f"{middle} ({low} to {high})"
-
-
-def _bytes(number: float) -> str:
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number / 1e3:.3g} kB"

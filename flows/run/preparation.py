@@ -23,7 +23,7 @@ from engine.run.plan import (
     to_explain,
 )
 from engine.run.quarantine import without_corrupt, without_held, without_unreadable
-from engine.run.worker_memory import worker_bytes
+from engine.run.worker_memory import check_attribution_memory, worker_bytes
 from engine.spectra.source_file import ReleaseListing
 from engine.store.configuration import RunConfiguration
 from engine.store.snapshot import Snapshot
@@ -33,7 +33,8 @@ from flows.run.class_summary import RunWarning
 from flows.run.model_choice import ChosenModels, choose_models
 from flows.run.own_tables import OwnTables
 from flows.run.request import RunRequest
-from infra.settings import Settings, available_memory, cpu_count, worker_count
+from flows.run.worker_room import check_room
+from infra.settings import Settings
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 from models.model_files import ModelFiles
@@ -124,8 +125,9 @@ def prepare(request: RunRequest, settings: Settings, observers: RunObservers = (
         own_class=own_class,
     )
     held = 0 if is_local(listing.root) else REMOTE_BYTES
-    needed = worker_bytes(configuration, chosen.models, settings.occlusion_memory, held)
-    _check_memory(needed, request, settings)
+    needed = worker_bytes(configuration, chosen.models, settings.attribution_memory, held)
+    check_attribution_memory(configuration.attribution, chosen.models, settings.attribution_memory)
+    check_room(needed, request.executor, request.workers, settings)
     if store is not None:
         check_configuration(store, configuration)
     plan = make_plan(listing, snapshot, configuration)
@@ -245,22 +247,6 @@ def _threshold_warnings(threshold: float, models: tuple[ModelFiles, ...]) -> tup
             )
             warnings.append(RunWarning(text, severe=math.isinf(factor)))
     return tuple(warnings)
-
-
-def _check_memory(needed: int, request: RunRequest, settings: Settings) -> None:
-    if settings.ray_address:
-        return  # the cluster's machines are not this one
-    workers = 1 if request.executor == "serial" else request.workers or worker_count(settings, cpu_count())
-    allowed = settings.memory_per_worker or available_memory() // workers
-    if needed > allowed:
-        raise ConfigurationError(
-            "The run does not fit the memory of its workers.",
-            where="WHYSPEC_MEMORY_PER_WORKER" if settings.memory_per_worker else "this machine",
-            got=f"{needed / 2**20:,.0f} MiB for each of {workers} workers",
-            allowed=f"{allowed / 2**20:,.0f} MiB each",
-            remedy="Use fewer --workers or smaller --outlier-block-rows (new stores only).",
-            kind=ErrorKind.MEMORY,
-        )
 
 
 def _first(*values: _T | None) -> _T:

@@ -108,7 +108,8 @@ class RunProgress:
         self._listing = self._add("list files", rated=True)
         self._waiting = self._add("")
         self._stage = self._waiting
-        self._outliers = self._retries = self._quarantined = self._workers = self._blocks = 0
+        self._outliers: int | None = None  # until something is scored
+        self._retries = self._quarantined = self._workers = self._blocks = 0
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -151,20 +152,22 @@ class RunProgress:
         self._stage = self._add(STAGE_TITLES[event.stage], rated=True)
         self._progress.update(self._stage, total=event.spectra, visible=event.spectra > 0)
         self._blocks = event.blocks
+        if event.stage == "scoring" and self._outliers is None:
+            self._outliers = 0
         self._count()
 
     def _advance(self, result: BlockResult) -> None:
-        self._outliers += len(result.outliers)
+        if self._outliers is not None:
+            self._outliers += len(result.outliers)
         self._quarantined += len(result.unreadable)
         self._progress.update(self._stage, advance=result.spectra)
         self._count()
 
     def _count(self) -> None:
-        parts = [
-            count(self._outliers, "outlier"),
-            count(self._workers, "worker"),
-            count(self._blocks, "block"),
-        ]
+        parts = [] if self._outliers is None else [count(self._outliers, "outlier")]
+        if self._workers:
+            parts.append(count(self._workers, "worker"))
+        parts.append(count(self._blocks, "block"))
         if self._retries:
             parts.append("1 retry" if self._retries == 1 else f"{self._retries:,} retries")
         if self._quarantined:

@@ -22,8 +22,9 @@ _READING = 1.2e-4
 _SCORING = {"local": 2.5e-2, "variational": 2.1e-3, "spender": 0.1}
 _EXPLAINING = {"local": 6.5, "variational": 90.0, "spender": 2000.0}
 """Seconds of one core by kind of model, with the default occlusion (docs/numbers.md)."""
-_LOCAL_PASS = 1 / 890
-"""Seconds of one core for a full pass of a local model in the best batch (docs/numbers.md)."""
+_LOCAL_PASS, _LOCAL_REST = 1 / 890, 0.5
+"""Seconds of one core for a full pass of a local model in the best batch (docs/numbers.md); and for what
+every explanation has besides: the cause and its measurement, other models' scores, places."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def _explaining(kind: str, settings: MethodSettings, size: int) -> float:
     method, usual = method_of(settings), OcclusionSettings()
     passes = method.passes(settings, size)
     if kind == "local" and not method.by_seams(settings):
-        return _LOCAL_PASS * passes
+        return _LOCAL_REST + _LOCAL_PASS * passes
     return _EXPLAINING[kind] * passes / method_of(usual).passes(usual, size)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.query.redshift_table import read_redshift_table
-from engine.run.picking import Wanted, picked, shown_name
+from engine.run.picking import Wanted, picked
 from engine.spectra.own_spectrum import OwnSpectrum
 from engine.spectra.rows import Rows
 from engine.spectra.source_file import RefusedFile, ReleaseListing, SourceFile
@@ -18,6 +18,7 @@ from engine.spectra.spectra import Spectra
 from engine.surveys.identifiers import shown_identifiers, stored_identifier
 from engine.surveys.listing import list_release
 from engine.surveys.reading import read_spectra
+from engine.surveys.row_names import shown_name
 from engine.surveys.surveys import files_of_surveys
 from flows.spectrum.own_columns import OwnRead
 from flows.spectrum.own_files import OwnFile, own_file

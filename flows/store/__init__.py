@@ -1,4 +1,4 @@
-"""Store commands: what verify, status and cluster do and show.
+"""Store commands: what verify, catalogue and export do, and the tables that commands on a store show.
 
-Import ``repair`` and the tables. The rules of a store belong to ``engine.store``.
+Import ``repair``, ``export`` and the tables. The rules of a store belong to ``engine.store``.
 """

@@ -112,7 +112,7 @@ def repair(
             store_models(store, models),
             url,
             settings.threads_per_worker,
-            settings.occlusion_memory,
+            settings.attribution_memory,
         )
         work = _Work(store, recipe, settings, workers, observers)
         on_wait("read the store")

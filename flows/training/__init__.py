@@ -1,4 +1,4 @@
-"""Training commands: what train and import-spender do and show, and the recipes of the shipped models.
+"""Training commands: what train, adapt and import-spender show, and the recipes of the shipped models.
 
 Import ``kinds`` and ``progress``. Fitting belongs to ``models.training``.
 """

@@ -28,6 +28,7 @@ from engine.training.reading import read_training_set
 from engine.training.request import TrainingRequest
 from flows.console import counting, notes
 from flows.training.progress import TrainingBars
+from models.model_card import ModelCard
 from models.scoring.scoring_model import ScoringModel
 from models.training.fit import TrainingPopulation, TrainingSettings, fit_network, fit_score
 from models.training.spectra import TrainingSplit
@@ -144,9 +145,19 @@ TO_TRAIN, TO_SCORE = Shares(SEED, 0.1, 0.2), Shares(SCORE_SEED, 0.4, 0.6)
 
 
 def training_set(
-    recipe: Recipe, shares: Shares, templates: Path, sky: Path, work: Path, spectra: int, console: Console
+    recipe: Recipe,
+    shares: Shares,
+    templates: Path,
+    sky: Path,
+    work: Path,
+    spectra: int,
+    console: Console,
+    network: ModelCard | None = None,
 ) -> tuple[TrainingSplit, TrainingPopulation]:
     """The training set of ``recipe``, simulated below ``work`` and read from there.
+
+    With the card of a ``network`` its spectra are normalised as that network wants them; else in the first
+    window that suits the redshifts that happen to be drawn.
 
     Raises
     ------
@@ -168,6 +179,8 @@ def training_set(
         limit=spectra,
         validation=shares.validation,
         calibration=shares.calibration,
+        redshift=None if network is None else recipe.redshifts,
+        window=None if network is None else (network.normalisation_min, network.normalisation_max),
     )
     training, population = read_training_set(list_release(files), request)
     description = (
@@ -202,13 +215,17 @@ class Workshop:
                 network = trained(recipe, *self._spectra(recipe, TO_TRAIN, work), self.epochs, console)
             else:
                 network = load_network(str(self.refit / recipe.name))
-            training, _ = self._spectra(recipe, TO_SCORE, work)
+            training, _ = self._spectra(recipe, TO_SCORE, work, network.card)
             card = save_model(scoring(network, training, recipe.redshifts), self.output / recipe.name)
         return f"{card.name}: {card.digest}, {dict(card.metrics)}"
 
-    def _spectra(self, recipe: Recipe, shares: Shares, work: str) -> tuple[TrainingSplit, TrainingPopulation]:
+    def _spectra(
+        self, recipe: Recipe, shares: Shares, work: str, network: ModelCard | None = None
+    ) -> tuple[TrainingSplit, TrainingPopulation]:
         directory = Path(work) / str(shares.seed)
-        return training_set(recipe, shares, self.templates, self.sky, directory, self.spectra, notes())
+        return training_set(
+            recipe, shares, self.templates, self.sky, directory, self.spectra, notes(), network
+        )
 
 
 app = App(help=__doc__)

@@ -68,26 +68,37 @@ class Calibration(nn.Module):
         ------
         ConfigurationError : too few are left.
         """
+        calibration, standard = cls.stratified(score, signal_to_noise, redshift)
+        calibration.tail_of_all = SmoothTail.fit(standard)
+        return calibration
+
+    @classmethod
+    def stratified(
+        cls,
+        score: NDArray[np.floating],
+        signal_to_noise: NDArray[np.floating],
+        redshift: NDArray[np.floating],
+    ) -> tuple[Calibration, NDArray[np.float64]]:
+        """The strata of normal spectra, without a tail, and their scores in units of them, (n,).
+
+        Each score is standardised by surfaces fitted without it. NaN where one of the three is not finite.
+        """
         score, signal_to_noise, redshift = (
             np.asarray(part, np.float64) for part in (score, signal_to_noise, redshift)
         )
         known = np.isfinite(score) & np.isfinite(signal_to_noise) & np.isfinite(redshift)
-        score, signal_to_noise, redshift = score[known], signal_to_noise[known], redshift[known]
-        calibration = cls()
-        if len(score) < STRATIFIED_FROM:
-            calibration.tail_of_all = SmoothTail.fit(score)
-            return calibration
-        standard = np.empty_like(score)
-        fold = np.arange(len(score)) % _FOLDS
+        calibration, standard = cls(), np.where(known, score, np.nan)
+        if known.sum() < STRATIFIED_FROM:
+            return calibration, standard
+        values = np.stack((score, signal_to_noise, redshift))
+        place = np.flatnonzero(known)
+        fold = np.arange(len(place)) % _FOLDS
         for left_out in range(_FOLDS):
-            rest, of_fold = fold != left_out, fold == left_out
-            calibration._fit_strata(score[rest], signal_to_noise[rest], redshift[rest])
-            standard[of_fold] = calibration._standardised(
-                *_tensors(score[of_fold], signal_to_noise[of_fold], redshift[of_fold])
-            ).numpy()
-        calibration._fit_strata(score, signal_to_noise, redshift)
-        calibration.tail_of_all = SmoothTail.fit(standard)
-        return calibration
+            rest, of_fold = place[fold != left_out], place[fold == left_out]
+            calibration._fit_strata(*values[:, rest])
+            standard[of_fold] = calibration._standardised(*_tensors(*values[:, of_fold])).numpy()
+        calibration._fit_strata(*values[:, place])
+        return calibration, standard
 
     def forward(self, score: Tensor, signal_to_noise: Tensor, redshift: Tensor) -> Tensor:
         """Minus the natural log of the tail probability, same shape, float64; differentiable in all three."""

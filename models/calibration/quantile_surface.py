@@ -79,8 +79,8 @@ class QuantileSurface(nn.Module):
 
     def _basis(self, signal_to_noise: Tensor, redshift: Tensor) -> Tensor:
         """(…, 9): weights of the S/N nodes, then of the redshift nodes but the first."""
-        of_noise = _hats(_log(signal_to_noise), self.signal_to_noise_nodes)
-        of_redshift = _hats(redshift.to(self.redshift_nodes.dtype), self.redshift_nodes)
+        of_noise = hats(_log(signal_to_noise), self.signal_to_noise_nodes)
+        of_redshift = hats(redshift.to(self.redshift_nodes.dtype), self.redshift_nodes)
         return torch.cat([of_noise, of_redshift[..., 1:]], dim=-1)
 
 
@@ -89,15 +89,17 @@ def _log(signal_to_noise: Tensor) -> Tensor:
 
 
 def _nodes(covariate: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Increasing nodes, also where many values are equal."""
-    nodes = np.quantile(covariate, NODES)
-    least = 1e-3 * max(float(nodes[-1] - nodes[0]), 1e-6)
-    apart = least * np.arange(len(NODES))
-    increasing: NDArray[np.float64] = np.maximum.accumulate(nodes - apart) + apart
-    return increasing
+    return increasing(np.quantile(covariate, NODES))
 
 
-def _hats(values: Tensor, nodes: Tensor) -> Tensor:
+def increasing(nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The nodes, a little apart where several are equal."""
+    apart = 1e-3 * max(float(nodes[-1] - nodes[0]), 1e-6) * np.arange(len(nodes))
+    found: NDArray[np.float64] = np.maximum.accumulate(nodes - apart) + apart
+    return found
+
+
+def hats(values: Tensor, nodes: Tensor) -> Tensor:
     """Weights of linear interpolation between nodes, (…,) to (…, nodes); they sum to one."""
     values = values.clamp(nodes[0], nodes[-1])[..., None]
     rising = (values - nodes[:-1]) / (nodes[1:] - nodes[:-1])

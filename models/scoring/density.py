@@ -12,6 +12,7 @@ from typing import Any
 import torch
 import zuko
 from torch import Tensor, nn
+from zuko.flows.autoregressive import MaskedAutoregressiveTransform
 
 from models.local.differences import Chain, Difference, Terms, difference, linear
 
@@ -37,6 +38,9 @@ class LatentDensity(nn.Module):
     def __init__(self, latents: int, transforms: int, hidden: tuple[int, ...]) -> None:
         super().__init__()
         self.flow = zuko.flows.MAF(latents, CONTEXT, transforms=transforms, hidden_features=hidden)
+        for transform in self.flow.transform.transforms:
+            if isinstance(transform, MaskedAutoregressiveTransform):  # not that of a single latent
+                transform.__class__ = _Transform  # the same weights
         self.register_buffer("centre", torch.zeros(latents))
         self.register_buffer("scale", torch.ones(latents))
         self.register_buffer("context_centre", torch.zeros(CONTEXT))
@@ -65,6 +69,16 @@ class LatentDensity(nn.Module):
     def given(self, context: Tensor) -> ConditionedDensity:
         """The density at one context, (1, 2)."""
         return ConditionedDensity(self, context)
+
+
+class _Transform(MaskedAutoregressiveTransform):  # type: ignore[misc]  # zuko has no types
+    """zuko's transform, which joins latents and context without ``torch.broadcast_shapes``.
+
+    The first call of that function in a process imports sympy, which takes a third of a second.
+    """
+
+    def meta(self, c: Tensor, x: Tensor) -> Any:
+        return super().meta(None, torch.cat((x, c.expand(*x.shape[:-1], -1)), dim=-1))
 
 
 def _given(depth: Tensor, redshift: Tensor) -> Tensor:

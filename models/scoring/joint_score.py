@@ -1,18 +1,21 @@
 """The joint score: density of the latents, residual factors, and every search.
 
 Calibration turns each part into minus the log of its tail probability among usual spectra of the same depth
-and redshift. The score is the log of the weighted mean of the inverse tails: minus the log of the harmonic
-mean p-value (Wilson 2019, PNAS 116, 1195). It is near the largest part, smooth, and never far below zero.
+and redshift, and, for searches, of the same misfit along the residual factors. The score is the log of the
+weighted mean of the inverse tails: minus the log of the harmonic mean p-value (Wilson 2019, PNAS 116, 1195).
+It is near the largest part, smooth, and never far below zero.
 """
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from models.calibration.calibration import Calibration
-from models.calibration.smooth_tail import minus_log_tails
+from models.calibration.smooth_tail import SmoothTail, minus_log_tails
 from models.causes.names import TEMPLATE_CAUSES
+from models.scoring.misfit_widening import MisfitWidening
 from models.scoring.naming import Naming, PartEvidence
 
 LATENTS = ("density", "misfit")
@@ -21,22 +24,22 @@ LATENT_SHARES = (0.02, 0.02)
 SCAN_SHARE = 0.20
 """Of all widths; a width has more than the narrower one before it."""
 CAUSE_SHARES = {
-    "single_pixels": 0.14,
+    "single_pixels": 0.12,
     "noisy_interval": 0.03,
-    "dead_interval": 0.04,
-    "sky_residuals": 0.06,
+    "dead_interval": 0.06,
+    "sky_residuals": 0.12,
     "telluric": 0.02,
     "arm_step": 0.05,
     "calibration_wave": 0.01,
-    "second_redshift": 0.13,
+    "second_redshift": 0.08,
     "quasar_lines": 0.015,
-    "broad_lines": 0.13,
-    "split_lines": 0.04,
+    "broad_lines": 0.11,
+    "split_lines": 0.05,
     "unusual_lines": 0.02,
     "missing_lines": 0.015,
     "trough": 0.06,
 }
-"""Weights in the mean. docs/decisions/37 says how they were found."""
+"""Weights in the mean. docs/decisions/37 and 54 say how they were found."""
 
 
 def shares(widths: int) -> tuple[float, ...]:
@@ -62,12 +65,23 @@ class JointScore(nn.Module):
         self.register_buffer("log_shares", log_shares, persistent=False)
         self.naming = Naming()
         self.parts = nn.ModuleList([Calibration() for _ in log_shares])
+        self.widening = MisfitWidening(len(log_shares))
 
     def fit(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> None:
-        """Learn every part's tail from usual spectra, raw (n, P), depth and redshift (n,)."""
-        for number in range(len(self.parts)):
-            values = (raw[:, number], depth, redshift)
-            self.parts[number] = Calibration.fit(*(value.double().numpy() for value in values))
+        """Learn every part's tail from usual spectra, raw (n, P), depth and redshift (n,).
+
+        Spectra of which a value is not finite are left out.
+        """
+        given = [value.double().numpy() for value in (depth, redshift)]
+        found = [Calibration.stratified(part, *given) for part in raw.double().numpy().T]
+        standard = np.stack([each for _, each in found], axis=1)
+        standard = standard[np.isfinite(standard).all(axis=1)]
+        misfit = standard[:, LATENTS.index("misfit")]
+        self.widening.fit(standard, misfit, len(LATENTS))
+        alike = self.widening(torch.from_numpy(standard), torch.from_numpy(misfit)).numpy()
+        for number, (calibration, _) in enumerate(found):
+            calibration.tail_of_all = SmoothTail.fit(alike[:, number])
+            self.parts[number] = calibration
 
     def strata(self, depth: Tensor, redshift: Tensor) -> tuple[Tensor, Tensor]:
         """Median and width of every part among usual spectra, (...) to (..., P) float64 each."""
@@ -95,7 +109,8 @@ class JointScore(nn.Module):
 
     def _log_terms(self, standard: Tensor) -> Tensor:
         tails = [part.tail_of_all for part in self.parts if isinstance(part, Calibration)]
-        return minus_log_tails(tails, standard) + self.log_shares
+        alike = self.widening(standard, standard[..., LATENTS.index("misfit")])
+        return minus_log_tails(tails, alike) + self.log_shares
 
     def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
         """Score, (...) float64, of raw (..., P); depth and redshift broadcast against (...)."""

@@ -18,8 +18,9 @@ from engine.store.explanation_set import open_set, outlier_numbers
 from engine.store.reading import StoreView
 from engine.store.store import Store
 from engine.store.verify import verify
-from flows.attribute import AttributionRequest, attribute_outliers
+from flows.attribute import attribute_outliers, plan_attribution
 from flows.command_line import run_command
+from flows.run.attribution_request import AttributionRequest
 from flows.run_release import run_release
 from flows.store.attribution_summary import AttributionSummary
 from flows.store.repair import repair
@@ -127,6 +128,55 @@ def test_the_command_and_python_do_the_same(store: Path, capsys: pytest.CaptureF
     assert run_command(["attribute", str(store), "--key", "nowhere", "--name", "residual"]) == 0
     assert "1 name not in the store" in capsys.readouterr().out
     assert tree_bytes(store) == before
+
+
+def test_a_plan_says_what_it_takes_and_writes_nothing(
+    complete: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = shutil.copytree(complete, tmp_path / "odd.zarr")
+    outliers = StoreView.open(str(store)).outliers
+    before = tree_bytes(store)
+    command = ["attribute", str(store), "--method", "residual", "--plan"]
+    assert run_command([*command, "--rates", "explaining=3600", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["outliers"], told["passes"], told["workers"]) == (outliers, 1, 1)
+    assert told["hours"] == outliers
+    assert told["memory_bytes"] == told["worker_bytes"] > 2**28
+    assert told["written_bytes"] > outliers * 10_000
+    assert run_command([*command, "--key", "nowhere"]) == 0
+    shown = capsys.readouterr().out
+    assert "0 outliers" in shown
+    assert "1 name not in the store" in shown
+    assert tree_bytes(store) == before
+    assert plan_attribution(AttributionRequest(str(store)), SERIAL).method == "repair"
+    asked = AttributionRequest(str(store), "residual", executor="ray", workers=3)
+    one = plan_attribution(asked, SERIAL)
+    attributed(store, selection=QuerySettings(top=1))
+    rest = plan_attribution(replace(asked, settings=SETTINGS), SERIAL)
+    assert (one.outliers, rest.outliers) == (outliers, outliers - 1)
+    assert run_command([*command[:-1], "--rates", "explaining=1"]) == 64
+    assert "--rates without --plan" in capsys.readouterr().err
+
+
+TOO_LITTLE: dict[str, tuple[Settings, str]] = {
+    "a spectrum": (Settings(attribution_memory=1000), "does not hold a single spectrum"),
+    "a worker": (Settings(memory_per_worker=2**28), "does not fit the memory of its workers"),
+}
+
+
+@pytest.mark.parametrize("what", TOO_LITTLE)
+def test_too_little_memory_is_refused_with_numbers_before_work(
+    what: str, complete: Path, tmp_path: Path
+) -> None:
+    settings, said = TOO_LITTLE[what]
+    asked = AttributionRequest(str(complete), "saliency", executor="serial")
+    before = tree_bytes(complete)
+    for work in (attribute_outliers, plan_attribution):
+        with pytest.raises(ConfigurationError, match=said) as raised:
+            work(asked, settings)
+        assert re.search(r"\d", str(raised.value.got))
+        assert re.search(r"\d", str(raised.value.allowed))
+    assert tree_bytes(complete) == before
 
 
 MOMENTS = (
@@ -278,7 +328,7 @@ def test_ray_gives_the_same_bytes(
     complete: Path, explained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = shutil.copytree(complete, tmp_path / "odd.zarr")
-    monkeypatch.setattr("flows.attribute.FEW_BLOCKS", 0)
+    monkeypatch.setattr("flows.run.attribution_preparation.FEW_BLOCKS", 0)
     assert attributed(store, executor="ray", workers=1).waiting == 0
     assert tree_bytes(store) == tree_bytes(explained)
 
@@ -297,11 +347,26 @@ REFUSED: dict[str, tuple[dict[str, object], str, str]] = {
     "the name of the runs": ({"name": "default"}, "cannot have that name", "not default"),
     "a name that leads out": ({"name": "../x"}, "cannot have that name", "lower-case letters"),
     "no method": (
-        {"method": None, "settings": {}},
+        {"method": None, "name": "changes", "settings": {}},
         "not said by which method",
-        "neither --method nor --name",
+        "--name changes, which is new",
     ),
     "no such method": ({"method": "magic", "settings": {}}, "no method of attribution", "whyspec methods"),
+    "no such wavelet": (
+        {"method": "wavelet", "settings": {"wavelet": "morlet"}},
+        "no discrete wavelet of that name",
+        "sym4",
+    ),
+    "segments above the pixels": (
+        {"method": "lime", "settings": {"width": "9000"}},
+        "A segment is wider than the spectrum",
+        "1 to 7781 pixels",
+    ),
+    "too many coalitions": (
+        {"method": "exact-shapley", "settings": {"width": "64"}},
+        "too many segments for all of their coalitions",
+        "wider",
+    ),
     "too many baselines": (
         {"method": "occlusion", "name": "more", "settings": {"baselines": 10_000}},
         "More baselines are asked for",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from engine.attribution.memory import WHERE
 from engine.attribution.occlusion.mixing import Sum
 from engine.attribution.occlusion.network import Network
 from engine.attribution.occlusion.seam_work import SeamWork
@@ -46,7 +47,7 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
     if memory_bytes < least:
         raise ConfigurationError(
             "The memory allowed for occlusion does not hold the activations of a single baseline.",
-            where="memory for occlusion (--memory, WHYSPEC_OCCLUSION_MEMORY)",
+            where=WHERE,
             got=f"{memory_bytes} bytes",
             allowed=f"at least {least} bytes for {network.pixels} pixels and these windows",
             remedy="Raise it; 256 MB suit a processor, some GB an accelerator.",

@@ -73,4 +73,5 @@ OCCLUSION = AttributionMethod(
     passes=forward_passes,
     refuse=_refuse,
     by_seams=lambda _: True,
+    scale_meaning="width of the occlusion window",
 )

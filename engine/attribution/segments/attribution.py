@@ -54,6 +54,7 @@ def segment_attribution(
         segments.on_pixels(found)[None],
         spread=segments.on_pixels(doubt)[None],
         baselines=game.replacement[None],
+        shares=np.ones(1),
     )
     whole = middle_of_peak(whole, segments.of_pixel >= 0)
     return SegmentAttribution(**vars(whole), segments=segments, weights=found, errors=doubt)

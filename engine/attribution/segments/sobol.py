@@ -95,7 +95,8 @@ def attribute(subject: Subject, settings: SobolSettings) -> SobolAttribution:
     alone = (variance - 0.5 * (ends[1] - mixed).square().mean(dim=1)) / scale
     errors = of_total.std(dim=1) / math.sqrt(samples)
     whole = segment_attribution(game, settings, of_total.mean(dim=1), errors)
-    return SobolAttribution(**vars(whole), first_order=alone.cpu().numpy())
+    # An index is no effect on the score.
+    return SobolAttribution(**{**vars(whole), "shares": None}, first_order=alone.cpu().numpy())
 
 
 SOBOL = AttributionMethod(

@@ -56,6 +56,7 @@ DESI = Survey(
     first_bytes=FirstBytes(coadd_head.HEAD_BYTES, coadd_head.describe),
     key_columns=("target_id", "source_row"),
     key=target_key,
+    identifier_names=("targetid", "target_id"),
     object_column="target_id",
     joined_band=JOINED_ARMS.name,
     arm_edges=(5780.0, 7570.0),

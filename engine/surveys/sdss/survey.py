@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from engine.surveys.reader import Reader, RedshiftFile
@@ -66,6 +67,10 @@ SDSS = Survey(
     production_layouts=of_reduction,
     key_columns=KEY_COLUMNS,
     key=spectrum_key,
+    identifier_names=("specobjid", "spec_obj_id", "catalogid"),
+    joint_name=MappingProxyType(
+        {"plate": ("plate", "field"), "mjd": ("mjd",), "fiber": ("fiber", "fiberid")}
+    ),
     unsigned_identifiers=True,
     coverage=coverage,
     # The dichroic: Smee et al. (2013, AJ 146, 32).

@@ -32,6 +32,7 @@ class Made:
     spread: float = 0.4
     window: int = 16
     excess: float = 6.0
+    effects: bool = True
     ratio: float = 8.0
     redshift: float = REDSHIFT
     ivar: NDArray[np.float64] = field(default_factory=lambda: np.full(DESI_GRID.size, 64.0))
@@ -68,6 +69,7 @@ class Made:
             baseline_scores=np.zeros(8),
             peak_pixel=int(np.where(good, combined, -np.inf).argmax()),
             peak_scale=self.window,
+            shares=np.ones(len(SCALES)) if self.effects else None,
         )
 
 
@@ -117,11 +119,16 @@ EDGE = [
     (Made(place=3840.0, redshift=0.27), False),
 ]
 NO_RESPONSE = [
-    (Made(height=0.4), True),
+    (Made(height=0.5), True),
     (Made(height=5.0, excess=80.0), True),
     (Made(height=0.7), False),
     (Made(height=9.0, excess=80.0), False),
+    (Made(height=0.29, excess=0.41, spread=0.05), False),  # a clear place, though its baselines are odd, too
+    (Made(height=0.03, excess=0.41, spread=0.005), True),
+    (Made(height=0.003, excess=6.0, spread=0.0, effects=False), False),  # a slope: nothing to compare with
+    (Made(height=0.003, excess=np.nan, spread=0.0), False),
     (Made(height=-5.0), True),
+    (Made(height=-5.0, effects=False), True),
 ]
 DISAGREE = [
     (Made(spread=5.5), True),

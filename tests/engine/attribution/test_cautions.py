@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from engine.attribution.cautions import (
-    NOTHING,
     Caution,
     cautions_in,
     counted,
-    labels_of,
     parse_cautions,
 )
 from models.errors import ConfigurationError
@@ -39,9 +37,8 @@ def test_every_caution_says_what_it_means_and_what_to_do(caution: Caution) -> No
     assert caution.remedy.endswith(".")
 
 
-def test_labels_of_bits() -> None:
-    assert labels_of(34) == "edge sky_lines"
-    assert labels_of(NOTHING) == ""
+def test_cautions_of_bits() -> None:
+    assert [caution.label for caution in cautions_in(34)] == ["edge", "sky_lines"]
     assert cautions_in(1 << 15) == ()
 
 

@@ -12,10 +12,14 @@ from torch import Tensor
 from engine.attribution.draws import noise
 from engine.attribution.expected_gradients import EXPECTED_GRADIENTS, ExpectedGradientsSettings
 from engine.attribution.integrated_gradients import INTEGRATED_GRADIENTS, IntegratedGradientsSettings
+from engine.attribution.method import MethodSettings
+from engine.attribution.methods import method_of
 from engine.attribution.saliency import SALIENCY, SaliencySettings
 from engine.attribution.segment_gradients import SEGMENT_GRADIENTS, SegmentGradientsSettings
 from engine.attribution.smooth_gradient import SMOOTH_GRADIENT, SmoothGradientSettings
 from engine.attribution.subject import check_gradient
+from engine.attribution.wavelet_attribution import WaveletSettings
+from engine.attribution.wavelet_sobol import WaveletSobolSettings
 from models.errors import ConfigurationError
 from models.scoring.scoring_model import ScoringModel
 from models.spectrum_model import LogProb
@@ -152,6 +156,23 @@ def test_segment_gradients_see_pairs_that_a_plain_path_halves() -> None:
     assert 0.5 < found.combined[20] < 1
     assert 0.5 < found.combined[50] < 1
     assert np.count_nonzero(found.combined) == 2
+
+
+MANY: tuple[MethodSettings, ...] = (
+    SmoothGradientSettings(samples=10**6),
+    SegmentGradientsSettings(samples=10**6),
+    ExpectedGradientsSettings(baselines=2, samples=10**6, most_samples=10**6),
+    WaveletSettings("haar", 2, slopes="smooth", samples=10**6),
+    WaveletSobolSettings("haar", 2, blocks=500, samples=2**16),
+)
+
+
+@pytest.mark.parametrize("settings", MANY, ids=lambda settings: settings.method)
+def test_draws_beyond_the_memory_are_refused_before_they_are_made(settings: MethodSettings) -> None:
+    given = simple_subject(quadratic)
+    said = rf"hold what the method draws(.|\n)*got: {given.memory_bytes} bytes(.|\n)*at least \d+ bytes for"
+    with pytest.raises(ConfigurationError, match=said):
+        method_of(settings).attribute(given, settings)
 
 
 def test_a_model_without_a_gradient_is_refused_with_what_to_do() -> None:

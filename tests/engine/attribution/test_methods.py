@@ -71,6 +71,13 @@ SMALL: tuple[MethodSettings, ...] = (
 )
 
 
+OF_PIECES = {
+    "occlusion", "plain-occlusion", "extremal-masks", "lime", "kernel-shap", "permutation-shapley",
+    "exact-shapley", "minimal-set",
+}  # fmt: skip
+"""Methods whose maps hold what pieces add to the score, in nat: cautions compare it with the score's rise."""
+
+
 def name_of(settings: MethodSettings) -> str:
     return settings.method
 
@@ -204,6 +211,7 @@ def test_every_method_keeps_the_promises_of_an_attribution(settings: MethodSetti
     assert found.score == pytest.approx(-float(quadratic(given.flux[None])))
     assert (found.baseline is None) == (len(found.baseline_scores) == 0)
     assert np.isnan(found.baseline_score) == (found.baseline is None)
+    assert (found.shares is not None) == (settings.method in OF_PIECES)
 
 
 @pytest.mark.parametrize("settings", SMALL, ids=name_of)

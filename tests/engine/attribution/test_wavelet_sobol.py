@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
+from engine.attribution.segment_gradients import Start
 from engine.attribution.wavelet_sobol import WAVELET_SOBOL, WaveletSobolSettings
 from engine.attribution.wavelets import wavelets
 from models.errors import ConfigurationError
-from tests.engine.attribution.simple_subjects import PIXELS, simple_subject
+from tests.engine.attribution.simple_subjects import PIXELS, FixedSpectra, simple_subject
 
 CURVE = torch.linspace(0.5, 2, PIXELS, dtype=torch.float64)
 GOOD = simple_subject(lambda spectra: spectra.sum(dim=1)).good
 
 
-def test_indices_of_a_linear_score_are_shares_of_its_variance() -> None:
+@pytest.mark.parametrize("start", get_args(Start))
+def test_indices_of_a_linear_score_are_shares_of_its_variance(start: Start) -> None:
     given = simple_subject(lambda spectra: -(CURVE * spectra.double() * GOOD).sum(dim=1))
-    settings = WaveletSobolSettings(depth=2, blocks=2, samples=1024)
+    assert isinstance(given.decoder, FixedSpectra)
+    given.decoder.drawn[20:40] = 0.8
+    settings = WaveletSobolSettings(depth=2, blocks=2, samples=1024, start=start)
     found = WAVELET_SOBOL.attribute(given, settings)
     transform = wavelets("haar", 2, given.flux.double())
-    known = torch.where(given.good, given.flux.double(), 0.0)
+    left = given.decoder.drawn if start == "reconstruction" else torch.zeros(PIXELS)
+    known = torch.where(given.good, given.flux.double() - left, 0.0)
     # Of a sum of terms, each times a uniform factor, a term's share is that of its square. Masked pixels
     # keep their flux, so a coefficient acts through the good ones of its pixels alone.
     effects = []

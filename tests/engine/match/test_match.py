@@ -273,7 +273,16 @@ def test_a_column_of_numbers_is_no_column_of_classes(matched: Callable[..., Matc
 
 
 @pytest.mark.parametrize(
-    "where", ["tail < 0.1", "cause = 'unknown'", "score > 3 and z < 1", "explained", "cluster = 1"]
+    "where",
+    [
+        "tail < 0.1",
+        "cause = 'unknown'",
+        "score > 3 and z < 1",
+        "mse_100 > 1",
+        "latent_0 > 0",
+        "explained",
+        "cluster = 1",
+    ],
 )
 def test_a_selection_by_oddness_is_refused(
     frame: pd.DataFrame, matched: Callable[..., Match], where: str

@@ -157,7 +157,7 @@ def test_votable_and_ecsv_keep_ids_above_2_63_and_show_control_characters(
             "]]>&<b>\N{REPLACEMENT CHARACTER}",
             "\N{REPLACEMENT CHARACTER}",
         ]
-        assert read_target_list(tmp_path / name).target_ids.view(np.uint64).tolist() == ids.tolist()
+        assert read_target_list(tmp_path / name).values.view(np.uint64).tolist() == ids.tolist()
 
 
 def test_fits_and_parquet_say_what_columns_mean(frame: pd.DataFrame, tmp_path: Path) -> None:

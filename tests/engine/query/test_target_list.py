@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.query.target_list import TargetList, read_target_list
+from engine.surveys.desi.survey import DESI
 from engine.surveys.identifiers import stored_identifier
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.errors import ErrorKind, InputError
@@ -29,7 +31,7 @@ def read(path: Path, text: str, column: str | None = None) -> TargetList:
 def test_identifiers_are_those_of_stores_each_once_in_order(tmp_path: Path, ids: list[int]) -> None:
     targets = read(tmp_path / "list.csv", "SPECOBJID\n" + "\n".join(map(str, [*ids, *ids])) + "\n")
     stored = [stored_identifier(SDSS_GRID, each) for each in dict.fromkeys(ids)]
-    assert targets.target_ids.tolist() == stored
+    assert targets.values.tolist() == stored
     assert (targets.named_by, targets.rows, targets.skipped, len(targets)) == (
         "target_id",
         2 * len(ids),
@@ -60,20 +62,41 @@ def test_the_column_is_found_by_its_usual_names(
 
 def test_a_named_column_comes_first(tmp_path: Path) -> None:
     text = f"targetid,Mine,name\n1,{BIG},a/b\n"
-    assert read(tmp_path / "list", text, "mine").target_ids.tolist() == [BIG]
-    assert read(tmp_path / "list", text, "NAME").keys == ("a/b",)
-    assert read(tmp_path / "list", "my_ids\n266-51602-3\n", "my_ids").fibres.tolist() == [[266, 51602, 3]]
+    assert read(tmp_path / "list", text, "mine").values.tolist() == [BIG]
+    assert read(tmp_path / "list", text, "NAME").values.tolist() == ["a/b"]
+    assert read(tmp_path / "list", "my_ids\n266-51602-3\n", "my_ids").values.tolist() == [[266, 51602, 3]]
+
+
+def test_a_survey_says_what_tables_call_its_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    joint = {"plate": ("field",), "source_row": ("place",)}
+    lyra = replace(DESI, name="lyra", identifier_names=("number",), joint_name=joint)
+    monkeypatch.setattr("engine.surveys.row_names.SURVEYS", [DESI, lyra])
+    assert read(tmp_path / "list", "z,Number\n0,5\n").values.tolist() == [5]
+    for text in ("field,place\n11,4\n-1,4\n", "plate-source_row\n11-4\nx\n"):
+        targets = read(tmp_path / "list", text)
+        assert (targets.named_by, targets.values.tolist(), targets.skipped) == (
+            "plate-source_row",
+            [[11, 4]],
+            1,
+        )
+    with pytest.raises(InputError, match="identifiers or spectrum keys or plate-source_row"):
+        read(tmp_path / "list", "number\n\n")
+
+
+def test_numbers_that_no_row_can_hold_name_nothing(tmp_path: Path) -> None:
+    targets = read(tmp_path / "list", f"plate,mjd,fiber\n1,2,3\n{2**31},2,3\n")
+    assert (targets.values.tolist(), targets.skipped) == ([[1, 2, 3]], 1)
 
 
 def test_rows_without_an_identifier_are_counted_and_shown(tmp_path: Path) -> None:
     targets = read(tmp_path / "list", f"targetid,z\n{BIG},1\n,2\n1e17,3\n-1,4\n{BIG},5\n")
-    assert (targets.rows, targets.skipped, targets.target_ids.tolist()) == (5, 3, [BIG])
+    assert (targets.rows, targets.skipped, targets.values.tolist()) == (5, 3, [BIG])
     assert str(targets) == (
         f"{tmp_path / 'list'}: 5 rows, 1 different values of targetid. "
         "3 rows have none, such as '', '1e17', '-1'."
     )
     fibres = read(tmp_path / "list", "plate,mjd,fiber\n1,2,3\n1,,3\n-1,2,3\n")
-    assert (fibres.fibres.tolist(), fibres.skipped, fibres.examples) == ([[1, 2, 3]], 2, ("1--3", "-1-2-3"))
+    assert (fibres.values.tolist(), fibres.skipped, fibres.examples) == ([[1, 2, 3]], 2, ("1--3", "-1-2-3"))
 
 
 @pytest.mark.parametrize(

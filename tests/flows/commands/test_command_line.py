@@ -194,7 +194,7 @@ def test_help_is_quick_and_names_every_command_and_exit_status() -> None:
         assert f"    {status} " in done.stdout
 
 
-HEAVY = ("torch", "ray", "prefect", "dask", "astropy", "scipy", "pandas", "zarr", "matplotlib")
+HEAVY = ("torch", "ray", "prefect", "dask", "astropy", "scipy", "pandas", "zarr", "matplotlib", "sympy")
 
 
 def imported_by(*tokens: object, status: int = 0) -> set[str]:

@@ -25,7 +25,8 @@ from flows.evaluation.evaluate import (
 )
 from models.errors import ConfigurationError
 from models.weights import load_model
-from tests.small_run import small_release, tree_bytes, whyspec
+from tests.forked_commands import forked_whyspec
+from tests.small_run import small_release, tree_bytes
 
 OPTIONS = (
     "--spectra",
@@ -47,7 +48,7 @@ OPTIONS = (
 def evaluated(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory that the real command wrote; what it printed lies in it too."""
     out = tmp_path_factory.mktemp("evaluated") / "deep" / "evaluation"
-    done = whyspec("evaluate", model, "-o", out, *OPTIONS, "--json")
+    done = forked_whyspec("evaluate", model, "-o", out, *OPTIONS, "--json")
     assert done.returncode == 0, done.stderr
     (out / "stdout").write_text(done.stdout)
     (out / "stderr").write_text(done.stderr)
@@ -148,7 +149,7 @@ def test_labelled_spectra_are_compared_with_ordinary_and_simulated_ones(model: P
     lines = ["file,label", f"{names[0]},ordinary galaxy", f"{names[1]},odd"]
     (release / "manifest.csv").write_text("\n".join(lines))
     out = tmp_path / "out"
-    done = whyspec("evaluate", model, "-o", out, *OPTIONS, "--labelled", release)
+    done = forked_whyspec("evaluate", model, "-o", out, *OPTIONS, "--labelled", release)
     assert done.returncode == 0, done.stderr
     found = json.loads((out / labelled_spectra.RESULTS).read_text())
     assert found["model"]["digest"] == load_model(str(model)).card.digest

@@ -57,6 +57,28 @@ COMMANDS: dict[str, tuple[Callable[[Path, Path, Path], list[str]], tuple[str, ..
         lambda _, store, __: ["report", str(store), "-o", str(store.with_name("odd.html")), "--top", "1"],
         (*READ_BY_READERS, SCORE_PLANS),
     ),
+    "match": (
+        lambda here, store, _: ["match", str(store), str(here / "truth.ecsv")],
+        ("superseded/*", "gone/*"),
+    ),
+    "export": (
+        lambda _, store, __: ["export", str(store), "--votable", str(store.with_name("odd.vot"))],
+        ("superseded/*", "gone/*", "clusters/*"),
+    ),
+    # A selection is a query, of the ledger that was read already; nothing has this redshift.
+    "attribute": (
+        lambda _, store, model: [
+            "attribute",
+            str(store),
+            "--query",
+            "z > 90",
+            "--method",
+            "residual",
+            "--model",
+            str(model),
+        ],
+        READ_BY_RUNS,
+    ),
 }
 
 

@@ -20,7 +20,7 @@ from models.errors import ConfigurationError
     ],
 )
 def test_sizes_are_understood(text: str, given: int) -> None:
-    assert memory(text) == {"occlusion_memory": given}
+    assert memory(text) == {"attribution_memory": given}
 
 
 def test_nothing_given_overrides_nothing() -> None:

@@ -125,15 +125,16 @@ def test_outliers_are_those_at_the_threshold_and_all_are_explained(sdss: RunSumm
     assert sdss.explained == sdss.store_outliers == sdss.outliers
 
 
-def test_few_ordinary_galaxies_are_flagged(sdss: RunSummary, manifest: pd.DataFrame) -> None:
+def test_most_ordinary_galaxies_are_not_flagged(sdss: RunSummary, manifest: pd.DataFrame) -> None:
     ordinary = rows_of(sdss).loc[manifest.index[manifest["label"] == "ordinary galaxy"]]
     assert len(ordinary) == 29
     causes = query(sdss.store, QuerySettings()).set_index("key")["cause"]
     flagged = [REALMS.get(causes[key], Realm.SOURCE) for key in ordinary.loc[ordinary["outlier"], "key"]]
     odd = flagged.count(Realm.SOURCE)
-    # More than one in a hundred: residuals of OH lines are real, and two have strong lines that are misdrawn.
-    assert odd <= 3
-    assert len(flagged) <= 4
+    # Far more than one in a hundred: residuals of OH lines and spikes are real, and a score that sees small
+    # oddities sees how bright real galaxies differ from simulated ones, too (docs/decisions/54).
+    assert odd <= 6
+    assert len(flagged) <= 12
 
 
 def test_the_most_extreme_emission_lines_are_odder_than_every_ordinary_galaxy(

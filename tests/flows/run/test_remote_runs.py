@@ -18,6 +18,7 @@ from flows.run.request import RunSummary
 from flows.run_release import run_release
 from infra.settings import Settings
 from models.errors import InputError
+from tests.forked_commands import forked_whyspec
 from tests.servers.http_ranges import Fault, RangeServer
 from tests.servers.s3 import BUCKET, KEY, SECRET, S3Server
 from tests.small_run import SPECTRA, THRESHOLD, small_options, small_request, tree_bytes, whyspec
@@ -210,7 +211,7 @@ def test_credentials_of_a_profile(s3: S3Server, release: Path, model: Path, tmp_
     url = s3.upload(release, "by-profile")
     user = {"AWS_SHARED_CREDENTIALS_FILE": str(profiles), "AWS_PROFILE": "survey"}
     options = ["--store", tmp_path / "odd.zarr", "--model", model, "--threshold", THRESHOLD, "--json"]
-    done = whyspec("plan", url, *options, **{**s3.environment(keys=False), **user})
+    done = forked_whyspec("plan", url, *options, **{**s3.environment(keys=False), **user})
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["spectra"] == SPECTRA
 

@@ -119,6 +119,8 @@ LYRA = Survey(
     ),
     key_columns=("target_id",),
     key=lambda field, number: f"{field}/{number}",
+    identifier_names=("number",),
+    joint_name={"plate": ("lyra_field",), "source_row": ("place",)},
     object_column="target_id",
     classes={"galaxy": ("GAL",)},
     coverage=lambda _survey: (3800.0, 9400.0),

@@ -1,5 +1,6 @@
 """Recipes of the shipped models give training sets of the class, grid and redshifts that they name."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,26 @@ from rich.console import Console
 
 from engine.surveys.desi.grid import DESI_GRID
 from engine.surveys.sdss.grid import SDSS_GRID
-from flows.training.shipped_models import RECIPES, TO_TRAIN, Recipe, training_set
+from flows.training.shipped_models import RECIPES, TO_SCORE, TO_TRAIN, Recipe, training_set
+from models.weights import load_model
 
 
 def test_there_is_a_recipe_for_every_class_on_every_grid() -> None:
     assert {(recipe.survey, recipe.spectral_class) for recipe in RECIPES} == {
         (survey, name) for survey in ("desi", "sdss") for name in ("GALAXY", "QSO", "STAR")
     }
+
+
+@pytest.mark.real_data
+def test_spectra_for_a_score_are_normalised_as_its_network_wants_them(
+    real_data: Path, tmp_path: Path
+) -> None:
+    # At these redshifts the first window would do, too.
+    card = replace(load_model("desi-galaxy").card, normalisation_min=4050.0, normalisation_max=4300.0)
+    given = (real_data / "templates", real_data / "sky", tmp_path, 30, Console(quiet=True))
+    splits, population = training_set(RECIPES[0], TO_SCORE, *given, card)
+    assert (population.normalisation_min, population.normalisation_max) == (4050.0, 4300.0)
+    assert len(splits.validation) + len(splits.calibration) >= 27
 
 
 @pytest.mark.real_data

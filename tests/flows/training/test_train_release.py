@@ -16,8 +16,8 @@ from flows.commands.release import train
 from flows.training import kinds
 from models.errors import ConfigurationError
 from models.weights import load_model
-from tests.forked_commands import Command, Death, begin_server, start
-from tests.small_run import SMALL_TRAINING, small_release, whyspec
+from tests.forked_commands import Command, Death, begin_server, forked_whyspec, start
+from tests.small_run import SMALL_TRAINING, small_release
 
 PRELOADED = ("flows.train", "flows.training.progress", "flows.training.figure", "torch._dynamo")
 
@@ -37,7 +37,7 @@ def little_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_train_writes_a_model_that_run_accepts(little_release: Path, tmp_path: Path) -> None:
     model, store = tmp_path / "mine", tmp_path / "odd.zarr"
-    done = whyspec("train", little_release, "-o", model, "--epochs", 1, "--seed", 4, *SHARES)
+    done = forked_whyspec("train", little_release, "-o", model, "--epochs", 1, "--seed", 4, *SHARES)
     assert done.returncode == 0, done.stderr
     assert "chi2 per pixel" in done.stderr + done.stdout
     card = load_model(str(model)).card

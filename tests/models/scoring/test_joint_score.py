@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.scoring.joint_score import JointScore, shares
+from models.scoring.joint_score import LATENTS, JointScore, shares
 
 WIDTHS = 2
 SHARES = shares(WIDTHS)
@@ -28,7 +28,10 @@ def fitted(count: int = 2000) -> tuple[JointScore, torch.Tensor, torch.Tensor, t
 
 def test_score_is_the_harmonic_mean_of_the_parts_tails() -> None:
     joint, raw, depth, redshift = fitted()
-    tails = [np.exp(-part(raw[:, k], depth, redshift).numpy()) for k, part in enumerate(joint.parts)]
+    medians, widths = joint.strata(depth, redshift)
+    standard = (raw - medians) / widths
+    alike = joint.widening(standard, standard[:, LATENTS.index("misfit")])
+    tails = [np.exp(-part.tail_of_all(alike[:, k]).numpy()) for k, part in enumerate(joint.parts)]
     expected = np.log(sum(share / tail for share, tail in zip(SHARES, tails, strict=True)))
     np.testing.assert_allclose(joint(raw, depth, redshift).numpy(), expected, rtol=1e-10)
     assert sum(SHARES) == pytest.approx(1.0)
