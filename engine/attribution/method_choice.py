@@ -29,7 +29,7 @@ def method_named(name: str) -> AttributionMethod[Any, Attribution]:
     if name not in METHODS:
         raise ConfigurationError(
             "There is no method of attribution of that name.",
-            where="--method",
+            where="method of attribution",
             got=name,
             allowed=", ".join(METHODS),
             remedy="Choose one of these; whyspec methods says what each needs and takes.",

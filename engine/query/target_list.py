@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from engine.files.tables.table import Table, read_table_columns
@@ -116,7 +115,8 @@ def _list(table: Table, rows: NamedRows) -> TargetList:
 
 def _distinct(values: NDArray[Any]) -> NDArray[Any]:
     """Each value, or row, once, where it comes first."""
-    kept: NDArray[Any] = values[~pd.DataFrame(values).duplicated().to_numpy(np.bool_)]
+    _, first = np.unique(values, axis=0 if values.ndim == 2 else None, return_index=True)
+    kept: NDArray[Any] = values[np.sort(first)]
     return kept
 
 

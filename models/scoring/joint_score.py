@@ -20,6 +20,7 @@ from models.scoring.naming import Naming, PartEvidence
 
 LATENTS = ("density", "misfit")
 """Names of the first two parts; those of the scan's widths and of the causes follow."""
+MISFIT = LATENTS.index("misfit")
 LATENT_SHARES = (0.02, 0.02)
 SCAN_SHARE = 0.20
 """Of all widths; a width has more than the narrower one before it."""
@@ -76,7 +77,7 @@ class JointScore(nn.Module):
         found = [Calibration.stratified(part, *given) for part in raw.double().numpy().T]
         standard = np.stack([each for _, each in found], axis=1)
         standard = standard[np.isfinite(standard).all(axis=1)]
-        misfit = standard[:, LATENTS.index("misfit")]
+        misfit = standard[:, MISFIT]
         self.widening.fit(standard, misfit, len(LATENTS))
         alike = self.widening(torch.from_numpy(standard), torch.from_numpy(misfit)).numpy()
         for number, (calibration, _) in enumerate(found):
@@ -92,7 +93,8 @@ class JointScore(nn.Module):
     def evidence(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> PartEvidence:
         """What the parts (..., P) say for each cause, see :class:`models.scoring.naming.Naming`."""
         medians, widths = self.strata(depth, redshift)
-        terms = self._log_terms((raw.to(medians.dtype) - medians) / widths)
+        standard = (raw.to(medians.dtype) - medians) / widths
+        terms = self._log_terms(standard, standard[..., MISFIT])
         # Density and misfit are no likelihood ratios.
         ratio = raw.to(medians.dtype).clone()
         ratio[..., : len(LATENTS)] = -torch.inf
@@ -103,16 +105,20 @@ class JointScore(nn.Module):
         probabilities: Tensor = self.naming(self.evidence(raw, depth, redshift))
         return probabilities
 
-    def of_standard(self, standard: Tensor) -> Tensor:
-        """Score, (...) float64, of parts less their median, over their width, (..., P) float64."""
-        return torch.logsumexp(self._log_terms(standard), dim=-1)
+    def of_standard(self, standard: Tensor, misfit: Tensor) -> Tensor:
+        """Score, (...) float64, of parts less their median, over their width, (..., P) float64.
 
-    def _log_terms(self, standard: Tensor) -> Tensor:
+        They are compared with usual spectra of a misfit (...), in the same units.
+        """
+        return torch.logsumexp(self._log_terms(standard, misfit), dim=-1)
+
+    def _log_terms(self, standard: Tensor, misfit: Tensor) -> Tensor:
         tails = [part.tail_of_all for part in self.parts if isinstance(part, Calibration)]
-        alike = self.widening(standard, standard[..., LATENTS.index("misfit")])
+        alike = self.widening(standard, misfit)
         return minus_log_tails(tails, alike) + self.log_shares
 
     def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
         """Score, (...) float64, of raw (..., P); depth and redshift broadcast against (...)."""
         medians, widths = self.strata(depth, redshift)
-        return self.of_standard((raw.to(medians.dtype) - medians) / widths)
+        standard = (raw.to(medians.dtype) - medians) / widths
+        return self.of_standard(standard, standard[..., MISFIT])

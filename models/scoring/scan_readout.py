@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from models.local.differences import Difference, Terms, difference, evaluated
 from models.local.pixel_readout import FeaturesOf, PixelReadout, ReadoutRule
 from models.scoring.density import ConditionedDensity
-from models.scoring.joint_score import JointScore
+from models.scoring.joint_score import MISFIT, JointScore
 from models.scoring.residual_scan import BEND, SHRINKAGE, excitation
 from models.scoring.searches import Searches
 
@@ -39,6 +39,8 @@ class ScanReadout(PixelReadout):
     mixing : (K, C + T + K), all significances per unit of the sums of flux weighted by the modes.
     searches : of the cells and templates.
     joint : from the parts to the score; depth, redshift : (), of this spectrum.
+    misfit : (), of this spectrum, a raw part. Whatever the flux, parts are compared with usual spectra of it:
+        what is held of an odd spectrum would be odder still in a baseline that is drawn well.
     weight : (N,), of each pixel; starts, stops : (C,), first pixel of each cell, and the one after its last;
         profiles : (N, K + T), weights of the sums of modes and templates.
     """
@@ -50,6 +52,7 @@ class ScanReadout(PixelReadout):
     mixing: Tensor
     median: Tensor
     width: Tensor
+    misfit: Tensor
     weight: Tensor
     starts: Tensor
     stops: Tensor
@@ -68,6 +71,7 @@ class ScanReadout(PixelReadout):
         joint: JointScore,
         depth: Tensor,
         redshift: Tensor,
+        misfit: Tensor,
         weight: Tensor,
         starts: Tensor,
         stops: Tensor,
@@ -78,8 +82,9 @@ class ScanReadout(PixelReadout):
         median, width = joint.strata(depth, redshift)
         buffers = {
             "drawn": drawn, "offset": offset, "scale": scale, "template_scale": template_scale,
-            "mixing": mixing, "median": median, "width": width, "weight": weight, "starts": starts,
-            "stops": stops, "profiles": profiles,
+            "mixing": mixing, "median": median, "width": width,
+            "misfit": (misfit.to(median.dtype) - median[MISFIT]) / width[MISFIT],
+            "weight": weight, "starts": starts, "stops": stops, "profiles": profiles,
         }  # fmt: skip
         for name, value in buffers.items():
             self.register_buffer(name, value, persistent=False)
@@ -147,7 +152,7 @@ class ScanReadout(PixelReadout):
     def score_of(self, raw: Tensor) -> Tensor:
         """The score of the parts, (..., P) to (..., 1), float64."""
         standard = (raw.to(self.median.dtype) - self.median) / self.width
-        return self.joint.of_standard(standard)[..., None]
+        return self.joint.of_standard(standard, self.misfit.expand(standard.shape[:-1]))[..., None]
 
     def forward(self, outputs: Tensor, features: Tensor) -> Tensor:
         """(B, S') and (B, C + K + T) to (B,)."""

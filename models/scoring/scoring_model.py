@@ -157,8 +157,8 @@ class ScoringModel(CalibratedModel):
         """Minus the score, of (batch, N) spectra that share one ivar (N,) and one redshift.
 
         What depends on ivar and redshift alone is computed once, here. So is what is held as it is in the
-        spectrum ``flux`` (N,): the noise floor, and of every cause the templates that are followed, the most
-        significant ones.
+        spectrum ``flux`` (N,): the noise floor, the misfit at which parts are compared, and which templates
+        of every cause are followed, the most significant ones.
         """
         ivar, flux = ivar[None], flux[None]
         known = seen(ivar)
@@ -217,6 +217,7 @@ class ScoringModel(CalibratedModel):
             joint=self.joint,
             depth=depth[0],
             redshift=redshift[0],
+            misfit=excitation(found.modes)[0],
             weight=weight[0],
             starts=self.scan.starts[cells.chosen],
             stops=self.scan.stops[cells.chosen],

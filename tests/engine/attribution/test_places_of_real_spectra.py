@@ -18,7 +18,7 @@ from engine.surveys.reading import read_spectra
 from engine.surveys.sdss.grid import SDSS_GRID
 from models.weights import load_model
 
-BROAD = ("spec-0491-51942-0402.fits", "spec-2603-54479-0443.fits")
+BROAD = ("spec-0491-51942-0402.fits", "spec-2123-53793-0443.fits")
 NARROW = "spec-2880-54509-0230.fits"
 
 

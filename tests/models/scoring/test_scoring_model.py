@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
+import pytest
 import torch
 
+from models.scoring.joint_score import shares
+from models.scoring.scan_readout import ScanReadout
 from models.scoring.scoring_model import ScoringModel
 
 LARGE_ERRORS = slice(2000, 2040)
@@ -25,6 +30,21 @@ def test_conditioned_is_minus_the_score(tiny_model: ScoringModel) -> None:
     for spectrum, wanted in zip(flux, direct, strict=True):
         found = tiny_model.conditioned(spectrum, ivar, 0.234)(spectrum[None])
         torch.testing.assert_close(found, wanted[None], rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("fallen", range(len(shares(2))))
+def test_a_part_that_falls_raises_no_explained_score(tiny_model: ScoringModel, fallen: int) -> None:
+    """Not even the misfit, at which the other parts are compared."""
+    model = copy.deepcopy(tiny_model)
+    widening = model.joint.widening.log_widening
+    widening[2:] = torch.linspace(-1.0, 1.5, widening.shape[1])
+    flux, ivar = spectra(model, 1)
+    readout = model.conditioned(flux[0], ivar, 0.234).readout
+    assert isinstance(readout, ScanReadout)
+    raw = readout.median + 4.0 * readout.width
+    lower = raw.clone()
+    lower[fallen] -= 4.5 * readout.width[fallen]
+    assert readout.score_of(lower) < readout.score_of(raw)
 
 
 def test_to_the_encoder_pixels_of_large_errors_are_masked(tiny_model: ScoringModel) -> None:

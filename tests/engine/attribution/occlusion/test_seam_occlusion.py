@@ -193,6 +193,7 @@ def _scan(pixels: int) -> ScanReadout:
     for number, part in enumerate(joint.parts):
         part.median.coefficients[:5] = 0.3 * number
         part.log_width.coefficients[:5] = 1.0
+    joint.widening.log_widening[2:] = torch.linspace(-1.0, 1.5, joint.widening.log_widening.shape[1])
     return ScanReadout(
         density=_density(),
         hidden=nn.Sequential(nn.Linear(3, 5), nn.LeakyReLU(0.1)),
@@ -211,6 +212,7 @@ def _scan(pixels: int) -> ScanReadout:
         joint=joint,
         depth=torch.tensor(3.0),
         redshift=torch.tensor(0.2),
+        misfit=torch.tensor(3.0),
         weight=torch.rand(pixels) * (torch.rand(pixels) > 0.1),
         starts=ends[0],
         stops=ends[1],
