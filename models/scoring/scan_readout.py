@@ -20,6 +20,10 @@ _ROWS_AT_ONCE = 128
 """(baseline, window) rows whose cells are worked on at once."""
 _LARGEST = 60.0
 """Largest change of a cell's evidence whose exponential makes up for no share that float32 cannot hold."""
+_STEP = 1e-6
+"""Change of latents that tells the slope of the hidden layer."""
+_ROUNDINGS = 16
+"""Roundings by which a straight line may differ from the hidden layer and pass for it."""
 _MOST_LOST = -0.5
 """Sums of share * (exp(change) - 1) below this have lost digits against one."""
 
@@ -224,6 +228,10 @@ class _ScanRule(ReadoutRule):
         sums = searches.log_sums(log_terms)
         log_share = log_terms - searches.of_features(sums)
         share = log_share.exp()[..., None] * searches.membership(searched)
+        # The hidden layer is straight between kinks, where differences are exact however small.
+        steps = _STEP * torch.eye(readout.latents, dtype=latents.dtype, device=latents.device)
+        slope = self._hidden.change(steps[None], self._hidden.terms(latents, latents.dtype)) / _STEP
+        matrix = -readout.drawn.T * unit
         return (
             twice.to(dtype),
             below.to(dtype),
@@ -233,28 +241,35 @@ class _ScanRule(ReadoutRule):
             share.to(dtype),
             log_share.to(dtype),
             (searches.log_rest - sums).to(dtype),
-            (-readout.drawn.T * unit).to(dtype),
+            (slope @ matrix).to(dtype),
+            matrix.to(dtype),
+            slope.to(dtype),
             self._density.terms(latents, dtype),
             self._hidden.terms(latents, dtype),
             self._joint.terms(readout.raw_parts(outputs, significance[:, None]), dtype),
         )
 
     def change(self, outputs: Tensor, windows: Windows, terms: Terms) -> Tensor:
-        *of_searches, of_density, of_hidden, of_joint = terms
+        *of_searches, slope, of_density, of_hidden, of_joint = terms
         latents = outputs[..., : self._readout.latents]
         hidden = self._hidden.change(latents, of_hidden)
+        bend = hidden - latents @ slope
+        least = _ROUNDINGS * torch.finfo(bend.dtype).eps * (latents.abs() @ slope.abs()).amax(dim=-1)
+        bent = bend.abs().amax(dim=-1) > least
         raw = outputs.new_empty(*outputs.shape[:-1], 2 + len(self._readout.searches.sizes))
         raw[..., 0] = self._density.change(latents, of_density)[..., 0].neg_()
         # So few that all of their cells stay in a cache.
         step = max(_ROWS_AT_ONCE // len(outputs), 1)
         for low in range(0, outputs.shape[1], step):
             part = slice(low, low + step)
-            raw[:, part, 1:] = self._searched(hidden[:, part], windows.part(part), *of_searches)
+            bends = bent[:, part].T.nonzero(), bend[:, part]
+            raw[:, part, 1:] = self._searched(latents[:, part], bends, windows.part(part), *of_searches)
         return -self._joint.change(raw, of_joint)[..., 0]
 
     def _searched(
         self,
-        hidden: Tensor,
+        latents: Tensor,
+        bends: tuple[Tensor, Tensor],
         windows: Windows,
         twice: Tensor,
         below: Tensor,
@@ -264,9 +279,13 @@ class _ScanRule(ReadoutRule):
         share: Tensor,
         log_share: Tensor,
         log_rest: Tensor,
+        per_latent: Tensor,
         matrix: Tensor,
     ) -> Tensor:
-        """Changes of excitation and of every log ratio, (M, k, 1 + G), for those of the hidden layer (M, k, H).
+        """Changes of excitation and of every log ratio, (M, k, 1 + G), for those of latents (M, k, S).
+
+        ``bends`` are rows (window, baseline) in which the hidden layer is not straight, and what (M, k, H) it
+        is more.
 
         Significances t are in units in which the evidence of a change d is d (2 t + d) / (R + R'), with the
         root R of a constant plus t^2 and R' that of R^2 + d (2 t + d). Only where d makes the evidence much
@@ -274,8 +293,11 @@ class _ScanRule(ReadoutRule):
         """
         readout = self._readout
         searched = readout.searched
-        rows = hidden.transpose(0, 1)
-        moved = (rows.reshape(-1, rows.shape[-1]) @ matrix).view(*rows.shape[:2], -1)
+        moved = latents.new_empty(latents.shape[1], len(latents), matrix.shape[-1])
+        torch.bmm(latents, per_latent, out=moved.transpose(0, 1))
+        (window, baseline), more = bends[0].T, bends[1]
+        if len(window):
+            moved[window, baseline] += more[baseline, window] @ matrix
         _add_flux(moved, windows)
         # max(s + d, 0) - max(s, 0) of templates that count above zero alone; nothing else is cut.
         templates = moved[..., readout.cells : searched]
