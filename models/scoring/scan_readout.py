@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -343,29 +345,34 @@ def _log_sum_changes(
     share * (exp(change) - 1), which keeps small changes; unless nearly all of it is lost, or a change is so
     large that the exponential overflows, or that a share too small for float32 matters.
     """
-    result = torch.bmm(torch.expm1(change), share)
+    grown = torch.expm1(change)
+    result = torch.bmm(grown, share)
     beyond = (result < _MOST_LOST).any(dim=-1) | (change.amax(dim=-1) > _LARGEST)
     torch.log1p(result, out=result)
     if beyond.any():
         number = beyond.nonzero()[:, 0]
-        again = change[beyond], share[number], log_share[number], log_rest[number]
-        result[beyond] = _large_log_sum_changes(*again, searches)
+        # A feature has a share in one search.
+        grown = grown[beyond].clamp_(max=math.exp(_LARGEST)).mul_(share.sum(dim=-1)[number])
+        rows = change[beyond], grown, log_share[number], log_rest[number]
+        result[beyond] = _large_log_sum_changes(*rows, searches)
     return result.div_(result.new_tensor(searches.sharpness))
 
 
 def _large_log_sum_changes(
-    change: Tensor, share: Tensor, log_share: Tensor, log_rest: Tensor, searches: Searches
+    change: Tensor, grown: Tensor, log_share: Tensor, log_rest: Tensor, searches: Searches
 ) -> Tensor:
-    """As :func:`_log_sum_changes`, before sharpness, for rows (R, F), wherever the change is large.
+    """As :func:`_log_sum_changes`, before sharpness, for rows (R, F) in which a change is large.
+
+    ``grown`` (R, F) is share * (exp(change) - 1) where the change is not.
     """
-    log_terms, sizes = change + log_share, list(searches.sizes)
+    log_terms, sizes, membership = change + log_share, list(searches.sizes), searches.membership(change)
     largest, top = (
         torch.stack([part.amax(dim=-1) for part in torch.split(each, sizes, dim=-1)], dim=-1)
         for each in (change, log_terms)
     )
     # Of a search without any share no minus infinity is subtracted from itself.
     top.clamp_(min=torch.finfo(top.dtype).min)
-    inside = log_terms.sub_(searches.of_features(top)).exp_() @ searches.membership(change)
-    sums = (change.clamp(max=_LARGEST).expm1_()[:, None] @ share)[:, 0]
+    left = (log_terms.sub_(searches.of_features(top)).exp_() @ membership).log_().add_(top)
+    sums = grown @ membership
     beyond = (largest > _LARGEST) | (sums < _MOST_LOST)
-    return torch.where(beyond, torch.logaddexp(inside.log_().add_(top), log_rest), torch.log1p(sums))
+    return torch.where(beyond, torch.logaddexp(left, log_rest), torch.log1p(sums))
