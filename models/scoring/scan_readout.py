@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -18,8 +19,10 @@ _BLOCK = 8
 """Pixels between the places at which running sums are kept."""
 _BLOCKS_AT_ONCE = 32
 """Blocks whose response is made at once, in float64."""
-_ROWS_AT_ONCE = 128
+_ROWS_AT_ONCE = 256
 """(baseline, window) rows whose cells are worked on at once."""
+_WINDOWS_AT_ONCE = 64
+"""Most windows of these: every one takes the response of some pixels."""
 _LARGEST = 60.0
 """Largest change of a cell's evidence whose exponential makes up for no share that float32 cannot hold."""
 _STEP = 1e-6
@@ -114,19 +117,21 @@ class ScanReadout(PixelReadout):
 
     @property
     def unit(self) -> Tensor:
-        """What significances (C + T + K,) are multiplied by in differences, see :meth:`_ScanRule.change`."""
+        """What significances, (C + T + K,), are multiplied by where changes are carried."""
         of_searched = SHRINKAGE * BEND * self.searches.powers(self.scale)
         return nn.functional.pad(of_searched, (0, len(self.mixing)), value=1.0)
 
     def tables(self, flux: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        """See :class:`models.local.pixel_readout.PixelReadout`: flux in (M, N), in ``dtype``, what flux of one
-        in a pixel adds to all significances (N, C + T + K), in ``dtype``, and what the flux before every
-        ``_BLOCK``-th pixel adds (B + 1, M, C + T + K), in float64.
+        """See :class:`models.local.pixel_readout.PixelReadout`.
+
+        Of type ``dtype`` the flux (M, N), and what a flux of one in a pixel adds to all significances,
+        (N, C + T + K); in float64 what all flux before every block adds to them, (blocks + 1, M, C + T + K).
         """
         known = torch.where(self.weight > 0, flux, 0.0)
         pixels, unit = flux.shape[1], self.unit
         response = flux.new_empty(pixels, len(self.drawn), dtype=dtype)
-        before = flux.new_zeros(-(-pixels // _BLOCK) + 1, len(flux), len(self.drawn))
+        before = flux.new_empty(-(-pixels // _BLOCK) + 1, len(flux), len(self.drawn))
+        before[0] = before[-1] = 0
         step = _BLOCKS_AT_ONCE * _BLOCK
         for low in range(0, pixels, step):
             high = min(low + step, pixels)
@@ -138,7 +143,7 @@ class ScanReadout(PixelReadout):
             of_blocks = known[:, whole].reshape(len(flux), blocks, _BLOCK).transpose(0, 1)
             own = own[: blocks * _BLOCK].view(blocks, _BLOCK, len(self.drawn))
             before[first : first + blocks] = of_blocks @ own
-        for last, after in zip(before[:-1], before[1:], strict=True):
+        for last, after in pairwise(before):
             after.add_(last)
         return known.to(dtype), response, before
 
@@ -149,7 +154,7 @@ class ScanReadout(PixelReadout):
         return shared, 8 * (pixels // _BLOCK + 2 + _BLOCKS_AT_ONCE) * count + 8 * 4 * pixels
 
     def _response(self, low: int, high: int) -> Tensor:
-        """What flux of one in pixels from ``low`` to before ``high`` adds to all significances, (n, C + T + K)."""
+        """What a flux of one in pixels ``low`` to ``high`` - 1 adds to all significances, (n, C + T + K)."""
         modes = len(self.mixing)
         place = torch.arange(low, high, device=self.weight.device)[:, None]
         profiles, response = self.profiles[low:high], self.profiles[low:high, :modes] @ self.mixing
@@ -206,13 +211,12 @@ class _ScanRule(ReadoutRule):
 
     @property
     def multiply_adds(self) -> int:
-        return (
-            self._density.multiply_adds
-            + self._hidden.multiply_adds
-            + self._readout.drawn.numel()
-            + self._readout.mixing.numel()
-            + self._readout.searched
-        )
+        readout = self._readout
+        per_feature = readout.latents + 2 * _BLOCK
+        straight = readout.latents * readout.drawn.shape[1]
+        sums = readout.searched * len(readout.searches.sizes)
+        products = per_feature * len(readout.drawn) + straight + sums
+        return self._density.multiply_adds + self._hidden.multiply_adds + products
 
     def terms(self, outputs: Tensor, features: Tensor, dtype: torch.dtype) -> Terms:
         readout = self._readout
@@ -261,7 +265,7 @@ class _ScanRule(ReadoutRule):
         raw = outputs.new_empty(*outputs.shape[:-1], 2 + len(self._readout.searches.sizes))
         raw[..., 0] = self._density.change(latents, of_density)[..., 0].neg_()
         # So few that all of their cells stay in a cache.
-        step = max(_ROWS_AT_ONCE // len(outputs), 1)
+        step = max(min(_ROWS_AT_ONCE // len(outputs), _WINDOWS_AT_ONCE), 1)
         for low in range(0, outputs.shape[1], step):
             part = slice(low, low + step)
             bends = bent[:, part].T.nonzero(), bend[:, part]
@@ -308,7 +312,8 @@ class _ScanRule(ReadoutRule):
         moved.mul_(moved + twice)
         misfit = 0.5 * moved[..., searched:].sum(dim=-1)
         change = moved[..., :searched]
-        change = change / (change + root_squared).sqrt_().add_(root)
+        # Rounding may leave less than nothing of a very large root.
+        change = change / (change + root_squared).clamp_(min=0).sqrt_().add_(root)
         found = _log_sum_changes(change.transpose(0, 1), share, log_share, log_rest, readout.searches)
         return torch.cat((misfit.T[..., None], found), dim=-1)
 
@@ -325,7 +330,9 @@ def _add_flux(moved: Tensor, windows: Windows) -> None:
         moved.add_(before.index_select(0, last).sub_(before.index_select(0, first)))
         place = torch.arange(_BLOCK - 1, device=start.device)
         left, right = start[:, None] + place, (last * _BLOCK)[:, None] + place
-        inside = torch.cat((left < torch.minimum(first * _BLOCK, stop)[:, None], right < stop[:, None]), dim=1)
+        inside = torch.cat(
+            (left < torch.minimum(first * _BLOCK, stop)[:, None], right < stop[:, None]), dim=1
+        )
         pixel = torch.cat((left, right), dim=1)
     else:
         pixel = start[:, None] + torch.arange(widest, device=start.device)

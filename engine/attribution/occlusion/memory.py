@@ -15,7 +15,7 @@ from models.errors import ConfigurationError, ErrorKind
 _CACHE_ROWS = 4000
 """Rows of a zone that a processor works on at once: its arrays stay in the caches."""
 _FEWEST_ROWS = 256
-_READOUT_ROWS = 1024
+_READOUT_ROWS = 4096
 """(baseline, window) rows whose features may be held at once, in all the forms they pass through."""
 _REUSED = 0.7
 """Share of the memory that is planned with if there are several batches: not all that one leaves free in

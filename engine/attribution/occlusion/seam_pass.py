@@ -75,11 +75,11 @@ class SeamPass:
         for family in pairs:
             shift = family.width // self._network.stride
             phases = [phase for phase in group.phases if phase in family.phases]
-            own = [group.phases.index(phase) for phase in phases]
-            for low, high in self._blocks(max(stop - shift, 0), len(own)):
-                total = left[:, low:high, own] + right[:, low + shift : high + shift, own]
+            columns = [group.phases.index(phase) for phase in phases]
+            for low, high in self._blocks(max(stop - shift, 0), len(columns)):
+                total = left[:, low:high, columns] + right[:, low + shift : high + shift, columns]
                 if family.width in middle:
-                    total += middle[family.width][:, low:high, own]
+                    total += middle[family.width][:, low:high, columns]
                 else:
                     first = torch.arange(low, high, device=total.device) + group.first[-1]
                     total += self._spectrum(first + slots, first + shift)[:, :, None]
