@@ -7,16 +7,31 @@ features. Features that are sums over pixels follow for any pasted window from r
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from models.local.differences import Terms
 
-FeaturesOf = Callable[[int, int], tuple[Tensor, ...]]
-"""From the first of some windows and the one after the last to the changes of their features, (M, k, …) for
-every table that :meth:`PixelReadout.running` makes."""
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """Windows and the flux in them.
+
+    Attributes
+    ----------
+    tables : of the flux, see :meth:`PixelReadout.tables`.
+    start, stop : (n,), their first pixels and those after their last.
+    """
+
+    tables: tuple[Tensor, ...]
+    start: Tensor
+    stop: Tensor
+
+    def part(self, chosen: slice) -> Windows:
+        """Some of the windows."""
+        return replace(self, start=self.start[chosen], stop=self.stop[chosen])
 
 
 class PixelReadout(nn.Module, ABC):
@@ -31,11 +46,16 @@ class PixelReadout(nn.Module, ABC):
         """Number of features J."""
 
     @abstractmethod
-    def running(self, flux: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        """Features of the flux before every pixel and after the last, (M, N) float64 to (M, N + 1, …) tables.
+    def tables(self, flux: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        """What the features of any window are made from, for flux (M, N) float64.
 
-        Those of pixels i to j are row j less row i: a table is of type ``dtype`` if that keeps what short
-        windows need, else in float64.
+        A table is of type ``dtype`` if that keeps what short windows need, else in float64.
+        """
+
+    @abstractmethod
+    def table_bytes(self, pixels: int, size: int) -> tuple[int, int]:
+        """Bytes that making and holding the tables takes for so many pixels, ``size`` bytes being a number of
+        type ``dtype``: what all spectra share, and what each one takes.
         """
 
     @abstractmethod
@@ -64,8 +84,5 @@ class ReadoutRule(ABC):
         """What :meth:`change` needs of outputs (M, 1, F) and features (M, 1, J), both float64."""
 
     @abstractmethod
-    def change(self, outputs: Tensor, features: FeaturesOf, terms: Terms) -> Tensor:
-        """Change of minus the score (M, n), for changes of outputs (M, n, F) and features (M, n, J).
-
-        Features are many: an implementation asks for some windows at a time, and may overwrite them.
-        """
+    def change(self, outputs: Tensor, windows: Windows, terms: Terms) -> Tensor:
+        """Change of minus the score (M, n), for changes of outputs (M, n, F) and the flux of n windows."""

@@ -46,18 +46,22 @@ class Searches:
 
     def signed(self, like: Tensor) -> Tensor:
         """Whether a feature's search has a sign, (F,) bool, on the device of ``like``."""
-        counts = torch.tensor(self.sizes, device=like.device)
-        return torch.repeat_interleave(torch.tensor(self.signs, device=like.device) > 0, counts)
+        return self.of_features(torch.tensor(self.signs, device=like.device) > 0)
 
     def powers(self, like: Tensor) -> Tensor:
         """The sharpness of every feature's search, (F,), of the type of ``like``."""
-        counts = torch.tensor(self.sizes, device=like.device)
-        return torch.repeat_interleave(like.new_tensor(self.sharpness), counts)
+        return self.of_features(like.new_tensor(self.sharpness))
+
+    def of_features(self, values: Tensor) -> Tensor:
+        """The value of every feature's search, (..., G) to (..., F)."""
+        return values.index_select(-1, self._number(values))
 
     def membership(self, like: Tensor) -> Tensor:
         """1 where a feature belongs to a search, else 0, (F, G), of the type of ``like``."""
-        number = torch.repeat_interleave(torch.tensor(self.sizes, device=like.device))
-        return torch.nn.functional.one_hot(number, len(self.sizes)).to(like.dtype)
+        return torch.nn.functional.one_hot(self._number(like), len(self.sizes)).to(like.dtype)
+
+    def _number(self, like: Tensor) -> Tensor:
+        return torch.repeat_interleave(torch.tensor(self.sizes, device=like.device))
 
     def log_sums(self, log_terms: Tensor) -> Tensor:
         """Log of every search's mean, (..., F) to (..., G)."""

@@ -51,7 +51,7 @@ class Activations:
         before each.
     sums : (M, 1, K), sums of b's contributions.
     head_terms : of the head, at b.
-    features : tables (M, N + 1, …) of the readout's features of x - b before every pixel and after the last.
+    tables : of the readout, for the flux x - b.
     readout_terms : of the readout, at b.
     """
 
@@ -60,7 +60,7 @@ class Activations:
     total: Tensor
     sums: Tensor
     head_terms: Terms
-    features: tuple[Tensor, ...]
+    tables: tuple[Tensor, ...]
     readout_terms: Terms
 
 
@@ -111,11 +111,11 @@ def activations(
     more = network.pooling.contributions(x) - of_b
     sums = of_b.sum(dim=1, keepdim=True)
     pooled = network.pooling.pooled(sums)
-    features: tuple[Tensor, ...] = ()
+    tables: tuple[Tensor, ...] = ()
     readout_terms: Terms = ()
     if network.readout is not None:
         module = network.readout.module
-        features = module.running(spectrum - baselines, dtype)
+        tables = module.tables(spectrum - baselines, dtype)
         of_baselines = module.of_flux(baselines)[:, None]
         readout_terms = network.readout.rule.terms(network.head.value(pooled), of_baselines, dtype)
     return Activations(
@@ -124,6 +124,6 @@ def activations(
         total=nn.functional.pad(more.cumsum(dim=1), (0, 0, 1, 0)),
         sums=sums.to(dtype),
         head_terms=network.head.terms(pooled, dtype),
-        features=features,
+        tables=tables,
         readout_terms=readout_terms,
     )

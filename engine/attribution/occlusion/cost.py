@@ -44,8 +44,8 @@ def cost(network: Network, work: SeamWork, baselines: int) -> Cost:
     windows = len(work.loose)
     for of_seams in work.seams:
         zones += of_seams.stop * of_seams.rows * of_seams.multiply_adds
-        own = [f for f in work.pairs if not f.phases.isdisjoint(of_seams.group.phases)]
-        windows += len(own) * of_seams.stop * of_seams.phases
+        own = sum(len(family.phases.intersection(of_seams.group.phases)) for family in work.pairs)
+        windows += own * of_seams.stop
     for of_pieces in work.pieces:
         zones += of_pieces.stop * of_pieces.rows * of_pieces.multiply_adds
         windows += of_pieces.stop * of_pieces.rows
@@ -53,7 +53,9 @@ def cost(network: Network, work: SeamWork, baselines: int) -> Cost:
     # Every zone of a group reads the activations around it; groups share none of them but the halo.
     kinds = 2 * bool(work.seams) + len(work.narrow)
     moved = activations * (1 + kinds) + seams * network.sums * (1 + len(work.pairs)) + 2 * windows
+    shared, tables = 0, 0
     if network.readout is not None:
-        # Features of every place are written once; each window reads two of them.
-        moved += network.readout.module.features * (network.pixels + 1 + 2 * windows)
-    return Cost(baselines * (passes + zones + windows * head), 4 * baselines * moved)
+        # Written once, and read once for windows that lie side by side.
+        shared, tables = network.readout.module.table_bytes(network.pixels, 4)
+    bytes_moved = 2 * shared + baselines * (4 * moved + 2 * tables)
+    return Cost(baselines * (passes + zones + windows * head), bytes_moved)

@@ -15,10 +15,8 @@ from models.errors import ConfigurationError, ErrorKind
 _CACHE_ROWS = 4000
 """Rows of a zone that a processor works on at once: its arrays stay in the caches."""
 _FEWEST_ROWS = 256
-_READOUT_ROWS = 1024
+_READOUT_ROWS = 4096
 """(baseline, window) rows whose features may be held at once, in all the forms they pass through."""
-_PASSING = 3000
-"""Bytes per pixel that making the features takes beside them."""
 _REUSED = 0.7
 """Share of the memory that is planned with if there are several batches: not all that one leaves free in
 the C library's heap has a shape that the next can use (up to a quarter was seen lost)."""
@@ -41,8 +39,10 @@ def batches(network: Network, work: SeamWork, baselines: int, like: Tensor, memo
     """
     each = bytes_per_baseline(network, work, like.element_size())
     row = bytes_per_row(network, work, like.element_size())
-    features = 0 if network.readout is None else network.readout.module.features
-    of_readout = _READOUT_ROWS * features * like.element_size()
+    of_readout = 0
+    if network.readout is not None:
+        shared, _ = network.readout.module.table_bytes(network.pixels, like.element_size())
+        of_readout = shared + _READOUT_ROWS * network.readout.module.features * like.element_size()
     least = each + _FEWEST_ROWS * row + of_readout
     if memory_bytes < least:
         raise ConfigurationError(
@@ -92,10 +92,8 @@ def bytes_per_baseline(network: Network, work: SeamWork, size: int) -> int:
     )
     sums = (seams * (3 + overlapping) + len(work.starts) + len(work.stops)) * network.sums
     if network.readout is not None:
-        # A feature of every place; while they are made, a few of them at a time in float64.
-        features = (network.pixels + 1) * network.readout.module.features
-        held += size * (features + network.readout.numbers)
-        peak = max(peak, held + _PASSING * (network.pixels + 1))
+        _, tables = network.readout.module.table_bytes(network.pixels, size)
+        held += tables + size * network.readout.numbers
     results = 2 * sum(work.counts) + (len(work.pairs) + len(work.narrow)) * (network.pixels + 1)
     return max(peak, held + size * (sums + results))
 

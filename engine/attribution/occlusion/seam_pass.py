@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from engine.attribution.occlusion.network import Network, Readout
 from engine.attribution.occlusion.seam_work import SeamWork
 from engine.attribution.occlusion.zones import Group, Zone, Zones
 from models.local.additive_pooling import Part
+from models.local.pixel_readout import Windows
 
 
 class SeamPass:
@@ -73,16 +74,18 @@ class SeamPass:
                 middle[width][:, low:last] = own
         for family in pairs:
             shift = family.width // self._network.stride
-            for low, high in self._blocks(max(stop - shift, 0), count):
-                total = left[:, low:high] + right[:, low + shift : high + shift]
+            phases = [phase for phase in group.phases if phase in family.phases]
+            columns = [group.phases.index(phase) for phase in phases]
+            for low, high in self._blocks(max(stop - shift, 0), len(columns)):
+                total = left[:, low:high, columns] + right[:, low + shift : high + shift, columns]
                 if family.width in middle:
-                    total += middle[family.width][:, low:high]
+                    total += middle[family.width][:, low:high, columns]
                 else:
                     first = torch.arange(low, high, device=total.device) + group.first[-1]
                     total += self._spectrum(first + slots, first + shift)[:, :, None]
-                start = self._starts(group, low, high)
+                start = self._starts(phases, low, high)
                 change = self._score_change(total, start, start + family.width)
-                self._scatter(family.width, change, group, low)
+                self._scatter(family.width, change, phases, low)
         self._keep(0, self._work.starts, left, group)
         self._keep(1, self._work.stops, right, group)
 
@@ -103,7 +106,7 @@ class SeamPass:
         parts = [Part(slice(None), range(zones.slots[-1]))]
         for low, high in self._blocks(zones.stop, zones.rows):
             zone = zones.zone(self._known, low, high)
-            start = self._starts(zones.group, low, high)
+            start = self._starts(zones.group.phases, low, high)
             stops = [start + int(width) for width in zones.pieces]
             change = self._score_change(
                 zones.sums(self._known, zone, parts, low, high)[0],
@@ -111,7 +114,7 @@ class SeamPass:
                 torch.cat(stops, dim=1),
             )
             for width, own in zip(zones.pieces, torch.split(change, zones.phases, dim=2), strict=True):
-                self._scatter(int(width), own, zones.group, low)
+                self._scatter(int(width), own, zones.group.phases, low)
 
     def _loose(self) -> None:
         """Windows between any two seams, or between a seam and an end of the spectrum."""
@@ -151,11 +154,11 @@ class SeamPass:
         difference = total[:, end.clamp(0, last)] - total[:, begin.clamp(0, last)]
         return difference.to(self._known.sums.dtype)
 
-    def _starts(self, group: Group, low: int, high: int) -> Tensor:
-        """First pixels, (Q, phases), of windows at a group's phases from ``low`` to before ``high``."""
+    def _starts(self, phases: Sequence[int], low: int, high: int) -> Tensor:
+        """First pixels, (Q, phases), of windows at some phases from ``low`` to before ``high``."""
         device = self._known.sums.device
         strides = torch.arange(low, high, device=device) * self._network.stride
-        return strides[:, None] + torch.tensor(group.phases, device=device)
+        return strides[:, None] + torch.tensor(phases, device=device)
 
     def _score_change(self, sums: Tensor, start: Tensor, stop: Tensor) -> Tensor:
         """(M, …, K) changes of the sums to (M, …) score of the pasted spectrum less that of the baseline.
@@ -174,19 +177,13 @@ class SeamPass:
         """Changes of the head's outputs (M, n, F) to those of minus the score (M, n)."""
         # Places beyond the end belong to windows that do not exist.
         start, stop = (end.clamp(max=self._network.pixels) for end in (start, stop))
+        windows = Windows(self._known.tables, start, stop)
+        return readout.rule.change(outputs, windows, self._known.readout_terms)
 
-        def features(low: int, high: int) -> tuple[Tensor, ...]:
-            tables = self._known.features
-            ends = ((table.index_select(1, stop[low:high]), table) for table in tables)
-            changes = (end.sub_(table.index_select(1, start[low:high])) for end, table in ends)
-            return tuple(change.to(outputs.dtype) for change in changes)
-
-        return readout.rule.change(outputs, features, self._known.readout_terms)
-
-    def _scatter(self, width: int, values: Tensor, group: Group, low: int) -> None:
+    def _scatter(self, width: int, values: Tensor, phases: Sequence[int], low: int) -> None:
         """Values (M, Q, phases) of windows to where they start."""
         stride = self._network.stride
-        for place, phase in enumerate(group.phases):
+        for place, phase in enumerate(phases):
             target = self._columns[width][:, phase + low * stride :: stride][:, : values.shape[1]]
             target.copy_(values[:, : target.shape[1], place])
 

@@ -508,7 +508,7 @@ def test_no_layer_need_look_at_neighbours(case: Case) -> None:
     check_exact(case)
 
 
-def stack(*layers: tuple[str, dict[str, object]]) -> Network:
+def stack(*layers: tuple[str, dict[str, object]], head: str = "density") -> Network:
     """Layers on 50 pixels, with everything else as rich as it gets."""
     counts, positions = [], 50
     for name, options in layers:
@@ -516,7 +516,7 @@ def stack(*layers: tuple[str, dict[str, object]]) -> Network:
             n = {key: int(str(value)) for key, value in options.items()}
             positions = count(positions, n["kernel"], n["stride"], n["padding"], n.get("dilation", 1))
         counts.append(positions)
-    return Network(50, 1, "two channels", layers, tuple(counts), ("attention", "log-sum-exp"), "density")
+    return Network(50, 1, "two channels", layers, tuple(counts), ("attention", "log-sum-exp"), head)
 
 
 STACKS = {
@@ -551,6 +551,9 @@ STACKS = {
     ),
     "with a maximum last": stack(
         ("Conv1d", convolution(4, 2, 2, 4)), ("ChannelNorm", {}), ("MaxPool1d", pooled(3, 2, 1))
+    ),
+    "with a readout": stack(
+        ("Conv1d", convolution(5, 2, 2, 4)), ("SiLU", {}), ("Conv1d", convolution(3, 1, 1, 4)), head="scan"
     ),
     "of maxima": stack(("MaxPool1d", pooled(3, 2, 1)), ("Tanh", {}), ("MaxPool1d", pooled(2, 1))),
 }
