@@ -70,7 +70,12 @@ def test_what_is_left_out_is_as_before_and_else_the_default() -> None:
     [
         (
             {"method": "guess"},
-            ("no method of attribution of that name", "method of attribution", "guess", "occlusion, plain-occlusion"),
+            (
+                "no method of attribution of that name",
+                "method of attribution",
+                "guess",
+                "occlusion, plain-occlusion",
+            ),
         ),
         (
             {"method": "repair", "settings": {"samples": "3"}},
