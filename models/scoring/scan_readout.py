@@ -343,7 +343,7 @@ def _add_flux(moved: Tensor, windows: Windows) -> None:
         pixel = start[:, None] + torch.arange(widest, device=start.device)
         inside = pixel < stop[:, None]
     pixel.clamp_(max=flux.shape[1] - 1)
-    of_pixels = response.index_select(0, pixel.flatten()).view(*pixel.shape, -1)
+    of_pixels = response.index_select(0, pixel.flatten()).view(*pixel.shape, moved.shape[-1])
     moved.baddbmm_((flux[:, pixel] * inside).transpose(0, 1), of_pixels)
 
 
