@@ -137,9 +137,10 @@ def json_ready(value: Any) -> Any:
     return value
 
 
-def report_name(store: str) -> str:
-    """Name of the report that goes with a store."""
-    return f"{PurePosixPath(store).stem or 'odd'}.html"
+def report_name(store: str, explanation: str = "default") -> str:
+    """Name of the report that goes with a set of a store's explanations."""
+    own = "" if explanation == "default" else f"-{explanation}"
+    return f"{PurePosixPath(store).stem or 'odd'}{own}.html"
 
 
 @contextmanager

@@ -152,6 +152,15 @@ def digest(card: ModelCard, weights: bytes) -> str:
     return digest_of(text.encode() + b"\0" + weights)
 
 
+def is_model(name: str) -> bool:
+    """Whether there is a shipped model of that name, or a directory with weights and card."""
+    return all((_directory(name) / each).is_file() for each in (CARD, WEIGHTS))
+
+
+def _directory(name: str) -> Path:
+    return PRETRAINED / name if name in pretrained_names() else Path(name)
+
+
 def read_model(name: str) -> ModelFiles:
     """The files of the model of that name among those shipped, or in that directory.
 
@@ -160,8 +169,8 @@ def read_model(name: str) -> ModelFiles:
     InputError : neither a shipped model nor a directory with weights and card.
     ConfigurationError : weights and card do not belong together.
     """
-    directory = PRETRAINED / name if name in pretrained_names() else Path(name)
-    if not (directory / CARD).is_file() or not (directory / WEIGHTS).is_file():
+    directory = _directory(name)
+    if not is_model(name):
         raise InputError(
             "There is no model of that name.",
             where="--model",

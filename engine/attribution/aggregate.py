@@ -75,6 +75,12 @@ def _passes(settings: AggregateSettings, pixels: int) -> int:
     return sum(each.passes(each.settings(), pixels) for each in members)
 
 
+def _held(settings: AggregateSettings, pixels: int) -> int:
+    from engine.attribution.methods import METHODS
+
+    return max(each.held(each.settings(), pixels) for each in (METHODS[name] for name in settings.methods))
+
+
 def _refuse(settings: AggregateSettings, card: ModelCard, calibration_size: int) -> None:
     from engine.attribution.methods import METHODS
 
@@ -97,6 +103,7 @@ AGGREGATE = AttributionMethod(
     scales=lambda _: (1,),
     units=lambda _: Units("share", "share"),
     passes=_passes,
+    held=_held,
     refuse=_refuse,
     by_seams=_by_seams,
 )

@@ -69,9 +69,8 @@ def attribute(subject: Subject, settings: ExpectedGradientsSettings) -> Attribut
 
     from engine.attribution.baselines import typical_spectra
 
-    largest = max(settings.samples, settings.most_samples // 2)
-    numbers = 2 * largest * len(subject.flux)
-    check_held(subject.memory_bytes, numbers, f"{largest} points of paths and their slopes")
+    numbers = _held(settings, len(subject.flux))
+    check_held(subject.memory_bytes, numbers, f"{_largest(settings)} points of paths and their slopes")
     baselines = typical_spectra(subject, settings.source, settings.baselines, settings.seed).double()
     flux = subject.flux.double()
     ways = torch.where(subject.good, flux - baselines, 0.0)
@@ -87,6 +86,15 @@ def attribute(subject: Subject, settings: ExpectedGradientsSettings) -> Attribut
     mean = (total / samples)[None]
     spread = (squares / samples - mean.square()).clamp_min(0).sqrt()
     return attribution_of(subject, (1,), mean.cpu().numpy(), spread=spread.cpu().numpy(), baselines=baselines)
+
+
+def _largest(settings: ExpectedGradientsSettings) -> int:
+    """Points of the largest round."""
+    return max(settings.samples, settings.most_samples // 2)
+
+
+def _held(settings: ExpectedGradientsSettings, pixels: int) -> int:
+    return 2 * _largest(settings) * pixels
 
 
 def _drawn(

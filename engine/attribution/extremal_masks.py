@@ -51,7 +51,7 @@ class ExtremalMasksSettings(MethodSettings):
     rate: float = 0.5
 
     def __post_init__(self) -> None:
-        check_windows(self.areas, self.method)
+        check_windows(self.areas, self.method, "areas")
         check_choice(self, "start", get_args(Start))
         check_whole(self, steps=1)
         check_between(self, "rate", 0.0, 1.0)

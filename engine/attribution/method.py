@@ -24,6 +24,9 @@ Need = Literal["forward", "gradient", "decoder", "anew"]
 """What a method may ask of a model: ``Subject.log_prob``, ``Subject.gradient``, ``Subject.decoder``,
 ``Subject.model_anew``."""
 
+MOST_WHOLE = 2**32 - 1
+"""Largest whole number of a setting: the largest seed that all generators take."""
+
 GRADIENT_PASSES = 3
 """Forward passes that one pass with gradient is counted as."""
 
@@ -90,11 +93,13 @@ class MethodSettings:
 
     def __str__(self) -> str:
         """All settings in one line, for people."""
-        return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in self.to_dict().items())
+        return ", ".join(
+            f"{name.replace('_', ' ')} {written(value)}" for name, value in self.to_dict().items()
+        )
 
 
 def check_whole(settings: MethodSettings, **least: int) -> None:
-    """Refuse named settings that are not whole numbers, or smaller than the least that is given.
+    """Refuse named settings that are not whole numbers from the least that is given to :data:`MOST_WHOLE`.
 
     Raises
     ------
@@ -104,6 +109,8 @@ def check_whole(settings: MethodSettings, **least: int) -> None:
         value = getattr(settings, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
             raise setting_error(settings, name, f"an integer of at least {lowest}")
+        if value > MOST_WHOLE:
+            raise setting_error(settings, name, f"an integer of at most {MOST_WHOLE}")
 
 
 def check_choice(settings: MethodSettings, name: str, choices: tuple[object, ...]) -> None:
@@ -185,6 +192,11 @@ def _accept(settings: MethodSettings, card: ModelCard, calibration_size: int) ->
     """Any model will do."""
 
 
+def _nothing(_settings: MethodSettings, _pixels: int) -> int:
+    """What is held fits into a batch."""
+    return 0
+
+
 def _never(_settings: MethodSettings) -> bool:
     """All passes are full ones."""
     return False
@@ -208,6 +220,8 @@ class AttributionMethod(Generic[S, A]):
     scales : of its maps under these settings, in pixels, increasing.
     passes : forward passes that one explanation of so many pixels stands for, without masks and short cuts; a
         gradient counts as :data:`GRADIENT_PASSES`.
+    held : numbers in double precision that it holds at once for a spectrum of so many pixels, beside its
+        batches; at most.
     units : of its maps under these settings.
     refuse : raises ConfigurationError for settings that do not suit a model, before any work: by its card and
         the number of its calibration spectra.
@@ -223,6 +237,7 @@ class AttributionMethod(Generic[S, A]):
     attribute: Callable[[Subject, S], A]
     scales: Callable[[S], tuple[int, ...]]
     passes: Callable[[S, int], int]
+    held: Callable[[S, int], int] = _nothing
     units: Callable[[S], Units] = _nat
     refuse: Callable[[S, ModelCard, int], None] = _accept
     by_seams: Callable[[S], bool] = _never

@@ -66,8 +66,7 @@ def attribute(subject: Subject, settings: SegmentGradientsSettings) -> Attributi
     import torch
 
     flux = subject.flux.double()
-    numbers = 2 * settings.samples * len(flux)
-    check_held(subject.memory_bytes, numbers, f"{settings.samples} paths and their slopes")
+    check_held(subject.memory_bytes, _held(settings, len(flux)), f"{settings.samples} paths and their slopes")
     start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
     moved = ~_kept(settings, flux) & subject.good
     left = (
@@ -85,6 +84,10 @@ def attribute(subject: Subject, settings: SegmentGradientsSettings) -> Attributi
         spread=spread[None].cpu().numpy(),
         baselines=start[None],
     )
+
+
+def _held(settings: SegmentGradientsSettings, pixels: int) -> int:
+    return 2 * settings.samples * pixels
 
 
 def _kept(settings: SegmentGradientsSettings, flux: Tensor) -> Tensor:
@@ -111,4 +114,5 @@ SEGMENT_GRADIENTS = AttributionMethod(
     attribute=attribute,
     scales=lambda _: (1,),
     passes=lambda settings, _: GRADIENT_PASSES * settings.samples,
+    held=_held,
 )

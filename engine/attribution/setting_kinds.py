@@ -14,10 +14,10 @@ _SEVERAL = {int: "integers", float: "numbers", str: "names"}
 
 
 def written(value: object) -> str:
-    """A value as :func:`parsed` reads it: ``2000``, ``1,4,16``, ``none``."""
-    if value is None:
+    """A value as :func:`parsed` reads it: ``2000``, ``1,4,16``, ``none``; of an empty list, too."""
+    if value is None or value == () or value == []:
         return NONE
-    return ",".join(map(written, value)) if isinstance(value, tuple) else str(value)
+    return ",".join(map(written, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def said(kind: Any) -> str:
@@ -43,6 +43,8 @@ def parsed(kind: Any, text: str) -> object:
     if origin in (Union, types.UnionType):
         return None if text.lower() == NONE else parsed(_given(parts), text)
     if origin is tuple:
+        if text.lower() == NONE:
+            return ()
         return tuple(parsed(parts[0], part.strip()) for part in text.split(",") if part.strip())
     if kind is float:
         return _finite(text)

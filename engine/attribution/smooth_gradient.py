@@ -62,13 +62,17 @@ def attribute(subject: Subject, settings: SmoothGradientSettings) -> Attribution
     """The size of the mean slope; the slopes' spread over the noise."""
     from engine.attribution.draws import noise
 
-    numbers = 2 * settings.samples * len(subject.flux)
+    numbers = _held(settings, len(subject.flux))
     check_held(subject.memory_bytes, numbers, f"{settings.samples} noisy spectra and their slopes")
     drawn = noise(settings.seed, settings.samples, settings.law, _deviation(subject, settings))
     slopes = subject.gradient(subject.flux.double() + drawn) * step_of(subject, _per(settings))
     spread = slopes.std(dim=0, correction=0, keepdim=True)
     mean = slopes.mean(dim=0, keepdim=True).abs()
     return attribution_of(subject, (1,), mean.cpu().numpy(), spread=spread.cpu().numpy())
+
+
+def _held(settings: SmoothGradientSettings, pixels: int) -> int:
+    return 2 * settings.samples * pixels
 
 
 def _deviation(subject: Subject, settings: SmoothGradientSettings) -> Tensor:
@@ -94,4 +98,5 @@ SMOOTH_GRADIENT = AttributionMethod(
     scales=lambda _: (1,),
     units=_units,
     passes=lambda settings, _: GRADIENT_PASSES * settings.samples,
+    held=_held,
 )

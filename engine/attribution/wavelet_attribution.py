@@ -114,10 +114,15 @@ def _slope(subject: Subject, settings: WaveletSettings) -> Tensor:
     flux = subject.flux.double()
     if settings.slopes == "plain":
         return subject.gradient(flux[None])[0]
-    numbers = 2 * settings.samples * len(flux)
+    numbers = _held(settings, len(flux))
     check_held(subject.memory_bytes, numbers, f"{settings.samples} noisy spectra and their slopes")
     drawn = noise(settings.seed, settings.samples, "normal", subject.sigma)
     return subject.gradient(flux + drawn).mean(dim=0)
+
+
+def _held(settings: WaveletSettings, pixels: int) -> int:
+    """Noisy spectra and their slopes. Paths are followed in batches."""
+    return 2 * settings.samples * pixels if settings.slopes == "smooth" else 0
 
 
 def _path_slope(subject: Subject, settings: WaveletSettings, start: Tensor, way: Tensor) -> Tensor:

@@ -81,8 +81,7 @@ def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
     coefficients = transform.transform(torch.where(subject.good, flux - start, 0.0)[None])
     number = _numbers(coefficients, settings.blocks)
     count = settings.blocks * len(coefficients)
-    points = settings.samples * (count + 2)
-    check_held(subject.memory_bytes, 2 * points * count, f"{points} sets of factors of {count} blocks")
+    check_held(subject.memory_bytes, _held(settings, len(flux)), f"sets of factors of {count} blocks")
     sequence = torch.quasirandom.SobolEngine(  # type: ignore[no-untyped-call]
         2 * count, scramble=True, seed=settings.seed
     )
@@ -100,6 +99,12 @@ def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
         for each, cell in zip(number, transform.cells, strict=True)
     ]
     return attribution_of(subject, wavelet_scales(settings.depth), torch.stack(maps).cpu().numpy())
+
+
+def _held(settings: WaveletSobolSettings, _pixels: int) -> int:
+    """Two sets of factors of all blocks for each score."""
+    count = settings.blocks * (settings.depth + 1)
+    return 2 * settings.samples * (count + 2) * count
 
 
 def _numbers(coefficients: Coefficients, blocks: int) -> list[Tensor]:

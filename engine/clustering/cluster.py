@@ -128,7 +128,7 @@ def _messages(
     elif found == 1 and settings.clusters is None:
         messages.append(
             f"All {count} explanations are in one cluster: two need at least {2 * MEMBERS_PER_CLUSTER} "
-            "explanations that differ. Raise the threshold or process more spectra to find groups."
+            "explanations that differ. More outliers, or more of them explained, may show groups."
         )
     weak = [str(label) for label, value in enumerate(survival.jaccard) if value < STABLE_JACCARD]
     if weak:

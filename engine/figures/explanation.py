@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -32,6 +33,10 @@ _COLUMNS = 1800
 _SMOOTHING = 3.0
 _SEEN = 0.02
 """Of a template's largest value, below which it is not drawn."""
+
+
+_LINE = 58
+"""Letters of a cause and its estimates that one line of the legend holds."""
 
 
 def explanation_figure(explanation: Explanation, score: SpectrumScore, method: str) -> Figure:
@@ -218,14 +223,17 @@ def _draw_cause(axes: Axes, explanation: Explanation, wavelength: NDArray[np.flo
     around = np.ones(2 * math.ceil(3.0 * _SMOOTHING) + 1)
     there = np.convolve(template > _SEEN * template.max(), around, mode="same") > 0
     model, _ = smoothed(explanation.reconstruction + explanation.template, explanation.ivar)
-    estimates = "".join(f"; {each}" for each in explanation.estimates)
+    said = "; ".join(
+        part.replace(" ", "\xa0") for part in (f"cause: {name}", *map(str, explanation.estimates))
+    )
     axes.plot(
         wavelength,
         np.where(there, model, np.nan),
         color=MARK,
         linewidth=1.3,
         zorder=4.5,
-        label=f"cause: {name}{estimates}",
+        # Lines end between estimates, not inside of one.
+        label=textwrap.fill(said, _LINE).replace("\xa0", " "),
     )
 
 

@@ -76,6 +76,7 @@ def render(facts: StoreFacts, top: int) -> str:
         release=", ".join(dict.fromkeys(map(short_name, facts.releases))) or "an empty store",
         store=facts.store,
         model=", ".join(short_name(model.name) for model in configuration.models),
+        explanation=facts.view.explanation if len(facts.view.explanation_sets()) > 1 else "",
         code_version=f"whyspec {code_version()}",
         threshold=f"{configuration.threshold * 100:g} %",
         tiles=tiles(facts),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.attribution.memory import DEFAULT_MEMORY, spectra_at_once
+from engine.attribution.memory import DEFAULT_MEMORY, check_held, spectra_at_once
 from engine.attribution.method import MethodSettings
 from engine.attribution.methods import method_of
 from engine.run.block_reading import BATCH_SPECTRA, READ_AHEAD
@@ -60,17 +60,22 @@ def explaining_bytes(
 def check_attribution_memory(
     attribution: MethodSettings, models: Sequence[ModelFiles], memory_bytes: int
 ) -> None:
-    """Refuse memory in which a method cannot score a single spectrum; 0 is what suits the device.
+    """Refuse memory in which a method cannot score a single spectrum, or that does not hold what it draws.
 
-    Occlusion by seams needs more, and says how much when it begins.
+    0 is what suits the device. Which one that is, is not known here: for what is drawn it counts as a
+    processor's. Occlusion by seams needs more, and says how much when it begins.
 
     Raises
     ------
     ConfigurationError : it is too little.
     """
+    method = method_of(attribution)
+    for model in models:
+        held = method.held(attribution, model.card.grid.size)
+        check_held(memory_bytes or DEFAULT_MEMORY, held, f"what {method.name} draws for one spectrum")
     if not memory_bytes:
         return
-    slopes = "gradient" in method_of(attribution).needs
+    slopes = "gradient" in method.needs
     for model in models:
         floats = model.gradient_floats_per_pixel if slopes else model.floats_per_pixel
         spectra_at_once(memory_bytes, floats, model.card.grid.size)

@@ -188,11 +188,16 @@ def _unknown_sets(evidence: Evidence) -> Iterator[Fault]:
     """Folders of sets of explanations that have no entry in the ledger."""
     if evidence.is_under_way:
         return  # one is being made, or was when the process was killed
-    inside = (path for path in evidence.sizes if path.startswith(f"{FOLDER}/") and not path.endswith(PARTIAL))
+    own = f"{FOLDER}/zarr.json"  # stays where the last set was removed
+    inside = (
+        path
+        for path in evidence.sizes
+        if path.startswith(f"{FOLDER}/") and path != own and not path.endswith(PARTIAL)
+    )
     folders = Counter("/".join(path.split("/")[:2]) for path in inside if path not in evidence.documents)
     for folder, count in folders.items():
         what = f"{count} objects of a set of explanations that has no entry in the ledger"
-        remedy = f"Make it: 'whyspec attribute STORE --name {folder.rpartition('/')[2]}', or delete it."
+        remedy = "Run 'whyspec verify --repair', which makes the entry anew, or delete the folder."
         yield Fault("unexpected-object", folder, what, remedy)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.attribution.method import MethodSettings
+from engine.attribution.setting_kinds import written
 from engine.store.configuration import RunConfiguration
 from engine.store.entries import RUN_SET, ExplanationSetEntry, is_set_name
 from engine.store.ledger import Ledger
@@ -99,4 +100,6 @@ def _differing(one: MethodSettings, other: MethodSettings) -> str:
     if one.method != other.method:
         return f"{one.method}: {one}"
     there = other.to_dict()
-    return ", ".join(f"{name}={value}" for name, value in one.to_dict().items() if value != there[name])
+    return ", ".join(
+        f"{name}={written(value)}" for name, value in one.to_dict().items() if value != there[name]
+    )

@@ -365,7 +365,8 @@ def check_configuration(store: Store, configuration: RunConfiguration) -> None:
         where=store.url,
         got="; ".join(configuration.differences(store.configuration)),
         allowed="the configuration of the store ('there')",
-        remedy="Use the store's settings, or choose another --store for these.",
+        remedy="Use the store's settings, or choose another --store for these. 'whyspec attribute' explains "
+        "outliers of a store by another method or with other settings.",
         kind=ErrorKind.OTHER_CONFIGURATION,
     )
 

@@ -109,5 +109,9 @@ def attribute(
     show_attribution(console, summary)
     if summary.in_set:
         named = ("--explanation", summary.name)
-        show_next(console, ("query", store, *named), ("report", store, *named, "-o", report_name(store)))
+        show_next(
+            console,
+            ("query", store, *named),
+            ("report", store, *named, "-o", report_name(store, summary.name)),
+        )
     return 0

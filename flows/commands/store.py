@@ -60,7 +60,7 @@ def cluster(
     chosen = () if explanation == "default" else ("--explanation", explanation)
     other = () if settings.name == explanation else ("--clustering", settings.name)
     found = (("query", store, "--cluster", 0, *other, *chosen),) if summary.clusters else ()
-    show_next(console, *found, ("report", store, *chosen, "-o", report_name(store)))
+    show_next(console, *found, ("report", store, *chosen, "-o", report_name(store, explanation)))
     return 0
 
 

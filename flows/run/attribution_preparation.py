@@ -22,8 +22,8 @@ from flows.run.model_choice import store_models
 from flows.run.request import ExecutorName
 from flows.run.worker_room import check_room
 from infra.settings import Settings
-from models.errors import ConfigurationError, ErrorKind
-from models.model_files import ModelFiles, read_model
+from models.errors import ConfigurationError, ErrorKind, InputError
+from models.model_files import ModelFiles, is_model, read_model
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def prepare_attribution(store: Store, request: AttributionRequest, settings: Set
         needs does not fit the memory.
     StoreError : the store is damaged.
     """
-    entry, locations = _entry(store, request), store_models(store, request.models)
+    entry, locations = _entry(store, request), _locations(store, request)
     models = tuple(read_model(location) for location in locations)
     snapshot, own = Snapshot.read(store.ledger), ExplanationSet(store, entry)
     selected, earlier = _selected(request, store, snapshot), Snapshot.read(own.ledger)
@@ -120,8 +120,24 @@ def _entry(store: Store, request: AttributionRequest) -> ExplanationSetEntry:
         check_settings(name, asked, before)
     else:
         check_other_than_run(store.configuration, asked)
-        _check_models(store_models(store, request.models), asked)
+        _check_models(_locations(store, request), asked)
     return ExplanationSetEntry.of(name, asked, store.configuration)
+
+
+def _locations(store: Store, request: AttributionRequest) -> tuple[str, ...]:
+    """Where the store's models are, in its order; refused where one is not."""
+    locations = store_models(store, request.models)
+    for location in locations:
+        if not is_model(location):
+            raise InputError(
+                "A model of the store is no longer where it was.",
+                where=store.url,
+                got=location,
+                allowed="a directory with the model's card and weights",
+                remedy="Say where it is now by --model DIRECTORY. Models that are where they were need none.",
+                kind=ErrorKind.NO_MODEL,
+            )
+    return locations
 
 
 def _check_models(locations: tuple[str, ...], asked: MethodSettings) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from rich.console import Console
 
 from engine.attribution.cautions import Caution
+from engine.attribution.setting_kinds import written
 from flows.console import count, data_size, duration, facts
 from flows.run.attribution_forecast import AttributionForecast
 from flows.store.attribution_summary import AttributionSummary
+
+_NOTHING = "Nothing to explain: the set has all outliers that are asked for, or there are none."
 
 
 def show_attribution(console: Console, summary: AttributionSummary) -> None:
@@ -20,6 +23,8 @@ def show_attribution(console: Console, summary: AttributionSummary) -> None:
         ("store", summary.store),
     ]
     console.print(facts("Attribution", rows))
+    if not summary.explained:
+        console.print(_NOTHING, style="yellow")
     for label, number in summary.caution_counts:
         meaning = next(each.meaning for each in Caution if each.label == label)
         console.print(f"{count(number, 'explanation')} {label}: {meaning}.", style="yellow")
@@ -42,12 +47,16 @@ def show_attribution_plan(console: Console, forecast: AttributionForecast) -> No
         ("store", forecast.store),
     ]
     console.print(facts("Plan of an attribution", rows))
+    if not forecast.outliers:
+        console.print(_NOTHING, style="yellow")
     _show_left_out(console, forecast)
 
 
 def _how(attribution: AttributionSummary | AttributionForecast) -> list[tuple[str, str]]:
     """The set and how it explains."""
-    settings = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in attribution.settings.items())
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {written(value)}" for name, value in attribution.settings.items()
+    )
     return [
         ("explanations", f"{attribution.name}, by {attribution.method}"),
         ("settings", settings or "none"),

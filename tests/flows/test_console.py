@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from flows.console import facts, messages, show_error, show_next
+from flows.console import facts, messages, report_name, show_error, show_next
 from models.errors import ErrorKind, InputError
 
 
@@ -40,3 +40,8 @@ def test_an_error_in_a_pipe_has_no_box(capsys: pytest.CaptureFixture[str]) -> No
         "remedy   Look.",
         "Again.",
     ]
+
+
+def test_reports_of_two_explanations_have_two_names() -> None:
+    assert report_name("s3://bucket/odd.zarr") == "odd.html"
+    assert report_name("odd.zarr", "lime") == "odd-lime.html"

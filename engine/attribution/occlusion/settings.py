@@ -118,8 +118,8 @@ def _check_choice(name: str, got: str, allowed: Sequence[str]) -> None:
         )
 
 
-def check_windows(windows: tuple[int, ...], method: str) -> None:
-    """Refuse widths of a method's windows that are not whole pixels in increasing order.
+def check_windows(windows: tuple[int, ...], method: str, name: str = "windows") -> None:
+    """Refuse widths that are not whole pixels in increasing order, of a method's setting of that name.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def check_windows(windows: tuple[int, ...], method: str) -> None:
     if not whole or any(right <= left for left, right in pairwise(windows)):
         raise ConfigurationError(
             "Window widths must be whole pixels in increasing order.",
-            where=f"{method} settings, windows",
+            where=f"{method} settings, {name}",
             got=list(windows),
             allowed="one or more integers, each at least 1 and larger than the one before",
             remedy="Sort the widths, drop repeated ones, e.g. 1, 4, 16, 64, 256, 1024.",

@@ -13,10 +13,8 @@ import torch
 from torch import Tensor
 
 from engine.attribution.memory import WHERE
+from engine.attribution.segments.settings import design_numbers
 from models.errors import ConfigurationError, ErrorKind
-
-_COPIES = 4
-"""Of an array of coalitions by segments, while a design is made and weights are fitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +110,7 @@ def check_memory(memory_bytes: int, segments: int, samples: int) -> None:
     ------
     ConfigurationError : the memory does not hold it.
     """
-    needed = _COPIES * segments * samples * 8
+    needed = 8 * design_numbers(segments, samples)
     if needed > memory_bytes:
         raise ConfigurationError(
             "The memory allowed does not hold the coalitions of an attribution.",

@@ -15,6 +15,7 @@ from engine.attribution.segments.settings import (
     Sampling,
     SegmentSettings,
     check_sampling,
+    design_numbers,
     refuse_model,
     refuse_samples,
 )
@@ -101,5 +102,6 @@ KERNEL_SHAP = AttributionMethod(
     attribute=attribute,
     scales=lambda settings: (settings.width,),
     passes=lambda settings, _: settings.samples + 2,
+    held=lambda settings, pixels: design_numbers(settings.most_segments(pixels), settings.samples),
     refuse=refuse_model,
 )

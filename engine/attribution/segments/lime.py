@@ -13,6 +13,7 @@ from engine.attribution.segments.settings import (
     Sampling,
     SegmentSettings,
     check_sampling,
+    design_numbers,
     refuse_model,
     refuse_samples,
 )
@@ -142,5 +143,6 @@ LIME = AttributionMethod(
     attribute=attribute,
     scales=lambda settings: (settings.width,),
     passes=lambda settings, _: settings.samples,
+    held=lambda settings, pixels: design_numbers(settings.most_segments(pixels), settings.samples),
     refuse=refuse_model,
 )

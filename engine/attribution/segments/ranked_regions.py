@@ -56,7 +56,7 @@ class RankedRegionsSettings(MethodSettings):
 
     def __post_init__(self) -> None:
         check_choice(self, "segmentation", get_args(Segmentation))
-        check_windows(self.widths, self.method)
+        check_windows(self.widths, self.method, "widths")
         check_whole(self, baselines=1, seed=0, steps=1)
 
     @property

@@ -84,6 +84,11 @@ def refuse_model(settings: SegmentSettings, card: ModelCard, calibration_size: i
         refuse_baselines(settings, "replacement", BASELINES, card, calibration_size)
 
 
+def design_numbers(segments: int, samples: int) -> int:
+    """Numbers that are held while a design of so many coalitions is made and weights are fitted."""
+    return 4 * segments * samples
+
+
 def check_width(settings: MethodSettings, name: str, width: int, pixels: int) -> None:
     """Refuse segments that are wider than the spectrum.
 

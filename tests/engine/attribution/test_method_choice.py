@@ -40,6 +40,7 @@ def test_every_setting_reads_back_from_the_text_that_is_shown(name: str) -> None
         ("lime", {"samples": 200, "kernel_width": None}, {"samples": 200, "kernel_width": None}),
         ("occlusion", {"windows": "4, 16,64"}, {"windows": (4, 16, 64)}),
         ("occlusion", {"windows": [4, 16]}, {"windows": (4, 16)}),
+        ("occlusion", {"offsets": "none"}, {"offsets": ()}),
         ("aggregate", {"methods": "lime,residual"}, {"methods": ("lime", "residual")}),
         ("plain-occlusion", {"replacement": "mean flux"}, {"replacement": "mean flux"}),
     ],
@@ -108,6 +109,14 @@ def test_what_is_left_out_is_as_before_and_else_the_default() -> None:
         (
             {"method": "lime", "settings": {"samples": "-2"}},
             ("out of range", "lime settings, samples", "-2", "an integer of at least 2"),
+        ),
+        (
+            {"method": "lime", "settings": {"seed": "4294967296"}},
+            ("out of range", "lime settings, seed", "4294967296", "an integer of at most 4294967295"),
+        ),
+        (
+            {"method": "extremal-masks", "settings": {"areas": "0"}},
+            ("whole pixels", "extremal-masks settings, areas", "[0]", "at least 1"),
         ),
         (
             {"method": "lime", "settings": {"sampling": "wild"}},

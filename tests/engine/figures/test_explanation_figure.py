@@ -213,6 +213,28 @@ def test_the_best_template_is_drawn_where_it_is_and_told_with_its_estimates() ->
     assert drawn[where[0]] == pytest.approx(1.5, abs=0.02)
 
 
+def test_a_cause_with_many_estimates_stays_inside_the_panel() -> None:
+    plain = explained()
+    template = np.zeros(plain.grid.size)
+    template[3000:3010] = 2.0
+    estimate, error = np.full((2, len(QUANTITIES)), np.nan)
+    for name, value in (("wavelength", 5090.4), ("width", 16680.0), ("percent", -106.2)):
+        at = list(QUANTITIES).index(name)
+        estimate[at], error[at] = value, 10.0
+    given = replace(
+        plain, cause="dead_interval", template=template, estimate=estimate, estimate_error=error,
+        reconstruction=np.full(plain.grid.size, 1.5),
+    )  # fmt: skip
+    figure = explanation_figure(given, SCORE, "repair")
+    figure.draw_without_rendering()
+    axes = figure.axes[1]
+    box = axes.get_legend()
+    assert box is not None
+    (cause,) = (text.get_text() for text in box.get_texts() if text.get_text().startswith("cause"))
+    assert [line.count("±") for line in cause.splitlines()] == [1, 2]
+    assert box.get_window_extent().x0 >= axes.get_window_extent().x0
+
+
 def test_it_says_the_method_and_what_its_baseline_is() -> None:
     for method, name in (("occlusion", "mean baseline"), ("repair", "repaired spectrum")):
         figure = explanation_figure(explained(), SCORE, method)
