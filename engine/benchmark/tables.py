@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
+from engine.attribution.methods import DEFAULT_METHOD
 from engine.benchmark.choice import Choice
 from engine.benchmark.measures import MEASURES, Measure, Part, measures_of
 from engine.benchmark.quotas import Cost, Quota
@@ -193,6 +194,7 @@ def choice_text(choice: Choice) -> str:
     """What the rule of decision 51 says, in sentences."""
     lines = [
         f"**Default by the rule of decision 51: `{choice.chosen}`.**"
+        + ("" if DEFAULT_METHOD in choice.barred else " It stays: it was not judged, so none challenged it.")
         + ("" if choice.faithful else " It is among the lower half of all in both CPD and mu-fidelity.")
     ]
     lines += [f"`{name}` may not be it: {'; '.join(why)}." for name, why in choice.barred.items() if why]

@@ -388,7 +388,7 @@ def show_benchmark(console: Console, results: BenchmarkResults) -> None:
         console.print()
         show_whole(console, rich_table(table))
     console.print()
-    console.print(choice_text(choice), soft_wrap=True)
+    console.print(choice_text(choice).replace("**", ""), soft_wrap=True)
 
 
 def _setting(name: str, got: object, allowed: str) -> ConfigurationError:

@@ -50,7 +50,11 @@ def _refuse_current_directory(text: str, module: str) -> None:
         raise _refused(text, "no such module")
     here = Path.cwd().resolve()
     asked_for = {Path(each).resolve() for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each}
-    places = [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else [])]
+    # Modules that Python has in itself have an origin that is no path, such as "frozen".
+    places = [
+        *(spec.submodule_search_locations or ()),
+        *([spec.origin] if spec.origin and spec.has_location else []),
+    ]
     packages = {Path(each).resolve() for each in spec.submodule_search_locations or ()}
     for each in places:
         path = Path(each).resolve()

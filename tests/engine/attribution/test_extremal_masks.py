@@ -53,5 +53,5 @@ def test_areas_beyond_the_good_pixels_mask_all_of_them() -> None:
 
 
 def test_areas_that_do_not_increase_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match="extremal-masks settings, windows"):
+    with pytest.raises(ConfigurationError, match="extremal-masks settings, areas"):
         ExtremalMasksSettings((4, 4))

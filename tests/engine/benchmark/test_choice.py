@@ -90,6 +90,12 @@ def test_of_equal_winners_the_cheapest_and_only_of_whyspec() -> None:
     assert choose(results(default, method("mine", 0.99))).chosen == DEFAULT_METHOD
 
 
+def test_a_default_that_was_not_judged_is_said_to_stay() -> None:
+    stays = "it was not judged"
+    assert stays in choice_text(choose(results(method("saliency", 0.9))))
+    assert stays not in choice_text(choose(results(method(DEFAULT_METHOD, 0.5), method("saliency", 0.9))))
+
+
 def test_an_unfaithful_choice_is_said() -> None:
     others = [method(name, 0.4) for name in ("lime", "sobol")]
     found = choose(results(method(DEFAULT_METHOD, 0.6, cpd=0.1, mu_fidelity=0.1), *others))

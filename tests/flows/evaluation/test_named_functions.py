@@ -34,6 +34,7 @@ def test_a_function_of_an_installed_module_is_found() -> None:
         ("nowhere_at_all:score", "no such module"),
         ("json.nothing:score", "ModuleNotFoundError"),
         ("json:nothing", "AttributeError"),
+        ("os:nothing", "AttributeError"),
         ("json:__name__", "a str"),
         (":score", "ValueError"),
     ],
