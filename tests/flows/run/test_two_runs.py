@@ -97,7 +97,10 @@ def test_a_run_whose_store_was_taken_over_writes_no_more(release: Path, model: P
 @pytest.mark.slow
 def test_the_second_command_is_refused_or_waits(release: Path, model: Path, tmp_path: Path) -> None:
     store = tmp_path / "odd.zarr"
-    command = [sys.executable, "-m", "flows.command_line", "run", str(release), *small_options(store, model)]
+    options = small_options(store, model)
+    # The first must not end before the second has begun.
+    options[options.index("--windows") + 1], options[options.index("--baselines") + 1] = "16,64,256", "4"
+    command = [sys.executable, "-m", "flows.command_line", "run", str(release), *options]
     first = subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -105,7 +108,7 @@ def test_the_second_command_is_refused_or_waits(release: Path, model: Path, tmp_
         deadline = time.monotonic() + 120
         while not Store.exists(str(store)) and time.monotonic() < deadline:
             time.sleep(0.01)
-        second = forked_whyspec("run", release, *small_options(store, model), timeout=200)
+        second = forked_whyspec("run", release, *options, timeout=200)
         assert second.returncode == 75, second.stderr
         shown = " ".join(second.stderr.split())
         assert "Another process is writing to this store" in shown
@@ -114,7 +117,7 @@ def test_the_second_command_is_refused_or_waits(release: Path, model: Path, tmp_
         if status["running"] is not None:  # or the first has just given the store back
             assert status["running"]["holder"]["process"] == first.pid
             assert status["running"]["life"] == "alive"
-        third = forked_whyspec("run", release, *small_options(store, model), "--wait", "120", timeout=200)
+        third = forked_whyspec("run", release, *options, "--wait", "120", timeout=200)
         first.communicate(timeout=100)
     assert (first.returncode, third.returncode) == (0, 0), third.stderr
     done = json.loads(forked_whyspec("status", store, "--json").stdout)
