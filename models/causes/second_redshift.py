@@ -10,7 +10,7 @@ from torch import Tensor
 from models.causes.gas_lines import GAS_FLUXES, GAS_LINES, SPEED_OF_LIGHT
 from models.causes.quantities import REDSHIFT
 from models.causes.template_bank import TemplateBank
-from models.causes.whitened import Products, WhitenedResidual, running
+from models.causes.whitened import Products, WhitenedResidual, running, taken
 from models.grid import WavelengthGrid
 
 _LARGEST = 1.2
@@ -66,7 +66,7 @@ class SecondRedshift(TemplateBank):
     def _in_boxes(self, values: Tensor) -> Tensor:
         """Sums over the boxes, (..., N) to (..., Z, L)."""
         sums = running(values)
-        return (sums[..., self.stop] - sums[..., self.first]).to(values.dtype)
+        return (taken(sums, self.stop) - taken(sums, self.first)).to(values.dtype)
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`models.causes.template_bank.TemplateBank`."""

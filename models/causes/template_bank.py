@@ -22,6 +22,7 @@ from models.causes.whitened import (
     of_blocks,
     picked,
     products,
+    taken,
 )
 from models.grid import WavelengthGrid
 
@@ -99,7 +100,7 @@ class WrittenBank(TemplateBank):
 
 
 class SparseBank(TemplateBank):
-    """A bank whose templates are a shape times what a spectrum is like, all zero but at the same few pixels.
+    """A bank whose templates are a shape times what a spectrum is like, all zero but at a few pixels.
 
     Parameters
     ----------
@@ -108,11 +109,16 @@ class SparseBank(TemplateBank):
 
     shapes: Tensor
     place: Tensor
+    share: Tensor
 
     def __init__(self, shapes: Tensor) -> None:
         super().__init__()
         self.register_buffer("shapes", shapes, persistent=False)
-        self.register_buffer("place", shapes.any(dim=0).nonzero()[:, 0], persistent=False)
+        # Of every template the pixels where it is not zero; of one that has fewer than others, some more.
+        most = max(int((shapes != 0).sum(dim=1).max()), 1)
+        place = (shapes != 0).to(torch.int8).sort(dim=1, descending=True, stable=True).indices[:, :most]
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("share", shapes.gather(1, place), persistent=False)
 
     def height(self, spectrum: WhitenedResidual) -> Tensor:
         """What the shapes are multiplied by, (..., N)."""
@@ -120,12 +126,10 @@ class SparseBank(TemplateBank):
 
     def products(self, spectrum: WhitenedResidual) -> Products:
         """See :class:`TemplateBank`."""
-        place, height = self.place, self.height(spectrum)[..., self.place]
-        shapes, root = self.shapes[:, place].to(height.dtype), spectrum.root[..., place]
-        along = (height * spectrum.filtered[..., place]) @ shapes.T
-        full = (height * root).square() @ shapes.square().T
-        scaled = shapes * (height * root)[..., None, :]
-        return products(along, full, scaled @ spectrum.modes[..., place, :])
+        row = self.share.to(spectrum.weight.dtype) * taken(self.height(spectrum), self.place)
+        along = (row * taken(spectrum.filtered, self.place)).sum(dim=-1)
+        scaled = row * taken(spectrum.root, self.place)
+        return products(along, scaled.square().sum(dim=-1), picked(spectrum.modes, self.place, scaled))
 
     def rows(self, chosen: Tensor, spectrum: WhitenedResidual) -> Tensor:
         """See :class:`TemplateBank`."""
@@ -178,7 +182,7 @@ class BoxBank(TemplateBank):
 
     def boxes(self, running_sums: Tensor) -> Tensor:
         """Sums over every template's boxes, (..., T, L), of running ones (..., M + 1)."""
-        return running_sums[..., self.stops] - running_sums[..., self.starts]
+        return taken(running_sums, self.stops) - taken(running_sums, self.starts)
 
     def boxes_together(self, running_sums: Tensor, height: Tensor) -> Tensor:
         """Sums over all boxes of a template, times ``height`` (L,), (..., T, K), of running ones
@@ -257,8 +261,7 @@ class Lines(nn.Module):
 
     def of_modes(self, drawn: DrawnLines, modes: Tensor, root: Tensor) -> Tensor:
         """Of every template t' W^1/2 V, (..., T, K), with V (..., M, K) and W^1/2 (..., M)."""
-        weight = torch.gather(root, -1, drawn.place.flatten(-2)).view_as(drawn.value)
-        of_lines = picked(modes, drawn.place, drawn.value * weight)
+        of_lines = picked(modes, drawn.place, drawn.value * taken(root, drawn.place))
         return of_lines.new_zeros(*of_lines.shape[:-2], self.count, modes.shape[-1]).index_add_(
             of_lines.dim() - 2, self.row, of_lines
         )

@@ -118,6 +118,13 @@ def picked(rows: Tensor, place: Tensor, weight: Tensor) -> Tensor:
     return sums.view(*shape[:-1], columns)
 
 
+def taken(values: Tensor, place: Tensor) -> Tensor:
+    """Values (..., N) at places (T, L), the same of each spectrum, or (..., T, L) of its own, (..., T, L)."""
+    shape = (*values.shape[:-1], *place.shape[-2:])
+    # Not plain indexing: it takes several times as long.
+    return torch.gather(values, -1, place.expand(shape).flatten(-2)).view(shape)
+
+
 def of_blocks(values: Tensor, pixels: int, size: int = BLOCK) -> Tensor:
     """Every pixel's value of its block, (T, M) to (T, N)."""
     return values.repeat_interleave(size, dim=1)[:, :pixels]
@@ -133,9 +140,7 @@ def running_sums(sums: Sums) -> Sums:
 
     Of so many modes the numbers of single precision are enough.
     """
-    *before, bins, columns = sums.modes.shape
-    modes = sums.modes.new_zeros(*before, bins + 1, columns)
-    modes[..., 1:, :] = sums.modes.cumsum(dim=-2, dtype=torch.float64)
+    modes = nn.functional.pad(sums.modes, (0, 0, 1, 0)).cumsum(dim=-2)
     return Sums(running(sums.filtered), running(sums.weight), modes)
 
 
