@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -57,9 +57,7 @@ class AggregateAttribution(Attribution):
 
 def attribute(subject: Subject, settings: AggregateSettings) -> AggregateAttribution:
     """The mean of the combined maps, each divided by the sum of its absolute values; their spread."""
-    from engine.attribution.methods import METHODS
-
-    members = [METHODS[name] for name in settings.methods]
+    members = _members(settings)
     maps = np.stack([each.attribute(subject, each.settings()).combined for each in members])
     normalised = maps / np.maximum(np.abs(maps).sum(axis=1, keepdims=True), np.finfo(float).tiny)
     mean, spread = normalised.mean(axis=0, keepdims=True), normalised.std(axis=0, keepdims=True)
@@ -68,31 +66,28 @@ def attribute(subject: Subject, settings: AggregateSettings) -> AggregateAttribu
     return AggregateAttribution(**values, agreement=rank_correlation(maps[:, subject.good.cpu().numpy()]))
 
 
-def _passes(settings: AggregateSettings, pixels: int) -> int:
+def _members(settings: AggregateSettings) -> list[AttributionMethod[Any, Attribution]]:
+    # Imported here: the list of methods has this one in it.
     from engine.attribution.methods import METHODS
 
-    members = [METHODS[name] for name in settings.methods]
-    return sum(each.passes(each.settings(), pixels) for each in members)
+    return [METHODS[name] for name in settings.methods]
+
+
+def _passes(settings: AggregateSettings, pixels: int) -> int:
+    return sum(each.passes(each.settings(), pixels) for each in _members(settings))
 
 
 def _held(settings: AggregateSettings, pixels: int) -> int:
-    from engine.attribution.methods import METHODS
-
-    return max(each.held(each.settings(), pixels) for each in (METHODS[name] for name in settings.methods))
+    return max(each.held(each.settings(), pixels) for each in _members(settings))
 
 
 def _refuse(settings: AggregateSettings, card: ModelCard, calibration_size: int) -> None:
-    from engine.attribution.methods import METHODS
-
-    for each in (METHODS[name] for name in settings.methods):
+    for each in _members(settings):
         each.refuse(each.settings(), card, calibration_size)
 
 
 def _by_seams(settings: AggregateSettings) -> bool:
-    from engine.attribution.methods import METHODS
-
-    members = [METHODS[name] for name in settings.methods]
-    return any(each.by_seams(each.settings()) for each in members)
+    return any(each.by_seams(each.settings()) for each in _members(settings))
 
 
 AGGREGATE = AttributionMethod(

@@ -17,7 +17,7 @@ from engine.attribution.method import (
     check_whole,
 )
 from engine.attribution.occlusion.settings import check_windows
-from engine.attribution.segment_gradients import Start
+from engine.attribution.start import Start, start_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,7 +66,7 @@ def attribute(subject: Subject, settings: ExtremalMasksSettings) -> Attribution:
     import torch
 
     flux, good = subject.flux.double(), subject.good
-    start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
+    start = start_of(subject, settings.start)
     way = torch.where(good, flux - start, 0.0)
     area = flux.new_tensor(settings.areas)[:, None].clamp_max(float(good.sum()))
     mask = nearest_masks(area / good.sum() * good, area, good)

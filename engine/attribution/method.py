@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, ClassVar, Generic, Literal, Self, TypeVar
 
 from engine.attribution.attribution import Attribution
-from engine.attribution.setting_kinds import written
+from engine.attribution.setting_kinds import in_one_line, written
 from models.errors import ConfigurationError, ErrorKind
 from models.model_card import ModelCard
 
@@ -93,9 +93,7 @@ class MethodSettings:
 
     def __str__(self) -> str:
         """All settings in one line, for people."""
-        return ", ".join(
-            f"{name.replace('_', ' ')} {written(value)}" for name, value in self.to_dict().items()
-        )
+        return in_one_line(self.to_dict())
 
 
 def check_whole(settings: MethodSettings, **least: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 from engine.attribution.attribution import Attribution, attribution_of
 from engine.attribution.memory import check_held
@@ -15,14 +15,12 @@ from engine.attribution.method import (
     check_whole,
     setting_error,
 )
+from engine.attribution.start import Start, start_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from engine.attribution.subject import Subject
-
-Start = Literal["reconstruction", "zero"]
-"""Where paths begin: at what the model sees in the spectrum, or at no flux as published forms do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +65,7 @@ def attribute(subject: Subject, settings: SegmentGradientsSettings) -> Attributi
 
     flux = subject.flux.double()
     check_held(subject.memory_bytes, _held(settings, len(flux)), f"{settings.samples} paths and their slopes")
-    start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
+    start = start_of(subject, settings.start)
     moved = ~_kept(settings, flux) & subject.good
     left = (
         1 - (torch.arange(settings.samples, dtype=torch.float64, device=flux.device) + 0.5) / settings.samples

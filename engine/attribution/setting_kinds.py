@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import types
+from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin
 
 NONE = "none"
@@ -18,6 +19,11 @@ def written(value: object) -> str:
     if value is None or value == () or value == []:
         return NONE
     return ",".join(map(written, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def in_one_line(settings: Mapping[str, object]) -> str:
+    """Settings by name, for people: ``windows 64,512, baselines 8``."""
+    return ", ".join(f"{name.replace('_', ' ')} {written(value)}" for name, value in settings.items())
 
 
 def said(kind: Any) -> str:

@@ -19,7 +19,7 @@ from engine.attribution.method import (
     check_whole,
 )
 from engine.attribution.saliency import Step, slope_units, step_of
-from engine.attribution.segment_gradients import Start
+from engine.attribution.start import Start, start_of
 from engine.attribution.wavelet_choice import check_wavelet, refuse_depth, wavelet_scales
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _of_path(subject: Subject, settings: WaveletSettings, transform: Wavelets) -
     import torch
 
     flux, step = subject.flux.double(), step_of(subject, settings.per)
-    start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
+    start = start_of(subject, settings.start)
     way = torch.where(subject.good, flux - start, 0.0)
     slopes = transform.adjoint((_path_slope(subject, settings, flux - way, way) * step)[None])
     ways = transform.transform((way / step.where(step > 0, 1.0))[None])

@@ -16,7 +16,7 @@ from engine.attribution.method import (
     check_whole,
     setting_error,
 )
-from engine.attribution.segment_gradients import Start
+from engine.attribution.start import Start, start_of
 from engine.attribution.wavelet_choice import check_wavelet, refuse_depth, wavelet_scales
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def attribute(subject: Subject, settings: WaveletSobolSettings) -> Attribution:
 
     flux = subject.flux.double()
     transform = wavelets(settings.wavelet, settings.depth, flux)
-    start = subject.reconstruction if settings.start == "reconstruction" else torch.zeros_like(flux)
+    start = start_of(subject, settings.start)
     coefficients = transform.transform(torch.where(subject.good, flux - start, 0.0)[None])
     number = _numbers(coefficients, settings.blocks)
     count = settings.blocks * len(coefficients)

@@ -10,7 +10,8 @@ from engine.attribution.methods import method_of
 from flows.run.attribution_preparation import PreparedAttribution
 from flows.run.forecast import COORDINATOR_BYTES, stored_bytes
 from flows.run.rates import Basis, default_rates, given_rates
-from infra.settings import Settings, cpu_count, worker_count
+from flows.run.worker_room import processes
+from infra.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def attribution_forecast(
     usual = default_rates([each.card for each in prepared.models], attribution)
     taken = usual if rates is None else given_rates(rates, usual)
     note = "given" if rates else "of another machine (docs/numbers.md); --rates explaining=… gives yours"
-    workers = 1 if serial else request.workers or worker_count(settings, cpu_count())
+    workers = processes(prepared.executor, request.workers, settings)
     return AttributionForecast(
         store=request.store,
         name=prepared.entry.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,8 +77,11 @@ def prepare_attribution(store: Store, request: AttributionRequest, settings: Set
         needs does not fit the memory.
     StoreError : the store is damaged.
     """
-    entry, locations = _entry(store, request), _locations(store, request)
+    there = store.ledger.explanation_sets()
+    entry, locations = _entry(store, request, there), _locations(store, request)
     models = tuple(read_model(location) for location in locations)
+    if entry.name not in there:
+        _check_models(locations, models, entry.attribution)
     snapshot, own = Snapshot.read(store.ledger), ExplanationSet(store, entry)
     selected, earlier = _selected(request, store, snapshot), Snapshot.read(own.ledger)
     given = settings.attribution_memory
@@ -99,9 +103,10 @@ def prepare_attribution(store: Store, request: AttributionRequest, settings: Set
     return prepared
 
 
-def _entry(store: Store, request: AttributionRequest) -> ExplanationSetEntry:
-    """The entry of the set that is asked for, which is there or suits the store."""
-    there = store.ledger.explanation_sets()
+def _entry(
+    store: Store, request: AttributionRequest, there: Mapping[str, ExplanationSetEntry]
+) -> ExplanationSetEntry:
+    """The entry of the set that is asked for, which is ``there`` or suits the store."""
     method = request.method if request.method or request.name else SECOND_METHOD
     name = request.name or method or ""
     if method is None and name not in there:
@@ -120,7 +125,6 @@ def _entry(store: Store, request: AttributionRequest) -> ExplanationSetEntry:
         check_settings(name, asked, before)
     else:
         check_other_than_run(store.configuration, asked)
-        _check_models(_locations(store, request), asked)
     return ExplanationSetEntry.of(name, asked, store.configuration)
 
 
@@ -140,11 +144,10 @@ def _locations(store: Store, request: AttributionRequest) -> tuple[str, ...]:
     return locations
 
 
-def _check_models(locations: tuple[str, ...], asked: MethodSettings) -> None:
+def _check_models(locations: tuple[str, ...], models: tuple[ModelFiles, ...], asked: MethodSettings) -> None:
     """Refuse a method that does not suit one of the models."""
     method = method_of(asked)
-    for location in locations:
-        files = read_model(location)
+    for files in models:
         method.refuse(asked, files.card, files.calibration_size)
     if "gradient" in method.needs:
         # Imported here: what needs forward passes alone need not load the models in this process.

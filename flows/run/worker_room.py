@@ -7,6 +7,11 @@ from infra.settings import Settings, available_memory, cpu_count, worker_count
 from models.errors import ConfigurationError, ErrorKind
 
 
+def processes(executor: ExecutorName, workers: int, settings: Settings) -> int:
+    """How many processes share the work on this machine; ``workers`` of 0 as in the settings."""
+    return 1 if executor == "serial" else workers or worker_count(settings, cpu_count())
+
+
 def check_room(needed: int, executor: ExecutorName, workers: int, settings: Settings) -> None:
     """Refuse workers that need more bytes each than is free here, or than the settings allow.
 
@@ -20,7 +25,7 @@ def check_room(needed: int, executor: ExecutorName, workers: int, settings: Sett
     """
     if settings.ray_address:
         return  # the cluster's machines are not this one
-    count = 1 if executor == "serial" else workers or worker_count(settings, cpu_count())
+    count = processes(executor, workers, settings)
     allowed = settings.memory_per_worker or available_memory() // count
     if needed > allowed:
         raise ConfigurationError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 
 from engine.attribution.cautions import Caution
-from engine.attribution.setting_kinds import written
+from engine.attribution.setting_kinds import in_one_line
 from flows.console import count, data_size, duration, facts
 from flows.run.attribution_forecast import AttributionForecast
 from flows.store.attribution_summary import AttributionSummary
@@ -54,12 +54,9 @@ def show_attribution_plan(console: Console, forecast: AttributionForecast) -> No
 
 def _how(attribution: AttributionSummary | AttributionForecast) -> list[tuple[str, str]]:
     """The set and how it explains."""
-    settings = ", ".join(
-        f"{name.replace('_', ' ')} {written(value)}" for name, value in attribution.settings.items()
-    )
     return [
         ("explanations", f"{attribution.name}, by {attribution.method}"),
-        ("settings", settings or "none"),
+        ("settings", in_one_line(attribution.settings) or "none"),
     ]
 
 

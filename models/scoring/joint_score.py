@@ -92,11 +92,10 @@ class JointScore(nn.Module):
 
     def evidence(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> PartEvidence:
         """What the parts (..., P) say for each cause, see :class:`models.scoring.naming.Naming`."""
-        medians, widths = self.strata(depth, redshift)
-        standard = (raw.to(medians.dtype) - medians) / widths
+        standard = self._standard(raw, depth, redshift)
         terms = self._log_terms(standard, standard[..., MISFIT])
         # Density and misfit are no likelihood ratios.
-        ratio = raw.to(medians.dtype).clone()
+        ratio = raw.to(standard.dtype).clone()
         ratio[..., : len(LATENTS)] = -torch.inf
         return PartEvidence(terms, ratio)
 
@@ -119,6 +118,9 @@ class JointScore(nn.Module):
 
     def forward(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
         """Score, (...) float64, of raw (..., P); depth and redshift broadcast against (...)."""
-        medians, widths = self.strata(depth, redshift)
-        standard = (raw.to(medians.dtype) - medians) / widths
+        standard = self._standard(raw, depth, redshift)
         return self.of_standard(standard, standard[..., MISFIT])
+
+    def _standard(self, raw: Tensor, depth: Tensor, redshift: Tensor) -> Tensor:
+        medians, widths = self.strata(depth, redshift)
+        return (raw.to(medians.dtype) - medians) / widths
